@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What bindgen reads: the headers of the kernel parts that rust/ wraps. */
+
+#include <crypto/sha1.h>
+#include <linux/etherdevice.h>
+#include <linux/hrtimer.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/igmp.h>
+#include <linux/inetdevice.h>
+#include <linux/ip.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_arp.h>
+#include <linux/notifier.h>
+#include <linux/pkt_sched.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
+#include <linux/skbuff.h>
+#include <linux/sysctl.h>
+#include <net/arp.h>
+#include <net/ip.h>
+#include <net/net_namespace.h>
+#include <net/netlink.h>
+#include <net/netns/generic.h>
+#include <net/protocol.h>
+#include <net/route.h>
+#include <net/rtnetlink.h>
+
+#include "../../include/uapi/linux/if_carp.h"
+#include "../helpers/helpers.c"

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of the kernel that Rust cannot call, one function
+ * each, one file for each kernel facility. rust/bindings names them without
+ * their prefix.
+ */
+
+#include "netdevice.c"
+#include "netlink.c"
+#include "skbuff.c"
+#include "inet.c"
+#include "neighbour.c"
+#include "namespace.c"
+#include "spinlock.c"

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/igmp.h>
+#include <linux/inetdevice.h>
+#include <net/ip.h>
+
+struct in_device *carp_helper___in_dev_get_rcu(const struct net_device *dev)
+{
+	return __in_dev_get_rcu(dev);
+}
+
+struct in_device *carp_helper___in_dev_get_rtnl(const struct net_device *dev)
+{
+	return __in_dev_get_rtnl(dev);
+}
+
+/* For both readers under RCU and holders of RTNL. */
+struct in_ifaddr *carp_helper_in_dev_first_ifa(const struct in_device *in_dev)
+{
+	return rcu_dereference_raw(in_dev->ifa_list);
+}
+
+struct in_ifaddr *carp_helper_in_ifa_next(const struct in_ifaddr *ifa)
+{
+	return rcu_dereference_raw(ifa->ifa_next);
+}
+
+void carp_helper_ip_mc_dec_group(struct in_device *in_dev, __be32 addr)
+{
+	ip_mc_dec_group(in_dev, addr);
+}
+
+int carp_helper_ipcb_iif(const struct sk_buff *skb)
+{
+	return IPCB(skb)->iif;
+}
+
+struct net_device *carp_helper_net_loopback_dev(struct net *net)
+{
+	return net->loopback_dev;
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+void *carp_helper_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+bool carp_helper_net_eq(const struct net *a, const struct net *b)
+{
+	return net_eq(a, b);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/etherdevice.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+
+void *carp_helper_netdev_priv(const struct net_device *dev)
+{
+	return netdev_priv(dev);
+}
+
+struct net *carp_helper_dev_net(const struct net_device *dev)
+{
+	return dev_net(dev);
+}
+
+void carp_helper_dev_hold(struct net_device *dev)
+{
+	dev_hold(dev);
+}
+
+void carp_helper_dev_put(struct net_device *dev)
+{
+	dev_put(dev);
+}
+
+void carp_helper_netif_dormant_on(struct net_device *dev)
+{
+	netif_dormant_on(dev);
+}
+
+void carp_helper_netif_dormant_off(struct net_device *dev)
+{
+	netif_dormant_off(dev);
+}
+
+bool carp_helper_netif_carrier_ok(const struct net_device *dev)
+{
+	return netif_carrier_ok(dev);
+}
+
+bool carp_helper_netif_running(const struct net_device *dev)
+{
+	return netif_running(dev);
+}
+
+void carp_helper_eth_hw_addr_set(struct net_device *dev, const u8 *addr)
+{
+	eth_hw_addr_set(dev, addr);
+}
+
+void carp_helper_dev_sw_netstats_rx_add(struct net_device *dev, unsigned int len)
+{
+	dev_sw_netstats_rx_add(dev, len);
+}
+
+void carp_helper_dev_sw_netstats_tx_add(struct net_device *dev, unsigned int packets,
+					unsigned int len)
+{
+	dev_sw_netstats_tx_add(dev, packets, len);
+}
+
+void carp_helper_dev_core_stats_tx_dropped_inc(struct net_device *dev)
+{
+	dev_core_stats_tx_dropped_inc(dev);
+}
+
+void *carp_helper_rx_handler_data(const struct net_device *dev)
+{
+	return rcu_dereference_raw(dev->rx_handler_data);
+}
+
+rx_handler_func_t *carp_helper_rx_handler(const struct net_device *dev)
+{
+	return rcu_dereference_raw(dev->rx_handler);
+}
+
+struct net_device *carp_helper_netdev_notifier_info_to_dev(const struct netdev_notifier_info *info)
+{
+	return netdev_notifier_info_to_dev(info);
+}
+
+void carp_helper_assert_rtnl(void)
+{
+	ASSERT_RTNL();
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <net/netlink.h>
+#include <net/rtnetlink.h>
+
+void *carp_helper_nla_data(const struct nlattr *nla)
+{
+	return nla_data(nla);
+}
+
+int carp_helper_nla_len(const struct nlattr *nla)
+{
+	return nla_len(nla);
+}
+
+int carp_helper_nla_total_size(int payload)
+{
+	return nla_total_size(payload);
+}
+
+int carp_helper_nla_total_size_64bit(int payload)
+{
+	return nla_total_size_64bit(payload);
+}
+
+int carp_helper_nla_put_u64_64bit(struct sk_buff *skb, int attrtype, u64 value, int padattr)
+{
+	return nla_put_u64_64bit(skb, attrtype, value, padattr);
+}
+
+struct nlattr *carp_helper_nla_nest_start(struct sk_buff *skb, int attrtype)
+{
+	return nla_nest_start(skb, attrtype);
+}
+
+int carp_helper_nla_nest_end(struct sk_buff *skb, struct nlattr *start)
+{
+	return nla_nest_end(skb, start);
+}
+
+void carp_helper_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start)
+{
+	nla_nest_cancel(skb, start);
+}
+
+struct net *carp_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params)
+{
+	return rtnl_newlink_link_net(params);
+}

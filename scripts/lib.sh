@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Common ground of the scripts: where caches live, how a message looks, how a
+# step that takes minutes shows that it is alive. Sourced, never run.
+
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${CARP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/carp}
+
+# One Debian release holds compiler, kernel and guests: the rustc must be the
+# very one that built the kernel.
+suite=trixie
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# key FILE...: a short name for what these files hold, for cache folders.
+key() { cat "$@" | sha256sum | cut -c1-12; }
+
+# step "what happens" LOG COMMAND...: runs the command with its output in LOG
+# and one line on the terminal that shows the seconds passing.
+step() {
+	local what=$1 log=$2 start=$SECONDS pid rc=0
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	"$@" >"$log" 2>&1 &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		if [ -t 2 ]; then
+			printf '\r  %s … %ds ' "$what" "$((SECONDS - start))" >&2
+		fi
+		sleep 1
+	done
+	wait "$pid" || rc=$?
+	[ -t 2 ] && printf '\r' >&2
+	if [ "$rc" -ne 0 ]; then
+		say "  $what: failed after $((SECONDS - start))s; the end of $log:"
+		tail -n 25 "$log" >&2
+		return "$rc"
+	fi
+	say "  $what: $((SECONDS - start))s"
+}
+
+# with_lock NAME COMMAND...: two makes at once must not fill one cache folder.
+with_lock() {
+	local name=$1
+	shift
+	mkdir -p "$cache"
+	(
+		flock 9
+		"$@"
+	) 9>"$cache/.$name.lock"
+}
+
+need_root() {
+	[ "$(id -u)" -eq 0 ] ||
+		die "$1 needs root, for it makes a Debian root folder and mounts in it: run it with sudo, or in a container or virtual machine of its own."
+}
+
+# The only thing that the machine itself must have; everything else lives in
+# the build root.
+need_mmdebstrap() {
+	command -v mmdebstrap >/dev/null && return
+	command -v apt-get >/dev/null ||
+		die "mmdebstrap is missing and there is no apt-get to install it with: install mmdebstrap and debian-archive-keyring by hand."
+	need_root "installing mmdebstrap"
+	install_mmdebstrap() {
+		apt-get update &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+				mmdebstrap debian-archive-keyring
+	}
+	step "installing mmdebstrap" "$cache/log/mmdebstrap" install_mmdebstrap ||
+		die "apt-get could not install mmdebstrap: is the network reachable?"
+}
