@@ -1,20 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0
-//! CARP
+
+//! CARP, the Common Address Redundancy Protocol, as OpenBSD's carp(4) has it.
+//!
+//! This is the root of `carp.ko`. Data flows one way through three layers:
+//! `linux` (the folder `rust/`) wraps what the kernel crate lacks, `proto` says
+//! what the protocol says and knows no kernel, and `carp` connects the two:
+//! events go in, effects are carried out.
+
 use kernel::prelude::*;
+
+#[forbid(unsafe_code)]
+mod carp;
 #[path = "rust/mod.rs"]
 mod linux;
+#[forbid(unsafe_code)]
+mod proto;
+
 module! {
-    type: Module,
+    type: CarpModule,
     name: "carp",
-    authors: ["The carp for Linux authors"],
+    authors: ["The authors of CARP for Linux"],
     description: "Common Address Redundancy Protocol",
     license: "GPL",
+    // What `ip link add type carp` asks for.
     alias: ["rtnl-link-carp"],
 }
-struct Module;
-impl kernel::Module for Module {
-    fn init(_m: &'static ThisModule) -> Result<Self> {
-        pr_info!("hello {}\n", core::mem::size_of::<linux::bindings::net_device>());
-        Ok(Module)
+
+/// What is registered while the module is loaded.
+///
+/// Fields are dropped from first to last, so this is the order of teardown:
+/// first nobody can make an interface, and those that exist are unregistered;
+/// then packets, events and namespaces, none of which has an interface to look
+/// for any more; last, what readers may still have seen is gone.
+struct CarpModule {
+    _link: linux::link::Registered<carp::Carp>,
+    _protocol: linux::inet::Ipv4Registered<carp::Receiver>,
+    _notifiers: linux::notifier::Registered<carp::Events>,
+    _namespaces: linux::namespace::Registered<carp::Namespace>,
+    _barrier: linux::rcu::Barrier,
+}
+
+impl kernel::Module for CarpModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        // The other way round: what the interfaces need comes before them. A
+        // registration that fails drops, and undoes, those before it.
+        let barrier = linux::rcu::Barrier;
+        let namespaces = carp::NAMESPACES.register()?;
+        let notifiers = carp::NOTIFIERS.register()?;
+        let protocol = carp::PROTOCOL_IPV4.register().inspect_err(|_| {
+            pr_err!("another module has IP protocol 112 already\n");
+        })?;
+        let link = carp::LINK.register()?;
+        Ok(Self {
+            _link: link,
+            _protocol: protocol,
+            _notifiers: notifiers,
+            _namespaces: namespaces,
+            _barrier: barrier,
+        })
     }
 }

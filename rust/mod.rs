@@ -1,2 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
+
+//! What the `kernel` crate lacks: safe abstractions over the kernel's networking.
+//!
+//! This is the only place with `unsafe` code and with C. It knows nothing of
+//! CARP; every file here wraps one kernel facility and could be sent upstream.
+
+pub(crate) mod arp;
 pub(crate) mod bindings;
+pub(crate) mod crypto;
+pub(crate) mod inet;
+pub(crate) mod inetaddr;
+pub(crate) mod link;
+pub(crate) mod lock;
+pub(crate) mod log;
+pub(crate) mod namespace;
+pub(crate) mod netdevice;
+pub(crate) mod netdevice_ops;
+pub(crate) mod netfilter_arp;
+pub(crate) mod netlink;
+pub(crate) mod notifier;
+pub(crate) mod random;
+pub(crate) mod rcu;
+pub(crate) mod rtnl;
+pub(crate) mod rx_handler;
+pub(crate) mod skbuff;
+pub(crate) mod sysctl;
+pub(crate) mod timer;

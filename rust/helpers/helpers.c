@@ -12,3 +12,4 @@
 #include "neighbour.c"
 #include "namespace.c"
 #include "spinlock.c"
+#include "string.c"

@@ -90,3 +90,47 @@ void carp_helper_skb_dst_drop(struct sk_buff *skb)
 {
 	skb_dst_drop(skb);
 }
+
+__be16 carp_helper_skb_protocol_field(const struct sk_buff *skb)
+{
+	return skb->protocol;
+}
+
+u8 carp_helper_skb_pkt_type(const struct sk_buff *skb)
+{
+	return skb->pkt_type;
+}
+
+void carp_helper_skb_set_pkt_type(struct sk_buff *skb, u8 type)
+{
+	skb->pkt_type = type;
+}
+
+void carp_helper_skb_set_dev(struct sk_buff *skb, struct net_device *dev)
+{
+	skb->dev = dev;
+}
+
+/* The fields lie in unions and groups that bindgen gives no stable names. */
+void carp_helper_skb_prepare_xmit(struct sk_buff *skb, struct net_device *dev,
+				  __be16 protocol, u32 priority)
+{
+	skb->dev = dev;
+	skb->protocol = protocol;
+	skb->priority = priority;
+}
+
+/* The taps look at skb->dev and take a packet that is sent, as vrf.c has it. */
+void carp_helper_skb_show_to_taps(struct sk_buff *skb, struct net_device *dev)
+{
+	struct net_device *orig = skb->dev;
+
+	skb->dev = dev;
+	dev_queue_xmit_nit(skb, dev);
+	skb->dev = orig;
+}
+
+struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
+{
+	return skb->dev;
+}

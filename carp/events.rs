@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to parents and addresses.
+
+use super::{device::Carp, parent::Parent};
+use crate::linux::{
+    netdevice::Device,
+    netlink::Extack,
+    notifier::{DeviceEvent, Notified, Notifiers},
+    rtnl::Rtnl,
+    rx_handler,
+};
+use core::net::Ipv4Addr;
+use kernel::prelude::*;
+
+/// The receiver of events.
+pub(crate) struct Events;
+
+/// Its registration.
+pub(crate) static NOTIFIERS: Notifiers<Events> = Notifiers::new();
+
+/// The metric of the route to a virtual address's network: the parent's own route
+/// to it is to win, whichever came first.
+const METRIC: u32 = 4096;
+
+impl Notified for Events {
+    fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl) {
+        let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) else {
+            return;
+        };
+        match event {
+            DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
+                parent.for_each(|carp| carp.update(rtnl));
+            }
+            // With the last interface the parent's handler goes. Interfaces
+            // without a vhid are no ports, but stand on it all the same.
+            DeviceEvent::Unregister => {
+                while let Some(carp) = dev.upper::<Carp>(rtnl) {
+                    carp.disconnect(rtnl);
+                }
+            }
+        }
+    }
+
+    fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
+        let Some(carp) = dev.driver_data_rtnl::<Carp>(rtnl) else {
+            return Ok(());
+        };
+        carp.reserve_address(dev, rtnl)
+            .map_err(|error| extack.error(error, format_args!("no memory for one more address")))
+    }
+
+    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
+        let carp = dev.driver_data_rtnl::<Carp>(rtnl)?;
+        carp.addresses_changed(dev, rtnl);
+        carp.announce_address(address);
+        Some(METRIC)
+    }
+
+    fn address_removed(dev: &Device, rtnl: &Rtnl) {
+        if let Some(carp) = dev.driver_data_rtnl::<Carp>(rtnl) {
+            carp.addresses_changed(dev, rtnl);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver: interfaces of the kind `carp`.
+//!
+//! An interface ([`device::Carp`]) stands on a parent ([`parent::Parent`]) that
+//! many may share. An event (a timer, a packet, a change of the parent or of the
+//! addresses) goes to the election of `proto` under the interface's lock
+//! ([`host`]); what comes back is carried out ([`announce`]). The packet paths
+//! ([`receive`], [`arp`], the parent's rx handler) take no lock but that of the
+//! one interface that an advertisement is for.
+
+pub(crate) mod announce;
+pub(crate) mod arp;
+pub(crate) mod config;
+pub(crate) mod counters;
+pub(crate) mod device;
+pub(crate) mod events;
+pub(crate) mod host;
+pub(crate) mod link;
+pub(crate) mod netns;
+pub(crate) mod parent;
+pub(crate) mod receive;
+
+pub(crate) use device::Carp;
+pub(crate) use events::{Events, NOTIFIERS};
+pub(crate) use link::LINK;
+pub(crate) use netns::{Namespace, NAMESPACES};
+pub(crate) use receive::{Receiver, PROTOCOL_IPV4};

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What each network namespace has: sysctls, counters, the ARP hooks.
+
+use super::{arp::ARP_HOOKS, counters::Counters};
+use crate::{
+    linux::{
+        namespace::{Net, NetState, Registration},
+        rtnl::Rtnl,
+        sysctl::{Entry, Integer, Sysctls},
+    },
+    proto::carp::log,
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
+
+/// The state of a namespace.
+pub(crate) struct Namespace {
+    sysctls: Sysctls<Values>,
+    /// Packets that belong to no parent.
+    pub(crate) counters: Counters,
+    /// How many interfaces there are; RTNL.
+    interfaces: Atomic<usize>,
+}
+
+/// `net.inet.carp.*`, with OpenBSD's meanings and defaults.
+struct Values {
+    /// Accept advertisements.
+    allow: Integer,
+    /// Push a slower master aside, and take over all interfaces together.
+    preempt: Integer,
+    /// Print messages up to this syslog level.
+    log: Integer,
+}
+
+/// The registration.
+pub(crate) static NAMESPACES: Registration<Namespace> = Registration::new();
+
+const SWITCH: &[i32; 2] = &[0, 1];
+const LEVELS: &[i32; 2] = &[0, 7];
+
+impl NetState for Namespace {
+    fn registration() -> &'static Registration<Self> {
+        &NAMESPACES
+    }
+
+    fn new(net: &Net) -> Result<Pin<KBox<Self>>> {
+        let values = Values {
+            allow: Integer::new(1),
+            preempt: Integer::new(0),
+            log: Integer::new(i32::from(log::DEFAULT)),
+        };
+        let sysctls = Sysctls::new(net, c"net/inet/carp", values, |values| {
+            [
+                Entry {
+                    name: c"allow",
+                    value: &values.allow,
+                    range: SWITCH,
+                },
+                Entry {
+                    name: c"preempt",
+                    value: &values.preempt,
+                    range: SWITCH,
+                },
+                Entry {
+                    name: c"log",
+                    value: &values.log,
+                    range: LEVELS,
+                },
+            ]
+        })?;
+        Ok(KBox::pin(
+            Self {
+                sysctls,
+                counters: Counters::new(),
+                interfaces: Atomic::new(0),
+            },
+            GFP_KERNEL,
+        )?)
+    }
+}
+
+impl Namespace {
+    /// The state of `net`.
+    pub(crate) fn of(net: &Net) -> Option<&Self> {
+        net.state()
+    }
+
+    /// `net.inet.carp.allow`
+    pub(crate) fn allows(&self) -> bool {
+        self.sysctls.values().allow.get() != 0
+    }
+
+    /// `net.inet.carp.preempt`
+    pub(crate) fn preempts(&self) -> bool {
+        self.sysctls.values().preempt.get() != 0
+    }
+
+    /// Whether `net.inet.carp.log` lets messages of this level through.
+    pub(crate) fn prints(&self, level: log::Level) -> bool {
+        u8::try_from(self.sysctls.values().log.get()).is_ok_and(|log| level.is_printed(log))
+    }
+
+    /// One more interface: with the first the ARP hooks come.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; the interface was not counted.
+    pub(crate) fn add_interface(&self, net: &Net, _rtnl: &Rtnl) -> Result {
+        let interfaces = self.interfaces.load(Relaxed);
+        if interfaces == 0 {
+            ARP_HOOKS.register(net)?;
+        }
+        self.interfaces.store(interfaces.saturating_add(1), Relaxed);
+        Ok(())
+    }
+
+    /// One interface less: with the last the ARP hooks go.
+    pub(crate) fn remove_interface(&self, net: &Net, _rtnl: &Rtnl) {
+        let interfaces = self.interfaces.load(Relaxed);
+        self.interfaces.store(interfaces.saturating_sub(1), Relaxed);
+        if interfaces == 1 {
+            ARP_HOOKS.unregister(net);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Advertisements that come in: IP protocol 112.
+
+use super::{counters::Counter, netns::Namespace, parent::Parent};
+use crate::{
+    linux::{
+        inet::{Ipv4Protocol, Ipv4Receiver, Packet},
+        log,
+        log::{print_at, Printed},
+        netdevice::Device,
+        rx_handler,
+    },
+    proto::carp::packet::{Discard, Received, LEN, PROTOCOL},
+};
+use kernel::sync::rcu;
+
+/// The receiver of protocol 112. The number is global, and VRRP has it as well;
+/// whatever comes is counted and taken.
+pub(crate) struct Receiver;
+
+/// Its registration.
+pub(crate) static PROTOCOL_IPV4: Ipv4Protocol<Receiver> = Ipv4Protocol::new();
+
+impl Ipv4Receiver for Receiver {
+    const PROTOCOL: u8 = PROTOCOL;
+    #[allow(clippy::cast_possible_truncation)]
+    const LEN: u32 = LEN as u32;
+
+    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) {
+        let Some(namespace) = Namespace::of(packet.net) else {
+            return;
+        };
+        let dev = Device::by_index_rcu(packet.net, packet.iif, rcu);
+        let Err(discard) = dispatch(packet, namespace, dev, rcu) else {
+            return;
+        };
+        let Some(level) = discard.level() else {
+            return;
+        };
+        // The right to print is asked for last: asking uses it up.
+        if let Some(dev) = dev {
+            if namespace.prints(level) && log::ratelimit() {
+                print_at!(
+                    level as u8,
+                    "{}: advertisement from {} dropped: {}\n",
+                    dev.name(),
+                    Printed(packet.source),
+                    discard.as_str()
+                );
+            }
+        }
+    }
+}
+
+/// Brings an advertisement to its virtual host, with OpenBSD's checks in
+/// OpenBSD's order; each is counted where it becomes known whose it is.
+fn dispatch(
+    packet: &Packet<'_>,
+    namespace: &Namespace,
+    dev: Option<&Device>,
+    rcu: &rcu::Guard,
+) -> Result<(), Discard> {
+    namespace.counters.count(Counter::ReceivedIpv4);
+    if !namespace.allows() {
+        namespace.counters.discarded(Discard::NotAllowed);
+        return Err(Discard::NotAllowed);
+    }
+    let parent = dev.and_then(|dev| rx_handler::get_rcu::<Parent>(dev, rcu));
+    let Some(parent) = parent else {
+        namespace.counters.discarded(Discard::BadInterface);
+        return Err(Discard::BadInterface);
+    };
+    let found = Received::check(packet.ttl, packet.payload).and_then(|received| {
+        let port = parent.port(received.vhid(), rcu).ok_or(Discard::BadVhid)?;
+        Ok((received, port))
+    });
+    let (received, port) = found.inspect_err(|&discard| parent.counters.discarded(discard))?;
+    port.carp
+        .advertised(&received)
+        .inspect_err(|&discard| port.carp.counters.discarded(discard))
+}

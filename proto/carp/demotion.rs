@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Demotion: how a host says that another one would make the better master.
+//!
+//! Interfaces are in groups, and each group has a counter. A carp interface adds
+//! up the counters of its groups and sends the sum along; among masters, and
+//! before any question of speed, the lower sum wins. Source:
+//! `carp_group_demote_adj`, `carp_group_demote_count`, `carp_ifgroup_ioctl`, and
+//! for the administrator's steps ifconfig(8).
+
+use super::packet::Advertisement;
+
+/// The group of all interfaces, which automatic demotion leaves alone.
+pub const GROUP_ALL: &[u8] = b"all";
+
+/// The group that every new carp and pfsync interface is in.
+pub const GROUP_CARP: &[u8] = b"carp";
+
+/// The largest step of an administrator, up or down.
+pub const STEP_MAX: i32 = 128;
+
+/// The largest value to which an administrator can take a counter, and the
+/// largest sum that is sent.
+pub const COUNT_MAX: u32 = 255;
+
+/// The advskew that FreeBSD and ucarp send when they are not well.
+pub const DEMOTED_ADVSKEW: u8 = 240;
+
+/// The demotion counter of a group, or an interface's own share.
+///
+/// An interface counts for itself as well what it brought upon its groups. That
+/// is what a group that it joins is [adjusted](Self::adjust) by, and what is
+/// taken back from one that it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Counter(u32);
+
+impl Counter {
+    /// The count. Automatic demotion may take it above [`COUNT_MAX`].
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Automatic demotion: adds `by`, but stops at 0.
+    ///
+    /// Returns whether all masters of the host, in whatever group, should
+    /// advertise at once: if an increase leaves the counter of a group at
+    /// exactly 1, for then the host was well until now.
+    pub fn adjust(&mut self, by: i32) -> bool {
+        self.0 = self.0.saturating_add_signed(by);
+        by > 0 && self.0 == 1
+    }
+
+    /// The administrator's `carpdemote`: adds `step`.
+    ///
+    /// Returns whether the masters among the group's interfaces should advertise
+    /// at once: after every step up.
+    ///
+    /// # Errors
+    ///
+    /// The step is too large, or would lead out of 0–255. Nothing has changed.
+    pub fn step(&mut self, step: i32) -> Result<bool, Refusal> {
+        if step.unsigned_abs() > STEP_MAX.unsigned_abs() {
+            return Err(Refusal::Step);
+        }
+        let count = self.0.checked_add_signed(step).ok_or(Refusal::Range)?;
+        if count > COUNT_MAX {
+            return Err(Refusal::Range);
+        }
+        self.0 = count;
+        Ok(step > 0)
+    }
+}
+
+/// Why a `carpdemote` was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// It is a step of more than 128.
+    Step,
+    /// The counter would leave 0–255.
+    Range,
+}
+
+impl Refusal {
+    /// The refusal in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Step => "a step of carpdemote is at most 128",
+            Self::Range => "the demotion counter must stay between 0 and 255",
+        }
+    }
+}
+
+/// Whether automatic demotion touches the group of this name.
+#[must_use]
+pub fn is_automatic(group: &[u8]) -> bool {
+    group != GROUP_ALL
+}
+
+/// What an interface sends and compares: the sum over its `groups`, or its `own`
+/// share if that is 0, as of an interface in no group; at most 255.
+#[must_use]
+pub fn count(groups: impl IntoIterator<Item = Counter>, own: Counter) -> u8 {
+    let sum = groups
+        .into_iter()
+        .fold(0u32, |sum, group| sum.saturating_add(group.0));
+    let count = if sum == 0 { own.0 } else { sum };
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
+
+/// What a demoted host sends to peers that do not read the demotion count: the
+/// same with an advskew of at least 240.
+///
+/// FreeBSD and ucarp compare intervals alone. What we ourselves compare and
+/// wait for does not change, and OpenBSD looks at the count first.
+#[must_use]
+pub const fn visible_to_all(mut sent: Advertisement) -> Advertisement {
+    if sent.demote > 0 && sent.advskew < DEMOTED_ADVSKEW {
+        sent.advskew = DEMOTED_ADVSKEW;
+    }
+    sent
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the digest of an advertisement is made of.
+//!
+//! HMAC-SHA1, keyed with the passphrase, over: the bytes 2 (version) and 1
+//! (type); in some cases a link-layer address; the vhid; every IPv4 address in
+//! ascending order; every IPv6 address in ascending order; the counter. Source:
+//! `carp_hmac_prepare_ctx`, `carp_hmac_generate`, `carp_hmac_verify`.
+//!
+//! There are two such digests. One counts link-local IPv6 addresses, the other
+//! leaves them out. OpenBSD sends the latter and accepts both; so do we. FreeBSD
+//! sends and accepts only the former.
+//!
+//! advskew, advbase and demote are not covered. That is how the protocol is.
+
+use core::hint::black_box;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use super::packet::{Counter, Digest};
+
+/// The longest passphrase in bytes. OpenBSD cuts longer ones without a word;
+/// ucarp takes one byte more.
+pub const PASS_MAX: usize = 19;
+
+/// Bytes of the key.
+pub const KEY_LEN: usize = 20;
+
+const VERSION: u8 = 2;
+const TYPE_ADVERTISEMENT: u8 = 1;
+
+/// The key for a passphrase: its bytes, then zero bytes. The empty passphrase
+/// gives twenty zero bytes. `None` if it is longer than [`PASS_MAX`].
+#[must_use]
+pub fn key(pass: &[u8]) -> Option<[u8; KEY_LEN]> {
+    if pass.len() > PASS_MAX {
+        return None;
+    }
+    let mut key = [0; KEY_LEN];
+    for (to, from) in key.iter_mut().zip(pass) {
+        *to = *from;
+    }
+    Some(key)
+}
+
+/// An HMAC-SHA1 that has its key.
+///
+/// A clone continues from what was hashed so far, independently of the original.
+pub trait Mac: Clone {
+    /// Hashes some more bytes.
+    fn update(&mut self, bytes: &[u8]);
+
+    /// The digest of all bytes hashed.
+    fn finish(self) -> Digest;
+}
+
+/// What one virtual host hashes besides its key and its counter.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The virtual host, 1–255.
+    pub vhid: u8,
+    /// The link-layer address to hash, see [`hashed_lladdr`].
+    pub lladdr: Option<[u8; 6]>,
+    /// The interface's IPv4 addresses, in any order.
+    ///
+    /// One that occurs twice is hashed once. Given in ascending order, the time
+    /// is linear in their number, else quadratic. The same holds for IPv6.
+    pub ipv4: &'a [Ipv4Addr],
+    /// The interface's IPv6 addresses, link-local ones included, in any order.
+    pub ipv6: &'a [Ipv6Addr],
+}
+
+/// The link-layer address for [`Input::lladdr`].
+///
+/// Only one set by hand is hashed, and only into the digest of the `leader` (the
+/// lowest vhid of the interface): that is, one that is neither `virtual_mac`,
+/// the address that the interface would have by itself, nor that of the
+/// `parent`. FreeBSD and ucarp never hash one.
+#[must_use]
+pub fn hashed_lladdr(
+    leader: bool,
+    lladdr: [u8; 6],
+    virtual_mac: [u8; 6],
+    parent: [u8; 6],
+) -> Option<[u8; 6]> {
+    (leader && lladdr != virtual_mac && lladdr != parent).then_some(lladdr)
+}
+
+/// The digests of a virtual host, with everything but the counter hashed.
+#[derive(Clone)]
+pub struct Digests<M> {
+    without_link_local: M,
+    /// None if there is no link-local address: both would be the same.
+    with_link_local: Option<M>,
+}
+
+impl<M: Mac> Digests<M> {
+    /// Hashes what does not change from one advertisement to the next.
+    ///
+    /// `keyed` has the [`key`] of the passphrase and nothing hashed yet.
+    #[must_use]
+    pub fn new(keyed: M, input: &Input<'_>) -> Self {
+        let mut common = keyed;
+        common.update(&[VERSION, TYPE_ADVERTISEMENT]);
+        if let Some(lladdr) = &input.lladdr {
+            common.update(lladdr);
+        }
+        common.update(&[input.vhid]);
+        ascending(
+            input.ipv4,
+            |address| Some(address).filter(|a| !a.is_unspecified() && !a.is_broadcast()),
+            |address| common.update(&address.octets()),
+        );
+
+        let mut without_link_local = common.clone();
+        ascending(
+            input.ipv6,
+            |address| hashed_ipv6(address).filter(|a| !a.is_unicast_link_local()),
+            |address| without_link_local.update(&address.octets()),
+        );
+
+        let link_local = input.ipv6.iter().any(Ipv6Addr::is_unicast_link_local);
+        let with_link_local = link_local.then(|| {
+            let mut all = common;
+            ascending(input.ipv6, hashed_ipv6, |address| {
+                all.update(&address.octets())
+            });
+            all
+        });
+        Self {
+            without_link_local,
+            with_link_local,
+        }
+    }
+
+    /// The digest to send with `counter`, the one without link-local addresses.
+    #[must_use]
+    pub fn sign(&self, counter: &Counter) -> Digest {
+        finish(&self.without_link_local, counter)
+    }
+
+    /// The digest that FreeBSD sends and accepts, with link-local addresses.
+    #[must_use]
+    pub fn sign_with_link_local(&self, counter: &Counter) -> Digest {
+        let all = self.with_link_local.as_ref();
+        finish(all.unwrap_or(&self.without_link_local), counter)
+    }
+
+    /// Whether `digest` is one of the two that go with `counter`.
+    ///
+    /// How long this takes says nothing about where the digests differ.
+    #[must_use]
+    pub fn verify(&self, counter: &Counter, digest: &Digest) -> bool {
+        let without = equal(&finish(&self.without_link_local, counter), digest);
+        let with = match &self.with_link_local {
+            Some(all) => equal(&finish(all, counter), digest),
+            None => false,
+        };
+        without | with
+    }
+}
+
+fn finish<M: Mac>(mac: &M, counter: &Counter) -> Digest {
+    let mut mac = mac.clone();
+    mac.update(counter);
+    mac.finish()
+}
+
+/// Compares in constant time.
+fn equal(a: &Digest, b: &Digest) -> bool {
+    let difference = a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b));
+    // The optimizer must not learn that only zero or not is asked for.
+    black_box(difference) == 0
+}
+
+/// An IPv6 address as it is hashed, if it is.
+///
+/// In OpenBSD's kernel the second 16 bits of a link-local address hold its
+/// interface and are cleared for the hash. The smallest and the largest address
+/// are left out there, as the search for the next one begins with them.
+fn hashed_ipv6(address: Ipv6Addr) -> Option<Ipv6Addr> {
+    const LARGEST: Ipv6Addr = Ipv6Addr::from_bits(u128::MAX);
+
+    if address.is_unspecified() || address == LARGEST {
+        return None;
+    }
+    if !address.is_unicast_link_local() {
+        return Some(address);
+    }
+    let [a, _, c, d, e, f, g, h] = address.segments();
+    Some(Ipv6Addr::new(a, 0, c, d, e, f, g, h))
+}
+
+/// Calls `hash` once for every different value that `pick` makes of `items`,
+/// from the smallest to the largest.
+fn ascending<T: Copy + Ord>(items: &[T], pick: impl Fn(T) -> Option<T>, mut hash: impl FnMut(&T)) {
+    let picked = || items.iter().filter_map(|item| pick(*item));
+    let mut last = None;
+    if picked().is_sorted() {
+        for item in picked().filter(|item| last.replace(*item) != Some(*item)) {
+            hash(&item);
+        }
+        return;
+    }
+    // Without memory to sort in, look for the next larger one each time, as
+    // OpenBSD does.
+    while let Some(next) = picked().filter(|item| last.is_none_or(|l| *item > l)).min() {
+        hash(&next);
+        last = Some(next);
+    }
+}

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who is master: the state machine of one virtual host.
+//!
+//! ```text
+//!            Start                  no advertisement in time,
+//!          (running)                a worse master, a bow-out
+//!   INIT ─────────────▶ BACKUP ─────────────────────────────▶ MASTER
+//!     ▲                   │ ▲                                   │ │
+//!     └───────────────────┘ └───────────────────────────────────┘ │
+//!     ▲      Stop                   a better master               │
+//!     └───────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The driver owns a [`VirtualHost`] behind a lock, hands it every event with
+//! the time and the [`Environment`] of that moment, carries out the [`Effects`],
+//! and sets its timer to [`VirtualHost::deadline`]. A timer that fires too early
+//! does no harm, one that fires late is made up for once, not in a burst.
+//!
+//! Source: `carp_proto_input_c`, `carp_setrun`, `carp_master_down`,
+//! `carp_send_ad`.
+
+use super::effects::{Effects, Kind, Outgoing, Reason, Transition};
+use super::packet::{Advertisement, Counter, DIGEST_LEN};
+use super::time::{Instant, Interval};
+
+/// How many advertisements after the takeover's own the addresses are announced
+/// again, for switches that were slow to learn (`sc_delayed_arp`).
+const REPEAT_ANNOUNCEMENT_AFTER: u8 = 2;
+
+/// What a virtual host is to its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Not running.
+    Init,
+    /// Silent, ready to take over.
+    Backup,
+    /// Has the addresses.
+    Master,
+}
+
+/// The IP version that an advertisement travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4
+    Ipv4,
+    /// IPv6
+    Ipv6,
+}
+
+/// A set of families.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Families {
+    /// IPv4 is in it.
+    pub ipv4: bool,
+    /// IPv6 is in it.
+    pub ipv6: bool,
+}
+
+impl Families {
+    /// Whether `family` is in it.
+    #[must_use]
+    pub const fn contains(self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        !self.ipv4 && !self.ipv6
+    }
+}
+
+/// What the administrator chose for a virtual host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// Its number, 1–255. With 0, that is none, it does not start.
+    pub vhid: u8,
+    /// Seconds between advertisements, 0–254.
+    pub advbase: u8,
+    /// 1/256 s added to that, 0–254.
+    pub advskew: u8,
+}
+
+impl Config {
+    const fn as_interval(self) -> Interval {
+        Interval::new(self.advbase, self.advskew)
+    }
+
+    const fn between_advertisements(self) -> Interval {
+        Interval::between_advertisements(self.advbase, self.advskew)
+    }
+
+    const fn until_master_down(self) -> Interval {
+        Interval::until_master_down(self.advbase, self.advskew)
+    }
+}
+
+/// What holds around a virtual host at the moment of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Environment {
+    /// `net.inet.carp.preempt`: push a slower master aside.
+    pub preempt: bool,
+    /// The interface's demotion count.
+    pub demote: u8,
+    /// The families of which the interface has an address.
+    pub families: Families,
+}
+
+/// Something that happened to a virtual host.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// It may run: interface up, parent up, an address there. No news to one
+    /// that runs.
+    Start,
+    /// It may not run any longer.
+    Stop {
+        /// Say farewell first if master. The environment must still be the one
+        /// in which that can be sent.
+        bow_out: bool,
+    },
+    /// [`VirtualHost::deadline`] may have passed.
+    Timer,
+    /// A valid advertisement for it came in.
+    Received(Family, &'a Advertisement),
+    /// The administrator chose anew. What was INIT for want of a vhid still is:
+    /// [`Event::Start`] is to follow.
+    Reconfigured(Config),
+    /// Addresses came or went while running.
+    FamiliesChanged,
+    /// The administrator wants this state. What does not run stays INIT, and
+    /// INIT cannot be wished for.
+    Force(State),
+    /// The demotion count changed, and other hosts should know at once.
+    AdvertiseNow,
+}
+
+/// The state, and what each needs to know.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Init,
+    Backup {
+        /// When silence in IPv4 has lasted too long; None without IPv4 address.
+        ipv4: Option<Instant>,
+        /// The same for IPv6. The timers are separate: whichever family falls
+        /// silent first makes us master.
+        ipv6: Option<Instant>,
+    },
+    Master {
+        /// When to advertise next.
+        next: Instant,
+        /// With how many advertisements from now the addresses are announced
+        /// again; 0: not at all.
+        announce_in: u8,
+    },
+}
+
+/// One virtual host.
+#[derive(Clone, Debug)]
+pub struct VirtualHost {
+    config: Config,
+    counter: Counter,
+    phase: Phase,
+}
+
+impl VirtualHost {
+    /// A virtual host that does not run yet.
+    ///
+    /// `counter` is 64 random bits. It stays for ever and never takes a value
+    /// from a packet: an OpenBSD peer would take us for its own echo.
+    #[must_use]
+    pub const fn new(config: Config, counter: Counter) -> Self {
+        Self {
+            config,
+            counter,
+            phase: Phase::Init,
+        }
+    }
+
+    /// The state now.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self.phase {
+            Phase::Init => State::Init,
+            Phase::Backup { .. } => State::Backup,
+            Phase::Master { .. } => State::Master,
+        }
+    }
+
+    /// The configuration now.
+    #[must_use]
+    pub const fn config(&self) -> Config {
+        self.config
+    }
+
+    /// The counter of our advertisements; in a received one it is our echo.
+    #[must_use]
+    pub const fn counter(&self) -> &Counter {
+        &self.counter
+    }
+
+    /// When [`Event::Timer`] is due; `None` if nothing is awaited.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Init => None,
+            Phase::Backup { ipv4, ipv6 } => [ipv4, ipv6].into_iter().flatten().min(),
+            Phase::Master { next, .. } => Some(next),
+        }
+    }
+
+    /// The advertisement to be sent now. Its digest is zero, to be signed.
+    #[must_use]
+    pub const fn advertisement(&self, env: &Environment) -> Advertisement {
+        Advertisement {
+            vhid: self.config.vhid,
+            advskew: self.config.advskew,
+            demote: env.demote,
+            advbase: self.config.advbase,
+            counter: self.counter,
+            digest: [0; DIGEST_LEN],
+        }
+    }
+
+    /// The farewell to be sent now. Its digest is zero, to be signed.
+    #[must_use]
+    pub const fn bow_out(&self, env: &Environment) -> Advertisement {
+        self.advertisement(env).into_bow_out()
+    }
+
+    /// Takes in `event`, which happens at `now`, and says what is to be done.
+    pub fn handle(&mut self, now: Instant, env: &Environment, event: Event<'_>) -> Effects {
+        match event {
+            Event::Start => self.start(now, env),
+            Event::Stop { bow_out } => self.stop(env, bow_out, Reason::Stopped),
+            Event::Timer => self.timer(now, env),
+            Event::Received(family, theirs) => match self.phase {
+                Phase::Init => Effects::NONE,
+                Phase::Backup { .. } => self.received_as_backup(now, env, family, theirs),
+                Phase::Master { .. } => self.received_as_master(now, env, theirs),
+            },
+            Event::Reconfigured(config) => self.reconfigured(now, env, config),
+            Event::FamiliesChanged => self.families_changed(now, env),
+            Event::Force(state) => self.force(now, env, state),
+            Event::AdvertiseNow => self.advertise(now, env),
+        }
+    }
+
+    fn start(&mut self, now: Instant, env: &Environment) -> Effects {
+        match self.phase {
+            Phase::Init if self.config.vhid != 0 && !env.families.is_empty() => {
+                self.become_backup(now, env, Reason::Started)
+            }
+            _ => Effects::NONE,
+        }
+    }
+
+    fn stop(&mut self, env: &Environment, bow_out: bool, reason: Reason) -> Effects {
+        let farewell = bow_out && matches!(self.phase, Phase::Master { .. });
+        Effects {
+            advertise: Outgoing::new(Kind::BowOut, env.families).filter(|_| farewell),
+            ..self.enter(Phase::Init, reason)
+        }
+    }
+
+    fn timer(&mut self, now: Instant, env: &Environment) -> Effects {
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|d| d <= now);
+        match self.phase {
+            Phase::Backup { ipv4, .. } if due(ipv4) => {
+                self.take_over(now, env, Reason::MasterTimedOut(Family::Ipv4))
+            }
+            Phase::Backup { ipv6, .. } if due(ipv6) => {
+                self.take_over(now, env, Reason::MasterTimedOut(Family::Ipv6))
+            }
+            Phase::Master { next, .. } if due(Some(next)) => self.advertise(now, env),
+            _ => Effects::NONE,
+        }
+    }
+
+    fn received_as_backup(
+        &mut self,
+        now: Instant,
+        env: &Environment,
+        family: Family,
+        theirs: &Advertisement,
+    ) -> Effects {
+        match self.reason_to_take_over(env, theirs) {
+            Some(_) if theirs.is_bow_out() => self.take_over(now, env, Reason::MasterBowedOut),
+            Some(reason) => self.take_over(now, env, reason),
+            None => {
+                let deadline = now.after(self.config.until_master_down());
+                if let Phase::Backup { ipv4, ipv6 } = &mut self.phase {
+                    // A family in which we have no address is not ours to watch,
+                    // although a peer with link-local addresses may send in it.
+                    match family {
+                        Family::Ipv4 if env.families.ipv4 => *ipv4 = Some(deadline),
+                        Family::Ipv6 if env.families.ipv6 => *ipv6 = Some(deadline),
+                        _ => (),
+                    }
+                }
+                Effects::NONE
+            }
+        }
+    }
+
+    /// Why a backup that hears this master should push it aside, if it should.
+    fn reason_to_take_over(&self, env: &Environment, theirs: &Advertisement) -> Option<Reason> {
+        let their_interval = Interval::new(theirs.advbase, theirs.advskew);
+
+        if env.preempt && self.config.as_interval() < their_interval && theirs.demote >= env.demote
+        {
+            return Some(Reason::Preempting);
+        }
+        if theirs.demote > env.demote {
+            return Some(Reason::MasterDemoted);
+        }
+        // A master that will be taken for dead before it speaks again might as
+        // well be dead. With advbase 0 this would hit masters that are slower by
+        // a trifle, and preempt them without leave; except that one that bows
+        // out will not speak again at all.
+        if (self.config.advbase > 0 || theirs.is_bow_out())
+            && self.config.until_master_down() < their_interval
+        {
+            return Some(Reason::MasterTooSlow);
+        }
+        None
+    }
+
+    fn received_as_master(
+        &mut self,
+        now: Instant,
+        env: &Environment,
+        theirs: &Advertisement,
+    ) -> Effects {
+        // Whatever the demotion counts: nobody would be left, were we to give way
+        // to one that leaves. It says so once in each family, and the first time
+        // may just have made us master.
+        if theirs.is_bow_out() {
+            return Effects::NONE;
+        }
+        if theirs.demote < env.demote {
+            return self.become_backup(now, env, Reason::LessDemotedMaster);
+        }
+        if theirs.demote == env.demote
+            && Interval::new(theirs.advbase, theirs.advskew) <= self.config.as_interval()
+        {
+            return self.become_backup(now, env, Reason::BetterMaster);
+        }
+        // There are two masters, so the network was split and no longer is. Our
+        // next advertisement silences the other one; then those who listened to
+        // it must be told. After a takeover an announcement is due anyway.
+        if let Phase::Master { announce_in, .. } = &mut self.phase {
+            *announce_in = (*announce_in).max(1);
+        }
+        Effects::NONE
+    }
+
+    fn reconfigured(&mut self, now: Instant, env: &Environment, config: Config) -> Effects {
+        let previous = core::mem::replace(&mut self.config, config);
+        if config == previous {
+            return Effects::NONE;
+        }
+        if config.vhid == 0 {
+            return self.stop(env, false, Reason::Reconfigured);
+        }
+        match self.phase {
+            Phase::Init => Effects::NONE,
+            // As another virtual host we know nothing yet of its master.
+            _ if config.vhid != previous.vhid => self.become_backup(now, env, Reason::Reconfigured),
+            Phase::Backup { .. } => {
+                self.phase = self.listening(now, env);
+                Effects::NONE
+            }
+            // The others know the old values and wait by them; tell them at once.
+            Phase::Master { .. } => self.advertise(now, env),
+        }
+    }
+
+    fn families_changed(&mut self, now: Instant, env: &Environment) -> Effects {
+        if env.families.is_empty() {
+            return self.stop(env, false, Reason::NoAddress);
+        }
+        let deadline = now.after(self.config.until_master_down());
+        if let Phase::Backup { ipv4, ipv6 } = &mut self.phase {
+            *ipv4 = env.families.ipv4.then(|| ipv4.unwrap_or(deadline));
+            *ipv6 = env.families.ipv6.then(|| ipv6.unwrap_or(deadline));
+        }
+        Effects::NONE
+    }
+
+    fn force(&mut self, now: Instant, env: &Environment, state: State) -> Effects {
+        match (self.phase, state) {
+            (Phase::Backup { .. }, State::Master) => {
+                self.take_over(now, env, Reason::Administrator)
+            }
+            // The others need not wait until they miss us.
+            (Phase::Master { .. }, State::Backup) => Effects {
+                advertise: Outgoing::new(Kind::BowOut, env.families),
+                ..self.become_backup(now, env, Reason::Administrator)
+            },
+            _ => Effects::NONE,
+        }
+    }
+
+    /// Sends an advertisement if master, and sets the time of the next one from
+    /// now on: whoever is late stays late, and does not catch up in a burst.
+    fn advertise(&mut self, now: Instant, env: &Environment) -> Effects {
+        let Phase::Master { next, announce_in } = &mut self.phase else {
+            return Effects::NONE;
+        };
+        let announce = *announce_in == 1;
+        *announce_in = announce_in.saturating_sub(1);
+        *next = now.after(self.config.between_advertisements());
+        Effects {
+            transition: None,
+            advertise: Outgoing::new(Kind::Advertisement, env.families),
+            announce,
+        }
+    }
+
+    fn take_over(&mut self, now: Instant, env: &Environment, reason: Reason) -> Effects {
+        let phase = Phase::Master {
+            next: now.after(self.config.between_advertisements()),
+            announce_in: REPEAT_ANNOUNCEMENT_AFTER,
+        };
+        Effects {
+            advertise: Outgoing::new(Kind::Advertisement, env.families),
+            announce: true,
+            ..self.enter(phase, reason)
+        }
+    }
+
+    fn become_backup(&mut self, now: Instant, env: &Environment, reason: Reason) -> Effects {
+        self.enter(self.listening(now, env), reason)
+    }
+
+    /// The state of a backup that has just begun to listen.
+    fn listening(&self, now: Instant, env: &Environment) -> Phase {
+        let deadline = now.after(self.config.until_master_down());
+        Phase::Backup {
+            ipv4: env.families.ipv4.then_some(deadline),
+            ipv6: env.families.ipv6.then_some(deadline),
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, reason: Reason) -> Effects {
+        let from = self.state();
+        self.phase = phase;
+        let to = self.state();
+        Effects {
+            transition: (from != to).then_some(Transition { from, to, reason }),
+            ..Effects::NONE
+        }
+    }
+}

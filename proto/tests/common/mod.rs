@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What several tests need.
+
+#![allow(dead_code)] // each test uses its part
+
+use carp_proto::carp::digest::{self, Mac};
+use carp_proto::carp::effects::{Effects, Kind, Outgoing, Reason, Transition};
+use carp_proto::carp::election::{Config, Environment, Event, Families, State, VirtualHost};
+use carp_proto::carp::packet::{Advertisement, Counter, Digest};
+use carp_proto::carp::time::Instant;
+use hmac::Mac as _;
+
+/// HMAC-SHA1 as others wrote it.
+#[derive(Clone)]
+pub struct Hmac(hmac::Hmac<sha1::Sha1>);
+
+impl Hmac {
+    pub fn new(pass: &str) -> Self {
+        let key = digest::key(pass.as_bytes()).expect("a short passphrase");
+        Self(hmac::Hmac::new_from_slice(&key).expect("any key will do"))
+    }
+}
+
+impl Mac for Hmac {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> Digest {
+        self.0.finalize().into_bytes().into()
+    }
+}
+
+/// An SHA-1 of one piece.
+pub fn sha1(bytes: &[u8]) -> Digest {
+    use sha1::Digest as _;
+    sha1::Sha1::digest(bytes).into()
+}
+
+pub const OURS: Counter = *b"ourselve";
+pub const THEIRS: Counter = *b"somebody";
+
+pub const NEITHER: Families = Families {
+    ipv4: false,
+    ipv6: false,
+};
+pub const IPV4: Families = Families {
+    ipv4: true,
+    ipv6: false,
+};
+pub const IPV6: Families = Families {
+    ipv4: false,
+    ipv6: true,
+};
+pub const BOTH: Families = Families {
+    ipv4: true,
+    ipv6: true,
+};
+
+/// No preemption, no demotion, both families.
+pub const CALM: Environment = Environment {
+    preempt: false,
+    demote: 0,
+    families: BOTH,
+};
+
+pub const PREEMPT: Environment = Environment {
+    preempt: true,
+    ..CALM
+};
+
+pub const fn config(advbase: u8, advskew: u8) -> Config {
+    Config {
+        vhid: 1,
+        advbase,
+        advskew,
+    }
+}
+
+/// Somebody else's advertisement.
+pub const fn theirs(advbase: u8, advskew: u8, demote: u8) -> Advertisement {
+    Advertisement {
+        vhid: 1,
+        advskew,
+        demote,
+        advbase,
+        counter: THEIRS,
+        digest: [0; 20],
+    }
+}
+
+pub const BOW_OUT: Advertisement = theirs(255, 255, 0);
+
+pub const MS: u64 = 1_000_000;
+pub const SECOND: u64 = 1000 * MS;
+
+/// This many 1/256 s, in nanoseconds, reckoned in another way than the code.
+pub const fn skew(units: u64) -> u64 {
+    units * SECOND / 256
+}
+
+/// A moment of the test, after boot.
+pub const fn at(nanos: u64) -> Instant {
+    Instant(3600 * SECOND + nanos)
+}
+
+/// A virtual host that began to listen at the moment 0.
+pub fn backup(config: Config, env: &Environment) -> VirtualHost {
+    let mut host = VirtualHost::new(config, OURS);
+    let effects = host.handle(at(0), env, Event::Start);
+    assert_eq!(effects.transition.map(|t| t.to), Some(State::Backup));
+    host
+}
+
+/// A virtual host that was made master at the moment 0.
+pub fn master(config: Config, env: &Environment) -> VirtualHost {
+    let mut host = backup(config, env);
+    let effects = host.handle(at(0), env, Event::Force(State::Master));
+    assert_eq!(effects.transition.map(|t| t.to), Some(State::Master));
+    host
+}
+
+/// The effects of a takeover.
+pub fn takeover(reason: Reason, families: Families) -> Effects {
+    Effects {
+        transition: Some(Transition {
+            from: State::Backup,
+            to: State::Master,
+            reason,
+        }),
+        advertise: Some(Outgoing {
+            kind: Kind::Advertisement,
+            families,
+        }),
+        announce: true,
+    }
+}
+
+/// The effects of giving way.
+pub fn way_given(reason: Reason) -> Effects {
+    changed(State::Master, State::Backup, reason)
+}
+
+/// The effects of a change of state and nothing else.
+pub fn changed(from: State, to: State, reason: Reason) -> Effects {
+    Effects {
+        transition: Some(Transition { from, to, reason }),
+        ..Effects::NONE
+    }
+}
+
+/// The effects of a master's ordinary advertisement.
+pub fn advertised(families: Families) -> Effects {
+    Effects {
+        advertise: Some(Outgoing {
+            kind: Kind::Advertisement,
+            families,
+        }),
+        ..Effects::NONE
+    }
+}

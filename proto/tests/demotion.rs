@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Demotion counters, send errors, and who is told.
+
+mod common;
+
+use carp_proto::carp::demotion::{
+    count, is_automatic, visible_to_all, Counter, Refusal, COUNT_MAX, DEMOTED_ADVSKEW,
+};
+use carp_proto::carp::send_errors::SendErrors;
+use common::theirs;
+use proptest::prelude::*;
+
+fn counter(value: i32) -> Counter {
+    let mut counter = Counter::default();
+    counter.adjust(value);
+    assert_eq!(counter.get(), value as u32);
+    counter
+}
+
+// --- automatic demotion ---
+
+#[test]
+fn automatic_demotion_stops_at_zero() {
+    let mut group = counter(2);
+    group.adjust(-5);
+    assert_eq!(group.get(), 0);
+    group.adjust(3);
+    assert_eq!(group.get(), 3);
+    group.adjust(i32::MIN);
+    assert_eq!(group.get(), 0);
+}
+
+#[test]
+fn automatic_demotion_may_exceed_255_but_not_overflow() {
+    let mut group = counter(255);
+    group.adjust(1);
+    assert_eq!(group.get(), 256);
+    for _ in 0..3 {
+        group.adjust(i32::MAX);
+    }
+    assert_eq!(group.get(), u32::MAX);
+}
+
+#[test]
+fn masters_advertise_when_an_automatic_increase_leaves_exactly_one() {
+    assert!(counter(0).adjust(1));
+    assert!(!counter(0).adjust(2));
+    assert!(!counter(1).adjust(1));
+    // not when a decrease does, and not for nothing
+    assert!(!counter(2).adjust(-1));
+    assert!(!counter(1).adjust(0));
+}
+
+#[test]
+fn the_group_of_all_interfaces_is_skipped() {
+    assert!(!is_automatic(b"all"));
+    for group in [&b"carp"[..], b"al", b"all2", b"ALL", b""] {
+        assert!(is_automatic(group));
+    }
+}
+
+// --- carpdemote ---
+
+#[test]
+fn carpdemote_adds_and_takes_away() {
+    let mut group = Counter::default();
+    assert_eq!(group.step(50), Ok(true));
+    assert_eq!(group.step(-20), Ok(false));
+    assert_eq!(group.step(0), Ok(false));
+    assert_eq!(group.get(), 30);
+}
+
+#[test]
+fn every_step_up_is_advertised() {
+    for value in 0..255 {
+        assert_eq!(counter(value).step(1), Ok(true));
+    }
+}
+
+#[test]
+fn a_step_is_at_most_128() {
+    assert_eq!(counter(0).step(128), Ok(true));
+    assert_eq!(counter(200).step(-128), Ok(false));
+    for step in [129, -129, i32::MAX, i32::MIN] {
+        let mut group = counter(130);
+        assert_eq!(group.step(step), Err(Refusal::Step));
+        assert_eq!(group, counter(130));
+    }
+}
+
+#[test]
+fn carpdemote_is_refused_outside_0_to_255() {
+    assert_eq!(counter(127).step(128), Ok(true));
+    assert_eq!(counter(128).step(128), Err(Refusal::Range));
+    assert_eq!(counter(1).step(-1), Ok(false));
+    let mut group = counter(1);
+    assert_eq!(group.step(-2), Err(Refusal::Range));
+    assert_eq!(group, counter(1));
+}
+
+#[test]
+fn carpdemote_leads_back_from_beyond_255() {
+    let mut group = counter(300);
+    assert_eq!(group.step(-1), Err(Refusal::Range));
+    assert_eq!(group.step(-45), Ok(false));
+    assert_eq!(group.get(), COUNT_MAX);
+}
+
+#[test]
+fn refusals_are_sentences() {
+    for refusal in [Refusal::Step, Refusal::Range] {
+        assert!(refusal.as_str().contains("demot"));
+    }
+}
+
+// --- the interface's count ---
+
+#[test]
+fn the_count_is_the_sum_over_the_groups() {
+    let none = Counter::default();
+    assert_eq!(count([], none), 0);
+    assert_eq!(count([counter(3), counter(4)], none), 7);
+}
+
+#[test]
+fn the_count_is_at_most_255() {
+    let none = Counter::default();
+    assert_eq!(count([counter(255), counter(1)], none), 255);
+    assert_eq!(count([counter(256)], none), 255);
+    let mut most = counter(i32::MAX);
+    most.adjust(i32::MAX);
+    assert_eq!(count([most, most, most], none), 255);
+    assert_eq!(count([], most), 255);
+}
+
+#[test]
+fn the_own_share_counts_only_if_the_groups_count_nothing() {
+    assert_eq!(count([], counter(2)), 2);
+    assert_eq!(count([counter(0), counter(0)], counter(2)), 2);
+    assert_eq!(count([counter(1), counter(0)], counter(2)), 1);
+}
+
+// --- peers that ignore the count ---
+
+#[test]
+fn a_demoted_host_can_raise_its_advskew_for_freebsd_and_ucarp() {
+    assert_eq!(DEMOTED_ADVSKEW, 240);
+    let sent = visible_to_all(theirs(1, 100, 1));
+    assert_eq!(sent, theirs(1, 240, 1));
+    assert_eq!(visible_to_all(theirs(1, 250, 1)), theirs(1, 250, 1));
+    assert_eq!(visible_to_all(theirs(1, 100, 0)), theirs(1, 100, 0));
+    // and still bows out
+    assert!(visible_to_all(theirs(255, 255, 1)).is_bow_out());
+}
+
+// --- send errors ---
+
+fn record(errors: &mut SendErrors, sent: bool, times: u32, hosts: u32) -> Vec<i32> {
+    (0..times)
+        .filter_map(|_| errors.record(sent, hosts))
+        .collect()
+}
+
+#[test]
+fn three_errors_a_host_in_a_row_demote_by_one() {
+    for hosts in 1..=32 {
+        let mut errors = SendErrors::new();
+        assert_eq!(record(&mut errors, false, 3 * hosts - 1, hosts), []);
+        assert_eq!(errors.record(false, hosts), Some(1));
+        // and not again
+        assert_eq!(record(&mut errors, false, 1000, hosts), []);
+    }
+}
+
+#[test]
+fn as_many_successes_in_a_row_take_it_back() {
+    for hosts in 1..=32 {
+        let mut errors = SendErrors::new();
+        let _ = record(&mut errors, false, 3 * hosts, hosts);
+        assert_eq!(record(&mut errors, true, 3 * hosts - 1, hosts), []);
+        assert_eq!(errors.record(true, hosts), Some(-1));
+        assert_eq!(record(&mut errors, true, 1000, hosts), []);
+        assert_eq!(record(&mut errors, false, 3 * hosts, hosts), [1]);
+    }
+}
+
+#[test]
+fn a_row_is_interrupted_by_the_opposite() {
+    let mut errors = SendErrors::new();
+    for _ in 0..10 {
+        assert_eq!(record(&mut errors, false, 2, 1), []);
+        assert_eq!(record(&mut errors, true, 1, 1), []);
+    }
+    assert_eq!(record(&mut errors, false, 3, 1), [1]);
+    for _ in 0..10 {
+        assert_eq!(record(&mut errors, true, 2, 1), []);
+        assert_eq!(record(&mut errors, false, 1, 1), []);
+    }
+    assert_eq!(record(&mut errors, true, 3, 1), [-1]);
+}
+
+#[test]
+fn a_reset_takes_back_what_was_demoted() {
+    let mut errors = SendErrors::new();
+    assert_eq!(errors.reset(), None);
+    let _ = record(&mut errors, false, 3, 1);
+    assert_eq!(errors.reset(), Some(-1));
+    assert_eq!(errors, SendErrors::new());
+}
+
+proptest! {
+    #[test]
+    fn what_send_errors_demote_is_always_zero_or_one(
+        results in prop::collection::vec((any::<bool>(), 0u32..5), 0..500),
+    ) {
+        // also when the number of virtual hosts changes meanwhile
+        let mut errors = SendErrors::new();
+        let mut demoted = 0;
+        for (sent, hosts) in results {
+            demoted += errors.record(sent, hosts).unwrap_or(0);
+            prop_assert!(demoted == 0 || demoted == 1);
+        }
+        demoted += errors.reset().unwrap_or(0);
+        prop_assert_eq!(demoted, 0);
+    }
+
+    #[test]
+    fn carpdemote_keeps_within_its_range(value in 0i32..=255, step: i32) {
+        let mut group = counter(value);
+        match group.step(step) {
+            Ok(_) => prop_assert_eq!(group.get() as i32, value + step),
+            Err(_) => prop_assert_eq!(group.get() as i32, value),
+        }
+        prop_assert!(group.get() <= COUNT_MAX);
+    }
+}

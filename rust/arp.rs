@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending ARP, and what was learned from it.
+
+use super::{
+    bindings,
+    netdevice::{Device, MacAddress},
+};
+use core::{net::Ipv4Addr, ptr};
+
+/// `<net/neighbour.h>`: a macro that bindgen does not see through.
+const NEIGH_UPDATE_F_OVERRIDE: u32 = 1 << 0;
+
+/// Sends a gratuitous ARP request on `dev` (to everybody; sender and target are
+/// `address`) that says that `address` is at `mac`. Any context.
+pub(crate) fn announce(dev: &Device, address: Ipv4Addr, mac: &MacAddress) {
+    let address = u32::from_ne_bytes(address.octets());
+    // SAFETY: `dev` is live; the addresses are as long as Ethernet's; the null
+    // pointers mean broadcast and zeroes.
+    unsafe {
+        bindings::arp_send(
+            bindings::ARPOP_REQUEST as i32,
+            bindings::ETH_P_ARP as i32,
+            address,
+            dev.as_ptr(),
+            address,
+            ptr::null(),
+            mac.as_ptr(),
+            ptr::null(),
+        );
+    }
+}
+
+/// Answers an ARP request on `dev`: tells `to` that `address` is at `mac`. Any
+/// context.
+pub(crate) fn reply(
+    dev: &Device,
+    address: Ipv4Addr,
+    mac: &MacAddress,
+    to: Ipv4Addr,
+    to_mac: &MacAddress,
+) {
+    // SAFETY: `dev` is live; the addresses are as long as Ethernet's.
+    unsafe {
+        bindings::arp_send(
+            bindings::ARPOP_REPLY as i32,
+            bindings::ETH_P_ARP as i32,
+            u32::from_ne_bytes(to.octets()),
+            dev.as_ptr(),
+            u32::from_ne_bytes(address.octets()),
+            to_mac.as_ptr(),
+            mac.as_ptr(),
+            to_mac.as_ptr(),
+        );
+    }
+}
+
+/// Notes what an ARP request told: `address` is at `mac` (`neigh_event_ns`, as
+/// ARP itself does for a request that it answers). Any context, RCU held.
+pub(crate) fn learn_from_request(dev: &Device, address: Ipv4Addr, mac: &MacAddress) {
+    let mut address = address.octets();
+    let mut mac = *mac;
+    // SAFETY: `dev` is live; the table is ARP's, whose keys are four bytes; the
+    // returned count is given back.
+    unsafe {
+        let neighbour = bindings::neigh_event_ns(
+            &raw mut bindings::arp_tbl,
+            mac.as_mut_ptr(),
+            address.as_mut_ptr().cast(),
+            dev.as_ptr(),
+        );
+        if !neighbour.is_null() {
+            bindings::neigh_release(neighbour);
+        }
+    }
+}
+
+/// Notes what an ARP reply told, if anybody had asked (`neigh_update`, as ARP
+/// itself does for a reply to this host). Any context, RCU held.
+pub(crate) fn learn_from_reply(dev: &Device, address: Ipv4Addr, mac: &MacAddress) {
+    let address = address.octets();
+    // SAFETY: `dev` is live; the table is ARP's, whose keys are four bytes; the
+    // returned count is given back.
+    unsafe {
+        let neighbour = bindings::neigh_lookup(
+            &raw mut bindings::arp_tbl,
+            address.as_ptr().cast(),
+            dev.as_ptr(),
+        );
+        if !neighbour.is_null() {
+            bindings::neigh_update(
+                neighbour,
+                mac.as_ptr(),
+                bindings::NUD_REACHABLE as u8,
+                NEIGH_UPDATE_F_OVERRIDE,
+                0,
+            );
+            bindings::neigh_release(neighbour);
+        }
+    }
+}

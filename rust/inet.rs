@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IP protocols of one's own, multicast groups, and routes set beforehand.
+
+use super::{bindings, namespace::Net, netdevice::Device, rtnl::Rtnl, skbuff::Skb};
+use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
+use kernel::{prelude::*, sync::rcu};
+
+/// A packet of an IPv4 protocol, delivered to this host.
+pub(crate) struct Packet<'a> {
+    /// The namespace that it arrived in.
+    pub(crate) net: &'a Net,
+    /// The index of the device that it came in on; under a VRF not that of
+    /// `skb->dev`.
+    pub(crate) iif: c_int,
+    /// The IPv4 header's time to live.
+    pub(crate) ttl: u8,
+    /// The IPv4 source address.
+    pub(crate) source: Ipv4Addr,
+    /// The first bytes behind the IPv4 header, as many as were asked for or the
+    /// packet has.
+    pub(crate) payload: &'a [u8],
+}
+
+/// A receiver of an IPv4 protocol.
+pub(crate) trait Ipv4Receiver: 'static {
+    /// The protocol number.
+    const PROTOCOL: u8;
+    /// How many bytes behind the IPv4 header the receiver wants to see.
+    const LEN: u32;
+
+    /// A packet has arrived, after netfilter's input chain. Softirq context, RCU
+    /// is held, no lock.
+    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard);
+}
+
+/// The registration of an [`Ipv4Receiver`], to be kept in a static.
+pub(crate) struct Ipv4Protocol<T> {
+    protocol: UnsafeCell<bindings::net_protocol>,
+    _receiver: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The kernel only reads it.
+unsafe impl<T> Sync for Ipv4Protocol<T> {}
+
+impl<T: Ipv4Receiver> Ipv4Protocol<T> {
+    /// A registration that is not in place yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            protocol: UnsafeCell::new(bindings::net_protocol {
+                handler: Some(receive::<T>),
+                // SAFETY: All zeroes is a valid `net_protocol`.
+                ..unsafe { core::mem::zeroed() }
+            }),
+            _receiver: PhantomData,
+        }
+    }
+
+    /// Receives the protocol in all namespaces until the returned guard is
+    /// dropped. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else receives it.
+    pub(crate) fn register(&'static self) -> Result<Ipv4Registered<T>> {
+        // SAFETY: The structure lives in a static, nobody writes it after this.
+        unsafe {
+            // Packets without a policy of IPsec are taken as they are: the
+            // protocol authenticates by itself.
+            (*self.protocol.get()).set_no_policy(1);
+            if bindings::inet_add_protocol(self.protocol.get(), T::PROTOCOL) < 0 {
+                return Err(EBUSY);
+            }
+        }
+        Ok(Ipv4Registered(self))
+    }
+}
+
+/// Keeps an [`Ipv4Protocol`] registered.
+pub(crate) struct Ipv4Registered<T: Ipv4Receiver>(&'static Ipv4Protocol<T>);
+
+impl<T: Ipv4Receiver> Drop for Ipv4Registered<T> {
+    fn drop(&mut self) {
+        // SAFETY: `register` has registered it; the function waits for packets
+        // that are with the receiver.
+        unsafe { bindings::inet_del_protocol(self.0.protocol.get(), T::PROTOCOL) };
+    }
+}
+
+unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_int {
+    let rcu = rcu::Guard::new();
+    // SAFETY: The kernel hands over a packet whose IPv4 header it has checked and
+    // whose data begins behind it.
+    unsafe {
+        let skb = Skb::from_raw(skb);
+        let wanted = skb.len().min(T::LEN);
+        if !bindings::pskb_may_pull(skb.as_ptr(), wanted) {
+            return 0;
+        }
+        let header: *const bindings::iphdr = bindings::skb_network_header(skb.as_ptr()).cast();
+        let packet = Packet {
+            net: Net::from_raw(bindings::dev_net(bindings::skb_dev(skb.as_ptr()))),
+            iif: bindings::ipcb_iif(skb.as_ptr()),
+            ttl: (*header).ttl,
+            source: Ipv4Addr::from(
+                (*header)
+                    .__bindgen_anon_1
+                    .__bindgen_anon_1
+                    .saddr
+                    .to_ne_bytes(),
+            ),
+            payload: core::slice::from_raw_parts((*skb.as_ptr()).data, wanted as usize),
+        };
+        T::receive(&packet, &rcu);
+    }
+    0
+}
+
+impl Skb {
+    /// Gives a received IPv4 multicast packet its route: to this host. IP then
+    /// asks no questions about its source, which may be an address that this
+    /// host has itself. The buffer must not be shared; nothing happens when
+    /// there is no memory.
+    pub(crate) fn route_multicast_to_this_host(&mut self, dev: &Device) {
+        // SAFETY: The buffer is ours. The loopback device outlives every packet
+        // of its namespace; the route is new, and given to the packet with its
+        // only count.
+        unsafe {
+            let loopback = bindings::net_loopback_dev(dev.net().as_ptr());
+            let route = bindings::rt_dst_alloc(
+                loopback,
+                bindings::RTCF_MULTICAST | bindings::RTCF_LOCAL,
+                bindings::RTN_MULTICAST as u16,
+                false,
+            );
+            if route.is_null() {
+                return;
+            }
+            (*route).rt_is_input = 1;
+            bindings::skb_dst_drop(self.as_ptr());
+            bindings::skb_dst_set(self.as_ptr(), &raw mut (*route).dst);
+        }
+    }
+}
+
+impl Device {
+    /// Joins an IPv4 multicast group; counted. Nothing happens on a device
+    /// without IPv4.
+    pub(crate) fn join_group(&self, group: Ipv4Addr, _rtnl: &Rtnl) {
+        // SAFETY: `self` is live, RTNL is held.
+        unsafe {
+            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
+            if !in_dev.is_null() {
+                bindings::ip_mc_inc_group(in_dev, u32::from_ne_bytes(group.octets()));
+            }
+        }
+    }
+
+    /// Takes [`Self::join_group`] back.
+    pub(crate) fn leave_group(&self, group: Ipv4Addr, _rtnl: &Rtnl) {
+        // SAFETY: `self` is live, RTNL is held. A device that has lost its IPv4
+        // has lost its groups as well.
+        unsafe {
+            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
+            if !in_dev.is_null() {
+                bindings::ip_mc_dec_group(in_dev, u32::from_ne_bytes(group.octets()));
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The IPv4 addresses of devices.
+
+use super::{bindings, netdevice::Device, rtnl::Rtnl};
+use core::net::Ipv4Addr;
+use kernel::sync::rcu;
+
+impl Device {
+    /// Calls `each` with every local IPv4 address of the device, in the order in
+    /// which they were set. RTNL keeps the list as it is.
+    pub(crate) fn for_each_address(&self, _rtnl: &Rtnl, mut each: impl FnMut(Ipv4Addr)) {
+        // SAFETY: `self` is live, RTNL is held: nobody changes the list.
+        unsafe {
+            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
+            if in_dev.is_null() {
+                return;
+            }
+            let mut ifa = bindings::in_dev_first_ifa(in_dev);
+            while let Some(address) = ifa.as_ref() {
+                each(local(address));
+                ifa = bindings::in_ifa_next(address);
+            }
+        }
+    }
+
+    /// The same, any context. Addresses that come or go meanwhile may be missed.
+    pub(crate) fn for_each_address_rcu(&self, _rcu: &rcu::Guard, mut each: impl FnMut(Ipv4Addr)) {
+        // SAFETY: `self` is live, RCU is held: entries that leave the list stay
+        // in memory.
+        unsafe {
+            let Some(in_dev) = bindings::__in_dev_get_rcu(self.as_ptr()).as_ref() else {
+                return;
+            };
+            let mut ifa = bindings::in_dev_first_ifa(in_dev);
+            while let Some(address) = ifa.as_ref() {
+                each(local(address));
+                ifa = bindings::in_ifa_next(address);
+            }
+        }
+    }
+
+    /// The first IPv4 address of the device: its primary one. Any context.
+    pub(crate) fn primary_address(&self, _rcu: &rcu::Guard) -> Option<Ipv4Addr> {
+        // SAFETY: `self` is live, RCU is held: entries that leave the list stay
+        // in memory.
+        unsafe {
+            let in_dev = bindings::__in_dev_get_rcu(self.as_ptr()).as_ref()?;
+            bindings::in_dev_first_ifa(in_dev).as_ref().map(local)
+        }
+    }
+}
+
+fn local(address: &bindings::in_ifaddr) -> Ipv4Addr {
+    Ipv4Addr::from(address.ifa_local.to_ne_bytes())
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Link kinds: what `ip link add … type KIND` makes (`struct rtnl_link_ops`).
+
+use super::{
+    bindings,
+    namespace::Net,
+    netdevice::Device,
+    netdevice_ops::{self, Driver, NewDevice},
+    netlink::{Attributes, Extack, Message, Policies},
+    rtnl::Rtnl,
+};
+use core::{cell::UnsafeCell, marker::PhantomData};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{Arc, ArcBorrow},
+};
+
+/// A request to make or change a device.
+pub(crate) struct Request<'a> {
+    /// The attributes of IFLA_INFO_DATA.
+    pub(crate) data: Attributes<'a>,
+    /// The value of IFLA_LINK, if it was sent: the device below.
+    pub(crate) link: Option<u32>,
+    /// The namespace in which indices of devices are to be understood.
+    pub(crate) link_net: &'a Net,
+    /// Where to tell what is wrong.
+    pub(crate) extack: Extack<'a>,
+}
+
+/// A driver whose devices are made and changed over rtnetlink.
+pub(crate) trait LinkKind: Driver {
+    /// The static that registers the kind.
+    fn link() -> &'static Link<Self>;
+
+    /// Makes the data of a new device. Nothing may point to it yet.
+    ///
+    /// # Errors
+    ///
+    /// No device is made.
+    fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>>;
+
+    /// The device is registered now and may be connected to others.
+    ///
+    /// # Errors
+    ///
+    /// The device is unregistered again.
+    fn created(this: &Arc<Self>, dev: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result;
+
+    /// Changes a device.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was changed.
+    fn change(
+        this: ArcBorrow<'_, Self>,
+        dev: &Device,
+        request: &Request<'_>,
+        rtnl: &Rtnl,
+    ) -> Result;
+
+    /// The room that [`Self::fill`] needs, in bytes.
+    fn size(&self) -> usize;
+
+    /// Tells the device's configuration and state.
+    fn fill(&self, dev: &Device, message: &mut Message<'_>) -> Result;
+}
+
+/// The registration of a link kind, to be kept in a static.
+pub(crate) struct Link<T> {
+    ops: UnsafeCell<bindings::rtnl_link_ops>,
+    _kind: PhantomData<fn() -> T>,
+}
+
+// SAFETY: `ops` is written by the kernel alone, under its own locks.
+unsafe impl<T> Sync for Link<T> {}
+
+impl<T: LinkKind> Link<T> {
+    /// Makes the registration of a kind with the given policy.
+    pub(crate) const fn new<const N: usize>(
+        kind: &'static CStr,
+        policies: &'static Policies<N>,
+    ) -> Self {
+        Self {
+            ops: UnsafeCell::new(bindings::rtnl_link_ops {
+                kind: kind.as_ptr().cast(),
+                priv_size: netdevice_ops::private_size::<T>(),
+                setup: Some(setup::<T>),
+                maxtype: policies.max(),
+                policy: policies.as_ptr(),
+                newlink: Some(newlink::<T>),
+                changelink: Some(changelink::<T>),
+                dellink: Some(dellink),
+                get_size: Some(get_size::<T>),
+                fill_info: Some(fill_info::<T>),
+                // SAFETY: All zeroes is a valid `rtnl_link_ops`.
+                ..unsafe { core::mem::zeroed() }
+            }),
+            _kind: PhantomData,
+        }
+    }
+
+    /// Offers the kind to user space until the returned guard is dropped; then
+    /// all its devices are unregistered. Process context, may sleep.
+    pub(crate) fn register(&'static self) -> Result<Registered<T>> {
+        // SAFETY: The operations live in a static and are not registered yet: a
+        // module registers each kind once.
+        to_result(unsafe { bindings::rtnl_link_register(self.ops.get()) })?;
+        Ok(Registered(self))
+    }
+}
+
+/// Keeps a [`Link`] registered.
+pub(crate) struct Registered<T: LinkKind>(&'static Link<T>);
+
+impl<T: LinkKind> Drop for Registered<T> {
+    fn drop(&mut self) {
+        // SAFETY: `register` has registered these operations.
+        unsafe { bindings::rtnl_link_unregister(self.0.ops.get()) }
+    }
+}
+
+unsafe extern "C" fn setup<T: LinkKind>(dev: *mut bindings::net_device) {
+    // SAFETY: The kernel passes a device that it has just allocated.
+    NewDevice(unsafe { Device::from_raw(dev) }).setup::<T>();
+}
+
+/// # Safety
+///
+/// `tb` is null or the kernel's table of parsed link attributes.
+unsafe fn ifla_link(tb: *mut *mut bindings::nlattr) -> Option<u32> {
+    // SAFETY: The caller promises it; the kernel validated IFLA_LINK as u32.
+    unsafe { Attributes::from_raw(tb, bindings::IFLA_LINK) }.u32(bindings::IFLA_LINK)
+}
+
+unsafe extern "C" fn newlink<T: LinkKind>(
+    dev: *mut bindings::net_device,
+    params: *mut bindings::rtnl_newlink_params,
+    extack: *mut bindings::netlink_ext_ack,
+) -> c_int {
+    // SAFETY: The kernel passes a device that went through `setup`, the request's
+    // validated attributes and RTNL.
+    let (device, request, rtnl) = unsafe {
+        let max = (*T::link().ops.get()).maxtype;
+        (
+            Device::from_raw(dev),
+            Request {
+                data: Attributes::from_raw((*params).data, max),
+                link: ifla_link((*params).tb),
+                link_net: Net::from_raw(bindings::rtnl_newlink_link_net(params)),
+                extack: Extack::from_raw(extack),
+            },
+            Rtnl::assume_held(),
+        )
+    };
+    match create::<T>(device, &request, &rtnl) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+fn create<T: LinkKind>(device: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result {
+    let new = NewDevice(device);
+    let this = T::new(&new, request, rtnl)?;
+    new.set_data(this.clone());
+    // SAFETY: The device is set up and has its data; RTNL is held.
+    if let Err(error) = to_result(unsafe { bindings::register_netdevice(device.as_ptr()) }) {
+        new.drop_data::<T>();
+        return Err(error);
+    }
+    T::created(&this, device, request, rtnl).inspect_err(|_| {
+        // SAFETY: The device is registered and RTNL held; the kernel frees it
+        // when RTNL is released.
+        unsafe { bindings::unregister_netdevice_queue(device.as_ptr(), core::ptr::null_mut()) }
+    })
+}
+
+unsafe extern "C" fn changelink<T: LinkKind>(
+    dev: *mut bindings::net_device,
+    tb: *mut *mut bindings::nlattr,
+    data: *mut *mut bindings::nlattr,
+    extack: *mut bindings::netlink_ext_ack,
+) -> c_int {
+    // SAFETY: The kernel passes a registered device of this kind, the request's
+    // validated attributes and RTNL.
+    let (this, device, request, rtnl) = unsafe {
+        let device = Device::from_raw(dev);
+        let max = (*T::link().ops.get()).maxtype;
+        (
+            netdevice_ops::data_arc::<T>(dev),
+            device,
+            Request {
+                data: Attributes::from_raw(data, max),
+                link: ifla_link(tb),
+                link_net: device.net(),
+                extack: Extack::from_raw(extack),
+            },
+            Rtnl::assume_held(),
+        )
+    };
+    match T::change(this, device, &request, &rtnl) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+unsafe extern "C" fn dellink(dev: *mut bindings::net_device, head: *mut bindings::list_head) {
+    // SAFETY: The kernel passes a registered device of this kind, with RTNL held.
+    unsafe { bindings::unregister_netdevice_queue(dev, head) }
+}
+
+unsafe extern "C" fn get_size<T: LinkKind>(dev: *const bindings::net_device) -> usize {
+    // SAFETY: The kernel passes a registered device of this kind.
+    unsafe { netdevice_ops::data::<T>(dev.cast_mut()) }.size()
+}
+
+unsafe extern "C" fn fill_info<T: LinkKind>(
+    skb: *mut bindings::sk_buff,
+    dev: *const bindings::net_device,
+) -> c_int {
+    // SAFETY: The kernel passes a registered device of this kind, and a message
+    // that it is writing.
+    let (this, device, mut message) = unsafe {
+        (
+            netdevice_ops::data::<T>(dev.cast_mut()),
+            Device::from_raw(dev),
+            Message::from_raw(skb),
+        )
+    };
+    match this.fill(device, &mut message) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}

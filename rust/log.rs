@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The limit on messages that a neighbour's packets can cause.
+
+use super::bindings;
+use core::fmt::Display;
+
+/// Whether one more message may be logged now (`net_ratelimit`,
+/// `net.core.message_burst` and `net.core.message_cost`). Any context.
+pub(crate) fn ratelimit() -> bool {
+    // SAFETY: The function has no preconditions.
+    unsafe { bindings::net_ratelimit() != 0 }
+}
+
+/// Anything that core can print, for the kernel's printing macros, which have a
+/// trait of their own.
+pub(crate) struct Printed<T: Display>(pub(crate) T);
+
+impl<T: Display> kernel::fmt::Display for Printed<T> {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Prints at the syslog level (0 emergency - 7 debug) that is known only at run
+/// time; the kernel crate has a macro for each level.
+macro_rules! print_at {
+    ($level:expr, $($arg:tt)*) => {
+        match $level {
+            0 => ::kernel::pr_emerg!($($arg)*),
+            1 => ::kernel::pr_alert!($($arg)*),
+            2 => ::kernel::pr_crit!($($arg)*),
+            3 => ::kernel::pr_err!($($arg)*),
+            4 => ::kernel::pr_warn!($($arg)*),
+            5 => ::kernel::pr_notice!($($arg)*),
+            _ => ::kernel::pr_info!($($arg)*),
+        }
+    };
+}
+pub(crate) use print_at;

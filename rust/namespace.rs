@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network namespaces and state of one's own in each (`pernet_operations`).
+
+use super::bindings;
+use core::{cell::UnsafeCell, marker::PhantomData, ptr};
+use kernel::{error::to_result, prelude::*, types::Opaque};
+
+/// A network namespace (`struct net`) that is alive.
+#[repr(transparent)]
+pub(crate) struct Net(Opaque<bindings::net>);
+
+// SAFETY: The methods only use what the kernel lets any thread use.
+unsafe impl Sync for Net {}
+
+impl Net {
+    /// # Safety
+    ///
+    /// `ptr` is a namespace that stays alive for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *mut bindings::net) -> &'a Self {
+        // SAFETY: The caller promises a live namespace; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::net {
+        self.0.get()
+    }
+
+    /// The module's state in this namespace.
+    ///
+    /// Nothing where the registration is not (or no longer) in place, which
+    /// only callbacks that race with the module's start can see.
+    pub(crate) fn state<T: NetState>(&self) -> Option<&T> {
+        // SAFETY: The identifier is written once, before the first `init`.
+        let id = unsafe { *T::registration().id.get() };
+        if id == 0 {
+            return None;
+        }
+        // SAFETY: `id` was given out for a slot of this type, whose memory lives
+        // as long as the namespace.
+        let slot = unsafe { bindings::net_generic(self.as_ptr(), id) }.cast::<Slot<T>>();
+        if slot.is_null() {
+            return None;
+        }
+        // SAFETY: The kernel allocated the slot zeroed, and `init` and `exit` are
+        // its only writers; `exit` runs when no device is left in the namespace.
+        let state = unsafe { (*slot).0 };
+        // SAFETY: A pointer that is not null came from a box that `exit` frees.
+        unsafe { state.as_ref() }
+    }
+}
+
+impl PartialEq for Net {
+    fn eq(&self, other: &Self) -> bool {
+        // SAFETY: Both are live namespaces.
+        unsafe { bindings::net_eq(self.as_ptr(), other.as_ptr()) }
+    }
+}
+
+/// State that every namespace has one of while the module is loaded.
+pub(crate) trait NetState: Sized + Send + Sync + 'static {
+    /// The static that registers this type.
+    fn registration() -> &'static Registration<Self>;
+
+    /// Makes the state of a new namespace. Process context, may sleep.
+    fn new(net: &Net) -> Result<Pin<KBox<Self>>>;
+}
+
+/// What lies in the namespace's memory: a pointer, so that the state may be
+/// pinned and dropped like any other.
+struct Slot<T>(*mut T);
+
+/// The registration of a [`NetState`], to be kept in a static.
+pub(crate) struct Registration<T> {
+    ops: UnsafeCell<bindings::pernet_operations>,
+    id: UnsafeCell<u32>,
+    _state: PhantomData<T>,
+}
+
+// SAFETY: `ops` is touched by the kernel alone under its own lock, `id` written
+// once before any reader.
+unsafe impl<T> Sync for Registration<T> {}
+
+impl<T: NetState> Registration<T> {
+    /// A registration that is not in place yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            // SAFETY: All zeroes is a valid `pernet_operations`.
+            ops: UnsafeCell::new(unsafe { core::mem::zeroed() }),
+            id: UnsafeCell::new(0),
+            _state: PhantomData,
+        }
+    }
+
+    /// Makes the state of every namespace there is and will be, until the
+    /// returned guard is dropped. Process context, may sleep.
+    pub(crate) fn register(&'static self) -> Result<Registered<T>> {
+        // SAFETY: Nobody else uses `ops`: a module registers each state once.
+        // `id` and `size` are not to be changed later; they are const in C.
+        unsafe {
+            let ops = self.ops.get();
+            ptr::write(
+                ops,
+                bindings::pernet_operations {
+                    init: Some(init::<T>),
+                    exit: Some(exit::<T>),
+                    id: self.id.get(),
+                    size: size_of::<Slot<T>>(),
+                    ..core::mem::zeroed()
+                },
+            );
+            to_result(bindings::register_pernet_subsys(ops))?;
+        }
+        Ok(Registered(self))
+    }
+}
+
+/// Keeps a [`Registration`] in place.
+pub(crate) struct Registered<T: NetState>(&'static Registration<T>);
+
+impl<T: NetState> Drop for Registered<T> {
+    fn drop(&mut self) {
+        // SAFETY: `register` has registered these operations.
+        unsafe { bindings::unregister_pernet_subsys(self.0.ops.get()) }
+    }
+}
+
+unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> c_int {
+    // SAFETY: The kernel passes a live namespace.
+    let net = unsafe { Net::from_raw(net) };
+    match T::new(net) {
+        Ok(state) => {
+            // SAFETY: `id` was written before the first `init`; the slot is ours.
+            // The box stays where it is, so unpinning the pointer is fine.
+            unsafe {
+                let slot = bindings::net_generic(net.as_ptr(), *T::registration().id.get());
+                (*slot.cast::<Slot<T>>()).0 = KBox::into_raw(Pin::into_inner_unchecked(state));
+            }
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
+}
+
+unsafe extern "C" fn exit<T: NetState>(net: *mut bindings::net) {
+    // SAFETY: The kernel passes a namespace for which `init` succeeded, once; its
+    // devices are gone, so nobody looks for the state any more.
+    unsafe {
+        let slot = bindings::net_generic(net, *T::registration().id.get()).cast::<Slot<T>>();
+        let state = ptr::replace(&raw mut (*slot).0, ptr::null_mut());
+        drop(KBox::from_raw(state));
+    }
+}

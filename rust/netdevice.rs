@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A network device (`struct net_device`), as a user of it sees it.
+//!
+//! What a driver of its own devices needs is in [`super::netdevice_ops`].
+
+use super::{bindings, namespace::Net, netlink::Extack, rtnl::Rtnl};
+use core::{fmt, net::Ipv4Addr, ptr::NonNull};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        rcu,
+    },
+    types::Opaque,
+};
+
+/// An Ethernet address, in the order of the wire.
+pub(crate) type MacAddress = [u8; 6];
+
+/// A network device.
+///
+/// A reference means that the device is alive: its memory is there, though it
+/// may be unregistered meanwhile. A counted one is an [`ARef<Device>`]
+/// (`dev_hold`); it keeps `unregister_netdevice` from ending, so whoever holds
+/// one must let go on NETDEV_UNREGISTER.
+///
+/// # Invariants
+///
+/// The pointer to `self` is a `net_device` that was initialised by the kernel.
+#[repr(transparent)]
+pub(crate) struct Device(Opaque<bindings::net_device>);
+
+// SAFETY: The methods use what the kernel lets any thread use, or ask for a lock.
+unsafe impl Send for Device {}
+// SAFETY: As above.
+unsafe impl Sync for Device {}
+
+// SAFETY: `dev_hold` and `dev_put` count the references of a device, which is not
+// freed before the last is gone.
+unsafe impl AlwaysRefCounted for Device {
+    fn inc_ref(&self) {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::dev_hold(self.as_ptr()) }
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up a count that it has.
+        unsafe { bindings::dev_put(obj.as_ptr().cast()) }
+    }
+}
+
+impl Device {
+    /// # Safety
+    ///
+    /// `ptr` is a device that stays alive for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *const bindings::net_device) -> &'a Self {
+        // SAFETY: The caller promises a live device; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::net_device {
+        self.0.get()
+    }
+
+    /// Finds a device by its index, under RTNL.
+    pub(crate) fn by_index<'a>(net: &Net, ifindex: u32, _rtnl: &'a Rtnl) -> Option<&'a Self> {
+        let ifindex = c_int::try_from(ifindex).ok()?;
+        // SAFETY: RTNL is held, which also keeps the device registered for `'a`.
+        let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
+        // SAFETY: As above.
+        (!dev.is_null()).then(|| unsafe { Self::from_raw(dev) })
+    }
+
+    /// Finds a device by its index. Any context.
+    pub(crate) fn by_index_rcu<'a>(
+        net: &Net,
+        ifindex: c_int,
+        _rcu: &'a rcu::Guard,
+    ) -> Option<&'a Self> {
+        // SAFETY: The RCU lock is held, which keeps the device in memory for `'a`.
+        let dev = unsafe { bindings::dev_get_by_index_rcu(net.as_ptr(), ifindex) };
+        // SAFETY: As above.
+        (!dev.is_null()).then(|| unsafe { Self::from_raw(dev) })
+    }
+
+    /// The device that has a local IPv4 address (`__ip_dev_find`); one of them if
+    /// there are several. Any context.
+    pub(crate) fn by_address_rcu<'a>(
+        net: &Net,
+        address: Ipv4Addr,
+        _rcu: &'a rcu::Guard,
+    ) -> Option<&'a Self> {
+        let address = u32::from_ne_bytes(address.octets());
+        // SAFETY: The RCU lock is held, which keeps the device in memory for `'a`.
+        let dev = unsafe { bindings::__ip_dev_find(net.as_ptr(), address, false) };
+        // SAFETY: As above.
+        (!dev.is_null()).then(|| unsafe { Self::from_raw(dev) })
+    }
+
+    /// A counted reference. Any context.
+    pub(crate) fn hold(&self) -> ARef<Self> {
+        ARef::from(self)
+    }
+
+    /// Whether both are the same device.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+
+    /// The namespace that the device is in.
+    pub(crate) fn net(&self) -> &Net {
+        // SAFETY: A device holds its namespace until it is unregistered, and the
+        // namespace's memory is not freed before an RCU grace period after that.
+        unsafe { Net::from_raw(bindings::dev_net(self.as_ptr())) }
+    }
+
+    /// The interface index, unique in the namespace.
+    pub(crate) fn ifindex(&self) -> u32 {
+        // SAFETY: A plain field of a live device; it changes only while the device
+        // moves between namespaces.
+        let ifindex = unsafe { (*self.as_ptr()).ifindex };
+        u32::try_from(ifindex).unwrap_or(0)
+    }
+
+    /// The interface's name, for messages.
+    pub(crate) fn name(&self) -> Name<'_> {
+        Name(self)
+    }
+
+    fn flags(&self) -> u32 {
+        // SAFETY: A plain field of a live device, read as by `READ_ONCE`.
+        unsafe { (&raw const (*self.as_ptr()).flags).read_volatile() }
+    }
+
+    /// Whether the administrator has set the device up (`IFF_UP`).
+    pub(crate) fn is_up(&self) -> bool {
+        self.flags() & bindings::net_device_flags_IFF_UP != 0
+    }
+
+    /// Whether the device has link.
+    pub(crate) fn has_carrier(&self) -> bool {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::netif_carrier_ok(self.as_ptr()) }
+    }
+
+    /// Whether it speaks Ethernet on a wire: not loopback, not without ARP.
+    pub(crate) fn is_ethernet(&self) -> bool {
+        // SAFETY: A plain field of a live device.
+        let kind = unsafe { (*self.as_ptr()).type_ };
+        u32::from(kind) == bindings::ARPHRD_ETHER
+            && self.flags() & bindings::net_device_flags_IFF_LOOPBACK == 0
+    }
+
+    /// The device's stacking depth and the like are kept by the kernel: says that
+    /// `upper` stands on this device.
+    ///
+    /// # Errors
+    ///
+    /// What `netdev_upper_dev_link` says, such as a loop; it also tells the user.
+    pub(crate) fn link_upper(&self, upper: &Self, extack: &Extack<'_>, _rtnl: &Rtnl) -> Result {
+        // SAFETY: Both are live and registered, RTNL is held.
+        to_result(unsafe {
+            bindings::netdev_upper_dev_link(self.as_ptr(), upper.as_ptr(), extack.as_ptr())
+        })
+    }
+
+    /// Takes [`Self::link_upper`] back.
+    pub(crate) fn unlink_upper(&self, upper: &Self, _rtnl: &Rtnl) {
+        // SAFETY: Both are live, RTNL is held.
+        unsafe { bindings::netdev_upper_dev_unlink(self.as_ptr(), upper.as_ptr()) }
+    }
+
+    /// Has the device receive one more unicast address (`dev_uc_add`); counted.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn add_unicast(&self, mac: &MacAddress, _rtnl: &Rtnl) -> Result {
+        // SAFETY: `self` is live, `mac` as long as `addr_len` of Ethernet.
+        to_result(unsafe { bindings::dev_uc_add(self.as_ptr(), mac.as_ptr()) })
+    }
+
+    /// Takes [`Self::add_unicast`] back.
+    pub(crate) fn remove_unicast(&self, mac: &MacAddress, _rtnl: &Rtnl) {
+        // SAFETY: As above. An address that is not there is not an error worth
+        // telling: the device forgets them all when it is unregistered.
+        let _ = unsafe { bindings::dev_uc_del(self.as_ptr(), mac.as_ptr()) };
+    }
+}
+
+/// A device's name, as [`fmt::Display`].
+pub(crate) struct Name<'a>(&'a Device);
+
+/// For the kernel's own printing macros.
+impl kernel::fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: The name is an array that ends with a zero byte; while it is
+        // being changed, under RTNL, it may be seen half, as in the kernel's own
+        // messages.
+        let bytes = unsafe { (*self.0.as_ptr()).name };
+        for &byte in bytes.iter().take_while(|&&byte| byte != 0) {
+            fmt::Write::write_char(f, char::from(byte))?;
+        }
+        Ok(())
+    }
+}

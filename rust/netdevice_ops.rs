@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices of one's own: `net_device_ops` and the driver's data behind them.
+
+use super::{
+    bindings,
+    netdevice::{Device, MacAddress},
+    rtnl::Rtnl,
+    skbuff::Skb,
+};
+use core::{marker::PhantomData, ptr};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc, ArcBorrow},
+};
+
+/// What a driver does for its devices; `self` is the data of one device.
+pub(crate) trait Driver: Sized + Send + Sync + 'static {
+    /// The static that holds the operations; its address tells our devices from
+    /// those of others.
+    fn operations() -> &'static Operations<Self>;
+
+    /// The device is being set up (`ndo_open`).
+    ///
+    /// # Errors
+    ///
+    /// Keep the device down.
+    fn open(&self, dev: &Device, rtnl: &Rtnl) -> Result;
+
+    /// The device is being set down (`ndo_stop`).
+    fn stop(&self, dev: &Device, rtnl: &Rtnl);
+
+    /// The device leaves (`ndo_uninit`): nothing may find it any more when this
+    /// returns. An RCU grace period passes before the data is dropped.
+    fn uninit(&self, dev: &Device, rtnl: &Rtnl);
+
+    /// Sends a packet (`ndo_start_xmit`). Softirqs are off, RCU is held, no lock.
+    fn start_xmit(&self, dev: &Device, skb: Skb);
+
+    /// The index of the device below, or nothing (`ndo_get_iflink`). RCU or RTNL
+    /// is held.
+    fn iflink(&self) -> Option<u32>;
+}
+
+/// The operations of one kind of device, to be kept in a static.
+pub(crate) struct Operations<T> {
+    ops: bindings::net_device_ops,
+    _driver: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The operations are never written.
+unsafe impl<T> Sync for Operations<T> {}
+
+impl<T: Driver> Operations<T> {
+    /// Makes the operations of `T`.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ops: bindings::net_device_ops {
+                ndo_open: Some(open::<T>),
+                ndo_stop: Some(stop::<T>),
+                ndo_uninit: Some(uninit::<T>),
+                ndo_start_xmit: Some(start_xmit::<T>),
+                ndo_get_iflink: Some(iflink::<T>),
+                ndo_get_stats64: Some(bindings::dev_get_tstats64),
+                ndo_validate_addr: Some(bindings::eth_validate_addr),
+                // SAFETY: All zeroes is a valid `net_device_ops`: no operation.
+                ..unsafe { core::mem::zeroed() }
+            },
+            _driver: PhantomData,
+        }
+    }
+}
+
+/// What lies in the private area of our devices: one count of the driver's data.
+struct Private<T>(*const T);
+
+fn private<T>(dev: *mut bindings::net_device) -> *mut Private<T> {
+    // SAFETY: Called for devices whose private area was allocated for this type.
+    unsafe { bindings::netdev_priv(dev) }.cast()
+}
+
+/// # Safety
+///
+/// `dev` is a device of the driver `T` with its data in place, alive for `'a`.
+pub(super) unsafe fn data<'a, T: Driver>(dev: *mut bindings::net_device) -> &'a T {
+    // SAFETY: The caller promises that the data is in place; the device's count of
+    // it is given up only when the device is freed.
+    unsafe { &*(*private::<T>(dev)).0 }
+}
+
+/// # Safety
+///
+/// As for [`data`].
+pub(super) unsafe fn data_arc<'a, T: Driver>(dev: *mut bindings::net_device) -> ArcBorrow<'a, T> {
+    // SAFETY: The caller promises that the data is in place; it came from an `Arc`.
+    unsafe { ArcBorrow::from_raw((*private::<T>(dev)).0) }
+}
+
+impl Device {
+    /// The driver's data, if this is a device of the driver `T`.
+    pub(crate) fn driver_data<'a, T: Driver>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a T> {
+        self.own::<T>()
+    }
+
+    /// The same under RTNL.
+    pub(crate) fn driver_data_rtnl<'a, T: Driver>(&'a self, _rtnl: &'a Rtnl) -> Option<&'a T> {
+        self.own::<T>()
+    }
+
+    fn own<T: Driver>(&self) -> Option<&T> {
+        // SAFETY: A plain field of a live device.
+        let ops = unsafe { (*self.as_ptr()).netdev_ops };
+        if !ptr::eq(ops, &T::operations().ops) {
+            return None;
+        }
+        // SAFETY: The operations are ours, so the private area is, too; the
+        // pointer is set before the device is registered and cleared when it is
+        // freed, which waits for RCU readers and needs RTNL.
+        unsafe { (*private::<T>(self.as_ptr())).0.as_ref() }
+    }
+
+    /// The data of a device of the driver `T` that stands on this one
+    /// ([`Device::link_upper`]); the first, if there are several.
+    pub(crate) fn upper<T: Driver>(&self, _rtnl: &Rtnl) -> Option<Arc<T>> {
+        let _rcu = rcu::Guard::new();
+        // SAFETY: `self` is live; the list is walked under RCU, and RTNL keeps
+        // it as it is. What is found is registered.
+        unsafe {
+            let mut iterator = &raw mut (*self.as_ptr()).adj_list.upper;
+            loop {
+                let upper = bindings::netdev_upper_get_next_dev_rcu(self.as_ptr(), &mut iterator);
+                if upper.is_null() {
+                    return None;
+                }
+                if Device::from_raw(upper).own::<T>().is_some() {
+                    return Some(data_arc::<T>(upper).into());
+                }
+            }
+        }
+    }
+
+    /// Counts a received packet of `len` bytes. Softirq context.
+    pub(crate) fn count_received(&self, len: u32) {
+        // SAFETY: Devices of ours ask for these statistics in `setup`.
+        unsafe { bindings::dev_sw_netstats_rx_add(self.as_ptr(), len) }
+    }
+
+    /// Counts a sent packet of `len` bytes. Softirqs are off.
+    pub(crate) fn count_sent(&self, len: u32) {
+        // SAFETY: As above.
+        unsafe { bindings::dev_sw_netstats_tx_add(self.as_ptr(), 1, len) }
+    }
+
+    /// Counts a packet that was not sent.
+    pub(crate) fn count_not_sent(&self) {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::dev_core_stats_tx_dropped_inc(self.as_ptr()) }
+    }
+
+    /// Says whether the device has link. Operstate and RTM_NEWLINK follow from a
+    /// work item of the kernel (linkwatch). Any context.
+    pub(crate) fn set_carrier(&self, on: bool) {
+        // SAFETY: `self` is a live device.
+        unsafe {
+            if on {
+                bindings::netif_carrier_on(self.as_ptr());
+            } else {
+                bindings::netif_carrier_off(self.as_ptr());
+            }
+        }
+    }
+
+    /// Says whether the device waits for an external event (RFC 2863 dormant),
+    /// as [`Self::set_carrier`].
+    pub(crate) fn set_dormant(&self, on: bool) {
+        // SAFETY: `self` is a live device.
+        unsafe {
+            if on {
+                bindings::netif_dormant_on(self.as_ptr());
+            } else {
+                bindings::netif_dormant_off(self.as_ptr());
+            }
+        }
+    }
+
+    /// Changes the device's link-layer address and tells who depends on it.
+    pub(crate) fn change_mac(&self, mac: &MacAddress, _rtnl: &Rtnl) {
+        // SAFETY: `self` is a live Ethernet device of ours, RTNL is held.
+        unsafe {
+            bindings::eth_hw_addr_set(self.as_ptr(), mac.as_ptr());
+            if u32::from((*self.as_ptr()).reg_state) == bindings::netdev_reg_state_NETREG_REGISTERED
+            {
+                bindings::call_netdevice_notifiers(
+                    bindings::netdev_cmd_NETDEV_CHANGEADDR as c_ulong,
+                    self.as_ptr(),
+                );
+            }
+        }
+    }
+}
+
+/// A device before it is registered, as the driver's set-up sees it.
+pub(crate) struct NewDevice<'a>(pub(super) &'a Device);
+
+impl NewDevice<'_> {
+    /// Makes it a virtual Ethernet device with the operations of `T`: no queue
+    /// of its own, transmits without a lock, per-CPU counters, no carrier yet.
+    pub(super) fn setup<T: Driver>(&self) {
+        let dev = self.0.as_ptr();
+        // SAFETY: The device is not registered yet, so nobody else looks at it.
+        unsafe {
+            bindings::ether_setup(dev);
+            (*dev).netdev_ops = &T::operations().ops;
+            (*dev).needs_free_netdev = true;
+            let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
+            let set = bindings::netdev_priv_flags_IFF_NO_QUEUE
+                | bindings::netdev_priv_flags_IFF_NO_ADDRCONF
+                | bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE;
+            let clear = bindings::netdev_priv_flags_IFF_TX_SKB_SHARING;
+            flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
+            flags.set_lltx(1);
+            (*dev).set_pcpu_stat_type(bindings::netdev_stat_type_NETDEV_PCPU_STAT_TSTATS);
+            bindings::netif_carrier_off(dev);
+            // Its addresses and groups are bound to where it is.
+            (*dev).set_netns_immutable(1);
+            // An address that is given, not drawn: udev leaves it alone.
+            (*dev).addr_assign_type = bindings::NET_ADDR_SET as u8;
+        }
+    }
+
+    /// Sets the link-layer address.
+    pub(crate) fn set_mac(&self, mac: &MacAddress) {
+        // SAFETY: The device is not registered yet and Ethernet.
+        unsafe { bindings::eth_hw_addr_set(self.0.as_ptr(), mac.as_ptr()) }
+    }
+
+    /// Puts the driver's data in place. It is dropped with the device.
+    pub(super) fn set_data<T: Driver>(&self, data: Arc<T>) {
+        let dev = self.0.as_ptr();
+        // SAFETY: The device is not registered yet; its private area is ours.
+        unsafe {
+            (*private::<T>(dev)).0 = data.into_raw();
+            (*dev).priv_destructor = Some(free_data::<T>);
+        }
+    }
+
+    /// Drops the data of a device whose registration failed, unless the kernel
+    /// has called the destructor already.
+    pub(super) fn drop_data<T: Driver>(&self) {
+        // SAFETY: The device is not registered (any more).
+        unsafe { free_data::<T>(self.0.as_ptr()) }
+    }
+}
+
+/// The size of the private area that a device of `T` needs.
+pub(super) const fn private_size<T>() -> usize {
+    size_of::<Private<T>>()
+}
+
+unsafe extern "C" fn free_data<T: Driver>(dev: *mut bindings::net_device) {
+    // SAFETY: The device is being freed, or was never registered: nobody else
+    // looks at it, and the pointer came from `into_raw`.
+    unsafe {
+        let data = ptr::replace(&raw mut (*private::<T>(dev)).0, ptr::null());
+        if !data.is_null() {
+            drop(Arc::from_raw(data));
+        }
+    }
+}
+
+unsafe extern "C" fn open<T: Driver>(dev: *mut bindings::net_device) -> c_int {
+    // SAFETY: The kernel passes a registered device of ours, with RTNL held.
+    let (this, device, rtnl) =
+        unsafe { (data::<T>(dev), Device::from_raw(dev), Rtnl::assume_held()) };
+    match this.open(device, &rtnl) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+unsafe extern "C" fn stop<T: Driver>(dev: *mut bindings::net_device) -> c_int {
+    // SAFETY: The kernel passes a registered device of ours, with RTNL held.
+    let (this, device, rtnl) =
+        unsafe { (data::<T>(dev), Device::from_raw(dev), Rtnl::assume_held()) };
+    this.stop(device, &rtnl);
+    0
+}
+
+unsafe extern "C" fn uninit<T: Driver>(dev: *mut bindings::net_device) {
+    // SAFETY: The kernel passes a device of ours that it unregisters, or failed
+    // to register, with RTNL held.
+    let (this, device, rtnl) =
+        unsafe { (data::<T>(dev), Device::from_raw(dev), Rtnl::assume_held()) };
+    this.uninit(device, &rtnl);
+}
+
+unsafe extern "C" fn start_xmit<T: Driver>(
+    skb: *mut bindings::sk_buff,
+    dev: *mut bindings::net_device,
+) -> bindings::netdev_tx_t {
+    // SAFETY: The kernel passes a registered device of ours under RCU, and a
+    // buffer that is ours now.
+    let (this, device, skb) =
+        unsafe { (data::<T>(dev), Device::from_raw(dev), Skb::from_raw(skb)) };
+    this.start_xmit(device, skb);
+    bindings::netdev_tx_NETDEV_TX_OK
+}
+
+unsafe extern "C" fn iflink<T: Driver>(dev: *const bindings::net_device) -> c_int {
+    // SAFETY: The kernel passes a registered device of ours.
+    let (this, device) = unsafe { (data::<T>(dev.cast_mut()), Device::from_raw(dev)) };
+    let ifindex = this.iflink().unwrap_or_else(|| device.ifindex());
+    c_int::try_from(ifindex).unwrap_or(0)
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Netfilter hooks for ARP: a say in what a namespace hears and tells.
+
+use super::{
+    bindings,
+    namespace::Net,
+    netdevice::{Device, MacAddress},
+};
+use core::{marker::PhantomData, net::Ipv4Addr};
+use kernel::{error::to_result, prelude::*, sync::rcu};
+
+/// An ARP packet for IPv4 over Ethernet.
+#[derive(Clone, Copy)]
+pub(crate) struct ArpPacket {
+    /// Whether it is a request; otherwise it is a reply, or something rarer.
+    pub(crate) request: bool,
+    /// The sender's Ethernet address.
+    pub(crate) sender_mac: MacAddress,
+    /// The sender's IPv4 address.
+    pub(crate) sender: Ipv4Addr,
+    /// The target's IPv4 address.
+    pub(crate) target: Ipv4Addr,
+}
+
+/// What becomes of a packet that this host received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// ARP handles it.
+    Accept,
+    /// ARP never sees it.
+    Drop,
+}
+
+/// What becomes of a packet that this host sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    /// It is sent.
+    Accept,
+    /// It is sent with another sender, as an IPv4 address.
+    FromAddress(Ipv4Addr),
+    /// It is sent with another sender, as an Ethernet address, in the frame's
+    /// header also.
+    FromMac(MacAddress),
+    /// It is not sent.
+    Drop,
+}
+
+/// Who has a say. Softirq context or process context with softirqs off; RCU is
+/// held, no lock.
+pub(crate) trait ArpFilter: 'static {
+    /// A packet came in on `dev`.
+    fn incoming(net: &Net, dev: &Device, packet: &ArpPacket, rcu: &rcu::Guard) -> Incoming;
+
+    /// A packet is about to go out on `dev`.
+    fn outgoing(net: &Net, dev: &Device, packet: &ArpPacket, rcu: &rcu::Guard) -> Outgoing;
+}
+
+/// The hooks of one filter, to be kept in a static.
+pub(crate) struct Hooks<T> {
+    ops: [bindings::nf_hook_ops; 2],
+    _filter: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The kernel copies what it needs.
+unsafe impl<T> Sync for Hooks<T> {}
+
+impl<T: ArpFilter> Hooks<T> {
+    /// Hooks that are not registered yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ops: [
+                hook(incoming::<T>, bindings::NF_ARP_IN),
+                hook(outgoing::<T>, bindings::NF_ARP_OUT),
+            ],
+            _filter: PhantomData,
+        }
+    }
+
+    /// Registers the hooks in a namespace. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn register(&'static self, net: &Net) -> Result {
+        // SAFETY: The operations live in a static.
+        to_result(unsafe {
+            bindings::nf_register_net_hooks(net.as_ptr(), self.ops.as_ptr(), self.ops.len() as u32)
+        })
+    }
+
+    /// Takes [`Self::register`] back. Process context, may sleep.
+    pub(crate) fn unregister(&'static self, net: &Net) {
+        // SAFETY: The operations live in a static.
+        unsafe {
+            bindings::nf_unregister_net_hooks(
+                net.as_ptr(),
+                self.ops.as_ptr(),
+                self.ops.len() as u32,
+            );
+        }
+    }
+}
+
+const fn hook(
+    function: unsafe extern "C" fn(
+        *mut c_void,
+        *mut bindings::sk_buff,
+        *const bindings::nf_hook_state,
+    ) -> c_uint,
+    number: u32,
+) -> bindings::nf_hook_ops {
+    bindings::nf_hook_ops {
+        hook: Some(function),
+        pf: bindings::NFPROTO_ARP as u8,
+        hooknum: number,
+        // After the administrator's filters: what they drop is dropped.
+        priority: 0x100,
+        // SAFETY: All zeroes is a valid `nf_hook_ops`.
+        ..unsafe { core::mem::zeroed() }
+    }
+}
+
+const NF_DROP: c_uint = 0;
+const NF_ACCEPT: c_uint = 1;
+
+/// An ARP packet for IPv4 over Ethernet as it stands in a buffer.
+#[repr(C, packed)]
+struct Wire {
+    hardware: [u8; 2],
+    protocol: [u8; 2],
+    hardware_len: u8,
+    protocol_len: u8,
+    operation: [u8; 2],
+    sender_mac: MacAddress,
+    sender: [u8; 4],
+    target_mac: MacAddress,
+    target: [u8; 4],
+}
+
+/// # Safety
+///
+/// `skb` is a valid buffer whose network header is that of an ARP packet.
+unsafe fn wire<'a>(skb: *mut bindings::sk_buff) -> Option<&'a mut Wire> {
+    // SAFETY: The caller promises a valid buffer; the header is read only if it
+    // lies in the linear part.
+    unsafe {
+        let header: *mut u8 = bindings::skb_network_header(skb).cast();
+        let end = (*skb).data.add(bindings::skb_headlen(skb) as usize);
+        if (end as usize).checked_sub(header as usize)? < size_of::<Wire>() {
+            return None;
+        }
+        let wire = &mut *header.cast::<Wire>();
+        let ethernet_ipv4 =
+            wire.protocol == [0x08, 0x00] && wire.hardware_len == 6 && wire.protocol_len == 4;
+        ethernet_ipv4.then_some(wire)
+    }
+}
+
+impl Wire {
+    fn packet(&self) -> ArpPacket {
+        ArpPacket {
+            request: self.operation == [0, 1],
+            sender_mac: self.sender_mac,
+            sender: Ipv4Addr::from(self.sender),
+            target: Ipv4Addr::from(self.target),
+        }
+    }
+}
+
+unsafe extern "C" fn incoming<T: ArpFilter>(
+    _private: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> c_uint {
+    let rcu = rcu::Guard::new();
+    // SAFETY: The kernel passes a live namespace and device, and a packet whose
+    // ARP header it has made linear.
+    unsafe {
+        let Some(wire) = wire(skb) else {
+            return NF_ACCEPT;
+        };
+        let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).in_));
+        match T::incoming(net, dev, &wire.packet(), &rcu) {
+            Incoming::Accept => NF_ACCEPT,
+            Incoming::Drop => NF_DROP,
+        }
+    }
+}
+
+unsafe extern "C" fn outgoing<T: ArpFilter>(
+    _private: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> c_uint {
+    let rcu = rcu::Guard::new();
+    // SAFETY: The kernel passes a live namespace and device, and a packet that
+    // `arp_create` has made and nobody else has: it is linear and begins with its
+    // Ethernet header.
+    unsafe {
+        let Some(wire) = wire(skb) else {
+            return NF_ACCEPT;
+        };
+        let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).out));
+        match T::outgoing(net, dev, &wire.packet(), &rcu) {
+            Outgoing::Accept => {}
+            Outgoing::FromAddress(address) => wire.sender = address.octets(),
+            Outgoing::FromMac(mac) => {
+                wire.sender_mac = mac;
+                let ethernet: *mut bindings::ethhdr = (*skb).data.cast();
+                if core::ptr::addr_eq(ethernet.add(1), wire) {
+                    (*ethernet).h_source = mac;
+                }
+            }
+            Outgoing::Drop => return NF_DROP,
+        }
+        NF_ACCEPT
+    }
+}

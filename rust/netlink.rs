@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Netlink attributes, in and out, and the errors in words (extack).
+
+use super::bindings;
+use core::{
+    fmt::{self, Write},
+    marker::PhantomData,
+};
+use kernel::{error::to_result, prelude::*};
+
+/// The policy of one attribute: what kind of value it may carry.
+#[derive(Clone, Copy)]
+pub(crate) enum Policy {
+    /// Not to be sent by user space: refused.
+    Reject,
+    /// One byte.
+    U8,
+    /// Four bytes in host order.
+    U32,
+    /// At most so many bytes.
+    Binary(u16),
+}
+
+/// A table of policies in the kernel's form. Attributes are validated strictly:
+/// lengths are exact, and an attribute without a policy is refused.
+///
+/// `N` is one more than the highest attribute.
+pub(crate) struct Policies<const N: usize>([bindings::nla_policy; N]);
+
+// SAFETY: The table is never written.
+unsafe impl<const N: usize> Sync for Policies<N> {}
+
+impl<const N: usize> Policies<N> {
+    /// Makes a table from pairs of attribute and policy.
+    pub(crate) const fn new(list: &[(u32, Policy)]) -> Self {
+        // SAFETY: All zeroes is a valid `nla_policy`.
+        let mut table: [bindings::nla_policy; N] = unsafe { core::mem::zeroed() };
+        let mut i = 0;
+        while i < N {
+            table[i].type_ = bindings::NLA_REJECT as u8;
+            i += 1;
+        }
+        // Strictness begins with the first attribute; entry 0 holds this.
+        table[0].type_ = bindings::NLA_UNSPEC as u8;
+        table[0].__bindgen_anon_1.strict_start_type = 1;
+        let mut i = 0;
+        while i < list.len() {
+            let (attribute, policy) = list[i];
+            let entry = &mut table[attribute as usize];
+            match policy {
+                Policy::Reject => {}
+                Policy::U8 => entry.type_ = bindings::NLA_U8 as u8,
+                Policy::U32 => entry.type_ = bindings::NLA_U32 as u8,
+                Policy::Binary(len) => {
+                    entry.type_ = bindings::NLA_BINARY as u8;
+                    entry.len = len;
+                }
+            }
+            i += 1;
+        }
+        Self(table)
+    }
+
+    /// The highest attribute.
+    pub(super) const fn max(&self) -> u32 {
+        N as u32 - 1
+    }
+
+    pub(super) const fn as_ptr(&self) -> *const bindings::nla_policy {
+        self.0.as_ptr()
+    }
+}
+
+/// Parsed attributes: a table of pointers, some null.
+///
+/// # Invariants
+///
+/// `table` is null or has `max + 1` entries, each null or an attribute that lives
+/// for `'a` and was validated.
+pub(crate) struct Attributes<'a> {
+    table: *mut *mut bindings::nlattr,
+    max: u32,
+    _message: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Attributes<'a> {
+    /// # Safety
+    ///
+    /// The type's invariants.
+    pub(super) unsafe fn from_raw(table: *mut *mut bindings::nlattr, max: u32) -> Self {
+        Self {
+            table,
+            max,
+            _message: PhantomData,
+        }
+    }
+
+    fn bytes(&self, attribute: u32) -> Option<&'a [u8]> {
+        if self.table.is_null() || attribute > self.max {
+            return None;
+        }
+        // SAFETY: By the type invariant the entry is there, and null or a live
+        // attribute.
+        unsafe {
+            let nla = *self.table.add(attribute as usize);
+            if nla.is_null() {
+                return None;
+            }
+            let len = usize::try_from(bindings::nla_len(nla)).ok()?;
+            Some(core::slice::from_raw_parts(
+                bindings::nla_data(nla).cast(),
+                len,
+            ))
+        }
+    }
+
+    /// The value of a one-byte attribute, if it was sent.
+    pub(crate) fn u8(&self, attribute: u32) -> Option<u8> {
+        self.bytes(attribute)?.first().copied()
+    }
+
+    /// The value of a four-byte attribute in host order, if it was sent.
+    pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
+        let bytes = self.bytes(attribute)?.first_chunk::<4>()?;
+        Some(u32::from_ne_bytes(*bytes))
+    }
+
+    /// The bytes of an attribute, if it was sent.
+    pub(crate) fn binary(&self, attribute: u32) -> Option<&'a [u8]> {
+        self.bytes(attribute)
+    }
+}
+
+/// Where an error is told to the user in words (`struct netlink_ext_ack`).
+pub(crate) struct Extack<'a> {
+    ptr: *mut bindings::netlink_ext_ack,
+    _request: PhantomData<&'a ()>,
+}
+
+impl Extack<'_> {
+    /// # Safety
+    ///
+    /// `ptr` is null or valid for `'a`.
+    pub(super) unsafe fn from_raw(ptr: *mut bindings::netlink_ext_ack) -> Self {
+        Self {
+            ptr,
+            _request: PhantomData,
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::netlink_ext_ack {
+        self.ptr
+    }
+
+    /// Tells the user what is wrong, in at most 79 bytes; what is longer is cut.
+    /// Returns the error, to be passed on.
+    pub(crate) fn error(&self, error: Error, message: fmt::Arguments<'_>) -> Error {
+        if self.ptr.is_null() {
+            return error;
+        }
+        // SAFETY: Not null, so valid and ours while the request is handled.
+        let extack = unsafe { &mut *self.ptr };
+        let mut buffer = Buffer {
+            bytes: &mut extack._msg_buf,
+            len: 0,
+        };
+        // What does not fit is left out; that is no reason for another error.
+        let _ = buffer.write_fmt(message);
+        let len = buffer.len;
+        if let Some(end) = extack._msg_buf.get_mut(len) {
+            *end = 0;
+        }
+        extack._msg = extack._msg_buf.as_ptr();
+        error
+    }
+}
+
+/// Writes into an array and leaves room for a zero byte.
+struct Buffer<'a> {
+    bytes: &'a mut [c_char],
+    len: usize,
+}
+
+impl Write for Buffer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.len + 1 >= self.bytes.len() {
+                return Err(fmt::Error);
+            }
+            self.bytes[self.len] = byte as c_char;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// A netlink message that is being written.
+pub(crate) struct Message<'a> {
+    skb: *mut bindings::sk_buff,
+    _buffer: PhantomData<&'a mut ()>,
+}
+
+impl Message<'_> {
+    /// # Safety
+    ///
+    /// `skb` is a netlink message under construction, ours for `'a`.
+    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+        Self {
+            skb,
+            _buffer: PhantomData,
+        }
+    }
+
+    fn put(&mut self, attribute: u32, bytes: &[u8]) -> Result {
+        // SAFETY: The message is ours; `bytes` is valid for reads of its length.
+        to_result(unsafe {
+            bindings::nla_put(
+                self.skb,
+                attribute as c_int,
+                bytes.len() as c_int,
+                bytes.as_ptr().cast(),
+            )
+        })
+    }
+
+    /// Adds a one-byte attribute.
+    ///
+    /// # Errors
+    ///
+    /// The message is full; so with all of these.
+    pub(crate) fn u8(&mut self, attribute: u32, value: u8) -> Result {
+        self.put(attribute, &[value])
+    }
+
+    /// Adds a four-byte attribute in host order.
+    pub(crate) fn u32(&mut self, attribute: u32, value: u32) -> Result {
+        self.put(attribute, &value.to_ne_bytes())
+    }
+
+    /// Adds an eight-byte attribute in host order, aligned with help of the
+    /// attribute `pad`.
+    pub(crate) fn u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
+        // SAFETY: The message is ours.
+        to_result(unsafe {
+            bindings::nla_put_u64_64bit(self.skb, attribute as c_int, value, pad as c_int)
+        })
+    }
+
+    /// Adds a nest and fills it.
+    pub(crate) fn nest(
+        &mut self,
+        attribute: u32,
+        fill: impl FnOnce(&mut Self) -> Result,
+    ) -> Result {
+        // SAFETY: The message is ours.
+        let start = unsafe { bindings::nla_nest_start(self.skb, attribute as c_int) };
+        if start.is_null() {
+            return Err(EMSGSIZE);
+        }
+        let filled = fill(self);
+        // SAFETY: `start` was begun in this message and not ended.
+        unsafe {
+            match filled {
+                Ok(()) => {
+                    bindings::nla_nest_end(self.skb, start);
+                }
+                Err(_) => bindings::nla_nest_cancel(self.skb, start),
+            }
+        }
+        filled
+    }
+}
+
+/// The room that an attribute with so many bytes takes in a message.
+pub(crate) fn attribute_size(payload: usize) -> usize {
+    payload.next_multiple_of(4) + 4
+}
+
+/// The room of an aligned eight-byte attribute.
+pub(crate) fn attribute_size_u64() -> usize {
+    attribute_size(8) + attribute_size(0)
+}

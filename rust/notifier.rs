@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Events of devices and their IPv4 addresses (notifier chains).
+
+use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl};
+use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
+use kernel::{error::to_result, prelude::*};
+
+/// What happened to a device; the rest is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeviceEvent {
+    /// It was set up.
+    Up,
+    /// It was set down.
+    Down,
+    /// Its link or flags changed.
+    Change,
+    /// It leaves: references must be given back now. Also when it moves to
+    /// another namespace.
+    Unregister,
+}
+
+/// A receiver of events.
+pub(crate) trait Notified: 'static {
+    /// Something happened to a device.
+    fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl);
+
+    /// An IPv4 address is about to be added.
+    ///
+    /// # Errors
+    ///
+    /// Refuse it; the user is told.
+    fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result;
+
+    /// An IPv4 address was added, its route not yet. Returns the metric that the
+    /// route to its network gets if the user gave none.
+    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32>;
+
+    /// An IPv4 address was removed.
+    fn address_removed(dev: &Device, rtnl: &Rtnl);
+}
+
+/// The registration of a [`Notified`], to be kept in a static.
+pub(crate) struct Notifiers<T> {
+    device: UnsafeCell<bindings::notifier_block>,
+    address: UnsafeCell<bindings::notifier_block>,
+    validator: UnsafeCell<bindings::notifier_block>,
+    _receiver: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The blocks are touched by the kernel alone, under its own locks.
+unsafe impl<T> Sync for Notifiers<T> {}
+
+const fn block(
+    call: unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> c_int,
+    priority: c_int,
+) -> UnsafeCell<bindings::notifier_block> {
+    UnsafeCell::new(bindings::notifier_block {
+        notifier_call: Some(call),
+        next: core::ptr::null_mut(),
+        priority,
+    })
+}
+
+impl<T: Notified> Notifiers<T> {
+    /// A registration that is not in place yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            device: block(device::<T>, 0),
+            // Before the routing table hears of the address, at 0.
+            address: block(address::<T>, 1),
+            validator: block(validator::<T>, 0),
+            _receiver: PhantomData,
+        }
+    }
+
+    /// Receives events until the returned guard is dropped. Process context, may
+    /// sleep.
+    pub(crate) fn register(&'static self) -> Result<Registered<T>> {
+        // SAFETY: The blocks live in a static and are registered once. What is
+        // dropped on an error unregisters blocks that are not registered, which
+        // the kernel finds out by itself.
+        unsafe {
+            let registered = Registered(self);
+            to_result(bindings::register_inetaddr_validator_notifier(
+                self.validator.get(),
+            ))?;
+            to_result(bindings::register_inetaddr_notifier(self.address.get()))?;
+            to_result(bindings::register_netdevice_notifier(self.device.get()))?;
+            Ok(registered)
+        }
+    }
+}
+
+/// Keeps [`Notifiers`] registered.
+pub(crate) struct Registered<T: Notified>(&'static Notifiers<T>);
+
+impl<T: Notified> Drop for Registered<T> {
+    fn drop(&mut self) {
+        // SAFETY: The blocks are registered, or the kernel says that they are not.
+        unsafe {
+            bindings::unregister_netdevice_notifier(self.0.device.get());
+            bindings::unregister_inetaddr_notifier(self.0.address.get());
+            bindings::unregister_inetaddr_validator_notifier(self.0.validator.get());
+        }
+    }
+}
+
+const NOTIFY_DONE: c_int = 0;
+/// `notifier_from_errno` with its stop bit.
+const NOTIFY_STOP_MASK: c_int = 0x8000;
+const NOTIFY_OK: c_int = 1;
+
+unsafe extern "C" fn device<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    let event = match u32::try_from(event).unwrap_or(0) {
+        bindings::netdev_cmd_NETDEV_UP => DeviceEvent::Up,
+        bindings::netdev_cmd_NETDEV_DOWN => DeviceEvent::Down,
+        bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
+        bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
+        _ => return NOTIFY_DONE,
+    };
+    // SAFETY: The kernel passes a live device; these events come under RTNL.
+    let (dev, rtnl) = unsafe {
+        (
+            Device::from_raw(bindings::netdev_notifier_info_to_dev(info.cast())),
+            Rtnl::assume_held(),
+        )
+    };
+    T::device(event, dev, &rtnl);
+    NOTIFY_DONE
+}
+
+unsafe extern "C" fn address<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    ifa: *mut c_void,
+) -> c_int {
+    let ifa: *mut bindings::in_ifaddr = ifa.cast();
+    // SAFETY: The kernel passes a live address of a live device, under RTNL.
+    let (dev, local, rtnl) = unsafe {
+        (
+            Device::from_raw((*(*ifa).ifa_dev).dev),
+            Ipv4Addr::from((*ifa).ifa_local.to_ne_bytes()),
+            Rtnl::assume_held(),
+        )
+    };
+    match u32::try_from(event).unwrap_or(0) {
+        bindings::netdev_cmd_NETDEV_UP => {
+            if let Some(metric) = T::address_added(dev, local, &rtnl) {
+                // SAFETY: The address is not in use by the routing table yet.
+                unsafe {
+                    if (*ifa).ifa_rt_priority == 0 {
+                        (*ifa).ifa_rt_priority = metric;
+                    }
+                }
+            }
+        }
+        bindings::netdev_cmd_NETDEV_DOWN => T::address_removed(dev, &rtnl),
+        _ => {}
+    }
+    NOTIFY_DONE
+}
+
+unsafe extern "C" fn validator<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    if u32::try_from(event).unwrap_or(0) != bindings::netdev_cmd_NETDEV_UP {
+        return NOTIFY_DONE;
+    }
+    let info: *mut bindings::in_validator_info = info.cast();
+    // SAFETY: The kernel passes a live device, under RTNL.
+    let (dev, extack, rtnl) = unsafe {
+        (
+            Device::from_raw((*(*info).ivi_dev).dev),
+            Extack::from_raw((*info).extack),
+            Rtnl::assume_held(),
+        )
+    };
+    match T::address_wanted(dev, &extack, &rtnl) {
+        Ok(()) => NOTIFY_DONE,
+        // `notifier_from_errno`
+        Err(error) => NOTIFY_STOP_MASK | (NOTIFY_OK - error.to_errno()),
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A place that holds a value which readers find under RCU.
+
+use super::bindings;
+use core::{marker::PhantomData, ptr};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Full},
+        rcu,
+    },
+    types::Opaque,
+};
+
+/// A place for one `T`, read without a lock.
+///
+/// Readers get it under the RCU lock; a value that is taken out is dropped after
+/// all readers that may have seen it are done, in softirq context, without
+/// anybody waiting.
+///
+/// # Invariants
+///
+/// The pointer is null or a node that came from a box and that this place owns.
+pub(crate) struct RcuSlot<T: Send + Sync> {
+    node: Atomic<*mut Node<T>>,
+    _owns: PhantomData<T>,
+}
+
+#[repr(C)]
+struct Node<T> {
+    // First, so that a pointer to it is a pointer to the node.
+    head: Opaque<bindings::callback_head>,
+    value: T,
+}
+
+impl<T: Send + Sync + 'static> RcuSlot<T> {
+    /// An empty place.
+    pub(crate) const fn new() -> Self {
+        Self {
+            node: Atomic::new(ptr::null_mut()),
+            _owns: PhantomData,
+        }
+    }
+
+    /// Puts a value in; what was there before is dropped after a grace period.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; the value is dropped and the place stays as it is.
+    pub(crate) fn set(&self, value: T) -> Result {
+        let node = KBox::new(
+            Node {
+                head: Opaque::uninit(),
+                value,
+            },
+            GFP_KERNEL,
+        )?;
+        self.swap(KBox::into_raw(node));
+        Ok(())
+    }
+
+    /// Empties the place; what was there is dropped after a grace period.
+    pub(crate) fn clear(&self) {
+        self.swap(ptr::null_mut());
+    }
+
+    fn swap(&self, new: *mut Node<T>) {
+        let old = self.node.xchg(new, Full);
+        if !old.is_null() {
+            // SAFETY: By the type invariant the node was ours, and no reader can
+            // find it any more; `head` is its first field.
+            unsafe { bindings::call_rcu((*old).head.get(), Some(release::<T>)) };
+        }
+    }
+
+    /// The value, if there is one.
+    pub(crate) fn get<'a>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a T> {
+        // SAFETY: A node stays in memory for a grace period after it left this
+        // place, and the RCU lock is held for `'a`. The load pairs with the
+        // exchange in `swap`.
+        unsafe { self.node.load(Acquire).as_ref() }.map(|node| &node.value)
+    }
+}
+
+impl<T: Send + Sync> Drop for RcuSlot<T> {
+    fn drop(&mut self) {
+        let node = *self.node.get_mut();
+        if !node.is_null() {
+            // SAFETY: Nobody can read the place any more, so nobody the node; it
+            // is ours by the type invariant.
+            drop(unsafe { KBox::from_raw(node) });
+        }
+    }
+}
+
+unsafe extern "C" fn release<T>(head: *mut bindings::callback_head) {
+    // SAFETY: `head` is the first field of a node that came from a box; the grace
+    // period is over.
+    drop(unsafe { KBox::from_raw(head.cast::<Node<T>>()) });
+}
+
+/// Waits, on drop, until every value that was taken out of a place is dropped.
+///
+/// The module keeps one to the very end: the functions that drop the values are
+/// its own code.
+pub(crate) struct Barrier;
+
+impl Drop for Barrier {
+    fn drop(&mut self) {
+        rcu::rcu_barrier();
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A look at every packet that a device receives (`netdev_rx_handler_register`).
+
+use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, skbuff::Skb};
+use core::mem::ManuallyDrop;
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{rcu, Arc, ArcBorrow},
+};
+
+/// What becomes of a packet.
+pub(crate) enum Verdict {
+    /// It goes on, on the device that it came in on.
+    Pass(Skb),
+    /// It goes on, as if it had come in on the device that it names now.
+    Another(Skb),
+    /// It was dropped or kept.
+    Consumed,
+}
+
+/// Who looks at the packets of a device.
+pub(crate) trait RxHandler: Send + Sync + 'static {
+    /// A packet came in on `dev`. Softirq context, RCU is held, no lock.
+    fn receive(&self, dev: &Device, skb: Skb) -> Verdict;
+}
+
+/// Puts a handler on a device, which can have only one. The device keeps one count
+/// of the handler until [`unregister`].
+///
+/// # Errors
+///
+/// EBUSY, and words for the user, if the device has a handler already: a bridge
+/// port, a bond's member, a parent of macvlan.
+pub(crate) fn register<T: RxHandler>(
+    dev: &Device,
+    handler: Arc<T>,
+    extack: &Extack<'_>,
+    _rtnl: &Rtnl,
+) -> Result {
+    let data = handler.into_raw();
+    // SAFETY: `dev` is live, RTNL is held; `data` stays valid until `unregister`.
+    let registered = to_result(unsafe {
+        bindings::netdev_rx_handler_register(
+            dev.as_ptr(),
+            Some(receive::<T>),
+            data.cast_mut().cast(),
+        )
+    });
+    registered.map_err(|error| {
+        // SAFETY: The pointer came from `into_raw` and was not taken.
+        drop(unsafe { Arc::from_raw(data) });
+        extack.error(
+            error,
+            format_args!(
+                "{} is taken: it is a port of a bridge, bond, team or macvlan",
+                dev.name()
+            ),
+        )
+    })
+}
+
+/// Takes the handler off a device and returns the device's count of it. Waits
+/// until no packet is with it any more.
+pub(crate) fn unregister<T: RxHandler>(dev: &Device, rtnl: &Rtnl) -> Option<Arc<T>> {
+    let data = pointer::<T>(dev)?;
+    let _ = rtnl;
+    // SAFETY: The device's handler is ours, RTNL is held.
+    unsafe { bindings::netdev_rx_handler_unregister(dev.as_ptr()) };
+    // SAFETY: The count that `register` gave to the device.
+    Some(unsafe { Arc::from_raw(data) })
+}
+
+fn pointer<T: RxHandler>(dev: &Device) -> Option<*const T> {
+    let ours: unsafe extern "C" fn(*mut *mut bindings::sk_buff) -> u32 = receive::<T>;
+    // SAFETY: `dev` is live, RCU or RTNL is held by the callers.
+    unsafe {
+        let handler = bindings::rx_handler(dev.as_ptr())?;
+        if handler as usize != ours as usize {
+            return None;
+        }
+        let data = bindings::rx_handler_data(dev.as_ptr());
+        (!data.is_null()).then_some(data.cast::<T>().cast_const())
+    }
+}
+
+/// The handler of a device, if it is of this type.
+pub(crate) fn get<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<T>> {
+    let data = pointer::<T>(dev)?;
+    // SAFETY: RTNL keeps the handler in place; the device's own count is not
+    // touched by borrowing it.
+    let handler = ManuallyDrop::new(unsafe { Arc::from_raw(data) });
+    Some(Arc::clone(&handler))
+}
+
+/// The handler of a device, if it is of this type. Any context.
+pub(crate) fn get_rcu<'a, T: RxHandler>(
+    dev: &Device,
+    _rcu: &'a rcu::Guard,
+) -> Option<ArcBorrow<'a, T>> {
+    let data = pointer::<T>(dev)?;
+    // SAFETY: Unregistering waits for RCU before the device's count is given up.
+    Some(unsafe { ArcBorrow::from_raw(data) })
+}
+
+unsafe extern "C" fn receive<T: RxHandler>(
+    pskb: *mut *mut bindings::sk_buff,
+) -> bindings::rx_handler_result_t {
+    // SAFETY: The kernel passes a packet of ours now, on a device with this
+    // handler, under RCU.
+    let (this, device, skb) = unsafe {
+        let skb = *pskb;
+        let dev = bindings::skb_dev(skb);
+        let data: *const T = bindings::rx_handler_data(dev).cast::<T>().cast_const();
+        (&*data, Device::from_raw(dev), Skb::from_raw(skb))
+    };
+    let (skb, result) = match this.receive(device, skb) {
+        Verdict::Pass(skb) => (skb.into_raw(), bindings::rx_handler_result_RX_HANDLER_PASS),
+        Verdict::Another(skb) => (
+            skb.into_raw(),
+            bindings::rx_handler_result_RX_HANDLER_ANOTHER,
+        ),
+        Verdict::Consumed => return bindings::rx_handler_result_RX_HANDLER_CONSUMED,
+    };
+    // SAFETY: The place belongs to the caller, who waits for us.
+    unsafe { *pskb = skb };
+    result
+}

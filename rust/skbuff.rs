@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packet buffers (`struct sk_buff`).
+
+use super::{bindings, netdevice::Device};
+use core::{mem::ManuallyDrop, ptr::NonNull};
+use kernel::prelude::*;
+
+/// The Ethernet header's length in bytes.
+const ETH_HLEN: usize = 14;
+
+/// To whom a packet is addressed at layer 2 (`skb->pkt_type`), as far as it
+/// matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PacketType {
+    /// To this host.
+    Host,
+    /// One that this host has sent itself, and that was looped back.
+    Loopback,
+    /// Anything else: broadcast, multicast, to another host.
+    Other,
+}
+
+/// A packet that is ours: dropping the value drops the packet (`kfree_skb`).
+///
+/// # Invariants
+///
+/// The pointer is a buffer to which we hold the only right of use that was given
+/// to us; whether others share it, [`Self::unshare`] tells.
+pub(crate) struct Skb(NonNull<bindings::sk_buff>);
+
+// SAFETY: A buffer is not bound to a thread.
+unsafe impl Send for Skb {}
+
+impl Skb {
+    /// # Safety
+    ///
+    /// `ptr` is a valid buffer that the caller hands over.
+    pub(super) unsafe fn from_raw(ptr: *mut bindings::sk_buff) -> Self {
+        // SAFETY: The caller promises a valid pointer.
+        Self(unsafe { NonNull::new_unchecked(ptr) })
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::sk_buff {
+        self.0.as_ptr()
+    }
+
+    /// Gives the buffer out of our hands.
+    pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
+        ManuallyDrop::new(self).as_ptr()
+    }
+
+    /// Makes a packet to be sent on `dev` from a complete Ethernet frame. Any
+    /// context. Nothing, if there is no memory.
+    pub(crate) fn from_frame(dev: &Device, frame: &[u8], priority: u32) -> Option<Self> {
+        let header = frame.first_chunk::<ETH_HLEN>()?;
+        let protocol = u16::from_ne_bytes([header[12], header[13]]);
+        let len = u32::try_from(frame.len()).ok()?;
+        // SAFETY: `dev` is a live device.
+        let (head, tail) = unsafe {
+            (
+                bindings::ll_reserved_space(dev.as_ptr()),
+                u32::from((*dev.as_ptr()).needed_tailroom),
+            )
+        };
+        let head = u32::try_from(head).ok()?;
+        // SAFETY: The function has no preconditions.
+        let skb = unsafe { bindings::alloc_skb(head + len + tail, kernel::bindings::GFP_ATOMIC) };
+        if skb.is_null() {
+            return None;
+        }
+        // SAFETY: The buffer is new, ours, and has room for `head` and `len`
+        // bytes.
+        unsafe {
+            bindings::skb_reserve(skb, head as c_int);
+            let data = bindings::skb_put(skb, len);
+            core::ptr::copy_nonoverlapping(frame.as_ptr(), data.cast(), frame.len());
+            bindings::skb_reset_mac_header(skb);
+            bindings::skb_set_network_header(skb, ETH_HLEN as c_int);
+            bindings::skb_prepare_xmit(skb, dev.as_ptr(), protocol, priority);
+            Some(Self::from_raw(skb))
+        }
+    }
+
+    /// Sends the packet, a complete frame, on the device that it names. Softirqs
+    /// may be on or off; no lock that a receiver takes may be held.
+    ///
+    /// # Errors
+    ///
+    /// The packet was dropped on the way, in the queue or the driver.
+    pub(crate) fn transmit(self) -> Result {
+        // SAFETY: The buffer is ours and given away; it names its device.
+        match unsafe { bindings::dev_queue_xmit(self.into_raw()) } {
+            0 => Ok(()),
+            error if error < 0 => Err(Error::from_errno(error)),
+            // NET_XMIT_CN: another packet was dropped for this one.
+            2 => Ok(()),
+            _ => Err(ENOBUFS),
+        }
+    }
+
+    /// Moves the packet to another device for sending; see [`Self::transmit`].
+    pub(crate) fn transmit_on(self, dev: &Device) -> Result {
+        // SAFETY: The buffer is ours.
+        unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) };
+        self.transmit()
+    }
+
+    /// Makes sure that no one else uses the buffer's fields (`skb_share_check`):
+    /// copies them if they are shared. Nothing, if there is no memory.
+    pub(crate) fn unshare(self) -> Option<Self> {
+        // SAFETY: The buffer is ours and given away; the result is ours.
+        let skb =
+            unsafe { bindings::skb_share_check(self.into_raw(), kernel::bindings::GFP_ATOMIC) };
+        // SAFETY: As above.
+        (!skb.is_null()).then(|| unsafe { Self::from_raw(skb) })
+    }
+
+    /// The length in bytes from where the current layer begins.
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: The buffer is ours.
+        unsafe { (*self.as_ptr()).len }
+    }
+
+    /// The protocol of layer 3 (`ETH_P_*`), in host order.
+    pub(crate) fn protocol(&self) -> u16 {
+        // SAFETY: The buffer is ours.
+        u16::from_be(unsafe { bindings::skb_protocol_field(self.as_ptr()) })
+    }
+
+    /// To whom the packet is addressed.
+    pub(crate) fn packet_type(&self) -> PacketType {
+        // SAFETY: The buffer is ours.
+        match u32::from(unsafe { bindings::skb_pkt_type(self.as_ptr()) }) {
+            bindings::PACKET_HOST => PacketType::Host,
+            bindings::PACKET_LOOPBACK => PacketType::Loopback,
+            _ => PacketType::Other,
+        }
+    }
+
+    /// Says that the packet is addressed to this host. The buffer must not be
+    /// shared ([`Self::unshare`]).
+    pub(crate) fn set_to_this_host(&mut self) {
+        // SAFETY: The buffer is ours.
+        unsafe { bindings::skb_set_pkt_type(self.as_ptr(), bindings::PACKET_HOST as u8) }
+    }
+
+    /// Whether the packet carries a VLAN tag beside its data.
+    pub(crate) fn has_vlan_tag(&self) -> bool {
+        // SAFETY: The buffer is ours.
+        unsafe { bindings::skb_vlan_tag_present(self.as_ptr()) }
+    }
+
+    /// The destination address of the Ethernet header of a received packet.
+    pub(crate) fn ethernet_destination(&self) -> [u8; 6] {
+        let mut address = [0; 6];
+        // SAFETY: A received packet on an Ethernet device has its header before
+        // the data, linear, where the MAC header's offset points.
+        unsafe {
+            let header: *const u8 = bindings::skb_mac_header(self.as_ptr()).cast();
+            core::ptr::copy_nonoverlapping(header, address.as_mut_ptr(), address.len());
+        }
+        address
+    }
+
+    /// The first `N` bytes from where the current layer begins; nothing if the
+    /// packet is shorter, or there is no memory to make them linear.
+    pub(crate) fn pull<const N: usize>(&mut self) -> Option<&[u8; N]> {
+        let len = u32::try_from(N).ok()?;
+        // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
+        // least `N` bytes, which live as long as the buffer is not changed.
+        unsafe {
+            if !bindings::pskb_may_pull(self.as_ptr(), len) {
+                return None;
+            }
+            Some(&*(*self.as_ptr()).data.cast::<[u8; N]>())
+        }
+    }
+
+    /// Shows a received packet to the taps of `dev`, as tcpdump sets them, with
+    /// its Ethernet header.
+    pub(crate) fn show_to_taps(&mut self, dev: &Device) {
+        // SAFETY: The buffer is ours and not shared; the header lies before the
+        // data, and is taken back after the taps have copied.
+        unsafe {
+            if bindings::dev_nit_active_rcu(dev.as_ptr()) {
+                bindings::skb_push(self.as_ptr(), ETH_HLEN as u32);
+                bindings::skb_show_to_taps(self.as_ptr(), dev.as_ptr());
+                bindings::skb_pull(self.as_ptr(), ETH_HLEN as u32);
+            }
+        }
+    }
+
+    /// Makes `dev` the device that the packet came in on.
+    pub(crate) fn set_device(&mut self, dev: &Device) {
+        // SAFETY: The buffer is ours; RCU keeps `dev` while the packet is handled.
+        unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) }
+    }
+}
+
+impl Drop for Skb {
+    fn drop(&mut self) {
+        // SAFETY: The buffer is ours.
+        unsafe { bindings::kfree_skb(self.as_ptr()) }
+    }
+}

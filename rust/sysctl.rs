@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sysctls of a namespace.
+
+use super::{bindings, namespace::Net};
+use core::ptr::NonNull;
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
+
+/// An integer that the administrator sets.
+pub(crate) struct Integer(Atomic<i32>);
+
+impl Integer {
+    /// An integer with its default.
+    pub(crate) const fn new(default: i32) -> Self {
+        Self(Atomic::new(default))
+    }
+
+    /// The value now. Any context.
+    pub(crate) fn get(&self) -> i32 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One entry of a folder of sysctls.
+pub(crate) struct Entry<'a> {
+    /// The file's name.
+    pub(crate) name: &'static CStr,
+    /// Where the value is.
+    pub(crate) value: &'a Integer,
+    /// The smallest and the greatest value.
+    pub(crate) range: &'static [i32; 2],
+}
+
+/// A folder of sysctls in one namespace; dropping it removes them.
+///
+/// # Invariants
+///
+/// `header` is registered with `table`, which stays where it is.
+pub(crate) struct Folder {
+    header: NonNull<bindings::ctl_table_header>,
+    _table: KVec<bindings::ctl_table>,
+}
+
+// SAFETY: The kernel guards the table by itself.
+unsafe impl Send for Folder {}
+// SAFETY: There is nothing to do with a shared reference.
+unsafe impl Sync for Folder {}
+
+impl Folder {
+    /// Makes `entries` appear under `path`, such as `net/inet/carp`. Process
+    /// context, may sleep.
+    ///
+    /// # Safety
+    ///
+    /// The values must stay where they are until the folder is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    unsafe fn register(net: &Net, path: &'static CStr, entries: &[Entry<'_>]) -> Result<Self> {
+        let mut table = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
+        for entry in entries {
+            table.push(
+                bindings::ctl_table {
+                    procname: entry.name.as_char_ptr(),
+                    data: entry.value.0.as_ptr().cast(),
+                    maxlen: size_of::<i32>() as c_int,
+                    mode: 0o644,
+                    proc_handler: Some(bindings::proc_dointvec_minmax),
+                    extra1: (&raw const entry.range[0]).cast_mut().cast(),
+                    extra2: (&raw const entry.range[1]).cast_mut().cast(),
+                    ..Default::default()
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        // SAFETY: The table lives on the heap until after the folder is
+        // unregistered; the caller promises the same of the values.
+        let header = unsafe {
+            bindings::register_net_sysctl_sz(
+                net.as_ptr(),
+                path.as_char_ptr(),
+                table.as_ptr(),
+                table.len(),
+            )
+        };
+        Ok(Self {
+            header: NonNull::new(header).ok_or(ENOMEM)?,
+            _table: table,
+        })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the type invariant; the function waits for
+        // readers.
+        unsafe { bindings::unregister_net_sysctl_table(self.header.as_ptr()) }
+    }
+}
+
+/// Values together with the folder that shows them.
+///
+/// The values lie on the heap and go after the folder, so the kernel always
+/// finds them in place.
+pub(crate) struct Sysctls<T> {
+    // Dropped first: fields are dropped in order.
+    _folder: Folder,
+    values: KBox<T>,
+}
+
+impl<T: Send + Sync> Sysctls<T> {
+    /// Makes `values` appear under `path` as the entries that `entries` lists.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn new<const N: usize>(
+        net: &Net,
+        path: &'static CStr,
+        values: T,
+        entries: impl for<'a> FnOnce(&'a T) -> [Entry<'a>; N],
+    ) -> Result<Self> {
+        let values = KBox::new(values, GFP_KERNEL)?;
+        // SAFETY: The values lie in a box that is dropped after the folder and is
+        // never moved out of.
+        let folder = unsafe { Folder::register(net, path, &entries(&values))? };
+        Ok(Self {
+            _folder: folder,
+            values,
+        })
+    }
+
+    /// The values.
+    pub(crate) fn values(&self) -> &T {
+        &self.values
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A high resolution timer that expires in softirq context.
+//!
+//! The kernel crate's handles cancel on drop, one timer may have several, and
+//! none of them stops a concurrent re-arm. Here one guard owns the timer: while
+//! it is there anybody may arm, once it is closed nobody can.
+
+use super::{
+    bindings,
+    lock::{new_spinlock_bh, SpinLockBh},
+};
+use core::marker::PhantomPinned;
+use kernel::{prelude::*, sync::Arc, types::Opaque};
+
+/// What a timer is part of.
+pub(crate) trait HasTimer: Sized + Send + Sync + 'static {
+    /// The timer.
+    fn timer(&self) -> &Timer<Self>;
+
+    /// The timer has expired. Softirq context; no lock is held. It may arm the
+    /// timer again.
+    fn expired(&self);
+}
+
+/// A timer of `T`, made with [`Timer::new`] and opened with [`Guard::new`].
+#[pin_data]
+pub(crate) struct Timer<T: HasTimer> {
+    #[pin]
+    timer: Opaque<Raw<T>>,
+    /// Whether the timer may be armed.
+    #[pin]
+    open: SpinLockBh<bool>,
+    #[pin]
+    _pinned: PhantomPinned,
+}
+
+/// A kernel timer with a pointer to what it is part of.
+#[repr(C)]
+struct Raw<T> {
+    // First, so that a pointer to it is a pointer to this.
+    timer: bindings::hrtimer,
+    target: *const T,
+}
+
+// SAFETY: The timer is a kernel object that any thread may use; whether it may be
+// armed is behind a lock.
+unsafe impl<T: HasTimer> Send for Timer<T> {}
+// SAFETY: As above.
+unsafe impl<T: HasTimer> Sync for Timer<T> {}
+
+impl<T: HasTimer> Timer<T> {
+    /// Makes a timer that cannot be armed yet.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            timer <- Opaque::ffi_init(|raw: *mut Raw<T>| {
+                // SAFETY: `raw` is valid for writes and pinned.
+                unsafe {
+                    (&raw mut (*raw).target).write(core::ptr::null());
+                    bindings::hrtimer_setup(
+                        &raw mut (*raw).timer,
+                        Some(expired::<T>),
+                        bindings::CLOCK_MONOTONIC as c_int,
+                        bindings::hrtimer_mode_HRTIMER_MODE_ABS_SOFT,
+                    );
+                }
+            }),
+            open <- new_spinlock_bh!(false, "carp_timer"),
+            _pinned: PhantomPinned,
+        })
+    }
+
+    /// Arms the timer, or moves it if it is armed: it expires at `at`, in ns of
+    /// the monotonic clock. Any context but hard interrupts. Nothing happens
+    /// before it is opened and after it is closed.
+    pub(crate) fn arm(&self, at: u64) {
+        let open = self.open.lock();
+        if *open {
+            let at = i64::try_from(at).unwrap_or(i64::MAX);
+            // SAFETY: The timer was set up; it is open, so its target lives until
+            // after it was closed and cancelled.
+            unsafe {
+                bindings::hrtimer_start_range_ns(
+                    self.timer.get().cast(),
+                    at,
+                    0,
+                    bindings::hrtimer_mode_HRTIMER_MODE_ABS_SOFT,
+                );
+            }
+        }
+    }
+}
+
+/// Keeps a timer open, and what it is part of alive.
+///
+/// Whoever makes it closes it in process context. If it lies inside what it keeps
+/// alive, somebody must take it out again, or neither ever goes.
+pub(crate) struct Guard<T: HasTimer>(Arc<T>);
+
+impl<T: HasTimer> Guard<T> {
+    /// Opens the timer of `target`. A timer is opened once.
+    pub(crate) fn new(target: Arc<T>) -> Self {
+        {
+            let timer = target.timer();
+            let mut open = timer.open.lock();
+            // SAFETY: The timer is not open, so its callback does not run and
+            // nobody reads the pointer.
+            unsafe { (*timer.timer.get()).target = Arc::as_ptr(&target) };
+            *open = true;
+        }
+        Self(target)
+    }
+}
+
+impl<T: HasTimer> Drop for Guard<T> {
+    /// Closes the timer and waits for a callback that is under way. Process
+    /// context, without a lock that the callback takes.
+    fn drop(&mut self) {
+        let timer = self.0.timer();
+        *timer.open.lock() = false;
+        // SAFETY: The timer was set up. Nobody can arm it any more.
+        unsafe { bindings::hrtimer_cancel(timer.timer.get().cast()) };
+    }
+}
+
+unsafe extern "C" fn expired<T: HasTimer>(
+    timer: *mut bindings::hrtimer,
+) -> bindings::hrtimer_restart {
+    // SAFETY: The timer is the first field of `Raw`, and its target alive: the
+    // guard that keeps it waits for this function before it lets go.
+    let target = unsafe { &*(*timer.cast::<Raw<T>>()).target };
+    target.expired();
+    bindings::hrtimer_restart_HRTIMER_NORESTART
+}
+
+/// The monotonic clock in ns. Any context.
+pub(crate) fn now() -> u64 {
+    // SAFETY: The function has no preconditions.
+    u64::try_from(unsafe { bindings::ktime_get() }).unwrap_or(0)
+}
