@@ -87,6 +87,9 @@ impl<T: Ipv4Receiver> Drop for Ipv4Registered<T> {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `net_protocol.handler`.
 unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_int {
     let rcu = rcu::Guard::new();
     // SAFETY: The kernel hands over a packet whose IPv4 header it has checked and

@@ -78,6 +78,8 @@ unsafe impl<T> Sync for Link<T> {}
 
 impl<T: LinkKind> Link<T> {
     /// Makes the registration of a kind with the given policy.
+    // `as_char_ptr` is not const; the cast makes up for the sign.
+    #[allow(clippy::disallowed_methods)]
     pub(crate) const fn new<const N: usize>(
         kind: &'static CStr,
         policies: &'static Policies<N>,
@@ -121,6 +123,9 @@ impl<T: LinkKind> Drop for Registered<T> {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.setup`.
 unsafe extern "C" fn setup<T: LinkKind>(dev: *mut bindings::net_device) {
     // SAFETY: The kernel passes a device that it has just allocated.
     NewDevice(unsafe { Device::from_raw(dev) }).setup::<T>();
@@ -134,6 +139,9 @@ unsafe fn ifla_link(tb: *mut *mut bindings::nlattr) -> Option<u32> {
     unsafe { Attributes::from_raw(tb, bindings::IFLA_LINK) }.u32(bindings::IFLA_LINK)
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.newlink`.
 unsafe extern "C" fn newlink<T: LinkKind>(
     dev: *mut bindings::net_device,
     params: *mut bindings::rtnl_newlink_params,
@@ -176,6 +184,9 @@ fn create<T: LinkKind>(device: &Device, request: &Request<'_>, rtnl: &Rtnl) -> R
     })
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.changelink`.
 unsafe extern "C" fn changelink<T: LinkKind>(
     dev: *mut bindings::net_device,
     tb: *mut *mut bindings::nlattr,
@@ -205,16 +216,25 @@ unsafe extern "C" fn changelink<T: LinkKind>(
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.dellink`.
 unsafe extern "C" fn dellink(dev: *mut bindings::net_device, head: *mut bindings::list_head) {
     // SAFETY: The kernel passes a registered device of this kind, with RTNL held.
     unsafe { bindings::unregister_netdevice_queue(dev, head) }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.get_size`.
 unsafe extern "C" fn get_size<T: LinkKind>(dev: *const bindings::net_device) -> usize {
     // SAFETY: The kernel passes a registered device of this kind.
     unsafe { netdevice_ops::data::<T>(dev.cast_mut()) }.size()
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.fill_info`.
 unsafe extern "C" fn fill_info<T: LinkKind>(
     skb: *mut bindings::sk_buff,
     dev: *const bindings::net_device,

@@ -125,6 +125,9 @@ impl<T: NetState> Drop for Registered<T> {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `pernet_operations.init`.
 unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> c_int {
     // SAFETY: The kernel passes a live namespace.
     let net = unsafe { Net::from_raw(net) };
@@ -142,6 +145,9 @@ unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> c_int {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `pernet_operations.exit`.
 unsafe extern "C" fn exit<T: NetState>(net: *mut bindings::net) {
     // SAFETY: The kernel passes a namespace for which `init` succeeded, once; its
     // devices are gone, so nobody looks for the state any more.

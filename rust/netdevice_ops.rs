@@ -257,6 +257,9 @@ pub(super) const fn private_size<T>() -> usize {
     size_of::<Private<T>>()
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `priv_destructor`, or for a device that was never registered.
 unsafe extern "C" fn free_data<T: Driver>(dev: *mut bindings::net_device) {
     // SAFETY: The device is being freed, or was never registered: nobody else
     // looks at it, and the pointer came from `into_raw`.
@@ -268,6 +271,9 @@ unsafe extern "C" fn free_data<T: Driver>(dev: *mut bindings::net_device) {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_open`.
 unsafe extern "C" fn open<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     // SAFETY: The kernel passes a registered device of ours, with RTNL held.
     let (this, device, rtnl) =
@@ -278,6 +284,9 @@ unsafe extern "C" fn open<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_stop`.
 unsafe extern "C" fn stop<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     // SAFETY: The kernel passes a registered device of ours, with RTNL held.
     let (this, device, rtnl) =
@@ -286,6 +295,9 @@ unsafe extern "C" fn stop<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     0
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_uninit`.
 unsafe extern "C" fn uninit<T: Driver>(dev: *mut bindings::net_device) {
     // SAFETY: The kernel passes a device of ours that it unregisters, or failed
     // to register, with RTNL held.
@@ -294,6 +306,9 @@ unsafe extern "C" fn uninit<T: Driver>(dev: *mut bindings::net_device) {
     this.uninit(device, &rtnl);
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_start_xmit`.
 unsafe extern "C" fn start_xmit<T: Driver>(
     skb: *mut bindings::sk_buff,
     dev: *mut bindings::net_device,
@@ -306,6 +321,9 @@ unsafe extern "C" fn start_xmit<T: Driver>(
     bindings::netdev_tx_NETDEV_TX_OK
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_get_iflink`.
 unsafe extern "C" fn iflink<T: Driver>(dev: *const bindings::net_device) -> c_int {
     // SAFETY: The kernel passes a registered device of ours.
     let (this, device) = unsafe { (data::<T>(dev.cast_mut()), Device::from_raw(dev)) };

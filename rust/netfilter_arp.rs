@@ -168,6 +168,9 @@ impl Wire {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as an `NF_ARP_IN` hook.
 unsafe extern "C" fn incoming<T: ArpFilter>(
     _private: *mut c_void,
     skb: *mut bindings::sk_buff,
@@ -188,6 +191,9 @@ unsafe extern "C" fn incoming<T: ArpFilter>(
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as an `NF_ARP_OUT` hook.
 unsafe extern "C" fn outgoing<T: ArpFilter>(
     _private: *mut c_void,
     skb: *mut bindings::sk_buff,

@@ -111,6 +111,9 @@ const NOTIFY_DONE: c_int = 0;
 const NOTIFY_STOP_MASK: c_int = 0x8000;
 const NOTIFY_OK: c_int = 1;
 
+/// # Safety
+///
+/// Only the kernel may call it, as a netdevice notifier.
 unsafe extern "C" fn device<T: Notified>(
     _block: *mut bindings::notifier_block,
     event: c_ulong,
@@ -134,6 +137,9 @@ unsafe extern "C" fn device<T: Notified>(
     NOTIFY_DONE
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as an inetaddr notifier.
 unsafe extern "C" fn address<T: Notified>(
     _block: *mut bindings::notifier_block,
     event: c_ulong,
@@ -165,6 +171,9 @@ unsafe extern "C" fn address<T: Notified>(
     NOTIFY_DONE
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as an inetaddr validator.
 unsafe extern "C" fn validator<T: Notified>(
     _block: *mut bindings::notifier_block,
     event: c_ulong,

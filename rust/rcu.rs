@@ -94,6 +94,9 @@ impl<T: Send + Sync> Drop for RcuSlot<T> {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as an RCU callback that [`RcuSlot::swap`] has queued.
 unsafe extern "C" fn release<T>(head: *mut bindings::callback_head) {
     // SAFETY: `head` is the first field of a node that came from a box; the grace
     // period is over.

@@ -104,6 +104,9 @@ pub(crate) fn get_rcu<'a, T: RxHandler>(
     Some(unsafe { ArcBorrow::from_raw(data) })
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as an rx handler that [`register`] has set.
 unsafe extern "C" fn receive<T: RxHandler>(
     pskb: *mut *mut bindings::sk_buff,
 ) -> bindings::rx_handler_result_t {

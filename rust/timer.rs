@@ -123,6 +123,9 @@ impl<T: HasTimer> Drop for Guard<T> {
     }
 }
 
+/// # Safety
+///
+/// Only the kernel may call it, as the callback of a timer in a [`Raw`].
 unsafe extern "C" fn expired<T: HasTimer>(
     timer: *mut bindings::hrtimer,
 ) -> bindings::hrtimer_restart {

@@ -90,8 +90,10 @@ pub enum Reason {
     MasterDemoted,
     /// BACKUP to MASTER: the master speaks so seldom that it would time out.
     MasterTooSlow,
-    /// MASTER to BACKUP: another master is as fast or faster.
+    /// MASTER to BACKUP: another master is faster.
     BetterMaster,
+    /// MASTER to BACKUP: another master is as fast.
+    EqualMaster,
     /// MASTER to BACKUP: another master has the lower demotion count.
     LessDemotedMaster,
     /// The administrator said so.
@@ -114,6 +116,7 @@ impl Reason {
             Self::MasterDemoted => "master is demoted further",
             Self::MasterTooSlow => "master advertises too seldom",
             Self::BetterMaster => "a better master advertises",
+            Self::EqualMaster => "a master just as good advertises",
             Self::LessDemotedMaster => "a less demoted master advertises",
             Self::Administrator => "set by the administrator",
         }

@@ -20,8 +20,10 @@
 //! Source: `carp_proto_input_c`, `carp_setrun`, `carp_master_down`,
 //! `carp_send_ad`.
 
+use core::cmp::Ordering;
+
 use super::effects::{Effects, Kind, Outgoing, Reason, Transition};
-use super::packet::{Advertisement, Counter, DIGEST_LEN};
+use super::packet::{Advertisement, Counter, COUNTER_LEN, DIGEST_LEN};
 use super::time::{Instant, Interval};
 
 /// How many advertisements after the takeover's own the addresses are announced
@@ -164,6 +166,8 @@ pub struct VirtualHost {
     config: Config,
     counter: Counter,
     phase: Phase,
+    /// How often it gave way to an equal, see [`VirtualHost::give_way_to_equal`].
+    ties: u8,
 }
 
 impl VirtualHost {
@@ -177,6 +181,7 @@ impl VirtualHost {
             config,
             counter,
             phase: Phase::Init,
+            ties: 0,
         }
     }
 
@@ -295,10 +300,13 @@ impl VirtualHost {
                 if let Phase::Backup { ipv4, ipv6 } = &mut self.phase {
                     // A family in which we have no address is not ours to watch,
                     // although a peer with link-local addresses may send in it.
-                    match family {
-                        Family::Ipv4 if env.families.ipv4 => *ipv4 = Some(deadline),
-                        Family::Ipv6 if env.families.ipv6 => *ipv6 = Some(deadline),
-                        _ => (),
+                    let timer = match family {
+                        Family::Ipv4 => ipv4,
+                        Family::Ipv6 => ipv6,
+                    };
+                    if env.families.contains(family) {
+                        // Not before what it is now: that may hold a delay.
+                        *timer = (*timer).max(Some(deadline));
                     }
                 }
                 Effects::NONE
@@ -344,10 +352,13 @@ impl VirtualHost {
         if theirs.demote < env.demote {
             return self.become_backup(now, env, Reason::LessDemotedMaster);
         }
-        if theirs.demote == env.demote
-            && Interval::new(theirs.advbase, theirs.advskew) <= self.config.as_interval()
-        {
-            return self.become_backup(now, env, Reason::BetterMaster);
+        if theirs.demote == env.demote {
+            let their_interval = Interval::new(theirs.advbase, theirs.advskew);
+            match their_interval.cmp(&self.config.as_interval()) {
+                Ordering::Less => return self.become_backup(now, env, Reason::BetterMaster),
+                Ordering::Equal => return self.give_way_to_equal(now, env),
+                Ordering::Greater => (),
+            }
         }
         // There are two masters, so the network was split and no longer is. Our
         // next advertisement silences the other one; then those who listened to
@@ -356,6 +367,28 @@ impl VirtualHost {
             *announce_in = (*announce_in).max(1);
         }
         Effects::NONE
+    }
+
+    /// Gives way to a master that is neither better nor worse.
+    ///
+    /// So does the other one, if our advertisements cross, and when their timers
+    /// expire at the same moment they cross again, and again. Whoever gets here
+    /// repeatedly waits a little longer each time, by another of its random
+    /// bytes. That delays nothing if the other one did stay.
+    fn give_way_to_equal(&mut self, now: Instant, env: &Environment) -> Effects {
+        let limit = self.config.until_master_down();
+        let delay = match self.ties.checked_sub(1) {
+            None => 0,
+            Some(repeated) => {
+                let byte = self.counter.get(usize::from(repeated)).map_or(0, |b| *b);
+                u32::from(byte).checked_rem(limit.0).unwrap_or(0)
+            }
+        };
+        self.ties = match usize::from(self.ties) {
+            COUNTER_LEN => 1,
+            _ => self.ties.saturating_add(1),
+        };
+        self.become_backup(now.after(Interval(delay)), env, Reason::EqualMaster)
     }
 
     fn reconfigured(&mut self, now: Instant, env: &Environment, config: Config) -> Effects {

@@ -63,7 +63,44 @@ fn master_gives_way_to_a_faster_one() {
 fn master_gives_way_to_one_as_fast() {
     let mut host = master(config(1, 100), &CALM);
     let effects = receive(&mut host, 5, &CALM, theirs(1, 100, 0));
-    assert_eq!(effects, way_given(Reason::BetterMaster));
+    assert_eq!(effects, way_given(Reason::EqualMaster));
+    assert_eq!(host.deadline(), Some(at(5 + 3 * SECOND + skew(100))));
+}
+
+#[test]
+fn master_that_gives_way_to_its_like_repeatedly_comes_back_at_different_times() {
+    let mut host = backup(config(1, 100), &CALM);
+    let limit = 3 * SECOND + skew(100);
+    let mut delays = vec![];
+    for _ in 0..=16 {
+        let expired = host.deadline().unwrap();
+        let _ = host.handle(expired, &CALM, Event::Timer);
+        for family in [Ipv4, Ipv6] {
+            // which says it twice; the second time must not undo the delay
+            let _ = host.handle(expired, &CALM, Event::Received(family, &theirs(1, 100, 0)));
+        }
+        let next = host.deadline().unwrap();
+        delays.push((next.0 - expired.0 - limit) / skew(1));
+    }
+    let expected: Vec<u64> = OURS.iter().map(|byte| u64::from(*byte)).collect();
+    assert_eq!(delays[0], 0);
+    assert_eq!(delays[1..9], expected);
+    assert_eq!(delays[9..], expected);
+}
+
+#[test]
+fn the_delay_after_a_tie_ends_with_the_next_advertisement() {
+    let mut host = master(config(1, 100), &CALM);
+    for nanos in [1, 2] {
+        let _ = host.handle(at(nanos), &CALM, Event::Force(State::Master));
+        let _ = receive(&mut host, nanos, &CALM, theirs(1, 100, 0));
+    }
+    let limit = 3 * SECOND + skew(100);
+    assert!(host.deadline() > Some(at(2 + limit)));
+    for family in [Ipv4, Ipv6] {
+        let _ = receive_in(family, &mut host, 2 * SECOND, &CALM, theirs(1, 100, 0));
+    }
+    assert_eq!(host.deadline(), Some(at(2 * SECOND + limit)));
 }
 
 #[test]

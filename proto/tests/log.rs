@@ -77,6 +77,7 @@ fn every_reason_and_discard_has_words_of_its_own() {
         Reason::MasterDemoted,
         Reason::MasterTooSlow,
         Reason::BetterMaster,
+        Reason::EqualMaster,
         Reason::LessDemotedMaster,
         Reason::Administrator,
     ]

@@ -51,6 +51,7 @@ enum {
 
 	__IFLA_CARP_MAX,
 };
+
 #define IFLA_CARP_MAX	(__IFLA_CARP_MAX - 1)
 
 /* Counters in IFLA_CARP_STATS, each a u64, in the order of carp(4). */
@@ -79,6 +80,7 @@ enum {
 
 	__CARP_STATS_MAX,
 };
+
 #define CARP_STATS_MAX	(__CARP_STATS_MAX - 1)
 
 #endif /* _UAPI_LINUX_IF_CARP_H */

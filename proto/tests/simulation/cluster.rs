@@ -303,6 +303,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// Lets packets arrive that are under way.
+    pub fn settle(&mut self) -> Result<(), String> {
+        let is_packet = |item: &Item| matches!(item, Item::Packet(..));
+        while self.agenda.values().any(|(_, item)| is_packet(item)) {
+            self.run_until(self.now + MS, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
     fn receive(&mut self, index: usize, family: Family, bytes: &[u8; LEN]) {
         let Some(machine) = &self.hosts[index].machine else {
             return;

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make help` says what there is. The kernel's own build system reads Kbuild.
+
+.DEFAULT_GOAL := all
+.PHONY: all module plugins test lint test-proto test-guest test-debug demo \
+	install clean clean-cache shell rust-analyzer help
+
+all: module plugins ## build carp.ko and the plug-in for ip(8)
+
+module: ## build carp.ko; KDIR=... for a kernel that was built with Rust
+	@scripts/build-module --no-print-directory modules
+
+plugins: ## build the plug-in for ip(8)
+	@scripts/in-root $(MAKE) --no-print-directory -C iproute2
+
+test: ## everything: lint, protocol tests, guests (what CI runs)
+	@scripts/test
+
+lint: ## style and warnings only
+	@scripts/lint
+
+test-proto: ## the protocol's tests only
+	@scripts/test-proto
+
+test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
+	@scripts/guest-test $(T)
+
+demo: module plugins ## boot two hosts and a client, and watch a failover
+	@scripts/demo
+
+shell: module plugins ## a shell in a guest with carp.ko; Ctrl-A X leaves
+	@scripts/run-guest --shell
+
+install: ## install module, plug-in and header (DESTDIR=... respected)
+	@scripts/install
+
+rust-analyzer: ## write rust-project.json, so that editors understand the module
+	@scripts/rust-analyzer
+
+clean: ## remove what was built
+	@scripts/clean
+
+clean-cache: ## remove build root, kernel tree and guests, to get newer ones
+	@scripts/clean --cache
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
