@@ -188,6 +188,15 @@ impl Driver for Carp {
 }
 
 impl Carp {
+    /// Takes over the parent's MTU: whatever is sent here leaves there.
+    pub(super) fn follow_mtu(&self, carpdev: &Device, rtnl: &Rtnl) {
+        let own = self.host.lock().own.clone();
+        if let Some(own) = own {
+            // Ours can have any MTU that an Ethernet device has.
+            let _ = own.change_mtu(carpdev.mtu(), rtnl);
+        }
+    }
+
     /// Leaves the parent: bows out if it still can, and becomes INIT.
     pub(super) fn disconnect(&self, rtnl: &Rtnl) {
         self.halt(true);

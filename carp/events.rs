@@ -29,6 +29,9 @@ impl Notified for Events {
             return;
         };
         match event {
+            // The last moment to say farewell.
+            DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
+            DeviceEvent::Mtu => parent.for_each(|carp| carp.follow_mtu(dev, rtnl)),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
                 parent.for_each(|carp| carp.update(rtnl));
             }

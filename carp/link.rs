@@ -148,6 +148,12 @@ impl Carp {
         // A virtual host that moves bows out where it was, under its old digest.
         match change.carpdev {
             Some(Some(dev)) if !self.stands_on(dev) => {
+                if dev.net() != own.net() {
+                    return Err(extack.error(
+                        EINVAL,
+                        format_args!("carpdev must be in the network namespace of {}", own.name()),
+                    ));
+                }
                 self.move_to(this, own, dev, new.vhid, extack, rtnl)?;
             }
             Some(None) => self.disconnect(rtnl),
@@ -198,6 +204,7 @@ impl Carp {
             return Err(error);
         }
         self.host.lock().attachment = Some(attachment);
+        self.follow_mtu(dev, rtnl);
         Ok(())
     }
 

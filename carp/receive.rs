@@ -2,7 +2,11 @@
 
 //! Advertisements that come in: IP protocol 112.
 
-use super::{counters::Counter, netns::Namespace, parent::Parent};
+use super::{
+    counters::{Counter, Counters},
+    netns::Namespace,
+    parent::Parent,
+};
 use crate::{
     linux::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
@@ -61,22 +65,23 @@ fn dispatch(
     dev: Option<&Device>,
     rcu: &rcu::Guard,
 ) -> Result<(), Discard> {
-    namespace.counters.count(Counter::ReceivedIpv4);
+    let charge = |counters: &Counters, result: Result<(), Discard>| {
+        counters.count(Counter::ReceivedIpv4);
+        result.inspect_err(|&discard| counters.discarded(discard))
+    };
     if !namespace.allows() {
-        namespace.counters.discarded(Discard::NotAllowed);
-        return Err(Discard::NotAllowed);
+        return charge(&namespace.counters, Err(Discard::NotAllowed));
     }
     let parent = dev.and_then(|dev| rx_handler::get_rcu::<Parent>(dev, rcu));
     let Some(parent) = parent else {
-        namespace.counters.discarded(Discard::BadInterface);
-        return Err(Discard::BadInterface);
+        return charge(&namespace.counters, Err(Discard::BadInterface));
     };
     let found = Received::check(packet.ttl, packet.payload).and_then(|received| {
         let port = parent.port(received.vhid(), rcu).ok_or(Discard::BadVhid)?;
         Ok((received, port))
     });
-    let (received, port) = found.inspect_err(|&discard| parent.counters.discarded(discard))?;
-    port.carp
-        .advertised(&received)
-        .inspect_err(|&discard| port.carp.counters.discarded(discard))
+    match found {
+        Err(discard) => charge(&parent.counters, Err(discard)),
+        Ok((received, port)) => charge(&port.carp.counters, port.carp.advertised(&received)),
+    }
 }

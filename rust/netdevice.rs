@@ -145,6 +145,12 @@ impl Device {
         unsafe { bindings::netif_carrier_ok(self.as_ptr()) }
     }
 
+    /// The largest payload of a frame, in bytes.
+    pub(crate) fn mtu(&self) -> u32 {
+        // SAFETY: A plain field of a live device, read as by `READ_ONCE`.
+        unsafe { (&raw const (*self.as_ptr()).mtu).read_volatile() }
+    }
+
     /// Whether it speaks Ethernet on a wire: not loopback, not without ARP.
     pub(crate) fn is_ethernet(&self) -> bool {
         // SAFETY: A plain field of a live device.

@@ -10,6 +10,7 @@ use super::{
 };
 use core::{marker::PhantomData, ptr};
 use kernel::{
+    error::to_result,
     prelude::*,
     sync::{rcu, Arc, ArcBorrow},
 };
@@ -183,6 +184,17 @@ impl Device {
         }
     }
 
+    /// Changes the device's MTU and tells who depends on it.
+    ///
+    /// # Errors
+    ///
+    /// The device cannot have that MTU; so it keeps the old one.
+    pub(crate) fn change_mtu(&self, mtu: u32, _rtnl: &Rtnl) -> Result {
+        let mtu = c_int::try_from(mtu)?;
+        // SAFETY: `self` is a live device of ours, RTNL is held.
+        to_result(unsafe { bindings::dev_set_mtu(self.as_ptr(), mtu) })
+    }
+
     /// Changes the device's link-layer address and tells who depends on it.
     pub(crate) fn change_mac(&self, mac: &MacAddress, _rtnl: &Rtnl) {
         // SAFETY: `self` is a live Ethernet device of ours, RTNL is held.
@@ -220,6 +232,8 @@ impl NewDevice<'_> {
             flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
             flags.set_lltx(1);
             (*dev).set_pcpu_stat_type(bindings::netdev_stat_type_NETDEV_PCPU_STAT_TSTATS);
+            // Whatever the device below can.
+            (*dev).max_mtu = bindings::ETH_MAX_MTU;
             bindings::netif_carrier_off(dev);
             // Its addresses and groups are bound to where it is.
             (*dev).set_netns_immutable(1);

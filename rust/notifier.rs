@@ -11,8 +11,12 @@ use kernel::{error::to_result, prelude::*};
 pub(crate) enum DeviceEvent {
     /// It was set up.
     Up,
+    /// It is being set down, and can still send.
+    GoingDown,
     /// It was set down.
     Down,
+    /// Its MTU changed.
+    Mtu,
     /// Its link or flags changed.
     Change,
     /// It leaves: references must be given back now. Also when it moves to
@@ -121,7 +125,9 @@ unsafe extern "C" fn device<T: Notified>(
 ) -> c_int {
     let event = match u32::try_from(event).unwrap_or(0) {
         bindings::netdev_cmd_NETDEV_UP => DeviceEvent::Up,
+        bindings::netdev_cmd_NETDEV_GOING_DOWN => DeviceEvent::GoingDown,
         bindings::netdev_cmd_NETDEV_DOWN => DeviceEvent::Down,
+        bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Mtu,
         bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
         bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
         _ => return NOTIFY_DONE,

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0
+"""carp interfaces on hosts, and advertisements as bytes.
+
+The packet is put together here from protocol's description, not by the code under
+test, so that the two check each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import struct
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lib.capture import Packet
+from lib.clock import wait_for
+from lib.host import Host
+from lib.lan import VIP
+
+GROUP = "224.0.0.18"
+GROUP_MAC = bytes.fromhex("01005e000012")
+PROTOCOL = 112
+PASS = "secret"
+
+# include/uapi/linux/if_carp.h
+IFLA_CARP_STATE = 6
+STATES = ("init", "backup", "master")
+
+
+def virtual_mac(vhid: int) -> bytes:
+    """The virtual MAC of a vhid."""
+    return bytes([0, 0, 0x5E, 0, 1, vhid])
+
+
+def create(
+    host: Host,
+    words: str = "",
+    *,
+    vhid: int = 1,
+    advskew: int = 0,
+    addresses: tuple[str, ...] = (f"{VIP}/24",),
+    name: str = "carp0",
+    carpdev: str = "eth0",
+    password: str = PASS,
+    up: bool = True,
+) -> None:
+    """Makes a carp interface as a user does, in ip(8)'s words; more words may follow."""
+    host.ip_batch(
+        f"link add {name} type carp vhid {vhid} carpdev {carpdev} pass {password}"
+        f" advskew {advskew} {words}",
+        *(f"addr add {address} dev {name}" for address in addresses),
+        *([f"link set {name} up"] if up else []),
+    )
+
+
+def wait_state(host: Host, wanted: str, timeout: float = 20, name: str = "carp0") -> None:
+    """Waits until an interface is "init", "backup" or "master"."""
+    wait_for(
+        lambda: state(host, name) == wanted,
+        timeout,
+        f"{name} on {host} becomes {wanted}",
+        interval=0.02,
+    )
+
+
+def info(host: Host, name: str = "carp0") -> dict[str, Any]:
+    """What `ip -d -s -j link show` tells of the interface as carp."""
+    return host.show(name)["linkinfo"]["info_data"]
+
+
+def state(host: Host, name: str = "carp0") -> str:
+    """The state of an interface: "init", "backup" or "master"."""
+    return STATES[host.link(name).data[IFLA_CARP_STATE][0]]
+
+
+def stats(host: Host, name: str = "carp0") -> dict[str, int]:
+    """carp(4)'s counters of the interface."""
+    return info(host, name)["stats"]
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+@dataclass(frozen=True)
+class Advertisement:
+    """An advertisement as another host would send it."""
+
+    vhid: int = 1
+    advskew: int = 0
+    demote: int = 0
+    advbase: int = 1
+    counter: bytes = bytes(range(8))
+    addresses: tuple[str, ...] = (VIP,)
+    password: str = PASS
+    version: int = 2
+    source: str = "10.0.0.77"
+    ttl: int = 255
+    mac: bytes = field(default=bytes.fromhex("02000000004d"))
+
+    def but(self, **changes: Any) -> Advertisement:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+    def digest(self) -> bytes:
+        """HMAC-SHA1 over version, type, vhid, addresses and counter."""
+        addresses = sorted(int(ipaddress.IPv4Address(a)) for a in self.addresses)
+        message = bytes([2, 1, self.vhid])
+        message += b"".join(struct.pack("!I", a) for a in addresses) + self.counter
+        key = self.password.encode().ljust(20, b"\0")
+        return hmac.new(key, message, hashlib.sha1).digest()
+
+    def payload(self) -> bytes:
+        """The 36 bytes behind the IP header."""
+        head = struct.pack(
+            "!BBBBBBH",
+            self.version << 4 | 1,
+            self.vhid,
+            self.advskew,
+            7,
+            self.demote,
+            self.advbase,
+            0,
+        )
+        data = head + self.counter + self.digest()
+        return data[:6] + struct.pack("!H", checksum(data)) + data[8:]
+
+    def frame(self, payload: bytes | None = None) -> bytes:
+        """The whole Ethernet frame."""
+        return frame(
+            self.payload() if payload is None else payload,
+            source=self.source,
+            ttl=self.ttl,
+            mac=self.mac,
+        )
+
+
+def frame(
+    payload: bytes,
+    *,
+    source: str = "10.0.0.77",
+    destination: str = GROUP,
+    ttl: int = 255,
+    mac: bytes = bytes.fromhex("02000000004d"),
+    to: bytes = GROUP_MAC,
+    protocol: int = PROTOCOL,
+) -> bytes:
+    """An Ethernet frame with an IPv4 packet."""
+    header = struct.pack(
+        "!BBHHHBBH4s4s",
+        0x45,
+        0x10,
+        20 + len(payload),
+        0,
+        0x4000,
+        ttl,
+        protocol,
+        0,
+        ipaddress.IPv4Address(source).packed,
+        ipaddress.IPv4Address(destination).packed,
+    )
+    header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+    return to + mac + b"\x08\x00" + header + payload
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An advertisement that was recorded on the wire."""
+
+    time: int
+    mac: bytes
+    source: str
+    ttl: int
+    tos: int
+    vhid: int
+    advskew: int
+    demote: int
+    advbase: int
+    data: bytes
+
+    @property
+    def is_bow_out(self) -> bool:
+        return self.advbase == 255 and self.advskew == 255
+
+
+def heard(packets: list[Packet]) -> list[Heard]:
+    """The advertisements among recorded packets."""
+    result = []
+    for packet in packets:
+        data = packet.data
+        if data[12:14] != b"\x08\x00" or data[23] != PROTOCOL or len(data) < 70:
+            continue
+        result.append(
+            Heard(
+                time=packet.time,
+                mac=data[6:12],
+                source=str(ipaddress.IPv4Address(data[26:30])),
+                ttl=data[22],
+                tos=data[15],
+                vhid=data[35],
+                advskew=data[36],
+                demote=data[38],
+                advbase=data[39],
+                data=data,
+            )
+        )
+    return result
