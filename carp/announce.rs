@@ -4,10 +4,10 @@
 
 use super::{counters::Counter, device::Carp, host::Host, netns::Namespace};
 use crate::{
-    linux::{arp, log, log::print_at, netdevice::Device, skbuff::Skb},
+    linux::{arp, log, log::print_at, netdevice::Device, netdevice_ops::OwnDevice, skbuff::Skb},
     proto::carp::{
-        effects::{Kind, Outgoing},
-        election::Environment,
+        effects::{Kind, Outgoing, Transition},
+        election::{Environment, State},
         frame,
         log::SEND_ERROR,
         packet::{virtual_mac, Advertisement},
@@ -21,11 +21,14 @@ const PRIORITY: u32 = 7;
 
 /// What is to be sent once the host's lock is released.
 pub(super) struct Outbox {
-    advertisement: Option<Skb>,
-    /// The interface's device, if anything is to be sent.
-    own: Option<ARef<Device>>,
+    /// A frame, and the parent whose device it names.
+    advertisement: Option<(Skb, ARef<Device>)>,
+    /// The interface's device, if anything is to be sent or told.
+    own: Option<ARef<OwnDevice>>,
+    /// A change of state to be logged.
+    transition: Option<Transition>,
     /// Whether all addresses are to be announced.
-    pub(super) announce: bool,
+    announce: bool,
 }
 
 impl Outbox {
@@ -33,8 +36,21 @@ impl Outbox {
         Self {
             advertisement: None,
             own: None,
+            transition: None,
             announce: false,
         }
+    }
+
+    /// All addresses are to be announced.
+    pub(super) fn announce(&mut self, host: &Host) {
+        self.own.clone_from(&host.own);
+        self.announce = true;
+    }
+
+    /// Remembers what is to be logged: after all is sent, for a console may be slow.
+    pub(super) fn tell(&mut self, host: &Host, transition: Transition) {
+        self.own.clone_from(&host.own);
+        self.transition = Some(transition);
     }
 }
 
@@ -69,15 +85,15 @@ impl Carp {
             return;
         };
         let frame = frame::ipv4(virtual_mac(advertisement.vhid), source, &advertisement);
-        outbox.advertisement = Skb::from_frame(carpdev, &frame, PRIORITY);
-        if outbox.advertisement.is_none() {
-            self.counters.count(Counter::NoMemory);
+        match Skb::from_frame(carpdev, &frame, PRIORITY) {
+            Some(skb) => outbox.advertisement = Some((skb, (*carpdev).clone())),
+            None => self.counters.count(Counter::NoMemory),
         }
     }
 
     /// Sends what is in the outbox. No lock is held.
     pub(super) fn deliver(&self, outbox: Outbox) {
-        if let Some(advertisement) = outbox.advertisement {
+        if let Some((advertisement, _carpdev)) = outbox.advertisement {
             match advertisement.transmit() {
                 Ok(()) => self.counters.count(Counter::SentIpv4),
                 Err(error) => {
@@ -88,15 +104,19 @@ impl Carp {
                 }
             }
         }
+        let Some(own) = outbox.own else {
+            return;
+        };
         if outbox.announce {
-            if let Some(own) = outbox.own.or_else(|| self.host.lock().own.clone()) {
-                self.announce(&own);
-            }
+            self.announce(&own);
+        }
+        if let Some(transition) = outbox.transition {
+            log_transition(&own, &transition);
         }
     }
 
     /// Tells switches and neighbours that the addresses are here.
-    pub(super) fn announce(&self, own: &Device) {
+    fn announce(&self, own: &OwnDevice) {
         let rcu = rcu::read_lock();
         let Some(carpdev) = self.carpdev.get(&rcu) else {
             return;
@@ -112,6 +132,14 @@ impl Carp {
 }
 
 impl Carp {
+    /// Tells it again, as when the parent has moved to another port of the switch.
+    pub(super) fn announce_again(&self) {
+        let own = self.host.lock().own.clone();
+        if let Some(own) = own {
+            self.announce(&own);
+        }
+    }
+
     /// Tells the same of one address that has just been added.
     pub(super) fn announce_address(&self, address: Ipv4Addr) {
         let rcu = rcu::read_lock();
@@ -123,7 +151,35 @@ impl Carp {
     }
 }
 
-fn complain(own: &Device, error: kernel::error::Error) {
+/// Elsewhere than in the machine's own namespace anybody may be root, and must not
+/// flood its log.
+fn log_transition(own: &OwnDevice, transition: &Transition) {
+    let level = transition.level();
+    let net = own.net();
+    if Namespace::of(net).is_some_and(|namespace| namespace.prints(level))
+        && (net.is_initial() || log::ratelimit())
+    {
+        print_at!(
+            level as u8,
+            "{}: state transition: {} -> {} ({})\n",
+            own.name(),
+            name(transition.from),
+            name(transition.to),
+            transition.reason.as_str()
+        );
+    }
+}
+
+/// The state's name in messages.
+fn name(state: State) -> &'static str {
+    match state {
+        State::Init => "INIT",
+        State::Backup => "BACKUP",
+        State::Master => "MASTER",
+    }
+}
+
+fn complain(own: &OwnDevice, error: kernel::error::Error) {
     let prints = Namespace::of(own.net()).is_some_and(|namespace| namespace.prints(SEND_ERROR));
     if prints && log::ratelimit() {
         print_at!(

@@ -7,13 +7,15 @@
 //! answers with its own MAC, and which any interface may name as the sender of a
 //! question. These filters see to it that neither happens.
 
-use super::device::Carp;
+use super::{device::Carp, parent::Parent};
 use crate::{
     linux::{
         arp,
         namespace::Net,
         netdevice::Device,
-        netfilter_arp::{ArpFilter, ArpPacket, Hooks, Incoming, Outgoing},
+        netdevice_ops::OwnDevice,
+        netfilter_arp::{ArpFilter, ArpPacket, Hooks, Incoming, Operation, Outgoing},
+        rx_handler,
     },
     proto::carp::packet::virtual_mac,
 };
@@ -28,37 +30,66 @@ pub(crate) static ARP_HOOKS: Hooks<Filter> = Hooks::new();
 
 /// The device and the interface that a virtual address belongs to.
 struct Owner<'a> {
-    own: &'a Device,
+    own: &'a OwnDevice,
     carp: &'a Carp,
     carpdev: Option<&'a Device>,
 }
 
-fn owner<'a>(net: &Net, address: Ipv4Addr, rcu: &'a rcu::Guard) -> Option<Owner<'a>> {
-    let own = Device::by_address_rcu(net, address, rcu)?;
-    let carp = own.driver_data::<Carp>(rcu)?;
-    let carpdev = carp.carpdev.get(rcu).map(|carpdev| &**carpdev);
-    Some(Owner { own, carp, carpdev })
-}
+impl<'a> Owner<'a> {
+    fn new(own: &'a OwnDevice, carp: &'a Carp, rcu: &'a rcu::Guard) -> Self {
+        let carpdev = carp.carpdev.get(rcu).map(|carpdev| &**carpdev);
+        Self { own, carp, carpdev }
+    }
 
-impl Owner<'_> {
+    /// Who has `address`, if it is a virtual one. Of several the one on `dev`: two
+    /// segments, in two VRFs, may have the same.
+    fn of(net: &Net, address: Ipv4Addr, dev: &'a Device, rcu: &'a rcu::Guard) -> Option<Self> {
+        let first = Device::by_address_rcu(net, address, rcu)?;
+        let owner = first
+            .of_driver::<Carp>(rcu)
+            .map(|(own, carp)| Self::new(own, carp, rcu));
+        if owner.as_ref().is_some_and(|owner| owner.is_on(dev)) {
+            return owner;
+        }
+        rx_handler::get_rcu::<Parent>(dev, rcu)
+            .and_then(|parent| {
+                let port = parent.port_with_address(address, rcu)?;
+                Some(Self::new(&port.dev, &port.carp, rcu))
+            })
+            .or(owner)
+    }
+
     /// Whether a packet on `dev` is on the virtual host's segment.
     fn is_on(&self, dev: &Device) -> bool {
         dev.is(self.own) || self.carpdev.is_some_and(|carpdev| carpdev.is(dev))
     }
 }
 
+/// Whether an ARP sender may be believed: as ARP itself, which has no route from
+/// anything else.
+fn is_host(address: Ipv4Addr) -> bool {
+    !(address.is_multicast() || address.is_broadcast() || address.is_loopback())
+}
+
 impl ArpFilter for Filter {
     fn incoming(net: &Net, dev: &Device, packet: &ArpPacket, rcu: &rcu::Guard) -> Incoming {
-        let Some(owner) = owner(net, packet.target, rcu) else {
+        let Some(owner) = Owner::of(net, packet.target, dev, rcu) else {
             return Incoming::Accept;
         };
         let (true, Some(carpdev)) = (owner.carp.is_master() && owner.is_on(dev), owner.carpdev)
         else {
             return Incoming::Drop;
         };
-        if !packet.request {
-            arp::learn_from_reply(dev, packet.sender, &packet.sender_mac);
+        if !is_host(packet.sender) {
             return Incoming::Drop;
+        }
+        match packet.operation {
+            Operation::Request => {}
+            Operation::Reply => {
+                arp::learn_from_reply(dev, packet.sender, &packet.sender_mac);
+                return Incoming::Drop;
+            }
+            Operation::Other => return Incoming::Drop,
         }
         // Another host's announcement of our own address asks nothing.
         if packet.sender == packet.target {
@@ -80,7 +111,7 @@ impl ArpFilter for Filter {
     }
 
     fn outgoing(net: &Net, dev: &Device, packet: &ArpPacket, rcu: &rcu::Guard) -> Outgoing {
-        let Some(owner) = owner(net, packet.sender, rcu) else {
+        let Some(owner) = Owner::of(net, packet.sender, dev, rcu) else {
             return Outgoing::Accept;
         };
         let ours = owner.carp.is_master() && owner.is_on(dev);

@@ -20,8 +20,9 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// How many attributes there are, with the unused number 0.
-const ATTRIBUTES: usize = 11;
+/// The most that rtnetlink parses (`RTNL_MAX_TYPE`): it would ignore what lies above
+/// the last one, and a newer ip(8) would take that for success.
+const ATTRIBUTES: usize = 51;
 
 /// The kinds of values; their ranges are checked here, where an error can say
 /// what the range is.
@@ -154,7 +155,7 @@ fn read_carpdev<'a>(request: &Request<'a>, rtnl: &'a Rtnl) -> Result<Option<Opti
 
 fn check_parent(dev: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result {
     let extack = &request.extack;
-    if dev.driver_data_rtnl::<Carp>(rtnl).is_some() {
+    if dev.of_driver_rtnl::<Carp>(rtnl).is_some() {
         return Err(extack.error(
             EINVAL,
             format_args!(
@@ -166,7 +167,16 @@ fn check_parent(dev: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result {
     if !dev.is_ethernet() {
         return Err(extack.error(
             EINVAL,
-            format_args!("{} is not an Ethernet interface", dev.name()),
+            format_args!("{} is not an Ethernet interface with ARP", dev.name()),
+        ));
+    }
+    if dev.is_picky_macvlan() {
+        return Err(extack.error(
+            EINVAL,
+            format_args!(
+                "{} is a macvlan that is not in passthru mode: it would never see the virtual MAC",
+                dev.name()
+            ),
         ));
     }
     Ok(())

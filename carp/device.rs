@@ -2,13 +2,13 @@
 
 //! An interface: what the kernel's network devices ask of their driver.
 
-use super::{counters::Counters, host::Host, netns::Namespace, parent::Attachment};
+use super::{counters::Counters, host::Host, netns::Namespace};
 use crate::{
     linux::{
         crypto::Secret,
         lock::{new_spinlock_bh, SpinLockBh},
         netdevice::Device,
-        netdevice_ops::{Driver, Operations},
+        netdevice_ops::{Driver, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
         skbuff::Skb,
@@ -92,7 +92,7 @@ impl Carp {
 
     /// Opens the timer and tells the host its device: the interface begins to
     /// live.
-    pub(super) fn begin(this: &Arc<Self>, dev: &Device, _rtnl: &Rtnl) {
+    pub(super) fn begin(this: &Arc<Self>, dev: &OwnDevice, _rtnl: &Rtnl) {
         // Taken out again in `uninit`, so the cycle is no leak.
         let guard = timer::Guard::new(this.clone());
         let mut host = this.host.lock();
@@ -125,7 +125,7 @@ impl Driver for Carp {
         &OPERATIONS
     }
 
-    fn open(&self, _dev: &Device, rtnl: &Rtnl) -> Result {
+    fn open(&self, _dev: &OwnDevice, rtnl: &Rtnl) -> Result {
         let attachment = self.host.lock().attachment.take();
         if let Some(mut attachment) = attachment {
             let filtered = attachment.set_filter(true, rtnl);
@@ -137,7 +137,7 @@ impl Driver for Carp {
         Ok(())
     }
 
-    fn stop(&self, _dev: &Device, rtnl: &Rtnl) {
+    fn stop(&self, _dev: &OwnDevice, rtnl: &Rtnl) {
         self.host.lock().admin_up = false;
         self.update(rtnl);
         let attachment = self.host.lock().attachment.take();
@@ -148,9 +148,9 @@ impl Driver for Carp {
         }
     }
 
-    fn uninit(&self, dev: &Device, rtnl: &Rtnl) {
+    fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
         // Unreachable first, then the timer, then what it needed.
-        self.disconnect(rtnl);
+        self.disconnect(dev, rtnl);
         let (own, timer) = {
             let mut host = self.host.lock();
             (host.own.take(), host.timer.take())
@@ -164,7 +164,7 @@ impl Driver for Carp {
         drop(own);
     }
 
-    fn start_xmit(&self, dev: &Device, skb: Skb) {
+    fn start_xmit(&self, dev: &OwnDevice, skb: Skb) {
         let rcu = rcu::read_lock();
         // Whatever left here while another is master would show switches the
         // virtual MAC at the wrong port.
@@ -198,15 +198,12 @@ impl Carp {
     }
 
     /// Leaves the parent: bows out if it still can, and becomes INIT.
-    pub(super) fn disconnect(&self, rtnl: &Rtnl) {
+    pub(super) fn disconnect(&self, own: &OwnDevice, rtnl: &Rtnl) {
         self.halt(true);
-        let (attachment, own): (Option<Attachment>, Option<ARef<Device>>) = {
-            let mut host = self.host.lock();
-            (host.attachment.take(), host.own.clone())
-        };
+        let attachment = self.host.lock().attachment.take();
         self.carpdev.clear();
-        if let (Some(attachment), Some(own)) = (attachment, own) {
-            attachment.detach(&own, rtnl);
+        if let Some(attachment) = attachment {
+            attachment.detach(own, rtnl);
         }
     }
 }

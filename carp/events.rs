@@ -32,37 +32,38 @@ impl Notified for Events {
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
             DeviceEvent::Mtu => parent.for_each(|carp| carp.follow_mtu(dev, rtnl)),
+            DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
                 parent.for_each(|carp| carp.update(rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
             // without a vhid are no ports, but stand on it all the same.
             DeviceEvent::Unregister => {
-                while let Some(carp) = dev.upper::<Carp>(rtnl) {
-                    carp.disconnect(rtnl);
+                while let Some((own, carp)) = dev.upper::<Carp>(rtnl) {
+                    carp.disconnect(&own, rtnl);
                 }
             }
         }
     }
 
     fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
-        let Some(carp) = dev.driver_data_rtnl::<Carp>(rtnl) else {
+        let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
             return Ok(());
         };
-        carp.reserve_address(dev, rtnl)
+        carp.reserve_address(own, rtnl)
             .map_err(|error| extack.error(error, format_args!("no memory for one more address")))
     }
 
     fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
-        let carp = dev.driver_data_rtnl::<Carp>(rtnl)?;
-        carp.addresses_changed(dev, rtnl);
+        let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
+        carp.addresses_changed(own, rtnl);
         carp.announce_address(address);
         Some(METRIC)
     }
 
     fn address_removed(dev: &Device, rtnl: &Rtnl) {
-        if let Some(carp) = dev.driver_data_rtnl::<Carp>(rtnl) {
-            carp.addresses_changed(dev, rtnl);
+        if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+            carp.addresses_changed(own, rtnl);
         }
     }
 }

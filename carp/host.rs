@@ -12,8 +12,8 @@ use super::{
 use crate::{
     linux::{
         crypto::{HmacSha1, Secret},
-        log::print_at,
         netdevice::Device,
+        netdevice_ops::OwnDevice,
         rtnl::Rtnl,
         timer,
     },
@@ -41,7 +41,7 @@ pub(crate) struct Host {
     /// Room for the address that is about to be added.
     spare: KVec<Ipv4Addr>,
     /// The interface's own device, from its registration until it leaves.
-    pub(super) own: Option<ARef<Device>>,
+    pub(super) own: Option<ARef<OwnDevice>>,
     /// Keeps the timer open for as long.
     pub(super) timer: Option<timer::Guard<Carp>>,
     /// The place on the parent; changes under RTNL only.
@@ -111,9 +111,13 @@ impl Host {
         self.admin_up
             && self.virtual_host.config().vhid != 0
             && !self.families().is_empty()
-            && self
-                .carpdev()
-                .is_some_and(|dev| dev.is_up() && dev.has_carrier())
+            && self.can_send()
+    }
+
+    /// Whether the parent is up and has link.
+    fn can_send(&self) -> bool {
+        self.carpdev()
+            .is_some_and(|dev| dev.is_up() && dev.has_carrier())
     }
 
     /// Hashes the constant part anew, after any of it changed.
@@ -162,6 +166,7 @@ impl Carp {
             .handle(Instant(timer::now()), &environment, event);
         if let Some(transition) = &effects.transition {
             self.enter(host, transition);
+            outbox.tell(host, *transition);
         }
         self.send(host, &environment, &effects, outbox);
         if let Some(Instant(at)) = host.virtual_host.deadline() {
@@ -173,7 +178,9 @@ impl Carp {
         if let Some(outgoing) = &effects.advertise {
             self.build(host, environment, outgoing, outbox);
         }
-        outbox.announce |= effects.announce;
+        if effects.announce {
+            outbox.announce(host);
+        }
     }
 
     /// The packet paths first, so that a takeover waits for nothing; operstate and
@@ -193,17 +200,6 @@ impl Carp {
                 self.counters.count(Counter::Preempted);
                 own.set_dormant(false);
             }
-        }
-        let level = transition.level();
-        if Namespace::of(own.net()).is_some_and(|namespace| namespace.prints(level)) {
-            print_at!(
-                level as u8,
-                "{}: state transition: {} -> {} ({})\n",
-                own.name(),
-                name(transition.from),
-                name(transition.to),
-                transition.reason.as_str()
-            );
         }
     }
 
@@ -236,11 +232,14 @@ impl Carp {
     /// Starts or stops the virtual host, after anything changed that it depends
     /// on.
     pub(super) fn update(&self, _rtnl: &Rtnl) {
-        let run = self.host.lock().may_run();
+        let (run, can_send) = {
+            let host = self.host.lock();
+            (host.may_run(), host.can_send())
+        };
         if run {
             self.handle(Event::Start);
         } else {
-            self.halt(true);
+            self.halt(can_send);
         }
     }
 
@@ -258,8 +257,9 @@ impl Carp {
             if let Some(key) = key {
                 host.key = key;
             }
+            // First: what is sent now is signed with it.
+            host.digests = digests(&host.key, config.vhid, &host.addresses);
             self.handle_locked(&mut host, Event::Reconfigured(config), &mut outbox);
-            host.rehash();
         }
         self.deliver(outbox);
     }
@@ -275,7 +275,7 @@ impl Carp {
     /// # Errors
     ///
     /// Out of memory.
-    pub(super) fn reserve_address(&self, own: &Device, rtnl: &Rtnl) -> Result {
+    pub(super) fn reserve_address(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
         let mut wanted: usize = 1;
         own.for_each_address(rtnl, |_| wanted = wanted.saturating_add(1));
         let spare = KVec::with_capacity(wanted, GFP_KERNEL)?;
@@ -285,7 +285,7 @@ impl Carp {
     }
 
     /// The list of addresses changed: what is hashed, sent and run for follows.
-    pub(super) fn addresses_changed(&self, own: &Device, rtnl: &Rtnl) {
+    pub(super) fn addresses_changed(&self, own: &OwnDevice, rtnl: &Rtnl) {
         let mut addresses = core::mem::take(&mut self.host.lock().spare);
         addresses.clear();
         let mut complete = true;
@@ -316,22 +316,13 @@ impl Carp {
     }
 }
 
-/// Puts an address in its place in ascending order. Not `sort_unstable`, which
-/// would bring a panic into the module.
+/// Puts an address in its place in ascending order. Not `sort_unstable` nor
+/// `rotate_right`, which would bring a panic into the module.
 fn insert(addresses: &mut KVec<Ipv4Addr>, address: Ipv4Addr) -> Result {
-    let place = addresses.partition_point(|&other| other < address);
     addresses.push(address, GFP_KERNEL)?;
-    if let Some(tail) = addresses.get_mut(place..) {
-        tail.rotate_right(1);
+    let mut carried = address;
+    for place in addresses.iter_mut().skip_while(|place| **place < address) {
+        core::mem::swap(place, &mut carried);
     }
     Ok(())
-}
-
-/// The state's name in messages.
-fn name(state: State) -> &'static str {
-    match state {
-        State::Init => "INIT",
-        State::Backup => "BACKUP",
-        State::Master => "MASTER",
-    }
 }

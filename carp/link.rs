@@ -15,9 +15,10 @@ use crate::{
         crypto::Secret,
         link::{Link, LinkKind, Request},
         netdevice::Device,
-        netdevice_ops::NewDevice,
+        netdevice_ops::{NewDevice, OwnDevice},
         netlink::{attribute_size, attribute_size_u64, Extack, Message},
         random,
+        rcu::RcuSlot,
         rtnl::Rtnl,
     },
     proto::carp::{digest::KEY_LEN, election::State, packet::virtual_mac},
@@ -49,7 +50,7 @@ impl LinkKind for Carp {
         Ok(this)
     }
 
-    fn created(this: &Arc<Self>, dev: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result {
+    fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
         let change = Change::read(request, rtnl)?;
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         namespace.add_interface(dev.net(), rtnl)?;
@@ -59,7 +60,7 @@ impl LinkKind for Carp {
 
     fn change(
         this: ArcBorrow<'_, Self>,
-        dev: &Device,
+        dev: &OwnDevice,
         request: &Request<'_>,
         rtnl: &Rtnl,
     ) -> Result {
@@ -76,7 +77,7 @@ impl LinkKind for Carp {
             .saturating_add(counters)
     }
 
-    fn fill(&self, dev: &Device, message: &mut Message<'_>) -> Result {
+    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
         let (config, demote) = {
             let host = self.host.lock();
             (host.virtual_host.config(), host.environment().demote)
@@ -106,7 +107,7 @@ impl LinkKind for Carp {
 impl Carp {
     /// The interface's own counters, and with them those of packets that nobody
     /// could be charged with: on its parent, and in its namespace.
-    fn fill_counters(&self, dev: &Device, message: &mut Message<'_>) -> Result {
+    fn fill_counters(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
         let parent = self
             .host
             .lock()
@@ -132,7 +133,7 @@ impl Carp {
     fn reconfigure(
         &self,
         this: &Arc<Self>,
-        own: &Device,
+        own: &OwnDevice,
         change: Change<'_>,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
@@ -156,7 +157,7 @@ impl Carp {
                 }
                 self.move_to(this, own, dev, new.vhid, extack, rtnl)?;
             }
-            Some(None) => self.disconnect(rtnl),
+            Some(None) => self.disconnect(own, rtnl),
             _ if new.vhid != old.vhid => self.move_vhid(this, own, new.vhid, extack, rtnl)?,
             _ => {}
         }
@@ -185,7 +186,7 @@ impl Carp {
     fn move_to(
         &self,
         this: &Arc<Self>,
-        own: &Device,
+        own: &OwnDevice,
         dev: &Device,
         vhid: u8,
         extack: &Extack<'_>,
@@ -198,11 +199,17 @@ impl Carp {
                 return Err(error);
             }
         }
-        self.disconnect(rtnl);
-        if let Err(error) = self.carpdev.set(dev.hold()) {
-            attachment.detach(own, rtnl);
-            return Err(error);
-        }
+        let carpdev = RcuSlot::prepare(dev.hold());
+        let carpdev = match carpdev {
+            Ok(carpdev) => carpdev,
+            Err(error) => {
+                attachment.detach(own, rtnl);
+                return Err(error);
+            }
+        };
+        // Nothing can fail from here on.
+        self.disconnect(own, rtnl);
+        self.carpdev.put(carpdev);
         self.host.lock().attachment = Some(attachment);
         self.follow_mtu(dev, rtnl);
         Ok(())
@@ -212,7 +219,7 @@ impl Carp {
     fn move_vhid(
         &self,
         this: &Arc<Self>,
-        own: &Device,
+        own: &OwnDevice,
         vhid: u8,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
@@ -221,7 +228,10 @@ impl Carp {
             return Ok(());
         };
         let changed = attachment.change_vhid(this, own, vhid, extack, rtnl);
+        let parent = attachment.parent().clone();
         self.host.lock().attachment = Some(attachment);
+        // While it had no vhid it did not hear of changes.
+        self.follow_mtu(parent.device(), rtnl);
         changed
     }
 }

@@ -6,6 +6,7 @@ use super::{counters::Counters, device::Carp};
 use crate::{
     linux::{
         netdevice::{Device, MacAddress},
+        netdevice_ops::OwnDevice,
         netlink::Extack,
         rcu::RcuSlot,
         rtnl::Rtnl,
@@ -14,6 +15,7 @@ use crate::{
     },
     proto::carp::{frame, packet},
 };
+use core::net::Ipv4Addr;
 use kernel::{
     prelude::*,
     sync::{
@@ -22,12 +24,15 @@ use kernel::{
         rcu, Arc,
     },
 };
+use pin_init::pin_init_array_from_fn;
 
 /// One for each parent, shared by the interfaces on it; it is found through the
 /// parent's rx handler.
+#[pin_data]
 pub(crate) struct Parent {
     dev: ARef<Device>,
     /// The interfaces by vhid, for the packet paths.
+    #[pin]
     ports: [RcuSlot<Port>; 256],
     /// How many interfaces stand on it, with a vhid or without; RTNL.
     interfaces: Atomic<usize>,
@@ -40,7 +45,7 @@ pub(crate) struct Port {
     /// The interface.
     pub(crate) carp: Arc<Carp>,
     /// Its device, whose counters and taps see the traffic.
-    pub(crate) dev: ARef<Device>,
+    pub(crate) dev: ARef<OwnDevice>,
 }
 
 /// The Ethernet header in front of what a receiver counts.
@@ -58,13 +63,14 @@ impl Parent {
         if let Some(parent) = rx_handler::get(dev, rtnl) {
             return Ok(parent);
         }
-        let parent = Arc::new(
-            Self {
+        // In place: it is too large for the stack.
+        let parent = Arc::pin_init(
+            pin_init!(Self {
                 dev: dev.hold(),
-                ports: [const { RcuSlot::new() }; 256],
+                ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
-            },
+            }),
             GFP_KERNEL,
         )?;
         rx_handler::register(dev, parent.clone(), extack, rtnl)?;
@@ -102,6 +108,18 @@ impl Parent {
         }
     }
 
+    /// The interface here that has an address, for readers under RCU.
+    pub(crate) fn port_with_address<'a>(
+        &'a self,
+        address: Ipv4Addr,
+        rcu: &'a rcu::Guard,
+    ) -> Option<&'a Port> {
+        self.ports
+            .iter()
+            .filter_map(|slot| slot.get(rcu))
+            .find(|port| port.dev.has_address(address, rcu))
+    }
+
     /// Whether an interface other than `carp` has this vhid here.
     fn is_taken(&self, vhid: u8, carp: &Carp) -> bool {
         self.port(vhid, &rcu::read_lock())
@@ -114,7 +132,9 @@ pub(crate) struct Attachment {
     parent: Arc<Parent>,
     /// 0: none yet.
     vhid: u8,
-    /// Whether the parent's receive filter lets the virtual MAC through.
+    /// Whether the parent's receive filter is to let the virtual MAC through.
+    wanted: bool,
+    /// Whether it does.
     filter: bool,
 }
 
@@ -127,7 +147,7 @@ impl Attachment {
     /// In words: `dev` cannot be a parent, or has the vhid already.
     pub(crate) fn new(
         carp: &Arc<Carp>,
-        own: &Device,
+        own: &OwnDevice,
         dev: &Device,
         vhid: u8,
         extack: &Extack<'_>,
@@ -150,6 +170,7 @@ impl Attachment {
         Ok(Self {
             parent,
             vhid,
+            wanted: false,
             filter: false,
         })
     }
@@ -162,25 +183,23 @@ impl Attachment {
     pub(crate) fn change_vhid(
         &mut self,
         carp: &Arc<Carp>,
-        own: &Device,
+        own: &OwnDevice,
         vhid: u8,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
         self.parent.occupy(carp, own, vhid, extack)?;
-        let filter = self.filter;
-        let old = core::mem::replace(&mut self.vhid, vhid);
-        if filter {
-            self.filter = false;
-            if let Err(error) = self.set_filter(true, rtnl) {
-                self.parent.vacate(vhid);
-                self.vhid = old;
-                self.filter = true;
-                return Err(error);
-            }
-            self.parent
+        if self.wanted {
+            let added = self
+                .parent
                 .dev
-                .remove_unicast(&packet::virtual_mac(old), rtnl);
+                .add_unicast(&packet::virtual_mac(vhid), rtnl);
+            added.inspect_err(|_| self.parent.vacate(vhid))?;
+        }
+        let old = core::mem::replace(&mut self.vhid, vhid);
+        if core::mem::replace(&mut self.filter, self.wanted) {
+            let old = packet::virtual_mac(old);
+            self.parent.dev.remove_unicast(&old, rtnl);
         }
         self.parent.vacate(old);
         Ok(())
@@ -188,7 +207,7 @@ impl Attachment {
 
     /// Takes the interface with device `own` off its parent: first nobody finds
     /// it any more, then the rest is undone.
-    pub(crate) fn detach(mut self, own: &Device, rtnl: &Rtnl) {
+    pub(crate) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) {
         self.parent.vacate(self.vhid);
         // Removing never fails.
         let _ = self.set_filter(false, rtnl);
@@ -209,6 +228,7 @@ impl Attachment {
     /// Out of memory; never for `false`.
     pub(crate) fn set_filter(&mut self, filter: bool, rtnl: &Rtnl) -> Result {
         if self.vhid == 0 || filter == self.filter {
+            self.wanted = filter;
             return Ok(());
         }
         let mac: MacAddress = packet::virtual_mac(self.vhid);
@@ -217,6 +237,7 @@ impl Attachment {
         } else {
             self.parent.dev.remove_unicast(&mac, rtnl);
         }
+        self.wanted = filter;
         self.filter = filter;
         Ok(())
     }
@@ -228,7 +249,7 @@ impl Attachment {
 }
 
 impl Parent {
-    fn occupy(&self, carp: &Arc<Carp>, own: &Device, vhid: u8, extack: &Extack<'_>) -> Result {
+    fn occupy(&self, carp: &Arc<Carp>, own: &OwnDevice, vhid: u8, extack: &Extack<'_>) -> Result {
         if vhid == 0 {
             return Ok(());
         }
@@ -239,10 +260,11 @@ impl Parent {
             ));
         }
         let slot = self.ports.get(usize::from(vhid)).ok_or(EINVAL)?;
-        slot.set(Port {
+        slot.put(RcuSlot::prepare(Port {
             carp: carp.clone(),
             dev: own.hold(),
-        })
+        })?);
+        Ok(())
     }
 
     fn vacate(&self, vhid: u8) {
@@ -256,15 +278,21 @@ impl Parent {
 
 impl RxHandler for Parent {
     fn receive(&self, dev: &Device, skb: Skb) -> Verdict {
+        // The destination first: nearly every packet is somebody else's.
+        let mac = skb.ethernet_destination();
+        let vhid = match mac {
+            [0x00, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(vhid),
+            _ if mac == frame::multicast_mac(packet::GROUP_IPV4) => None,
+            _ => return Verdict::Pass(skb),
+        };
         // What was looped back has no Ethernet header; what has a VLAN tag is for
         // another device.
         if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() {
             return Verdict::Pass(skb);
         }
-        match skb.ethernet_destination() {
-            [0x00, 0x00, 0x5e, 0x00, 0x01, vhid] => self.receive_virtual(dev, vhid, skb),
-            mac if mac == frame::multicast_mac(packet::GROUP_IPV4) => receive_group(dev, skb),
-            _ => Verdict::Pass(skb),
+        match vhid {
+            Some(vhid) => self.receive_virtual(dev, vhid, skb),
+            None => receive_group(dev, skb),
         }
     }
 }

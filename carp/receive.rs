@@ -31,17 +31,13 @@ impl Ipv4Receiver for Receiver {
     #[allow(clippy::cast_possible_truncation)]
     const LEN: u32 = LEN as u32;
 
-    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) {
-        let Some(namespace) = Namespace::of(packet.net) else {
-            return;
-        };
+    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()> {
+        let namespace = Namespace::of(packet.net).ok_or(())?;
         let dev = Device::by_index_rcu(packet.net, packet.iif, rcu);
         let Err(discard) = dispatch(packet, namespace, dev, rcu) else {
-            return;
+            return Ok(());
         };
-        let Some(level) = discard.level() else {
-            return;
-        };
+        let level = discard.level().ok_or(())?;
         // The right to print is asked for last: asking uses it up.
         if let Some(dev) = dev {
             if namespace.prints(level) && log::ratelimit() {
@@ -54,6 +50,7 @@ impl Ipv4Receiver for Receiver {
                 );
             }
         }
+        Err(())
     }
 }
 

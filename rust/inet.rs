@@ -31,7 +31,11 @@ pub(crate) trait Ipv4Receiver: 'static {
 
     /// A packet has arrived, after netfilter's input chain. Softirq context, RCU
     /// is held, no lock.
-    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard);
+    ///
+    /// # Errors
+    ///
+    /// The packet was dropped, and shows as such to who watches drops.
+    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()>;
 }
 
 /// The registration of an [`Ipv4Receiver`], to be kept in a static.
@@ -114,7 +118,9 @@ unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_
             ),
             payload: core::slice::from_raw_parts((*skb.as_ptr()).data, wanted as usize),
         };
-        T::receive(&packet, &rcu);
+        if T::receive(&packet, &rcu).is_ok() {
+            skb.consume();
+        }
     }
     0
 }

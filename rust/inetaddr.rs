@@ -40,6 +40,13 @@ impl Device {
         }
     }
 
+    /// Whether it has a local IPv4 address. Any context.
+    pub(crate) fn has_address(&self, wanted: Ipv4Addr, rcu: &rcu::Guard) -> bool {
+        let mut found = false;
+        self.for_each_address_rcu(rcu, |address| found |= address == wanted);
+        found
+    }
+
     /// The first IPv4 address of the device: its primary one. Any context.
     pub(crate) fn primary_address(&self, _rcu: &rcu::Guard) -> Option<Ipv4Addr> {
         // SAFETY: `self` is live, RCU is held: entries that leave the list stay

@@ -5,8 +5,7 @@
 use super::{
     bindings,
     namespace::Net,
-    netdevice::Device,
-    netdevice_ops::{self, Driver, NewDevice},
+    netdevice_ops::{self, Driver, NewDevice, OwnDevice},
     netlink::{Attributes, Extack, Message, Policies},
     rtnl::Rtnl,
 };
@@ -46,7 +45,7 @@ pub(crate) trait LinkKind: Driver {
     /// # Errors
     ///
     /// The device is unregistered again.
-    fn created(this: &Arc<Self>, dev: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result;
+    fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result;
 
     /// Changes a device.
     ///
@@ -55,7 +54,7 @@ pub(crate) trait LinkKind: Driver {
     /// Nothing was changed.
     fn change(
         this: ArcBorrow<'_, Self>,
-        dev: &Device,
+        dev: &OwnDevice,
         request: &Request<'_>,
         rtnl: &Rtnl,
     ) -> Result;
@@ -64,7 +63,7 @@ pub(crate) trait LinkKind: Driver {
     fn size(&self) -> usize;
 
     /// Tells the device's configuration and state.
-    fn fill(&self, dev: &Device, message: &mut Message<'_>) -> Result;
+    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result;
 }
 
 /// The registration of a link kind, to be kept in a static.
@@ -128,7 +127,7 @@ impl<T: LinkKind> Drop for Registered<T> {
 /// Only the kernel may call it, as `rtnl_link_ops.setup`.
 unsafe extern "C" fn setup<T: LinkKind>(dev: *mut bindings::net_device) {
     // SAFETY: The kernel passes a device that it has just allocated.
-    NewDevice(unsafe { Device::from_raw(dev) }).setup::<T>();
+    NewDevice(unsafe { OwnDevice::from_raw(dev) }).setup::<T>();
 }
 
 /// # Safety
@@ -152,7 +151,7 @@ unsafe extern "C" fn newlink<T: LinkKind>(
     let (device, request, rtnl) = unsafe {
         let max = (*T::link().ops.get()).maxtype;
         (
-            Device::from_raw(dev),
+            OwnDevice::from_raw(dev),
             Request {
                 data: Attributes::from_raw((*params).data, max),
                 link: ifla_link((*params).tb),
@@ -168,7 +167,7 @@ unsafe extern "C" fn newlink<T: LinkKind>(
     }
 }
 
-fn create<T: LinkKind>(device: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result {
+fn create<T: LinkKind>(device: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
     let new = NewDevice(device);
     let this = T::new(&new, request, rtnl)?;
     new.set_data(this.clone());
@@ -196,7 +195,7 @@ unsafe extern "C" fn changelink<T: LinkKind>(
     // SAFETY: The kernel passes a registered device of this kind, the request's
     // validated attributes and RTNL.
     let (this, device, request, rtnl) = unsafe {
-        let device = Device::from_raw(dev);
+        let device = OwnDevice::from_raw(dev);
         let max = (*T::link().ops.get()).maxtype;
         (
             netdevice_ops::data_arc::<T>(dev),
@@ -244,7 +243,7 @@ unsafe extern "C" fn fill_info<T: LinkKind>(
     let (this, device, mut message) = unsafe {
         (
             netdevice_ops::data::<T>(dev.cast_mut()),
-            Device::from_raw(dev),
+            OwnDevice::from_raw(dev),
             Message::from_raw(skb),
         )
     };

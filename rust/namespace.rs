@@ -26,6 +26,12 @@ impl Net {
         self.0.get()
     }
 
+    /// Whether it is the machine's own, and not one that anybody may have made.
+    pub(crate) fn is_initial(&self) -> bool {
+        // SAFETY: `self` is a live namespace.
+        unsafe { bindings::net_is_initial(self.as_ptr()) }
+    }
+
     /// The module's state in this namespace.
     ///
     /// Nothing where the registration is not (or no longer) in place, which

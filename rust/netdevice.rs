@@ -151,12 +151,26 @@ impl Device {
         unsafe { (&raw const (*self.as_ptr()).mtu).read_volatile() }
     }
 
-    /// Whether it speaks Ethernet on a wire: not loopback, not without ARP.
+    /// Whether it speaks Ethernet and ARP on a wire: not loopback.
     pub(crate) fn is_ethernet(&self) -> bool {
         // SAFETY: A plain field of a live device.
         let kind = unsafe { (*self.as_ptr()).type_ };
         u32::from(kind) == bindings::ARPHRD_ETHER
-            && self.flags() & bindings::net_device_flags_IFF_LOOPBACK == 0
+            && self.flags()
+                & (bindings::net_device_flags_IFF_LOOPBACK | bindings::net_device_flags_IFF_NOARP)
+                == 0
+    }
+
+    /// Whether it is a macvlan that receives for its own address only.
+    pub(crate) fn is_picky_macvlan(&self) -> bool {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::netif_is_picky_macvlan(self.as_ptr()) }
+    }
+
+    /// Whether it refuses rx handlers altogether, as VRFs do.
+    pub(crate) fn refuses_rx_handlers(&self) -> bool {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::netif_no_rx_handler(self.as_ptr()) }
     }
 
     /// The device's stacking depth and the like are kept by the kernel: says that
@@ -169,6 +183,20 @@ impl Device {
         // SAFETY: Both are live and registered, RTNL is held.
         to_result(unsafe {
             bindings::netdev_upper_dev_link(self.as_ptr(), upper.as_ptr(), extack.as_ptr())
+        })
+        .map_err(|error| {
+            if error == EEXIST {
+                extack.error(
+                    error,
+                    format_args!(
+                        "{} stands on {} already, by way of another: detach it first",
+                        upper.name(),
+                        self.name()
+                    ),
+                )
+            } else {
+                error
+            }
         })
     }
 

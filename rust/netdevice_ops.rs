@@ -8,11 +8,17 @@ use super::{
     rtnl::Rtnl,
     skbuff::Skb,
 };
-use core::{marker::PhantomData, ptr};
+use core::{
+    marker::PhantomData,
+    ptr::{self, NonNull},
+};
 use kernel::{
     error::to_result,
     prelude::*,
-    sync::{rcu, Arc, ArcBorrow},
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        rcu, Arc, ArcBorrow,
+    },
 };
 
 /// What a driver does for its devices; `self` is the data of one device.
@@ -26,17 +32,17 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// # Errors
     ///
     /// Keep the device down.
-    fn open(&self, dev: &Device, rtnl: &Rtnl) -> Result;
+    fn open(&self, dev: &OwnDevice, rtnl: &Rtnl) -> Result;
 
     /// The device is being set down (`ndo_stop`).
-    fn stop(&self, dev: &Device, rtnl: &Rtnl);
+    fn stop(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
     /// The device leaves (`ndo_uninit`): nothing may find it any more when this
     /// returns. An RCU grace period passes before the data is dropped.
-    fn uninit(&self, dev: &Device, rtnl: &Rtnl);
+    fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
     /// Sends a packet (`ndo_start_xmit`). Softirqs are off, RCU is held, no lock.
-    fn start_xmit(&self, dev: &Device, skb: Skb);
+    fn start_xmit(&self, dev: &OwnDevice, skb: Skb);
 
     /// The index of the device below, or nothing (`ndo_get_iflink`). RCU or RTNL
     /// is held.
@@ -97,32 +103,72 @@ pub(super) unsafe fn data_arc<'a, T: Driver>(dev: *mut bindings::net_device) -> 
     unsafe { ArcBorrow::from_raw((*private::<T>(dev)).0) }
 }
 
+/// A device whose driver uses this file: it has the operations of a [`Driver`], its
+/// counters and its data.
+///
+/// # Invariants
+///
+/// The device went through [`NewDevice::setup`].
+#[repr(transparent)]
+pub(crate) struct OwnDevice(Device);
+
+impl core::ops::Deref for OwnDevice {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.0
+    }
+}
+
+// SAFETY: Counted as any device.
+unsafe impl AlwaysRefCounted for OwnDevice {
+    fn inc_ref(&self) {
+        self.0.inc_ref();
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up a count; the type is transparent.
+        unsafe { Device::dec_ref(obj.cast()) }
+    }
+}
+
 impl Device {
-    /// The driver's data, if this is a device of the driver `T`.
-    pub(crate) fn driver_data<'a, T: Driver>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a T> {
+    /// This device as one of the driver `T`, with its data, if it is one. Any
+    /// context.
+    pub(crate) fn of_driver<'a, T: Driver>(
+        &'a self,
+        _rcu: &'a rcu::Guard,
+    ) -> Option<(&'a OwnDevice, &'a T)> {
         self.own::<T>()
     }
 
     /// The same under RTNL.
-    pub(crate) fn driver_data_rtnl<'a, T: Driver>(&'a self, _rtnl: &'a Rtnl) -> Option<&'a T> {
+    pub(crate) fn of_driver_rtnl<'a, T: Driver>(
+        &'a self,
+        _rtnl: &'a Rtnl,
+    ) -> Option<(&'a OwnDevice, &'a T)> {
         self.own::<T>()
     }
 
-    fn own<T: Driver>(&self) -> Option<&T> {
+    fn own<T: Driver>(&self) -> Option<(&OwnDevice, &T)> {
         // SAFETY: A plain field of a live device.
         let ops = unsafe { (*self.as_ptr()).netdev_ops };
         if !ptr::eq(ops, &T::operations().ops) {
             return None;
         }
-        // SAFETY: The operations are ours, so the private area is, too; the
-        // pointer is set before the device is registered and cleared when it is
-        // freed, which waits for RCU readers and needs RTNL.
-        unsafe { (*private::<T>(self.as_ptr())).0.as_ref() }
+        // SAFETY: The operations are ours, so the private area is, too, and the
+        // invariant of `OwnDevice` holds; the pointer is set before the device is
+        // registered and cleared when it is freed, which waits for RCU readers
+        // and needs RTNL.
+        unsafe {
+            let data = (*private::<T>(self.as_ptr())).0.as_ref()?;
+            Some((OwnDevice::from_raw(self.as_ptr()), data))
+        }
     }
 
-    /// The data of a device of the driver `T` that stands on this one
-    /// ([`Device::link_upper`]); the first, if there are several.
-    pub(crate) fn upper<T: Driver>(&self, _rtnl: &Rtnl) -> Option<Arc<T>> {
+    /// A device of the driver `T` that stands on this one
+    /// ([`Device::link_upper`]), and its data; the first, if there are several.
+    pub(crate) fn upper<T: Driver>(&self, _rtnl: &Rtnl) -> Option<(ARef<OwnDevice>, Arc<T>)> {
         let _rcu = rcu::Guard::new();
         // SAFETY: `self` is live; the list is walked under RCU, and RTNL keeps
         // it as it is. What is found is registered.
@@ -133,11 +179,26 @@ impl Device {
                 if upper.is_null() {
                     return None;
                 }
-                if Device::from_raw(upper).own::<T>().is_some() {
-                    return Some(data_arc::<T>(upper).into());
+                if let Some((own, _)) = Device::from_raw(upper).own::<T>() {
+                    return Some((own.into(), data_arc::<T>(upper).into()));
                 }
             }
         }
+    }
+}
+
+impl OwnDevice {
+    /// # Safety
+    ///
+    /// `ptr` is a device of a [`Driver`] that stays alive for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *const bindings::net_device) -> &'a Self {
+        // SAFETY: The caller promises it; the type is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// A counted reference. Any context.
+    pub(crate) fn hold(&self) -> ARef<Self> {
+        ARef::from(self)
     }
 
     /// Counts a received packet of `len` bytes. Softirq context.
@@ -212,7 +273,7 @@ impl Device {
 }
 
 /// A device before it is registered, as the driver's set-up sees it.
-pub(crate) struct NewDevice<'a>(pub(super) &'a Device);
+pub(crate) struct NewDevice<'a>(pub(super) &'a OwnDevice);
 
 impl NewDevice<'_> {
     /// Makes it a virtual Ethernet device with the operations of `T`: no queue
@@ -232,6 +293,8 @@ impl NewDevice<'_> {
             flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
             flags.set_lltx(1);
             (*dev).set_pcpu_stat_type(bindings::netdev_stat_type_NETDEV_PCPU_STAT_TSTATS);
+            // What the parent cannot do, the kernel does on the way to it.
+            bindings::netif_set_software_features(dev);
             // Whatever the device below can.
             (*dev).max_mtu = bindings::ETH_MAX_MTU;
             bindings::netif_carrier_off(dev);
@@ -290,8 +353,13 @@ unsafe extern "C" fn free_data<T: Driver>(dev: *mut bindings::net_device) {
 /// Only the kernel may call it, as `ndo_open`.
 unsafe extern "C" fn open<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     // SAFETY: The kernel passes a registered device of ours, with RTNL held.
-    let (this, device, rtnl) =
-        unsafe { (data::<T>(dev), Device::from_raw(dev), Rtnl::assume_held()) };
+    let (this, device, rtnl) = unsafe {
+        (
+            data::<T>(dev),
+            OwnDevice::from_raw(dev),
+            Rtnl::assume_held(),
+        )
+    };
     match this.open(device, &rtnl) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
@@ -303,8 +371,13 @@ unsafe extern "C" fn open<T: Driver>(dev: *mut bindings::net_device) -> c_int {
 /// Only the kernel may call it, as `ndo_stop`.
 unsafe extern "C" fn stop<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     // SAFETY: The kernel passes a registered device of ours, with RTNL held.
-    let (this, device, rtnl) =
-        unsafe { (data::<T>(dev), Device::from_raw(dev), Rtnl::assume_held()) };
+    let (this, device, rtnl) = unsafe {
+        (
+            data::<T>(dev),
+            OwnDevice::from_raw(dev),
+            Rtnl::assume_held(),
+        )
+    };
     this.stop(device, &rtnl);
     0
 }
@@ -315,8 +388,13 @@ unsafe extern "C" fn stop<T: Driver>(dev: *mut bindings::net_device) -> c_int {
 unsafe extern "C" fn uninit<T: Driver>(dev: *mut bindings::net_device) {
     // SAFETY: The kernel passes a device of ours that it unregisters, or failed
     // to register, with RTNL held.
-    let (this, device, rtnl) =
-        unsafe { (data::<T>(dev), Device::from_raw(dev), Rtnl::assume_held()) };
+    let (this, device, rtnl) = unsafe {
+        (
+            data::<T>(dev),
+            OwnDevice::from_raw(dev),
+            Rtnl::assume_held(),
+        )
+    };
     this.uninit(device, &rtnl);
 }
 
@@ -330,7 +408,7 @@ unsafe extern "C" fn start_xmit<T: Driver>(
     // SAFETY: The kernel passes a registered device of ours under RCU, and a
     // buffer that is ours now.
     let (this, device, skb) =
-        unsafe { (data::<T>(dev), Device::from_raw(dev), Skb::from_raw(skb)) };
+        unsafe { (data::<T>(dev), OwnDevice::from_raw(dev), Skb::from_raw(skb)) };
     this.start_xmit(device, skb);
     bindings::netdev_tx_NETDEV_TX_OK
 }

@@ -10,11 +10,22 @@ use super::{
 use core::{marker::PhantomData, net::Ipv4Addr};
 use kernel::{error::to_result, prelude::*, sync::rcu};
 
+/// What an ARP packet wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Who has the target's address?
+    Request,
+    /// The sender has the sender's address.
+    Reply,
+    /// Something rarer.
+    Other,
+}
+
 /// An ARP packet for IPv4 over Ethernet.
 #[derive(Clone, Copy)]
 pub(crate) struct ArpPacket {
-    /// Whether it is a request; otherwise it is a reply, or something rarer.
-    pub(crate) request: bool,
+    /// What it wants.
+    pub(crate) operation: Operation,
     /// The sender's Ethernet address.
     pub(crate) sender_mac: MacAddress,
     /// The sender's IPv4 address.
@@ -141,7 +152,7 @@ struct Wire {
 /// # Safety
 ///
 /// `skb` is a valid buffer whose network header is that of an ARP packet.
-unsafe fn wire<'a>(skb: *mut bindings::sk_buff) -> Option<&'a mut Wire> {
+unsafe fn wire(skb: *mut bindings::sk_buff) -> Option<*mut Wire> {
     // SAFETY: The caller promises a valid buffer; the header is read only if it
     // lies in the linear part.
     unsafe {
@@ -150,9 +161,10 @@ unsafe fn wire<'a>(skb: *mut bindings::sk_buff) -> Option<&'a mut Wire> {
         if (end as usize).checked_sub(header as usize)? < size_of::<Wire>() {
             return None;
         }
-        let wire = &mut *header.cast::<Wire>();
-        let ethernet_ipv4 =
-            wire.protocol == [0x08, 0x00] && wire.hardware_len == 6 && wire.protocol_len == 4;
+        let wire = header.cast::<Wire>();
+        let ethernet_ipv4 = (*wire).protocol == [0x08, 0x00]
+            && (*wire).hardware_len == 6
+            && (*wire).protocol_len == 4;
         ethernet_ipv4.then_some(wire)
     }
 }
@@ -160,7 +172,11 @@ unsafe fn wire<'a>(skb: *mut bindings::sk_buff) -> Option<&'a mut Wire> {
 impl Wire {
     fn packet(&self) -> ArpPacket {
         ArpPacket {
-            request: self.operation == [0, 1],
+            operation: match self.operation {
+                [0, 1] => Operation::Request,
+                [0, 2] => Operation::Reply,
+                _ => Operation::Other,
+            },
             sender_mac: self.sender_mac,
             sender: Ipv4Addr::from(self.sender),
             target: Ipv4Addr::from(self.target),
@@ -184,7 +200,8 @@ unsafe extern "C" fn incoming<T: ArpFilter>(
             return NF_ACCEPT;
         };
         let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).in_));
-        match T::incoming(net, dev, &wire.packet(), &rcu) {
+        // Others may look at the buffer, too: it is only read.
+        match T::incoming(net, dev, &(*wire).packet(), &rcu) {
             Incoming::Accept => NF_ACCEPT,
             Incoming::Drop => NF_DROP,
         }
@@ -208,11 +225,11 @@ unsafe extern "C" fn outgoing<T: ArpFilter>(
             return NF_ACCEPT;
         };
         let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).out));
-        match T::outgoing(net, dev, &wire.packet(), &rcu) {
+        match T::outgoing(net, dev, &(*wire).packet(), &rcu) {
             Outgoing::Accept => {}
-            Outgoing::FromAddress(address) => wire.sender = address.octets(),
+            Outgoing::FromAddress(address) => (*wire).sender = address.octets(),
             Outgoing::FromMac(mac) => {
-                wire.sender_mac = mac;
+                (*wire).sender_mac = mac;
                 let ethernet: *mut bindings::ethhdr = (*skb).data.cast();
                 if core::ptr::addr_eq(ethernet.add(1), wire) {
                     (*ethernet).h_source = mac;

@@ -185,11 +185,12 @@ struct Buffer<'a> {
 impl Write for Buffer<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for &byte in text.as_bytes() {
-            if self.len + 1 >= self.bytes.len() {
+            // One place is left for the zero byte.
+            let [place, _, ..] = self.bytes.get_mut(self.len..).ok_or(fmt::Error)? else {
                 return Err(fmt::Error);
-            }
-            self.bytes[self.len] = byte as c_char;
-            self.len += 1;
+            };
+            *place = byte as c_char;
+            self.len = self.len.wrapping_add(1);
         }
         Ok(())
     }

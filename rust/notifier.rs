@@ -17,6 +17,9 @@ pub(crate) enum DeviceEvent {
     Down,
     /// Its MTU changed.
     Mtu,
+    /// It has moved to another port of the switch, or the like: neighbours are to be
+    /// told.
+    NotifyPeers,
     /// Its link or flags changed.
     Change,
     /// It leaves: references must be given back now. Also when it moves to
@@ -127,6 +130,7 @@ unsafe extern "C" fn device<T: Notified>(
         bindings::netdev_cmd_NETDEV_UP => DeviceEvent::Up,
         bindings::netdev_cmd_NETDEV_GOING_DOWN => DeviceEvent::GoingDown,
         bindings::netdev_cmd_NETDEV_DOWN => DeviceEvent::Down,
+        bindings::netdev_cmd_NETDEV_NOTIFY_PEERS => DeviceEvent::NotifyPeers,
         bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Mtu,
         bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
         bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
@@ -200,6 +204,6 @@ unsafe extern "C" fn validator<T: Notified>(
     match T::address_wanted(dev, &extack, &rtnl) {
         Ok(()) => NOTIFY_DONE,
         // `notifier_from_errno`
-        Err(error) => NOTIFY_STOP_MASK | (NOTIFY_OK - error.to_errno()),
+        Err(error) => NOTIFY_STOP_MASK | NOTIFY_OK.wrapping_sub(error.to_errno()),
     }
 }

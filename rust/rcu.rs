@@ -27,6 +27,9 @@ pub(crate) struct RcuSlot<T: Send + Sync> {
     _owns: PhantomData<T>,
 }
 
+/// A value on its way into an [`RcuSlot`].
+pub(crate) struct Prepared<T>(KBox<Node<T>>);
+
 #[repr(C)]
 struct Node<T> {
     // First, so that a pointer to it is a pointer to the node.
@@ -35,6 +38,14 @@ struct Node<T> {
 }
 
 impl<T: Send + Sync + 'static> RcuSlot<T> {
+    /// Makes an empty place where it is to be.
+    pub(crate) fn init() -> impl Init<Self> {
+        init!(Self {
+            node: Atomic::new(ptr::null_mut()),
+            _owns: PhantomData,
+        })
+    }
+
     /// An empty place.
     pub(crate) const fn new() -> Self {
         Self {
@@ -43,12 +54,12 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
         }
     }
 
-    /// Puts a value in; what was there before is dropped after a grace period.
+    /// Makes room for a value that is to be put in later, when nothing may fail.
     ///
     /// # Errors
     ///
-    /// Out of memory; the value is dropped and the place stays as it is.
-    pub(crate) fn set(&self, value: T) -> Result {
+    /// Out of memory; the value is dropped.
+    pub(crate) fn prepare(value: T) -> Result<Prepared<T>> {
         let node = KBox::new(
             Node {
                 head: Opaque::uninit(),
@@ -56,8 +67,12 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
             },
             GFP_KERNEL,
         )?;
-        self.swap(KBox::into_raw(node));
-        Ok(())
+        Ok(Prepared(node))
+    }
+
+    /// Puts a value in; what was there before is dropped after a grace period.
+    pub(crate) fn put(&self, value: Prepared<T>) {
+        self.swap(KBox::into_raw(value.0));
     }
 
     /// Empties the place; what was there is dropped after a grace period.

@@ -7,7 +7,7 @@ use core::mem::ManuallyDrop;
 use kernel::{
     error::to_result,
     prelude::*,
-    sync::{rcu, Arc, ArcBorrow},
+    sync::{rcu, Arc},
 };
 
 /// What becomes of a packet.
@@ -40,6 +40,14 @@ pub(crate) fn register<T: RxHandler>(
     _rtnl: &Rtnl,
 ) -> Result {
     let data = handler.into_raw();
+    if dev.refuses_rx_handlers() {
+        // SAFETY: The pointer came from `into_raw` and was not taken.
+        drop(unsafe { Arc::from_raw(data) });
+        return Err(extack.error(
+            EINVAL,
+            format_args!("{} lets nobody look at its packets", dev.name()),
+        ));
+    }
     // SAFETY: `dev` is live, RTNL is held; `data` stays valid until `unregister`.
     let registered = to_result(unsafe {
         bindings::netdev_rx_handler_register(
@@ -95,13 +103,10 @@ pub(crate) fn get<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<T>> {
 }
 
 /// The handler of a device, if it is of this type. Any context.
-pub(crate) fn get_rcu<'a, T: RxHandler>(
-    dev: &Device,
-    _rcu: &'a rcu::Guard,
-) -> Option<ArcBorrow<'a, T>> {
+pub(crate) fn get_rcu<'a, T: RxHandler>(dev: &'a Device, _rcu: &'a rcu::Guard) -> Option<&'a T> {
     let data = pointer::<T>(dev)?;
     // SAFETY: Unregistering waits for RCU before the device's count is given up.
-    Some(unsafe { ArcBorrow::from_raw(data) })
+    Some(unsafe { &*data })
 }
 
 /// # Safety
@@ -114,8 +119,15 @@ unsafe extern "C" fn receive<T: RxHandler>(
     // handler, under RCU.
     let (this, device, skb) = unsafe {
         let skb = *pskb;
-        let dev = bindings::skb_dev(skb);
-        let data: *const T = bindings::rx_handler_data(dev).cast::<T>().cast_const();
+        // Read in place, for every packet of the device comes this way. RCU's
+        // dependency ordering is that of a volatile load.
+        let dev = (*skb)
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .dev;
+        let data = (&raw const (*dev).rx_handler_data).read_volatile();
+        let data: *const T = data.cast::<T>().cast_const();
         (&*data, Device::from_raw(dev), Skb::from_raw(skb))
     };
     let (skb, result) = match this.receive(device, skb) {

@@ -116,6 +116,12 @@ impl Skb {
         (!skb.is_null()).then(|| unsafe { Self::from_raw(skb) })
     }
 
+    /// Ends the packet's way where it was meant to end (`consume_skb`).
+    pub(crate) fn consume(self) {
+        // SAFETY: The buffer is ours and given away.
+        unsafe { bindings::consume_skb(self.into_raw()) }
+    }
+
     /// The length in bytes from where the current layer begins.
     pub(crate) fn len(&self) -> u32 {
         // SAFETY: The buffer is ours.
@@ -145,19 +151,26 @@ impl Skb {
         unsafe { bindings::skb_set_pkt_type(self.as_ptr(), bindings::PACKET_HOST as u8) }
     }
 
-    /// Whether the packet carries a VLAN tag beside its data.
+    /// Whether the packet carries the tag of a VLAN beside its data; VLAN 0 is none,
+    /// but a priority (IEEE 802.1Q).
     pub(crate) fn has_vlan_tag(&self) -> bool {
         // SAFETY: The buffer is ours.
-        unsafe { bindings::skb_vlan_tag_present(self.as_ptr()) }
+        unsafe {
+            bindings::skb_vlan_tag_present(self.as_ptr())
+                && bindings::skb_vlan_tag_get_id(self.as_ptr()) != 0
+        }
     }
 
-    /// The destination address of the Ethernet header of a received packet.
+    /// The destination address of the Ethernet header of a packet that an rx handler
+    /// got. Every packet of the parent asks for it, so it is read in place.
     pub(crate) fn ethernet_destination(&self) -> [u8; 6] {
         let mut address = [0; 6];
         // SAFETY: A received packet on an Ethernet device has its header before
         // the data, linear, where the MAC header's offset points.
         unsafe {
-            let header: *const u8 = bindings::skb_mac_header(self.as_ptr()).cast();
+            let skb = self.as_ptr();
+            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
+            let header = (*skb).head.add(usize::from(offset));
             core::ptr::copy_nonoverlapping(header, address.as_mut_ptr(), address.len());
         }
         address
@@ -183,7 +196,9 @@ impl Skb {
         // SAFETY: The buffer is ours and not shared; the header lies before the
         // data, and is taken back after the taps have copied.
         unsafe {
-            if bindings::dev_nit_active_rcu(dev.as_ptr()) {
+            let skb = self.as_ptr();
+            let room = (*skb).data as usize - (*skb).head as usize;
+            if bindings::dev_nit_active_rcu(dev.as_ptr()) && room >= ETH_HLEN {
                 bindings::skb_push(self.as_ptr(), ETH_HLEN as u32);
                 bindings::skb_show_to_taps(self.as_ptr(), dev.as_ptr());
                 bindings::skb_pull(self.as_ptr(), ETH_HLEN as u32);

@@ -95,20 +95,38 @@ impl<T: HasTimer> Timer<T> {
 ///
 /// Whoever makes it closes it in process context. If it lies inside what it keeps
 /// alive, somebody must take it out again, or neither ever goes.
-pub(crate) struct Guard<T: HasTimer>(Arc<T>);
+pub(crate) struct Guard<T: HasTimer> {
+    target: Arc<T>,
+    /// The timer of `target`, as it was when it was opened.
+    timer: *const Timer<T>,
+}
+
+// SAFETY: The pointer goes to what the `Arc` keeps, which any thread may use.
+unsafe impl<T: HasTimer> Send for Guard<T> {}
+// SAFETY: As above.
+unsafe impl<T: HasTimer> Sync for Guard<T> {}
+
+/// `timer` as a reference, if it lies inside `target`.
+fn inside<T: HasTimer>(target: &Arc<T>, timer: *const Timer<T>) -> Option<&Timer<T>> {
+    let offset = (timer as usize).checked_sub(Arc::as_ptr(target) as usize)?;
+    // SAFETY: `timer` was a reference once, and it points into what the `Arc` keeps
+    // alive and in place.
+    (offset < size_of::<T>()).then(|| unsafe { &*timer })
+}
 
 impl<T: HasTimer> Guard<T> {
     /// Opens the timer of `target`. A timer is opened once.
     pub(crate) fn new(target: Arc<T>) -> Self {
-        {
-            let timer = target.timer();
+        let timer: *const Timer<T> = target.timer();
+        // A timer that lies elsewhere could outlive its target; it stays closed.
+        if let Some(timer) = inside(&target, timer) {
             let mut open = timer.open.lock();
             // SAFETY: The timer is not open, so its callback does not run and
             // nobody reads the pointer.
             unsafe { (*timer.timer.get()).target = Arc::as_ptr(&target) };
             *open = true;
         }
-        Self(target)
+        Self { target, timer }
     }
 }
 
@@ -116,7 +134,9 @@ impl<T: HasTimer> Drop for Guard<T> {
     /// Closes the timer and waits for a callback that is under way. Process
     /// context, without a lock that the callback takes.
     fn drop(&mut self) {
-        let timer = self.0.timer();
+        let Some(timer) = inside(&self.target, self.timer) else {
+            return;
+        };
         *timer.open.lock() = false;
         // SAFETY: The timer was set up. Nobody can arm it any more.
         unsafe { bindings::hrtimer_cancel(timer.timer.get().cast()) };

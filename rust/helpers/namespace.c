@@ -8,6 +8,11 @@ void *carp_helper_net_generic(const struct net *net, unsigned int id)
 	return net_generic(net, id);
 }
 
+bool carp_helper_net_is_initial(const struct net *net)
+{
+	return net_eq(net, &init_net);
+}
+
 bool carp_helper_net_eq(const struct net *a, const struct net *b)
 {
 	return net_eq(a, b);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/etherdevice.h>
+#include <linux/if_macvlan.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 
@@ -83,4 +84,23 @@ struct net_device *carp_helper_netdev_notifier_info_to_dev(const struct netdev_n
 void carp_helper_assert_rtnl(void)
 {
 	ASSERT_RTNL();
+}
+
+bool carp_helper_netif_is_picky_macvlan(const struct net_device *dev)
+{
+	return netif_is_macvlan(dev) &&
+	       ((struct macvlan_dev *)netdev_priv(dev))->mode != MACVLAN_MODE_PASSTHRU;
+}
+
+bool carp_helper_netif_no_rx_handler(const struct net_device *dev)
+{
+	return dev->priv_flags & IFF_NO_RX_HANDLER;
+}
+
+/* What software makes up for where the device below lacks it. */
+void carp_helper_netif_set_software_features(struct net_device *dev)
+{
+	dev->features |= NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_HIGHDMA | NETIF_F_FRAGLIST |
+			 NETIF_F_GSO_SOFTWARE;
+	dev->hw_features |= dev->features;
 }

@@ -36,14 +36,14 @@ void carp_helper_skb_set_network_header(struct sk_buff *skb, int offset)
 	skb_set_network_header(skb, offset);
 }
 
-void *carp_helper_skb_mac_header(const struct sk_buff *skb)
-{
-	return skb_mac_header(skb);
-}
-
 void *carp_helper_skb_network_header(const struct sk_buff *skb)
 {
 	return skb_network_header(skb);
+}
+
+u16 carp_helper_skb_vlan_tag_get_id(const struct sk_buff *skb)
+{
+	return skb_vlan_tag_get_id(skb);
 }
 
 bool carp_helper_skb_vlan_tag_present(const struct sk_buff *skb)
