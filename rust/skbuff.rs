@@ -197,7 +197,7 @@ impl Skb {
         // data, and is taken back after the taps have copied.
         unsafe {
             let skb = self.as_ptr();
-            let room = (*skb).data as usize - (*skb).head as usize;
+            let room = ((*skb).data as usize).wrapping_sub((*skb).head as usize);
             if bindings::dev_nit_active_rcu(dev.as_ptr()) && room >= ETH_HLEN {
                 bindings::skb_push(self.as_ptr(), ETH_HLEN as u32);
                 bindings::skb_show_to_taps(self.as_ptr(), dev.as_ptr());

@@ -110,7 +110,7 @@ fn a_flipped_bit_is_discarded() {
 #[test]
 fn a_version_other_than_2_is_discarded() {
     for version in (0..16).filter(|version| *version != 2) {
-        let bytes = packet(|bytes| bytes[0] = version << 4 | 1);
+        let bytes = packet(|bytes| bytes[0] = (version << 4) | 1);
         assert_eq!(receive(255, &bytes), Err(Discard::BadVersion));
     }
 }

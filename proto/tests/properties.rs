@@ -93,7 +93,7 @@ fn nanos() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// carp.md's rules, as literally as can be: whether a master gives way.
+/// The rules as they are told, not as they are coded: whether a master gives way.
 fn gives_way(ours: u32, theirs: u32, d: u8, their_d: u8) -> bool {
     (ours >= theirs && their_d <= d) || their_d < d
 }

@@ -17,7 +17,7 @@ from typing import Any
 from lib.capture import Packet
 from lib.clock import wait_for
 from lib.host import Host
-from lib.lan import VIP
+from lib.lan import VIP, Lan
 
 GROUP = "224.0.0.18"
 GROUP_MAC = bytes.fromhex("01005e000012")
@@ -53,6 +53,15 @@ def create(
         *(f"addr add {address} dev {name}" for address in addresses),
         *([f"link set {name} up"] if up else []),
     )
+
+
+def create_pair(lan: Lan, *, preempt: bool = False, **options: Any) -> None:
+    """a becomes master, b (advskew 100) backup."""
+    for host, skew in zip(lan.hosts[:2], (0, 100), strict=True):
+        host.sysctl("net.inet.carp.preempt", int(preempt))
+        create(host, advskew=skew, **options)
+    wait_state(lan.a, "master")
+    wait_state(lan.b, "backup")
 
 
 def wait_state(host: Host, wanted: str, timeout: float = 20, name: str = "carp0") -> None:
@@ -167,6 +176,28 @@ def frame(
     )
     header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
     return to + mac + b"\x08\x00" + header + payload
+
+
+def arp(
+    target: str,
+    *,
+    sender: str,
+    mac: bytes,
+    to: bytes = b"\xff" * 6,
+    reply: bool = False,
+    target_mac: bytes = bytes(6),
+) -> bytes:
+    """An Ethernet frame with an ARP packet: a question, or an answer."""
+    return (
+        to
+        + mac
+        + bytes.fromhex("0806 0001 0800 06 04")
+        + (b"\0\2" if reply else b"\0\1")
+        + mac
+        + ipaddress.IPv4Address(sender).packed
+        + target_mac
+        + ipaddress.IPv4Address(target).packed
+    )
 
 
 @dataclass(frozen=True)

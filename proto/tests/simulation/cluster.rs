@@ -100,6 +100,8 @@ impl Host {
 enum Item {
     Packet(Family, [u8; LEN]),
     Timer,
+    /// Came for a host that was frozen.
+    PutOff(Box<Item>),
 }
 
 pub struct Cluster {
@@ -196,9 +198,17 @@ impl Cluster {
         self.hosts[index].frozen_until = self.now + nanos;
     }
 
+    /// Nobody is frozen any longer; what was put off for them comes now.
     pub fn thaw(&mut self) {
         for host in &mut self.hosts {
-            host.frozen_until = host.frozen_until.min(self.now);
+            host.frozen_until = 0;
+        }
+        for (key, (index, item)) in core::mem::take(&mut self.agenda) {
+            let when = match item {
+                Item::PutOff(_) => self.now,
+                _ => key.0,
+            };
+            self.agenda.insert((when, key.1), (index, item));
         }
     }
 
@@ -290,17 +300,22 @@ impl Cluster {
             self.now = self.now.max(when);
             let frozen_until = self.hosts[index].frozen_until;
             if frozen_until > self.now {
-                self.schedule(frozen_until, index, item);
+                self.schedule(frozen_until, index, Item::PutOff(Box::new(item)));
                 continue;
             }
-            match item {
-                Item::Timer => self.event(index, Event::Timer),
-                Item::Packet(family, bytes) => self.receive(index, family, &bytes),
-            }
+            self.take_in(index, item);
             watch(self)?;
         }
         self.now = end;
         Ok(())
+    }
+
+    fn take_in(&mut self, index: usize, item: Item) {
+        match item {
+            Item::Timer => self.event(index, Event::Timer),
+            Item::Packet(family, bytes) => self.receive(index, family, &bytes),
+            Item::PutOff(item) => self.take_in(index, *item),
+        }
     }
 
     /// Lets packets arrive that are under way.
