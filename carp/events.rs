@@ -46,6 +46,11 @@ impl Notified for Events {
         }
     }
 
+    fn may_change_type(dev: &Device, rtnl: &Rtnl) -> bool {
+        // A parent is Ethernet and stays so.
+        rx_handler::get::<Parent>(dev, rtnl).is_none()
+    }
+
     fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
         let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
             return Ok(());

@@ -32,6 +32,9 @@ pub(crate) trait Notified: 'static {
     /// Something happened to a device.
     fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl);
 
+    /// A device is about to become one of another type. Whether it may.
+    fn may_change_type(dev: &Device, rtnl: &Rtnl) -> bool;
+
     /// An IPv4 address is about to be added.
     ///
     /// # Errors
@@ -117,6 +120,7 @@ const NOTIFY_DONE: c_int = 0;
 /// `notifier_from_errno` with its stop bit.
 const NOTIFY_STOP_MASK: c_int = 0x8000;
 const NOTIFY_OK: c_int = 1;
+const NOTIFY_BAD: c_int = NOTIFY_STOP_MASK | 2;
 
 /// # Safety
 ///
@@ -127,6 +131,14 @@ unsafe extern "C" fn device<T: Notified>(
     info: *mut c_void,
 ) -> c_int {
     let event = match u32::try_from(event).unwrap_or(0) {
+        bindings::netdev_cmd_NETDEV_PRE_TYPE_CHANGE => {
+            // SAFETY: The kernel passes a live device, under RTNL.
+            let may = unsafe {
+                let dev = bindings::netdev_notifier_info_to_dev(info.cast());
+                T::may_change_type(Device::from_raw(dev), &Rtnl::assume_held())
+            };
+            return if may { NOTIFY_DONE } else { NOTIFY_BAD };
+        }
         bindings::netdev_cmd_NETDEV_UP => DeviceEvent::Up,
         bindings::netdev_cmd_NETDEV_GOING_DOWN => DeviceEvent::GoingDown,
         bindings::netdev_cmd_NETDEV_DOWN => DeviceEvent::Down,
