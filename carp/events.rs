@@ -31,7 +31,15 @@ impl Notified for Events {
         match event {
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
-            DeviceEvent::Mtu => parent.for_each(|carp| carp.follow_mtu(dev, rtnl)),
+            // Without a vhid, too: it may get one.
+            DeviceEvent::Mtu => {
+                for skip in 0..usize::MAX {
+                    let Some((_, carp)) = dev.upper::<Carp>(skip, rtnl) else {
+                        break;
+                    };
+                    carp.follow_mtu(dev, rtnl);
+                }
+            }
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
                 parent.for_each(|carp| carp.update(rtnl));
@@ -39,7 +47,7 @@ impl Notified for Events {
             // With the last interface the parent's handler goes. Interfaces
             // without a vhid are no ports, but stand on it all the same.
             DeviceEvent::Unregister => {
-                while let Some((own, carp)) = dev.upper::<Carp>(rtnl) {
+                while let Some((own, carp)) = dev.upper::<Carp>(0, rtnl) {
                     carp.disconnect(&own, rtnl);
                 }
             }

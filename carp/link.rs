@@ -46,7 +46,14 @@ impl LinkKind for Carp {
         }
         let this = Self::new(random::bytes(), Secret::new([0; KEY_LEN]))?;
         let vhid = change.apply_to(this.host.lock().virtual_host.config()).vhid;
-        dev.set_mac(&virtual_mac(vhid));
+        let mac = virtual_mac(vhid);
+        if request.address.is_some_and(|address| address != mac) {
+            return Err(request.extack.error(
+                EINVAL,
+                format_args!("the address of a carp interface follows from its vhid"),
+            ));
+        }
+        dev.set_mac(&mac);
         Ok(this)
     }
 
@@ -140,7 +147,14 @@ impl Carp {
     ) -> Result {
         let old = self.host.lock().virtual_host.config();
         let new = change.apply_to(old);
-        if change.state.is_some() && self.state() == 0 {
+        // A state can be forced on what runs, and still will after the change.
+        let runs = self.state() != 0
+            && match change.carpdev {
+                None => true,
+                Some(None) => false,
+                Some(Some(dev)) => dev.is_up() && dev.has_carrier(),
+            };
+        if change.state.is_some() && !runs {
             return Err(extack.error(
                 ENETDOWN,
                 format_args!("state cannot be set while the interface is INIT"),

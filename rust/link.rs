@@ -22,6 +22,8 @@ pub(crate) struct Request<'a> {
     pub(crate) data: Attributes<'a>,
     /// The value of IFLA_LINK, if it was sent: the device below.
     pub(crate) link: Option<u32>,
+    /// The value of IFLA_ADDRESS, if it was sent: a link-layer address.
+    pub(crate) address: Option<&'a [u8]>,
     /// The namespace in which indices of devices are to be understood.
     pub(crate) link_net: &'a Net,
     /// Where to tell what is wrong.
@@ -140,6 +142,14 @@ unsafe fn ifla_link(tb: *mut *mut bindings::nlattr) -> Option<u32> {
 
 /// # Safety
 ///
+/// As for [`ifla_link`]; the table lives for `'a`.
+unsafe fn ifla_address<'a>(tb: *mut *mut bindings::nlattr) -> Option<&'a [u8]> {
+    // SAFETY: The caller promises it.
+    unsafe { Attributes::from_raw(tb, bindings::IFLA_ADDRESS) }.binary(bindings::IFLA_ADDRESS)
+}
+
+/// # Safety
+///
 /// Only the kernel may call it, as `rtnl_link_ops.newlink`.
 unsafe extern "C" fn newlink<T: LinkKind>(
     dev: *mut bindings::net_device,
@@ -155,6 +165,7 @@ unsafe extern "C" fn newlink<T: LinkKind>(
             Request {
                 data: Attributes::from_raw((*params).data, max),
                 link: ifla_link((*params).tb),
+                address: ifla_address((*params).tb),
                 link_net: Net::from_raw(bindings::rtnl_newlink_link_net(params)),
                 extack: Extack::from_raw(extack),
             },
@@ -203,6 +214,7 @@ unsafe extern "C" fn changelink<T: LinkKind>(
             Request {
                 data: Attributes::from_raw(data, max),
                 link: ifla_link(tb),
+                address: ifla_address(tb),
                 link_net: device.net(),
                 extack: Extack::from_raw(extack),
             },

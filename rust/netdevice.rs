@@ -194,6 +194,19 @@ impl Device {
                         self.name()
                     ),
                 )
+            } else if error == EBUSY {
+                extack.error(
+                    error,
+                    format_args!("{} stands on {} itself", self.name(), upper.name()),
+                )
+            } else if error == EMLINK {
+                extack.error(
+                    error,
+                    format_args!(
+                        "too many interfaces stand on each other below {}",
+                        upper.name()
+                    ),
+                )
             } else {
                 error
             }

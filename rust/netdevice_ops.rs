@@ -167,8 +167,12 @@ impl Device {
     }
 
     /// A device of the driver `T` that stands on this one
-    /// ([`Device::link_upper`]), and its data; the first, if there are several.
-    pub(crate) fn upper<T: Driver>(&self, _rtnl: &Rtnl) -> Option<(ARef<OwnDevice>, Arc<T>)> {
+    /// ([`Device::link_upper`]), and its data: of several the one after `skip` others.
+    pub(crate) fn upper<T: Driver>(
+        &self,
+        mut skip: usize,
+        _rtnl: &Rtnl,
+    ) -> Option<(ARef<OwnDevice>, Arc<T>)> {
         let _rcu = rcu::Guard::new();
         // SAFETY: `self` is live; the list is walked under RCU, and RTNL keeps
         // it as it is. What is found is registered.
@@ -180,6 +184,10 @@ impl Device {
                     return None;
                 }
                 if let Some((own, _)) = Device::from_raw(upper).own::<T>() {
+                    if let Some(rest) = skip.checked_sub(1) {
+                        skip = rest;
+                        continue;
+                    }
                     return Some((own.into(), data_arc::<T>(upper).into()));
                 }
             }
