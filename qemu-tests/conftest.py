@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fixtures of the tests that run in a guest, and the rules that hold for all.
+
+After every test what it made is taken apart, and the kernel's log is read: a
+complaint fails that very test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from lib import clock, kmsg
+from lib.lan import Lan
+from lib.process import run
+from lib.world import World
+
+MODULE = "/carp/carp.ko"
+
+log_key = pytest.StashKey[kmsg.Kmsg]()
+
+
+# -- the rules
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked "virtual" measure what only virtual time can show."""
+    if clock.is_virtual():
+        return
+    left_out = [item for item in items if item.get_closest_marker("virtual")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    kmsg.note(f"--- {item.nodeid}")
+    item.stash[log_key] = kmsg.Kmsg()
+    try:
+        return (yield)
+    finally:
+        item.stash[log_key].close()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """After all fixtures of the test are gone: what does the kernel say?"""
+    yield
+    log = item.stash[log_key]
+    complaints = log.complaints()
+    if complaints:
+        pytest.fail(
+            f"the kernel complained: {complaints[0]}\n" + "\n".join(log.lines), pytrace=False
+        )
+
+
+# -- the report: run-guest delivers what is written to carp.progress, so that a
+# guest which dies still leaves behind what it was doing
+
+
+class Progress:
+    """Writes "start TEST", then "passed TEST" or "failed TEST", then the work that
+    the test was, in seconds of a busy processor."""
+
+    def __init__(self) -> None:
+        try:
+            self._file = open("/dev/virtio-ports/carp.progress", "w", buffering=1)
+        except OSError:
+            self._file = None
+        self._busy = 0.0
+        self._failed = False
+
+    def write(self, line: str) -> None:
+        if self._file:
+            self._file.write(line + "\n")
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._busy = clock.busy()
+        self._failed = False
+        self.write(f"start {nodeid}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # nothing is skipped here: who needs more than there is has failed
+        self._failed = self._failed or report.outcome != "passed"
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        outcome = "failed" if self._failed else "passed"
+        self.write(f"{outcome} {clock.busy() - self._busy:.2f} {nodeid}")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.write(f"failed 0 {report.nodeid}")
+
+    def pytest_sessionfinish(self) -> None:
+        self.write("end")
+
+
+figures: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # the pytest that a test of the harness starts is none of the host's business
+    if not os.environ.get("CARP_INNER"):
+        config.pluginmanager.register(Progress())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if figures:
+        terminalreporter.section("figures")
+    for figure in figures:
+        terminalreporter.write_line(figure)
+
+
+# -- the fixtures
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Makes hosts, cables and programs; takes them away after the test."""
+    if "carp" in request.fixturenames:
+        # loaded before the first host comes and unloaded after the last has gone
+        request.getfixturevalue("carp")
+    world = World()
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def make_lan(world: World) -> Callable[..., Lan]:
+    """lib.lan.Lan with as many hosts as are asked for."""
+    return lambda hosts=2, **options: Lan(world, hosts, **options)
+
+
+@pytest.fixture
+def lan(make_lan: Callable[..., Lan]) -> Lan:
+    """Two hosts, a and b, and a client on one switch."""
+    return make_lan()
+
+
+@pytest.fixture
+def carp() -> Iterator[None]:
+    """carp.ko is loaded, and is unloaded after the hosts of the test are gone."""
+    run(("insmod", MODULE))
+    yield
+    run(("rmmod", "carp"))
+
+
+@pytest.fixture
+def figure() -> Callable[[str, float, str], None]:
+    """Notes a measured value; all are shown at the end, and left in /out/figures."""
+
+    def note(what: str, value: float, unit: str) -> None:
+        line = f"{what}: {value:.6g} {unit}"
+        figures.append(line)
+        with contextlib.suppress(OSError), open("/out/figures", "a") as f:
+            f.write(line + "\n")
+
+    return note
+
+
+@pytest.fixture
+def log(request: pytest.FixtureRequest) -> kmsg.Kmsg:
+    """The kernel's log since the test began; read() gives what is new in it."""
+    return request.node.stash[log_key]

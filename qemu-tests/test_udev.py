@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0
+"""With systemd-udevd running, as on users' machines: it renames interfaces and gives
+them MACs of its own, unless the driver says that they have one."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lib.process import Process, run
+from lib.world import World
+
+pytestmark = pytest.mark.usefixtures("carp")
+
+UDEVD = "/usr/lib/systemd/systemd-udevd"
+NET = Path("/sys/class/net")
+
+
+def ip(*words: str) -> str:
+    """ip(8) in the guest's own namespace, the only one that udevd looks after."""
+    return run(("ip", *words)).stdout
+
+
+def settle() -> None:
+    run(("udevadm", "settle", "--timeout=30"))
+
+
+def mac(device: str) -> str:
+    return (NET / device / "address").read_text().strip()
+
+
+# what addr_assign_type says of a MAC
+RANDOM, SET = "1", "3"
+
+
+@pytest.fixture
+def udevd(world: World, carp: None) -> Iterator[Process]:
+    """systemd-udevd; interfaces that a test leaves are taken away after it."""
+    before = set(os.listdir(NET))
+    # what udevd makes MACs from
+    Path("/etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    os.makedirs("/run/udev", exist_ok=True)
+    process = world.spawn(UDEVD)
+    for _ in range(100):
+        if Path("/run/udev/control").exists():
+            break
+        assert process.running(), f"udevd ended: {process.output()}"
+        time.sleep(0.1)
+    settle()
+    yield process
+    for device in set(os.listdir(NET)) - before:
+        run(("ip", "link", "del", device), check=False)
+    settle()
+
+
+def test_the_default_policy_is_there() -> None:
+    """It is what the next test is about."""
+    link = Path("/usr/lib/systemd/network/99-default.link").read_text()
+    assert re.search(r"^MACAddressPolicy=persistent$", link, re.MULTILINE)
+    assert not list(Path("/etc/systemd").glob("network/*.link")), "nothing overrides it"
+
+
+def test_the_virtual_mac_stays(udevd: Process, world: World) -> None:
+    """A bridge beside it gets the MAC that udevd thinks right, and one where udevd
+    does not look keeps its random one: the test could fail."""
+    elsewhere = world.host("elsewhere")
+    elsewhere.ip("link", "add", "control0", "type", "bridge")
+    ip("link", "add", "parent0", "arp", "on", "type", "dummy")
+    ip("link", "set", "parent0", "up")
+    ip("link", "add", "carp0", "type", "carp", "vhid", "7", "carpdev", "parent0")
+    ip("link", "add", "control0", "type", "bridge")
+    settle()
+    file = NET / "control0" / "addr_assign_type"
+    assert elsewhere.run_with_sysfs("cat", str(file)).stdout.strip() == RANDOM
+    assert file.read_text().strip() == SET, f"udevd is idle: {udevd.output()}"
+    assert mac("carp0") == "00:00:5e:00:01:07"
+    ip("link", "set", "carp0", "type", "carp", "vhid", "8")
+    ip("link", "set", "carp0", "up")
+    settle()
+    assert mac("carp0") == "00:00:5e:00:01:08"
+    # without vhid at first, as OpenBSD users do it
+    ip("link", "add", "carp1", "type", "carp")
+    settle()
+    ip("link", "set", "carp1", "type", "carp", "vhid", "9", "carpdev", "parent0")
+    settle()
+    assert mac("carp1") == "00:00:5e:00:01:09"
+    assert {"carp0", "carp1"} <= set(os.listdir(NET)), "the names are the user's"
+
+
+def test_udev_hears_of_interfaces(udevd: Process, world: World) -> None:
+    """add when one is made, remove when it goes, in the kernel's and udevd's words."""
+    monitor = world.spawn("udevadm", "monitor", "--kernel", "--udev", "-s", "net")
+    monitor.wait_output("KERNEL - the kernel uevent", 5)
+    time.sleep(0.2)
+    ip("link", "add", "carp0", "type", "carp", "vhid", "1")
+    settle()
+    ip("link", "del", "carp0")
+    settle()
+    time.sleep(0.2)
+    output = monitor.stop()
+    for who in ("KERNEL", "UDEV"):
+        for action in ("add", "remove"):
+            assert re.search(
+                rf"^{who}\s*\[[\d.]+\] {action}\s+/devices/virtual/net/carp0 \(net\)$",
+                output,
+                re.MULTILINE,
+            ), f"{who} {action} in {output}"
+
+
+def test_rmmod_tells_udev(udevd: Process, world: World) -> None:
+    """An interface that goes with the module goes for everybody."""
+    ip("link", "add", "carp0", "type", "carp", "vhid", "1")
+    settle()
+    monitor = world.spawn("udevadm", "monitor", "--udev", "-s", "net")
+    monitor.wait_output("UDEV - the event", 5)
+    run(("rmmod", "carp"))
+    try:
+        settle()
+        monitor.wait_output("remove", 5)
+    finally:
+        run(("insmod", "/carp/carp.ko"))
+    assert not (NET / "carp0").exists()
