@@ -80,7 +80,12 @@ impl ArpFilter for Filter {
         else {
             return Incoming::Drop;
         };
-        if !is_host(packet.sender) {
+        // Nor may one that says to be this host: another one's announcement of our
+        // address, or a mistake.
+        if !is_host(packet.sender)
+            || owner.own.has_address(packet.sender, rcu)
+            || dev.has_address(packet.sender, rcu)
+        {
             return Incoming::Drop;
         }
         match packet.operation {
@@ -90,10 +95,6 @@ impl ArpFilter for Filter {
                 return Incoming::Drop;
             }
             Operation::Other => return Incoming::Drop,
-        }
-        // Another host's announcement of our own address asks nothing.
-        if packet.sender == packet.target {
-            return Incoming::Drop;
         }
         // 0.0.0.0 asks whether the address is free (RFC 5227): it is not.
         if !packet.sender.is_unspecified() {

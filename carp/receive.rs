@@ -74,7 +74,11 @@ fn dispatch(
         return charge(&namespace.counters, Err(Discard::BadInterface));
     };
     let found = Received::check(packet.ttl, packet.payload).and_then(|received| {
-        let port = parent.port(received.vhid(), rcu).ok_or(Discard::BadVhid)?;
+        // All interfaces advertise to the group, and hear nothing else.
+        let port = parent
+            .port(received.vhid(), rcu)
+            .filter(|_| packet.destination.is_multicast())
+            .ok_or(Discard::BadVhid)?;
         Ok((received, port))
     });
     match found {

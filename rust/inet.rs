@@ -17,6 +17,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) ttl: u8,
     /// The IPv4 source address.
     pub(crate) source: Ipv4Addr,
+    /// The IPv4 destination address: this host's, or a group's.
+    pub(crate) destination: Ipv4Addr,
     /// The first bytes behind the IPv4 header, as many as were asked for or the
     /// packet has.
     pub(crate) payload: &'a [u8],
@@ -114,6 +116,13 @@ unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_
                     .__bindgen_anon_1
                     .__bindgen_anon_1
                     .saddr
+                    .to_ne_bytes(),
+            ),
+            destination: Ipv4Addr::from(
+                (*header)
+                    .__bindgen_anon_1
+                    .__bindgen_anon_1
+                    .daddr
                     .to_ne_bytes(),
             ),
             payload: core::slice::from_raw_parts((*skb.as_ptr()).data, wanted as usize),
