@@ -106,7 +106,7 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "interface is up",
-            Self::Stopped => "interface is down",
+            Self::Stopped => "interface or parent is down",
             Self::NoAddress => "last address is gone",
             Self::Reconfigured => "vhid changed",
             Self::MasterTimedOut(Family::Ipv4) => "master timed out (IPv4)",
