@@ -3,7 +3,7 @@
 # `make help` says what there is. The kernel's own build system reads Kbuild.
 
 .DEFAULT_GOAL := all
-.PHONY: all module plugins test lint test-proto test-guest test-debug demo \
+.PHONY: all module plugins test lint test-proto test-guest test-cluster demo \
 	install clean clean-cache shell rust-analyzer help
 
 all: module plugins ## build carp.ko and the plug-in for ip(8)
@@ -25,6 +25,9 @@ test-proto: ## the protocol's tests only
 
 test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
 	@scripts/guest-test $(T)
+
+test-cluster: module plugins ## two hosts and a client as guests of their own, one loses its power
+	@scripts/run-cluster $(T)
 
 demo: module plugins ## boot two hosts and a client, and watch a failover
 	@scripts/demo

@@ -7,8 +7,6 @@ test, so that the two check each other.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import struct
 from dataclasses import dataclass, field, replace
@@ -16,12 +14,12 @@ from typing import Any
 
 from lib.capture import Packet
 from lib.clock import wait_for
+from lib.frames import GROUP, checksum, digest
+from lib.frames import IPPROTO_CARP as PROTOCOL
 from lib.host import Host
 from lib.lan import VIP, Lan
 
-GROUP = "224.0.0.18"
 GROUP_MAC = bytes.fromhex("01005e000012")
-PROTOCOL = 112
 PASS = "secret"
 
 # include/uapi/linux/if_carp.h
@@ -89,14 +87,6 @@ def stats(host: Host, name: str = "carp0") -> dict[str, int]:
     return info(host, name)["stats"]
 
 
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 @dataclass(frozen=True)
 class Advertisement:
     """An advertisement as another host would send it."""
@@ -119,11 +109,7 @@ class Advertisement:
 
     def digest(self) -> bytes:
         """HMAC-SHA1 over version, type, vhid, addresses and counter."""
-        addresses = sorted(int(ipaddress.IPv4Address(a)) for a in self.addresses)
-        message = bytes([2, 1, self.vhid])
-        message += b"".join(struct.pack("!I", a) for a in addresses) + self.counter
-        key = self.password.encode().ljust(20, b"\0")
-        return hmac.new(key, message, hashlib.sha1).digest()
+        return digest(self.password, self.vhid, self.addresses, self.counter)
 
     def payload(self) -> bytes:
         """The 36 bytes behind the IP header."""

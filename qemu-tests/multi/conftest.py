@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fixtures of the tests with several guests; see cluster.py."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+
+import pytest
+from cluster import Cluster, make_folder
+
+counts = {"passed": 0, "failed": 0}
+
+
+@pytest.fixture(scope="session", params=["e1000"])
+def guests(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The guests, which live as long as no test kills them."""
+    folder = make_folder()
+    cluster = Cluster(folder, request.param)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cluster(guests: Cluster) -> Iterator[Cluster]:
+    """Hosts a and b, and a client: alive, reset, and each with its own address."""
+    guests.prepare()
+    yield guests
+    complaints = guests.complaints()
+    if complaints:
+        pytest.fail("a kernel complained:\n" + "\n".join(complaints), pytrace=False)
+
+
+failed_tests: set[str] = set()
+passed_tests: set[str] = set()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.outcome != "passed":
+        failed_tests.add(report.nodeid)
+    elif report.when == "call":
+        passed_tests.add(report.nodeid)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.failed:
+        failed_tests.add(report.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    passed = len(passed_tests - failed_tests)
+    sys.stdout.write(f"{passed} passed, {len(failed_tests)} failed\n")
