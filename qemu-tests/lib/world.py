@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -70,7 +71,9 @@ class World:
             process.stop(timeout=3)
         for host in self.hosts:
             for pid in processes_of(host.inode):
-                os.kill(pid, signal.SIGKILL)
+                # it may end by itself between the look and the signal
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for host in self.hosts:
             wait_for(
                 lambda host=host: not processes_of(host.inode), 5, f"no process is left on {host}"
