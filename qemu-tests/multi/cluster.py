@@ -34,6 +34,11 @@ from lib.pinger import Ping  # noqa: E402
 BOOT_TIMEOUT = 300
 INTERFACE = "eth0"
 
+# QEMU's e1000 receives nothing for a second after each change of its receive
+# filter (hw/net/e1000.c, flush_queue_timer): after configuring, wait that long.
+# What changes the filter at a takeover would be found out by it.
+DEAF = 1.5
+
 
 def wait_for(predicate: Callable[[], Any], timeout: float, what: str) -> Any:
     """Like lib.clock's; asking a guest takes some milliseconds by itself."""
@@ -269,6 +274,7 @@ class Cluster:
         self.hub.forget()
         for node in self.nodes:
             node.setup()
+        time.sleep(DEAF)
 
     def complaints(self) -> list[str]:
         """What the kernels of the living have to complain about."""

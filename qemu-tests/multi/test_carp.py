@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from cluster import Cluster, Node, wait_for
+from cluster import DEAF, Cluster, Node, wait_for
 from lib.capture import Packet
 from lib.frames import Advertisement, advertisements, mac_bytes, virtual_mac
 from lib.pinger import longest_gap, lost
@@ -19,8 +19,6 @@ ADVSKEW = 100
 TIMEOUT = 3 + ADVSKEW / 256
 # how late a busy host may let a guest run
 SLACK = 1.5
-# and it may lose a packet, such as the last advertisement but not the one before
-LOST = 1
 
 
 def state(node: Node) -> str:
@@ -49,6 +47,7 @@ def pair(cluster: Cluster) -> Iterator[Cluster]:
     wait_state(cluster.a, "master")
     start_carp(cluster.b, ADVSKEW)
     wait_state(cluster.b, "backup")
+    time.sleep(DEAF)
     yield cluster
 
 
@@ -95,9 +94,9 @@ def test_the_master_loses_its_power(pair: Cluster) -> None:
     silence = (heard(pair, "b")[0].time - heard(pair, "a")[-1].time) / 1e9
     outage = longest_gap(pings).seconds
     print(f"carp, power loss: silence {silence:.3f} s, outage at the client {outage:.3f} s")
-    assert pings[-1].received
-    assert TIMEOUT - LOST - 0.05 <= silence <= TIMEOUT + SLACK
-    assert outage <= silence + SLACK
+    assert any(ping.received for ping in pings[-20:])
+    assert TIMEOUT - 0.05 <= silence <= TIMEOUT + SLACK
+    assert outage <= silence + 0.5
 
 
 def test_the_master_stands_still_and_comes_back(pair: Cluster) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from cluster import Cluster, Node, wait_for
+from cluster import DEAF, Cluster, Node, wait_for
 from lib.pinger import longest_gap, lost
 
 VIP = "10.0.0.1"
@@ -48,6 +48,7 @@ def test_the_master_loses_its_power(cluster: Cluster) -> None:
     wait_state(a, start_ucarp(a, 0), "MASTER", 20)
     on_b = start_ucarp(b, ADVSKEW)
     wait_state(b, on_b, "BACKUP", 20)
+    time.sleep(DEAF)
     pinger = cluster.client.ping(VIP)
     time.sleep(2)
     a.kill()
@@ -56,7 +57,7 @@ def test_the_master_loses_its_power(cluster: Cluster) -> None:
     pings = pinger.stop()
     outage = longest_gap(pings)
     print(f"ucarp, power loss, outage at the client: {outage.seconds:.3f} s")
-    assert pings[-1].received
+    assert any(ping.received for ping in pings[-20:])
     assert lost(pings)[0].sent >= outage.start - 100_000_000
     # three intervals from the last advertisement, up to another second of ucarp's,
     # and what a busy host takes
