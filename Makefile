@@ -3,7 +3,7 @@
 # `make help` says what there is. The kernel's own build system reads Kbuild.
 
 .DEFAULT_GOAL := all
-.PHONY: all module plugins test lint test-proto test-guest test-cluster demo \
+.PHONY: all module plugins test lint test-proto test-guest test-cluster test-debug demo \
 	install clean clean-cache shell rust-analyzer help
 
 all: module plugins ## build carp.ko and the plug-in for ip(8)
@@ -28,6 +28,9 @@ test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
 
 test-cluster: module plugins ## two hosts and a client as guests of their own, one loses its power
 	@scripts/run-cluster $(T)
+
+test-debug: ## the guest tests on a kernel that looks for mistakes (builds it once: 15 min)
+	@scripts/test-debug $(T)
 
 demo: module plugins ## boot two hosts and a client, and watch a failover
 	@scripts/demo

@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs in a guest with the debug kernel (see test-debug): has every allocation fail
+that the module makes, or causes, while it is loaded, configured and used.
+
+The kernel counts: /proc/self/fail-nth makes the n-th allocation of a system call
+fail and no other. Each operation is repeated with n = 1, 2, ... until it ends
+without having come to its n-th. Only allocations with the module in their call
+chain count. What fails must say so, and must have changed nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, "/carp/qemu-tests")
+from lib.rtnl import (  # noqa: E402
+    IFF_UP,
+    RTM_NEWLINK,
+    Rtnl,
+    attribute,
+    link_message,
+)
+
+MODULE = "/carp/carp.ko"
+FAILSLAB = Path("/sys/kernel/debug/failslab")
+RTM_NEWADDR, RTM_DELADDR = 20, 21
+IFA_ADDRESS, IFA_LOCAL = 1, 2
+VHID, CARPDEV, ADVBASE, ADVSKEW, PASS, STATE = range(1, 7)
+ALWAYS = (VHID, CARPDEV, ADVBASE, ADVSKEW)
+# More allocations than any operation makes; what comes so far counts for ever.
+ENOUGH = 400
+
+failures: list[str] = []
+
+
+def knob(name: str, value: object) -> None:
+    (FAILSLAB / name).write_text(str(value))
+
+
+def count_calls_through(start: int, end: int) -> None:
+    """Only allocations with an address in this range in their call chain count."""
+    knob("require-start", hex(start))
+    knob("require-end", hex(end))
+
+
+def module_text() -> tuple[int, int]:
+    for line in Path("/proc/modules").read_text().splitlines():
+        words = line.split()
+        if words[0] == "carp":
+            start = int(Path("/sys/module/carp/sections/.text").read_text(), 16)
+            return start, start + int(words[1])
+    raise LookupError("carp is not loaded")
+
+
+def symbol(name: str) -> tuple[int, int]:
+    """A function of the kernel: its address and that of the next one."""
+    lines = Path("/proc/kallsyms").read_text().splitlines()
+    addresses = sorted({int(line.split()[0], 16) for line in lines})
+    start = next(int(line.split()[0], 16) for line in lines if line.split()[2] == name)
+    return start, addresses[addresses.index(start) + 1]
+
+
+@contextlib.contextmanager
+def failing(n: int) -> Iterator[Callable[[], bool]]:
+    """The n-th allocation of what is done meanwhile fails; the result tells, at the
+    end, whether there was an n-th."""
+    fd = os.open("/proc/self/fail-nth", os.O_RDWR)
+    came = False
+    os.pwrite(fd, str(n).encode(), 0)
+    try:
+        yield lambda: came
+    finally:
+        came = os.pread(fd, 16, 0).strip() == b"0"
+        os.pwrite(fd, b"0", 0)
+        os.close(fd)
+
+
+Outcome = str | None  # an error in words, or nothing
+
+
+def attempt(action: Callable[[], object]) -> Outcome:
+    try:
+        action()
+    except OSError as error:
+        if error.errno not in (errno.ENOMEM, errno.ENOBUFS):
+            return f"unexpected: {error}"
+        return str(error)
+    return None
+
+
+def sweep(
+    name: str,
+    prepare: Callable[[], object],
+    action: Callable[[], object],
+    undo: Callable[[], object],
+    look: Callable[[], object] | None = None,
+) -> None:
+    """Repeats prepare, action, undo with another allocation failing in the action
+    each time. `look` shows what a failed action must not change."""
+    errors = 0
+    for n in range(1, ENOUGH):
+        prepare()
+        before = look() if look else None
+        with failing(n) as came:
+            outcome = attempt(action)
+        if outcome:
+            errors += 1
+            if outcome.startswith("unexpected"):
+                failures.append(f"{name}, allocation {n}: {outcome}")
+            elif look and look() != before:
+                failures.append(f"{name}, allocation {n}: failed, but {before} is {look()} now")
+        elif look and not came() and look() == before:
+            failures.append(f"{name}: did nothing")
+        undo()
+        if not came():
+            print(f"- {name}: {n - 1} allocations, {errors} of them make it fail")
+            return
+    failures.append(f"{name}: no end after {ENOUGH} allocations")
+
+
+class Links:
+    """The devices that the operations are about."""
+
+    def __init__(self) -> None:
+        self.rtnl = Rtnl()
+
+    def exists(self, device: str) -> bool:
+        return Path(f"/sys/class/net/{device}").exists()
+
+    def add(self, *data: bytes) -> None:
+        self.rtnl.add_link("carp0", "carp", *data)
+
+    def change(self, *data: bytes) -> None:
+        self.rtnl.change_link("carp0", "carp", *data)
+
+    def delete(self) -> None:
+        if self.exists("carp0"):
+            self.rtnl.delete_link("carp0")
+
+    def up(self, up: bool = True) -> None:
+        flags = IFF_UP if up else 0
+        index = self.rtnl.link("carp0").index
+        self.rtnl.request(RTM_NEWLINK, link_message(index, flags, IFF_UP))
+
+    def address(self, kind: int, address: str) -> None:
+        packed = socket.inet_aton(address)
+        index = self.rtnl.link("carp0").index
+        body = struct.pack("=BBBBI", socket.AF_INET, 24, 0, 0, index)
+        body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
+        self.rtnl.request(kind, body, 0x600 if kind == RTM_NEWADDR else 0)
+
+    def settings(self) -> object:
+        """What was configured, the state aside."""
+        link = self.rtnl.link("carp0")
+        data = link.data
+        return {key: data.get(key) for key in ALWAYS}, link.address, link.flags & IFF_UP
+
+
+def u8(kind: int, value: int) -> bytes:
+    return attribute(kind, bytes([value]))
+
+
+def u32(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("=I", value))
+
+
+def make_parent(name: str) -> None:
+    subprocess.run(["ip", "link", "add", name, "arp", "on", "up", "type", "dummy"], check=True)
+    subprocess.run(["ip", "addr", "add", "10.9.0.9/24", "dev", name], check=True)
+
+
+def configuration(links: Links) -> None:
+    for parent in ("p0", "p1"):
+        make_parent(parent)
+    p0, p1 = (socket.if_nametoindex(parent) for parent in ("p0", "p1"))
+    full = (u8(VHID, 1), u32(CARPDEV, p0), attribute(PASS, b"secret"))
+
+    def nothing() -> None:
+        pass
+
+    def running() -> None:
+        links.add(*full)
+        links.address(RTM_NEWADDR, "10.9.0.1")
+        links.up()
+        links.change(u8(STATE, 2))
+
+    sweep(
+        "link add", nothing, lambda: links.add(*full), links.delete, lambda: links.exists("carp0")
+    )
+    sweep(
+        "link add, the second",
+        lambda: links.rtnl.add_link("carp9", "carp", u8(VHID, 9), full[1]),
+        lambda: links.add(*full),
+        lambda: (links.delete(), links.exists("carp9") and links.rtnl.delete_link("carp9")),
+        lambda: links.exists("carp9"),
+    )
+    sweep(
+        "link add without a parent", nothing, links.add, links.delete, lambda: links.exists("carp0")
+    )
+    sweep(
+        "carpdev, the first", links.add, lambda: links.change(*full), links.delete, links.settings
+    )
+    changes = {
+        "vhid": (u8(VHID, 2),),
+        "carpdev": (u32(CARPDEV, p1),),
+        "carpdev and vhid": (u32(CARPDEV, p1), u8(VHID, 3)),
+        "no carpdev": (u32(CARPDEV, 0),),
+        "advbase and advskew": (u8(ADVBASE, 3), u8(ADVSKEW, 200)),
+    }
+    for name, change in changes.items():
+        sweep(
+            f"{name}, while up",
+            running,
+            lambda c=change: links.change(*c),
+            links.delete,
+            links.settings,
+        )
+    sweep("pass", running, lambda: links.change(attribute(PASS, b"other")), links.delete)
+    sweep(
+        "force backup",
+        running,
+        lambda: links.change(u8(STATE, 1)),
+        links.delete,
+    )
+    sweep("link up", lambda: links.add(*full), links.up, links.delete, links.settings)
+    sweep("link down", running, lambda: links.up(False), links.delete, links.settings)
+    sweep(
+        "address add",
+        running,
+        lambda: links.address(RTM_NEWADDR, "10.9.0.2"),
+        links.delete,
+        addresses,
+    )
+    sweep(
+        "address del",
+        running,
+        lambda: links.address(RTM_DELADDR, "10.9.0.1"),
+        links.delete,
+        addresses,
+    )
+    # It leaves whatever happens.
+    sweep("link del", running, lambda: links.rtnl.delete_link("carp0"), links.delete)
+    sweep(
+        "parent del",
+        lambda: (
+            make_parent("p2"),
+            links.add(u8(VHID, 1), u32(CARPDEV, socket.if_nametoindex("p2"))),
+        ),
+        lambda: links.rtnl.delete_link("p2"),
+        links.delete,
+    )
+    for parent in ("p0", "p1"):
+        links.rtnl.delete_link(parent)
+
+
+def addresses() -> object:
+    found = subprocess.run(
+        ["ip", "-4", "-o", "addr", "show", "dev", "carp0"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return re.findall(r"inet (\S+)", found.stdout)
+
+
+def namespaces() -> None:
+    """Each is made in a process of its own, whose end takes it away."""
+
+    def unshare() -> None:
+        os.unshare(os.CLONE_NEWNET)
+
+    errors = 0
+    for n in range(1, ENOUGH):
+        child = os.fork()
+        if not child:
+            with failing(n) as came:
+                outcome = attempt(unshare)
+            os._exit((2 if outcome else 0) | (1 if came() else 0))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        errors += status >> 1
+        if not status & 1:
+            print(f"- a new namespace: {n - 1} allocations, {errors} of them make it fail")
+            return
+    failures.append("a new namespace: no end")
+
+
+def loading() -> None:
+    """The module's own start, from do_init_module on: what comes before is the
+    kernel's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    finit_module, delete_module = 313, 176
+    image = os.open(MODULE, os.O_RDONLY)
+
+    def insmod() -> None:
+        if libc.syscall(finit_module, image, b"", 0):
+            raise OSError(ctypes.get_errno(), "insmod")
+
+    def rmmod() -> None:
+        if Path("/sys/module/carp").exists() and libc.syscall(
+            delete_module, b"carp", os.O_NONBLOCK
+        ):
+            failures.append(f"rmmod: {os.strerror(ctypes.get_errno())}")
+
+    rmmod()
+    count_calls_through(*symbol("do_init_module"))
+    sweep("insmod", lambda: None, insmod, rmmod, lambda: Path("/sys/module/carp").exists())
+    insmod()
+    os.close(image)
+
+
+def traffic() -> None:
+    """What softirqs allocate fails now and then, at random, while two hosts elect."""
+    script = """
+        ip netns add x; ip netns add y
+        ip link add eth0 netns x type veth peer name eth0 netns y
+        for i in x y; do
+            ip -n $i link set lo up; ip -n $i link set eth0 up
+            ip -n $i addr add 10.8.0.$((10 + $([ $i = x ]; echo $?)))/24 dev eth0
+            ip -n $i link add carp0 type carp vhid 1 carpdev eth0 pass secret
+            ip -n $i addr add 10.8.0.1/24 dev carp0; ip -n $i link set carp0 up
+        done"""
+    subprocess.run(["sh", "-c", script], check=True)
+    for name, value in {"probability": 30, "times": -1, "interval": 1, "space": 0}.items():
+        knob(name, value)
+    for _ in range(10):
+        for host, state in (("x", "master"), ("y", "master"), ("x", "backup")):
+            ip = ["ip", "-n", host, "link", "set", "carp0", "type", "carp", "state", state]
+            subprocess.run(ip, check=False, capture_output=True)
+            time.sleep(1)
+        subprocess.run(
+            ["ip", "netns", "exec", "y", "ping", "-q", "-c", "20", "-i", "0.05", "10.8.0.1"],
+            check=False,
+            capture_output=True,
+        )
+    knob("probability", 0)
+    for host in ("x", "y"):
+        subprocess.run(["ip", "netns", "del", host], check=True)
+    print("- elections and traffic")
+
+
+def main() -> int:
+    if not FAILSLAB.exists():
+        sys.exit("debug-failslab: this kernel has no failslab")
+    # Allocations that may sleep fail as well; what failed is not told, for it looks
+    # like a complaint.
+    # A reference tracker that gets no memory says what run-guest takes for a complaint.
+    start, end = symbol("ref_tracker_alloc")
+    for name, value in {
+        "reject-start": hex(start),
+        "reject-end": hex(end),
+        "probability": 0,
+        "ignore-gfp-wait": "N",
+        "cache-filter": "N",
+        "task-filter": "N",
+        "verbose": 0,
+        "stacktrace-depth": 32,
+    }.items():
+        knob(name, value)
+    loading()
+    count_calls_through(*module_text())
+    configuration(Links())
+    namespaces()
+    traffic()
+    for failure in failures:
+        print(f"debug-failslab: {failure}")
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
