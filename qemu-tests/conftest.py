@@ -62,15 +62,15 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 class Progress:
-    """Writes "start TEST", then "passed TEST" or "failed TEST", then the work that
-    the test was, in seconds of a busy processor."""
+    """Writes "start TEST", then "passed COST TEST" or "failed COST TEST", the cost as
+    lib.clock.host_cost() has it."""
 
     def __init__(self) -> None:
         try:
             self._file = open("/dev/virtio-ports/carp.progress", "w", buffering=1)
         except OSError:
             self._file = None
-        self._busy = 0.0
+        self._cost = 0.0
         self._failed = False
 
     def write(self, line: str) -> None:
@@ -78,7 +78,7 @@ class Progress:
             self._file.write(line + "\n")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._busy = clock.busy()
+        self._cost = clock.host_cost()
         self._failed = False
         self.write(f"start {nodeid}")
 
@@ -88,7 +88,7 @@ class Progress:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         outcome = "failed" if self._failed else "passed"
-        self.write(f"{outcome} {clock.busy() - self._busy:.2f} {nodeid}")
+        self.write(f"{outcome} {clock.host_cost() - self._cost:.2f} {nodeid}")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
