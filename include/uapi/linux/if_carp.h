@@ -18,10 +18,32 @@ enum carp_state {
 	CARP_STATE_MASTER,
 };
 
+/* The most virtual hosts in one interface. */
+#define CARP_NODES_MAX		32
+
+/* The most unicast peers of an interface in each family. */
+#define CARP_PEERS_MAX		16
+
+/* A group's name is an interface's without a digit at its end. */
+#define CARP_GROUP_NAME_MAX	15
+
+/* How the virtual hosts of an interface share traffic (IFLA_CARP_BALANCING). */
+enum carp_balancing {
+	CARP_BALANCING_NONE,
+	CARP_BALANCING_ARP,
+	CARP_BALANCING_IP,
+	CARP_BALANCING_IP_STEALTH,
+	CARP_BALANCING_IP_UNICAST,
+};
+
 /* Attributes of IFLA_INFO_DATA. */
 enum {
 	IFLA_CARP_UNSPEC,
-	/* u8, 1-255; 0 is refused. Absent in a dump: not configured yet. */
+	/*
+	 * u8, 1-255; 0 is refused. Setting it makes this the only virtual host,
+	 * with the advskew that the first one had. In a dump: the lowest of
+	 * IFLA_CARP_CARPNODES; absent: not configured yet.
+	 */
 	IFLA_CARP_VHID,
 	/*
 	 * u32, ifindex of the parent; 0 detaches. IFLA_LINK means the same.
@@ -30,14 +52,20 @@ enum {
 	IFLA_CARP_CARPDEV,
 	/* u8, seconds between advertisements, 0-254. */
 	IFLA_CARP_ADVBASE,
-	/* u8, 1/256 seconds added to the interval, 0-254. */
+	/*
+	 * u8, 1/256 seconds added to the interval, 0-254; of several virtual
+	 * hosts that of the lowest vhid.
+	 */
 	IFLA_CARP_ADVSKEW,
 	/*
 	 * Binary, 0-19 bytes, not NUL-terminated: the pass phrase. Written,
 	 * never dumped. An empty one removes it.
 	 */
 	IFLA_CARP_PASS,
-	/* u8, enum carp_state. Setting it forces BACKUP or MASTER once. */
+	/*
+	 * u8, enum carp_state. Setting it forces all virtual hosts to BACKUP or
+	 * MASTER once. In a dump: the highest that one of them has.
+	 */
 	IFLA_CARP_STATE,
 	/*
 	 * u32, dump only: the demotion that this interface's advertisements
@@ -48,11 +76,82 @@ enum {
 	IFLA_CARP_PAD,
 	/* Nest, dump only: the counters of carp(4), CARP_STATS_*. */
 	IFLA_CARP_STATS,
+	/*
+	 * Nest of CARP_NODE: the virtual hosts. Setting it replaces all of them;
+	 * not together with IFLA_CARP_VHID.
+	 */
+	IFLA_CARP_CARPNODES,
+	/* u8, enum carp_balancing. In a dump: what is in force. */
+	IFLA_CARP_BALANCING,
+	/*
+	 * Nest of CARP_PEER: to whom advertisements go instead of to the
+	 * multicast group. Setting it replaces all; an empty one goes back to
+	 * the group.
+	 */
+	IFLA_CARP_CARPPEERS,
+	/* u8, 1-255: the least TTL of a unicast advertisement; 255: on link. */
+	IFLA_CARP_MINTTL,
+	/* Nest of CARP_GROUP, dump only: the groups, in order of joining. */
+	IFLA_CARP_GROUPS,
+	/* String, 1-15 bytes: a group to join. */
+	IFLA_CARP_GROUP_JOIN,
+	/* String: a group to leave. */
+	IFLA_CARP_GROUP_LEAVE,
+	/*
+	 * u8, 0 or 1: advertise the digest over the link-local addresses, too,
+	 * as FreeBSD does. Both are accepted.
+	 */
+	IFLA_CARP_LINKLOCAL,
+	/*
+	 * u8, 0 or 1 (default): while demoted advertise an advskew of at least
+	 * 240, for FreeBSD and ucarp, which do not read the demotion.
+	 */
+	IFLA_CARP_DEMOTESKEW,
+	/*
+	 * u32, dump only: milliseconds since the last advertisement for one of
+	 * our vhids whose digest was wrong. Absent: none lately.
+	 */
+	IFLA_CARP_DIGEST_DIFFERS,
+	/*
+	 * Nest of CARP_ADDRESS, dump only: the addresses that the digest covers,
+	 * in its order.
+	 */
+	IFLA_CARP_ADDRESSES,
+	/*
+	 * s32, dump only: the id of the network namespace in which
+	 * IFLA_CARP_CARPDEV counts. Absent: that of the interface.
+	 */
+	IFLA_CARP_CARPDEV_NETNSID,
 
 	__IFLA_CARP_MAX,
 };
 
 #define IFLA_CARP_MAX	(__IFLA_CARP_MAX - 1)
+
+/* Elements of nests. */
+enum {
+	CARP_ELEMENT_UNSPEC,
+	CARP_NODE,		/* nest of CARP_NODE_* */
+	CARP_PEER,		/* binary, 4 or 16 bytes in network order */
+	CARP_GROUP,		/* string */
+	CARP_ADDRESS,		/* binary, 4 or 16 bytes in network order */
+
+	__CARP_ELEMENT_MAX,
+};
+
+#define CARP_ELEMENT_MAX	(__CARP_ELEMENT_MAX - 1)
+
+/* A virtual host in IFLA_CARP_CARPNODES. */
+enum {
+	CARP_NODE_UNSPEC,
+	CARP_NODE_VHID,		/* u8, 1-255 */
+	CARP_NODE_ADVSKEW,	/* u8, 0-254, default 0 */
+	CARP_NODE_STATE,	/* u8, enum carp_state, dump only */
+
+	__CARP_NODE_MAX,
+};
+
+#define CARP_NODE_MAX	(__CARP_NODE_MAX - 1)
 
 /* Counters in IFLA_CARP_STATS, each a u64, in the order of carp(4). */
 enum {

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * The generic netlink family "carp": what happens to virtual hosts, groups and
+ * their demotion, counters. docs/carp.yaml describes it in the kernel's format.
+ */
+#ifndef _UAPI_LINUX_CARP_H
+#define _UAPI_LINUX_CARP_H
+
+#define CARP_GENL_NAME		"carp"
+#define CARP_GENL_VERSION	1
+
+/* The multicast group of CARP_CMD_STATE_NTF and CARP_CMD_DEMOTE_NTF. */
+#define CARP_GENL_MCGRP_EVENTS	"events"
+
+/* Operations and events, in the network namespace of the socket. */
+enum {
+	CARP_CMD_UNSPEC,
+	/*
+	 * Dump: one message for each virtual host: CARP_A_IFINDEX, IFNAME, VHID,
+	 * STATE, ADVBASE, ADVSKEW, DEMOTE, CARPDEV. With CARP_A_IFINDEX in the
+	 * request: those of this interface.
+	 */
+	CARP_CMD_VHOST_GET,
+	/*
+	 * Do, with CARP_A_GROUP; dump: all groups. CARP_A_GROUP, DEMOTE, and one
+	 * CARP_A_MEMBER for each interface in it.
+	 */
+	CARP_CMD_GROUP_GET,
+	/* Do: CARP_A_GROUP, STEP. Needs CAP_NET_ADMIN. */
+	CARP_CMD_GROUP_DEMOTE,
+	/*
+	 * Do: CARP_A_STATS, the sum over the namespace: its interfaces, their
+	 * parents, and what belongs to none.
+	 */
+	CARP_CMD_STATS_GET,
+	/*
+	 * Event: a virtual host changed its state: CARP_A_IFINDEX, IFNAME, VHID,
+	 * OLD_STATE, STATE, REASON, DEMOTE.
+	 */
+	CARP_CMD_STATE_NTF,
+	/*
+	 * Event: a group's counter changed: CARP_A_GROUP, DEMOTE, STEP, and
+	 * CARP_A_CAUSE in words.
+	 */
+	CARP_CMD_DEMOTE_NTF,
+
+	__CARP_CMD_MAX,
+};
+
+#define CARP_CMD_MAX	(__CARP_CMD_MAX - 1)
+
+/* Attributes. */
+enum {
+	CARP_A_UNSPEC,
+	CARP_A_IFINDEX,		/* u32 */
+	CARP_A_IFNAME,		/* string */
+	CARP_A_VHID,		/* u8 */
+	CARP_A_STATE,		/* u8, enum carp_state of if_carp.h */
+	CARP_A_OLD_STATE,	/* u8, enum carp_state */
+	CARP_A_REASON,		/* u8, enum carp_reason */
+	CARP_A_ADVBASE,		/* u8, seconds */
+	CARP_A_ADVSKEW,		/* u8, 1/256 seconds */
+	CARP_A_DEMOTE,		/* u32: of an interface at most 255 */
+	CARP_A_CARPDEV,		/* u32, ifindex of the parent */
+	CARP_A_GROUP,		/* string */
+	CARP_A_STEP,		/* s32, -128 to 128 */
+	CARP_A_MEMBER,		/* u32, ifindex; several */
+	CARP_A_CAUSE,		/* string */
+	CARP_A_STATS,		/* nest of CARP_STATS_* of if_carp.h */
+
+	__CARP_A_MAX,
+};
+
+#define CARP_A_MAX	(__CARP_A_MAX - 1)
+
+/* Why a virtual host changed its state. */
+enum carp_reason {
+	CARP_REASON_STARTED,		/* all that it needs is there */
+	CARP_REASON_STOPPED,		/* interface or parent is down */
+	CARP_REASON_NO_ADDRESS,		/* the last address went */
+	CARP_REASON_RECONFIGURED,	/* its vhid changed */
+	CARP_REASON_MASTER_TIMED_OUT,	/* in IPv4 */
+	CARP_REASON_MASTER_TIMED_OUT_IPV6,
+	CARP_REASON_MASTER_BOWED_OUT,
+	CARP_REASON_PREEMPTING,		/* a slower master */
+	CARP_REASON_MASTER_DEMOTED,	/* further than we are */
+	CARP_REASON_MASTER_TOO_SLOW,	/* to keep us quiet */
+	CARP_REASON_BETTER_MASTER,	/* a faster one */
+	CARP_REASON_EQUAL_MASTER,
+	CARP_REASON_LESS_DEMOTED_MASTER,
+	CARP_REASON_ADMINISTRATOR,	/* asked for it */
+};
+
+#endif /* _UAPI_LINUX_CARP_H */
