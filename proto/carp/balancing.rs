@@ -97,6 +97,34 @@ impl Masters {
             })
     }
 
+    /// As one number, for a place that is read without a lock.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        (self.hosts as u64) << u32::BITS | self.mask as u64
+    }
+
+    /// From [`Self::to_bits`].
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self {
+            hosts: (bits >> u32::BITS) as u32,
+            mask: bits as u32,
+        }
+    }
+
+    /// Whether we are master of the virtual host in this place of the order.
+    #[must_use]
+    pub const fn is_master_of(self, place: u32) -> bool {
+        place < self.hosts && self.mask.wrapping_shr(place) & 1 == 1
+    }
+
+    /// Whether we are master of any.
+    #[must_use]
+    pub const fn is_any(self) -> bool {
+        self.mask != 0
+    }
+
     /// Which virtual host has the packet of this `hash`: 0 for the lowest vhid.
     /// `None` if there is no virtual host.
     #[must_use]

@@ -35,6 +35,12 @@ pub const DEMOTED_ADVSKEW: u8 = 240;
 pub struct Counter(u32);
 
 impl Counter {
+    /// A counter that stands at `count`.
+    #[must_use]
+    pub const fn new(count: u32) -> Self {
+        Self(count)
+    }
+
     /// The count. Automatic demotion may take it above [`COUNT_MAX`].
     #[must_use]
     pub const fn get(self) -> u32 {
@@ -69,6 +75,46 @@ impl Counter {
         }
         self.0 = count;
         Ok(step > 0)
+    }
+}
+
+/// The most bytes of a group's name.
+pub const GROUP_NAME_MAX: usize = 15;
+
+/// The name of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GroupName {
+    bytes: [u8; GROUP_NAME_MAX],
+    len: usize,
+}
+
+impl GroupName {
+    /// Checks a name: 1 to 15 visible characters without a slash, and no digit at
+    /// the end, which would make it an interface's (ifconfig(8)).
+    #[must_use]
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'/';
+        if !name.iter().all(visible) || name.last()?.is_ascii_digit() {
+            return None;
+        }
+        let mut bytes = [0; GROUP_NAME_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        Some(Self {
+            bytes,
+            len: name.len(),
+        })
+    }
+
+    /// Its characters.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The same as a string.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 

@@ -15,8 +15,10 @@
 //! [`election::VirtualHost::advertisement`] and signed by
 //! [`digest::Digests::sign`].
 
+pub mod address_change;
 pub mod arp_hash;
 pub mod balancing;
+pub mod carpnodes;
 pub mod demotion;
 pub mod digest;
 pub mod effects;

@@ -5,7 +5,7 @@
 mod common;
 
 use carp_proto::carp::demotion::{
-    count, is_automatic, visible_to_all, Counter, Refusal, COUNT_MAX, DEMOTED_ADVSKEW,
+    count, is_automatic, visible_to_all, Counter, GroupName, Refusal, COUNT_MAX, DEMOTED_ADVSKEW,
 };
 use carp_proto::carp::send_errors::SendErrors;
 use common::theirs;
@@ -233,5 +233,25 @@ proptest! {
             Err(_) => prop_assert_eq!(group.get() as i32, value),
         }
         prop_assert!(group.get() <= COUNT_MAX);
+    }
+}
+
+#[test]
+fn a_groups_name_is_not_an_interfaces() {
+    for name in ["carp", "a", "egress", "fifteen-letters", "x_y.z"] {
+        let group = GroupName::new(name.as_bytes()).expect(name);
+        assert_eq!(group.as_str(), name);
+    }
+    for name in [
+        "",
+        "carp0",
+        "9",
+        "a b",
+        "a/b",
+        "sixteen-letters-",
+        "caf\u{e9}",
+        "a\0",
+    ] {
+        assert_eq!(GroupName::new(name.as_bytes()), None, "{name:?}");
     }
 }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two hosts whose lists of addresses change one after the other.
+
+mod common;
+
+use carp_proto::carp::address_change::{Signer, GRACE};
+use carp_proto::carp::digest::{Digests, Input};
+use carp_proto::carp::packet::{Advertisement, Discard, Received, TTL};
+use carp_proto::carp::time::{Instant, Interval};
+use common::{Hmac, OURS, THEIRS};
+use std::net::Ipv4Addr;
+
+const NOW: Instant = Instant(1_000_000_000);
+
+fn digests(pass: &str, last: &[u8]) -> Digests<Hmac> {
+    let ipv4: Vec<_> = last.iter().map(|&n| Ipv4Addr::new(10, 0, 0, n)).collect();
+    let input = Input {
+        vhid: 1,
+        lladdr: None,
+        ipv4: &ipv4,
+        ipv6: &[],
+    };
+    Digests::new(Hmac::new(pass), &input)
+}
+
+fn signer(last: &[u8]) -> Signer<Hmac> {
+    Signer::new(digests("secret", last))
+}
+
+/// What `to` makes of each advertisement that `from` sends.
+fn heard(from: &Signer<Hmac>, to: &Signer<Hmac>, now: Instant) -> Vec<Result<(), Discard>> {
+    from.digests(now)
+        .map(|digests| {
+            let packet = Advertisement {
+                vhid: 1,
+                advskew: 0,
+                demote: 0,
+                advbase: 1,
+                counter: THEIRS,
+                digest: digests.sign(&THEIRS),
+            }
+            .emit();
+            let received = Received::check(TTL, &packet).expect("a good packet");
+            to.authenticate(now, &received, &OURS).map(|_| ())
+        })
+        .collect()
+}
+
+fn hears(from: &Signer<Hmac>, to: &Signer<Hmac>, now: Instant) -> bool {
+    heard(from, to, now).contains(&Ok(()))
+}
+
+#[test]
+fn whoever_is_changed_first_they_hear_each_other() {
+    let mut a = signer(&[1]);
+    let mut b = signer(&[1]);
+    // One address after the other, on one host and then on the other.
+    for list in [&[1, 2][..], &[1, 2, 3], &[2, 3]] {
+        a.addresses_changed(NOW, digests("secret", list));
+        assert!(hears(&a, &b, NOW), "{list:?}");
+        assert!(hears(&b, &a, NOW), "{list:?}");
+    }
+    let later = NOW.after(Interval(256));
+    for list in [&[1, 2][..], &[2], &[2, 3]] {
+        b.addresses_changed(later, digests("secret", list));
+        assert!(hears(&a, &b, later), "{list:?}");
+        assert!(hears(&b, &a, later), "{list:?}");
+    }
+    let end = later.after(GRACE);
+    assert!(hears(&a, &b, end));
+    assert_eq!(heard(&b, &a, end), [Ok(())], "one language again");
+}
+
+#[test]
+fn a_host_that_knows_no_grace_hears_both_lists() {
+    let mut ours = signer(&[1]);
+    ours.addresses_changed(NOW, digests("secret", &[1, 2]));
+    let old = signer(&[1]);
+    let new = signer(&[1, 2]);
+    assert_eq!(heard(&ours, &old, NOW), [Ok(()), Err(Discard::BadDigest)]);
+    assert_eq!(heard(&ours, &new, NOW), [Err(Discard::BadDigest), Ok(())]);
+    assert_eq!(heard(&old, &ours, NOW), [Ok(())]);
+    assert_eq!(heard(&new, &ours, NOW), [Ok(())]);
+}
+
+#[test]
+fn the_grace_ends() {
+    let mut ours = signer(&[1]);
+    ours.addresses_changed(NOW, digests("secret", &[2]));
+    assert!(ours.is_changing(NOW));
+    let end = NOW.after(GRACE);
+    assert!(!ours.is_changing(end));
+    let old = signer(&[1]);
+    assert_eq!(heard(&old, &ours, end), [Err(Discard::BadDigest)]);
+    assert_eq!(heard(&ours, &old, end), [Err(Discard::BadDigest)]);
+}
+
+#[test]
+fn a_list_that_nobody_had_is_not_believed() {
+    let mut ours = signer(&[1]);
+    ours.addresses_changed(NOW, digests("secret", &[2]));
+    assert_eq!(heard(&signer(&[3]), &ours, NOW), [Err(Discard::BadDigest)]);
+}
+
+#[test]
+fn an_old_passphrase_is_not_believed() {
+    let mut ours = signer(&[1]);
+    let old = ours.clone();
+    ours.addresses_changed(NOW, digests("secret", &[1, 2]));
+    ours.replace(digests("another", &[1, 2]));
+    assert!(!ours.is_changing(NOW));
+    assert_eq!(heard(&old, &ours, NOW), [Err(Discard::BadDigest)]);
+}
+
+#[test]
+fn our_own_echo_is_known_under_either_list() {
+    let mut ours = signer(&[1]);
+    ours.addresses_changed(NOW, digests("secret", &[2]));
+    let echoes: Vec<_> = ours
+        .digests(NOW)
+        .map(|digests| {
+            let packet = Advertisement {
+                vhid: 1,
+                advskew: 0,
+                demote: 0,
+                advbase: 1,
+                counter: OURS,
+                digest: digests.sign(&OURS),
+            }
+            .emit();
+            let received = Received::check(TTL, &packet).expect("a good packet");
+            ours.authenticate(NOW, &received, &OURS).unwrap_err()
+        })
+        .collect();
+    assert_eq!(echoes, [Discard::Echo, Discard::Echo]);
+}
