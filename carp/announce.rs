@@ -2,15 +2,24 @@
 
 //! What a virtual host says: advertisements and gratuitous ARP.
 
-use super::{counters::Counter, device::Carp, host::Host, netns::Namespace};
+use super::{counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node};
 use crate::{
-    linux::{arp, log, log::print_at, netdevice::Device, netdevice_ops::OwnDevice, skbuff::Skb},
+    linux::{
+        arp, log,
+        log::print_at,
+        netdevice::Device,
+        netdevice_ops::OwnDevice,
+        skbuff::{Skb, SkbList},
+        timer,
+    },
     proto::carp::{
+        balancing::HOSTS_MAX,
+        demotion,
         effects::{Kind, Outgoing, Transition},
         election::{Environment, State},
         frame,
         log::SEND_ERROR,
-        packet::{virtual_mac, Advertisement},
+        time::Instant,
     },
 };
 use core::net::Ipv4Addr;
@@ -19,14 +28,18 @@ use kernel::sync::{aref::ARef, rcu};
 /// `TC_PRIO_CONTROL`: before users' traffic in the parent's queue.
 const PRIORITY: u32 = 7;
 
-/// What is to be sent once the host's lock is released.
+const ETH_P_IP: u16 = 0x0800;
+
+/// What is to be sent and told once the host's lock is released.
 pub(super) struct Outbox {
-    /// A frame, and the parent whose device it names.
-    advertisement: Option<(Skb, ARef<Device>)>,
+    /// Complete frames.
+    frames: SkbList,
+    /// The parent, whose device the frames name.
+    carpdev: Option<ARef<Device>>,
     /// The interface's device, if anything is to be sent or told.
     own: Option<ARef<OwnDevice>>,
-    /// A change of state to be logged.
-    transition: Option<Transition>,
+    /// Changes of state to be told, by vhid.
+    transitions: [Option<(u8, Transition)>; HOSTS_MAX],
     /// Whether all addresses are to be announced.
     announce: bool,
 }
@@ -34,9 +47,10 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new() -> Self {
         Self {
-            advertisement: None,
+            frames: SkbList::new(),
+            carpdev: None,
             own: None,
-            transition: None,
+            transitions: [None; HOSTS_MAX],
             announce: false,
         }
     }
@@ -47,18 +61,21 @@ impl Outbox {
         self.announce = true;
     }
 
-    /// Remembers what is to be logged: after all is sent, for a console may be slow.
-    pub(super) fn tell(&mut self, host: &Host, transition: Transition) {
+    /// Remembers what is to be told: after all is sent, for a console may be slow.
+    pub(super) fn tell(&mut self, host: &Host, vhid: u8, transition: Transition) {
         self.own.clone_from(&host.own);
-        self.transition = Some(transition);
+        if let Some(free) = self.transitions.iter_mut().find(|place| place.is_none()) {
+            *free = Some((vhid, transition));
+        }
     }
 }
 
 impl Carp {
-    /// Builds the frame of an advertisement. Under the host's lock.
+    /// Builds the frames of an advertisement. Under the host's lock.
     pub(super) fn build(
         &self,
         host: &Host,
+        node: &Node,
         environment: &Environment,
         outgoing: &Outgoing,
         outbox: &mut Outbox,
@@ -68,50 +85,70 @@ impl Carp {
             return;
         };
         outbox.own = Some(own.clone());
-        if !outgoing.families.ipv4 {
-            return;
+        outbox.carpdev = Some((*carpdev).clone());
+        let mut advertisement = match outgoing.kind {
+            Kind::Advertisement => node.election.advertisement(environment),
+            Kind::BowOut => node.election.bow_out(environment),
+        };
+        if host.settings.demoteskew {
+            advertisement = demotion::visible_to_all(advertisement);
         }
-        let advertisement = Advertisement {
-            digest: host.sign(),
-            ..match outgoing.kind {
-                Kind::Advertisement => host.virtual_host.advertisement(environment),
-                Kind::BowOut => host.virtual_host.bow_out(environment),
-            }
+        let mac = if host.settings.balancing().hides_its_mac() {
+            carpdev.mac()
+        } else {
+            host.settings.mac()
         };
-        let source = carpdev
-            .primary_address(&rcu)
-            .or_else(|| host.first_address());
-        let Some(source) = source else {
-            return;
-        };
-        let frame = frame::ipv4(virtual_mac(advertisement.vhid), source, &advertisement);
-        match Skb::from_frame(carpdev, &frame, PRIORITY) {
-            Some(skb) => outbox.advertisement = Some((skb, (*carpdev).clone())),
+        let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
+            Some(skb) => outbox.frames.push(skb),
             None => self.counters.count(Counter::NoMemory),
+        };
+        let now = Instant(timer::now());
+        for signed in node.signed(now, advertisement, host.settings.linklocal) {
+            if outgoing.families.ipv4 {
+                let source = carpdev
+                    .primary_address(&rcu)
+                    .or_else(|| host.addresses.ipv4.first().copied());
+                if let Some(source) = source {
+                    post(&frame::ipv4(mac, source, &signed));
+                }
+            }
         }
     }
 
     /// Sends what is in the outbox. No lock is held.
-    pub(super) fn deliver(&self, outbox: Outbox) {
-        if let Some((advertisement, _carpdev)) = outbox.advertisement {
-            match advertisement.transmit() {
-                Ok(()) => self.counters.count(Counter::SentIpv4),
+    pub(super) fn deliver(&self, mut outbox: Outbox) {
+        let (mut sent, mut failed): (usize, usize) = (0, 0);
+        while let Some(frame) = outbox.frames.pop() {
+            let counter = match frame.protocol() {
+                ETH_P_IP => Counter::SentIpv4,
+                _ => Counter::SentIpv6,
+            };
+            match frame.transmit() {
+                Ok(()) => {
+                    self.counters.count(counter);
+                    sent = sent.saturating_add(1);
+                }
                 Err(error) => {
                     self.counters.count(Counter::SendError);
+                    failed = failed.saturating_add(1);
                     if let Some(own) = &outbox.own {
                         complain(own, error);
                     }
                 }
             }
         }
+        drop(outbox.carpdev);
         let Some(own) = outbox.own else {
             return;
         };
         if outbox.announce {
             self.announce(&own);
         }
-        if let Some(transition) = outbox.transition {
-            log_transition(&own, &transition);
+        for (vhid, transition) in outbox.transitions.iter().flatten() {
+            log_transition(&own, *vhid, transition, self.is_balanced());
+        }
+        if sent != 0 || failed != 0 {
+            self.sent(sent, failed);
         }
     }
 
@@ -121,13 +158,18 @@ impl Carp {
         let Some(carpdev) = self.carpdev.get(&rcu) else {
             return;
         };
-        let mac = virtual_mac(self.vhid());
+        let mac = self.mac();
         own.for_each_address_rcu(&rcu, |address| {
             // Another may have become master since: then the address is there.
             if self.is_master() {
                 arp::announce(carpdev, address, &mac);
             }
         });
+    }
+
+    /// Whether several virtual hosts share the interface.
+    fn is_balanced(&self) -> bool {
+        !self.balancing().announces(true)
     }
 }
 
@@ -136,7 +178,9 @@ impl Carp {
     pub(super) fn announce_again(&self) {
         let own = self.host.lock().own.clone();
         if let Some(own) = own {
-            self.announce(&own);
+            if !self.is_balanced() {
+                self.announce(&own);
+            }
         }
     }
 
@@ -144,8 +188,8 @@ impl Carp {
     pub(super) fn announce_address(&self, address: Ipv4Addr) {
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
-            if self.is_master() {
-                arp::announce(carpdev, address, &virtual_mac(self.vhid()));
+            if self.is_master() && !self.is_balanced() {
+                arp::announce(carpdev, address, &self.mac());
             }
         }
     }
@@ -153,20 +197,36 @@ impl Carp {
 
 /// Elsewhere than in the machine's own namespace anybody may be root, and must not
 /// flood its log.
-fn log_transition(own: &OwnDevice, transition: &Transition) {
+///
+/// Where several virtual hosts share an interface, the vhid says which one it is.
+fn log_transition(own: &OwnDevice, vhid: u8, transition: &Transition, balanced: bool) {
     let level = transition.level();
     let net = own.net();
     if Namespace::of(net).is_some_and(|namespace| namespace.prints(level))
         && (net.is_initial() || log::ratelimit())
     {
+        let which = if balanced { Some(vhid) } else { None };
         print_at!(
             level as u8,
-            "{}: state transition: {} -> {} ({})\n",
+            "{}{}: state transition: {} -> {} ({})\n",
             own.name(),
+            log::Printed(Vhid(which)),
             name(transition.from),
             name(transition.to),
             transition.reason.as_str()
         );
+    }
+}
+
+/// " vhid 1", or nothing.
+struct Vhid(Option<u8>);
+
+impl core::fmt::Display for Vhid {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Some(vhid) => write!(f, " vhid {vhid}"),
+            None => Ok(()),
+        }
     }
 }
 

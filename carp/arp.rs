@@ -7,7 +7,7 @@
 //! answers with its own MAC, and which any interface may name as the sender of a
 //! question. These filters see to it that neither happens.
 
-use super::{device::Carp, parent::Parent};
+use super::{device::Carp, netns::Namespace, parent::Parent};
 use crate::{
     linux::{
         arp,
@@ -17,7 +17,7 @@ use crate::{
         netfilter_arp::{ArpFilter, ArpPacket, Hooks, Incoming, Operation, Outgoing},
         rx_handler,
     },
-    proto::carp::packet::virtual_mac,
+    proto::carp::{balancing, balancing::Balancing, packet::virtual_mac},
 };
 use core::net::Ipv4Addr;
 use kernel::sync::rcu;
@@ -59,6 +59,69 @@ impl<'a> Owner<'a> {
             .or(owner)
     }
 
+    /// With `net.inet.carp.arpbalance`, of several interfaces on the segment that
+    /// have the address the one that is to answer this sender.
+    fn instead(self, net: &Net, packet: &ArpPacket, rcu: &'a rcu::Guard) -> Self {
+        if !Namespace::of(net).is_some_and(Namespace::balances_arp) {
+            return self;
+        }
+        let Some(parent) = self
+            .carpdev
+            .and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, rcu))
+        else {
+            return self;
+        };
+        let running = || {
+            parent.ports(rcu).filter(|port| {
+                port.place == 0
+                    && port.carp.state() != 0
+                    && port.dev.has_address(packet.target, rcu)
+            })
+        };
+        let interfaces = u32::try_from(running().count()).unwrap_or(u32::MAX);
+        balancing::arpbalance(packet.sender, interfaces)
+            .and_then(|n| running().nth(usize::try_from(n).ok()?))
+            .map_or(self, |port| Self::new(&port.dev, &port.carp, rcu))
+    }
+
+    /// Whether we are the one to answer.
+    fn answers(&self, packet: &ArpPacket) -> bool {
+        match self.place_for(packet) {
+            Some(place) => self.carp.masters().is_master_of(place),
+            None => self.carp.is_master(),
+        }
+    }
+
+    /// In the mode arp: the place of the virtual host that the sender is given.
+    fn place_for(&self, packet: &ArpPacket) -> Option<u32> {
+        if self.carp.balancing() != Balancing::Arp {
+            return None;
+        }
+        let hash = self.carp.arp_hash().of(packet.sender_mac);
+        self.carp.masters().owner(hash)
+    }
+
+    /// Tells the sender where the address is.
+    fn answer(&self, carpdev: &Device, packet: &ArpPacket) {
+        let mac = self
+            .place_for(packet)
+            .and_then(|place| self.carp.vhid_in(place))
+            .map_or_else(|| self.carp.mac(), virtual_mac);
+        let source = if self.carp.balancing().hides_its_mac() {
+            carpdev.mac()
+        } else {
+            mac
+        };
+        arp::reply(
+            carpdev,
+            packet.target,
+            &mac,
+            &source,
+            packet.sender,
+            &packet.sender_mac,
+        );
+    }
+
     /// Whether a packet on `dev` is on the virtual host's segment.
     fn is_on(&self, dev: &Device) -> bool {
         dev.is(self.own) || self.carpdev.is_some_and(|carpdev| carpdev.is(dev))
@@ -76,7 +139,8 @@ impl ArpFilter for Filter {
         let Some(owner) = Owner::of(net, packet.target, dev, rcu) else {
             return Incoming::Accept;
         };
-        let (true, Some(carpdev)) = (owner.carp.is_master() && owner.is_on(dev), owner.carpdev)
+        let owner = owner.instead(net, packet, rcu);
+        let (true, Some(carpdev)) = (owner.answers(packet) && owner.is_on(dev), owner.carpdev)
         else {
             return Incoming::Drop;
         };
@@ -100,14 +164,7 @@ impl ArpFilter for Filter {
         if !packet.sender.is_unspecified() {
             arp::learn_from_request(dev, packet.sender, &packet.sender_mac);
         }
-        let mac = virtual_mac(owner.carp.vhid());
-        arp::reply(
-            carpdev,
-            packet.target,
-            &mac,
-            packet.sender,
-            &packet.sender_mac,
-        );
+        owner.answer(carpdev, packet);
         Incoming::Drop
     }
 
@@ -116,7 +173,7 @@ impl ArpFilter for Filter {
             return Outgoing::Accept;
         };
         let ours = owner.carp.is_master() && owner.is_on(dev);
-        let mac = virtual_mac(owner.carp.vhid());
+        let mac = owner.carp.mac();
         if ours && packet.sender_mac == mac {
             return Outgoing::Accept;
         }

@@ -3,21 +3,25 @@
 //! What the administrator asks for, checked: everything that can be wrong about a
 //! value by itself is told here, in words.
 
-use super::device::Carp;
+use super::{device::Carp, settings::Settings};
 use crate::{
     linux::{
         bindings,
         crypto::Secret,
         link::Request,
-        netdevice::Device,
-        netlink::{Extack, Policies, Policy},
+        netdevice::{Device, MacAddress},
+        netlink::{Elements, Extack, Policies, Policy},
         rtnl::Rtnl,
     },
     proto::carp::{
+        balancing::Balancing,
+        carpnodes::{Carpnode, Carpnodes, Refusal},
+        demotion::{GroupName, GROUP_NAME_MAX},
         digest::{self, KEY_LEN, PASS_MAX},
-        election::{Config, State},
+        election::State,
     },
 };
+use core::net::IpAddr;
 use kernel::prelude::*;
 
 /// The most that rtnetlink parses (`RTNL_MAX_TYPE`): it would ignore what lies above
@@ -35,20 +39,43 @@ pub(crate) static POLICIES: Policies<ATTRIBUTES> = Policies::new(&[
     (bindings::IFLA_CARP_STATE, Policy::U8),
     (bindings::IFLA_CARP_DEMOTE, Policy::Reject),
     (bindings::IFLA_CARP_STATS, Policy::Reject),
+    (bindings::IFLA_CARP_CARPNODES, Policy::Nested),
+    (bindings::IFLA_CARP_BALANCING, Policy::U8),
+    (bindings::IFLA_CARP_CARPPEERS, Policy::Nested),
+    (bindings::IFLA_CARP_MINTTL, Policy::U8),
+    (bindings::IFLA_CARP_GROUP_JOIN, Policy::Binary(u16::MAX)),
+    (bindings::IFLA_CARP_GROUP_LEAVE, Policy::Binary(u16::MAX)),
+    (bindings::IFLA_CARP_LINKLOCAL, Policy::U8),
+    (bindings::IFLA_CARP_DEMOTESKEW, Policy::U8),
 ]);
 
 /// The largest advbase and advskew: 255 is how a master bows out.
 const ADV_MAX: u8 = 254;
+
+/// The most unicast peers of a family.
+const PEERS_MAX: usize = bindings::CARP_PEERS_MAX as usize;
 
 /// A change that was asked for; nothing means: as it is.
 pub(super) struct Change<'a> {
     vhid: Option<u8>,
     advbase: Option<u8>,
     advskew: Option<u8>,
+    nodes: Option<Carpnodes>,
+    balancing: Option<Balancing>,
+    lladdr: Option<MacAddress>,
+    minttl: Option<u8>,
+    linklocal: Option<bool>,
+    demoteskew: Option<bool>,
     /// A new passphrase, padded.
     pub(super) key: Option<Secret<KEY_LEN>>,
     /// A new parent; `Some(None)`: none any more.
     pub(super) carpdev: Option<Option<&'a Device>>,
+    /// New unicast peers; an empty list: the groups again.
+    pub(super) peers: Option<KVec<IpAddr>>,
+    /// A group to join.
+    pub(super) join: Option<GroupName>,
+    /// A group to leave.
+    pub(super) leave: Option<GroupName>,
     /// A state to be forced.
     pub(super) state: Option<State>,
 }
@@ -66,6 +93,16 @@ impl<'a> Change<'a> {
         if vhid == Some(0) {
             return Err(extack.error(EINVAL, format_args!("vhid must be 1-255")));
         }
+        let nodes = data
+            .each(bindings::IFLA_CARP_CARPNODES)
+            .map(|nodes| read_nodes(nodes, extack))
+            .transpose()?;
+        if vhid.is_some() && nodes.is_some() {
+            return Err(extack.error(
+                EINVAL,
+                format_args!("vhid and carpnodes exclude each other"),
+            ));
+        }
         let state = data
             .u8(bindings::IFLA_CARP_STATE)
             .map(|state| read_state(state, extack))
@@ -74,24 +111,219 @@ impl<'a> Change<'a> {
             .binary(bindings::IFLA_CARP_PASS)
             .map(|pass| read_pass(pass, extack))
             .transpose()?;
+        let minttl = data.u8(bindings::IFLA_CARP_MINTTL);
+        if minttl == Some(0) {
+            return Err(extack.error(EINVAL, format_args!("minttl must be 1-255")));
+        }
+        let group = |attribute| {
+            data.binary(attribute)
+                .map(|name| read_group(name, extack))
+                .transpose()
+        };
         Ok(Self {
             vhid,
             advbase: read_adv(data.u8(bindings::IFLA_CARP_ADVBASE), "advbase", extack)?,
             advskew: read_adv(data.u8(bindings::IFLA_CARP_ADVSKEW), "advskew", extack)?,
+            nodes,
+            balancing: data
+                .u8(bindings::IFLA_CARP_BALANCING)
+                .map(|mode| read_balancing(mode, extack))
+                .transpose()?,
+            // A link-layer address of its own can be given when the interface is
+            // made; later it comes through `set_mac`.
+            lladdr: None,
+            minttl,
+            linklocal: read_switch(data.u8(bindings::IFLA_CARP_LINKLOCAL), "linklocal", extack)?,
+            demoteskew: read_switch(
+                data.u8(bindings::IFLA_CARP_DEMOTESKEW),
+                "demoteskew",
+                extack,
+            )?,
             key,
             carpdev: read_carpdev(request, rtnl)?,
+            peers: data
+                .each(bindings::IFLA_CARP_CARPPEERS)
+                .map(|peers| read_peers(peers, extack))
+                .transpose()?,
+            join: group(bindings::IFLA_CARP_GROUP_JOIN)?,
+            leave: group(bindings::IFLA_CARP_GROUP_LEAVE)?,
             state,
         })
     }
 
-    /// What the virtual host is to be, beginning from what it is.
-    pub(super) fn apply_to(&self, config: Config) -> Config {
-        Config {
-            vhid: self.vhid.unwrap_or(config.vhid),
-            advbase: self.advbase.unwrap_or(config.advbase),
-            advskew: self.advskew.unwrap_or(config.advskew),
+    /// Takes the link-layer address that a new interface was given.
+    ///
+    /// # Errors
+    ///
+    /// In words: it is none.
+    pub(super) fn with_lladdr(mut self, request: &Request<'_>) -> Result<Self> {
+        if let Some(address) = request.address {
+            let lladdr = address
+                .first_chunk::<6>()
+                .filter(|mac| address.len() == mac.len() && is_lladdr(mac));
+            self.lladdr = Some(*lladdr.ok_or_else(|| {
+                request.extack.error(
+                    EADDRNOTAVAIL,
+                    format_args!("that is no address of an interface"),
+                )
+            })?);
+        }
+        Ok(self)
+    }
+
+    /// What the interface is to be, beginning from what it is.
+    ///
+    /// # Errors
+    ///
+    /// In words: the values do not go together.
+    pub(super) fn apply_to(&self, old: Settings, extack: &Extack<'_>) -> Result<Settings> {
+        let mut new = old;
+        if let Some(vhid) = self.vhid {
+            let advskew = old.nodes.leader().advskew;
+            new.nodes = Carpnodes::one(Carpnode { vhid, advskew });
+        }
+        if let Some(nodes) = self.nodes {
+            new.nodes = nodes;
+        }
+        if let Some(advskew) = self.advskew {
+            if self.nodes.is_some() {
+                return Err(extack.error(
+                    EINVAL,
+                    format_args!("carpnodes have their own advskew: vhid:advskew"),
+                ));
+            }
+            new.nodes.set_advskew(advskew);
+        }
+        new.advbase = self.advbase.unwrap_or(old.advbase);
+        new.wanted = self.balancing.unwrap_or(old.wanted);
+        new.minttl = self.minttl.unwrap_or(old.minttl);
+        new.linklocal = self.linklocal.unwrap_or(old.linklocal);
+        new.demoteskew = self.demoteskew.unwrap_or(old.demoteskew);
+        if let Some(lladdr) = self.lladdr {
+            new.set_lladdr(lladdr);
+        }
+        Ok(new)
+    }
+}
+
+/// Whether an interface can have this link-layer address.
+fn is_lladdr(mac: &MacAddress) -> bool {
+    mac.first().is_some_and(|first| first & 1 == 0) && *mac != [0; 6]
+}
+
+fn read_nodes(nodes: Elements<'_>, extack: &Extack<'_>) -> Result<Carpnodes> {
+    let malformed = || extack.error(EINVAL, format_args!("carpnodes: malformed list"));
+    if !nodes.is_whole() {
+        return Err(malformed());
+    }
+    let mut wrong = false;
+    let list = nodes.map(|element| {
+        let mut node = Carpnode::default();
+        let attributes = Elements::new(element.bytes);
+        wrong |= element.kind != bindings::CARP_NODE || !attributes.is_whole();
+        for attribute in attributes {
+            match (attribute.kind, attribute.bytes) {
+                (bindings::CARP_NODE_VHID, [vhid]) => node.vhid = *vhid,
+                (bindings::CARP_NODE_ADVSKEW, [advskew]) => node.advskew = *advskew,
+                _ => wrong = true,
+            }
+        }
+        node
+    });
+    let nodes = Carpnodes::new(list);
+    if wrong {
+        return Err(malformed());
+    }
+    nodes.map_err(|refusal| match refusal {
+        Refusal::Empty => extack.error(EINVAL, format_args!("carpnodes: the list is empty")),
+        Refusal::TooMany => extack.error(
+            EINVAL,
+            format_args!(
+                "an interface has at most {} carpnodes",
+                bindings::CARP_NODES_MAX
+            ),
+        ),
+        Refusal::Vhid => extack.error(EINVAL, format_args!("vhid must be 1-255")),
+        Refusal::Advskew => extack.error(EINVAL, format_args!("advskew must be 0-{}", ADV_MAX)),
+        Refusal::Twice(vhid) => extack.error(
+            EINVAL,
+            format_args!("vhid {} occurs twice among the carpnodes", vhid),
+        ),
+    })
+}
+
+fn read_balancing(mode: u8, extack: &Extack<'_>) -> Result<Balancing> {
+    match u32::from(mode) {
+        bindings::carp_balancing_CARP_BALANCING_NONE => Ok(Balancing::None),
+        bindings::carp_balancing_CARP_BALANCING_ARP => Ok(Balancing::Arp),
+        bindings::carp_balancing_CARP_BALANCING_IP => Ok(Balancing::Ip),
+        bindings::carp_balancing_CARP_BALANCING_IP_STEALTH => Ok(Balancing::IpStealth),
+        bindings::carp_balancing_CARP_BALANCING_IP_UNICAST => Ok(Balancing::IpUnicast),
+        _ => Err(extack.error(
+            EINVAL,
+            format_args!("balancing must be none, arp, ip, ip-stealth or ip-unicast"),
+        )),
+    }
+}
+
+fn read_switch(value: Option<u8>, name: &str, extack: &Extack<'_>) -> Result<Option<bool>> {
+    match value {
+        None => Ok(None),
+        Some(0) => Ok(Some(false)),
+        Some(1) => Ok(Some(true)),
+        Some(_) => Err(extack.error(EINVAL, format_args!("{} must be 0 or 1", name))),
+    }
+}
+
+fn read_group(name: &[u8], extack: &Extack<'_>) -> Result<GroupName> {
+    let name = name.strip_suffix(&[0]).unwrap_or(name);
+    GroupName::new(name).ok_or_else(|| {
+        extack.error(
+            EINVAL,
+            format_args!(
+                "a group's name has 1-{} characters, the last one no digit",
+                GROUP_NAME_MAX
+            ),
+        )
+    })
+}
+
+fn read_peers(peers: Elements<'_>, extack: &Extack<'_>) -> Result<KVec<IpAddr>> {
+    if !peers.is_whole() {
+        return Err(extack.error(EINVAL, format_args!("carppeer: malformed list")));
+    }
+    let mut list = KVec::new();
+    for element in peers {
+        let address = match (element.kind, element.bytes.len()) {
+            (bindings::CARP_PEER, 4) => element.bytes.first_chunk::<4>().map(|it| (*it).into()),
+            (bindings::CARP_PEER, 16) => element.bytes.first_chunk::<16>().map(|it| (*it).into()),
+            _ => None,
+        };
+        let address: IpAddr = address
+            .ok_or_else(|| extack.error(EINVAL, format_args!("carppeer: malformed address")))?;
+        let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+        if address.is_multicast() || address.is_unspecified() || address.is_loopback() || broadcast
+        {
+            return Err(extack.error(
+                EINVAL,
+                format_args!("a carppeer is the unicast address of another host"),
+            ));
+        }
+        let same = list
+            .iter()
+            .filter(|other: &&IpAddr| other.is_ipv4() == address.is_ipv4())
+            .count();
+        if same == PEERS_MAX {
+            return Err(extack.error(
+                EINVAL,
+                format_args!("at most {} carppeers of a family", PEERS_MAX),
+            ));
+        }
+        if !list.contains(&address) {
+            list.push(address, GFP_KERNEL)?;
         }
     }
+    Ok(list)
 }
 
 fn read_adv(value: Option<u8>, name: &str, extack: &Extack<'_>) -> Result<Option<u8>> {

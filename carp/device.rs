@@ -2,26 +2,32 @@
 
 //! An interface: what the kernel's network devices ask of their driver.
 
-use super::{counters::Counters, host::Host, netns::Namespace};
+use super::{counters::Counters, host::Host, netns::Namespace, settings::Settings};
 use crate::{
     linux::{
+        bindings,
         crypto::Secret,
         lock::{new_spinlock_bh, SpinLockBh},
-        netdevice::Device,
+        netdevice::{Device, MacAddress},
         netdevice_ops::{Driver, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
         skbuff::Skb,
         timer::{self, HasTimer, Timer},
     },
-    proto::carp::{digest::KEY_LEN, election::State},
+    proto::carp::{
+        arp_hash::ArpHash,
+        balancing::{Balancing, Masters},
+        digest::KEY_LEN,
+        election::State,
+    },
 };
 use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
         atomic::{Acquire, Atomic, Relaxed, Release},
-        rcu, Arc,
+        rcu, Arc, ArcBorrow,
     },
 };
 
@@ -35,11 +41,16 @@ pub(crate) struct Carp {
     /// The virtual host and what it needs; see [`super::host`].
     #[pin]
     pub(super) host: SpinLockBh<Host>,
-    /// A copy of the virtual host's state for the packet paths, as
-    /// [`state_to_u32`] numbers it.
+    /// What the packet paths know of the virtual hosts: [`Masters::to_bits`].
+    masters: Atomic<u64>,
+    /// The interface's state, as [`state_to_u32`] numbers it.
     state: Atomic<u32>,
-    /// A copy of the vhid for the packet paths; 0: none yet.
-    vhid: Atomic<u32>,
+    /// The mode in force, as [`balancing_to_u32`] numbers it.
+    balancing: Atomic<u32>,
+    /// The interface's link-layer address, in the lower 48 bits.
+    mac: Atomic<u64>,
+    /// For the mode arp: [`ArpHash::to_bits`].
+    arp_hash: Atomic<u64>,
     /// The parent, for the packet paths.
     pub(super) carpdev: RcuSlot<ARef<Device>>,
     /// What happened to advertisements for or of this interface.
@@ -50,24 +61,36 @@ static OPERATIONS: Operations<Carp> = Operations::new();
 
 impl Carp {
     /// Makes the data of an interface that is not registered yet.
-    pub(super) fn new(counter: [u8; 8], key: Secret<KEY_LEN>) -> Result<Arc<Self>> {
-        Arc::pin_init(
+    pub(super) fn new(settings: Settings, key: Secret<KEY_LEN>) -> Result<Arc<Self>> {
+        let host = Host::new(settings, key)?;
+        let this = Arc::pin_init(
             pin_init!(Self {
                 timer <- Timer::new(),
-                host <- new_spinlock_bh!(Host::new(counter, key), "carp_host"),
+                host <- new_spinlock_bh!(host, "carp_host"),
+                masters: Atomic::new(0),
                 state: Atomic::new(state_to_u32(State::Init)),
-                vhid: Atomic::new(0),
+                balancing: Atomic::new(0),
+                mac: Atomic::new(0),
+                arp_hash: Atomic::new(0),
                 carpdev: RcuSlot::new(),
                 counters: Counters::new(),
             }),
             GFP_KERNEL,
-        )
+        )?;
+        this.set_mode(&settings);
+        Ok(this)
     }
 
-    /// Whether this host is the master. Any context.
-    pub(crate) fn is_master(&self) -> bool {
+    /// Of which virtual hosts this host is master. Any context.
+    pub(crate) fn masters(&self) -> Masters {
         // Pairs with `set_state`: who sees a master sees what made it one.
-        self.state.load(Acquire) == state_to_u32(State::Master)
+        Masters::from_bits(self.masters.load(Acquire))
+    }
+
+    /// Whether this host is master of the leader, who speaks for the addresses.
+    /// Any context.
+    pub(crate) fn is_master(&self) -> bool {
+        self.masters().is_master_of(0)
     }
 
     /// The state, as `enum carp_state` of `if_carp.h`.
@@ -76,18 +99,39 @@ impl Carp {
     }
 
     /// Tells the packet paths. Under the host's lock.
-    pub(super) fn set_state(&self, state: State) {
-        self.state.store(state_to_u32(state), Release);
+    pub(super) fn set_state(&self, state: State, masters: Masters) {
+        self.state.store(state_to_u32(state), Relaxed);
+        self.masters.store(masters.to_bits(), Release);
     }
 
-    /// The vhid; 0: none yet. Any context.
-    pub(crate) fn vhid(&self) -> u8 {
-        u8::try_from(self.vhid.load(Relaxed)).unwrap_or(0)
+    /// The mode in force. Any context.
+    pub(crate) fn balancing(&self) -> Balancing {
+        balancing_from_u32(self.balancing.load(Relaxed))
     }
 
-    /// Tells the packet paths. Under RTNL.
-    pub(super) fn set_vhid(&self, vhid: u8) {
-        self.vhid.store(u32::from(vhid), Relaxed);
+    /// The interface's link-layer address. Any context.
+    pub(crate) fn mac(&self) -> MacAddress {
+        let [_, _, mac @ ..] = self.mac.load(Relaxed).to_be_bytes();
+        mac
+    }
+
+    /// The hash of the mode arp. Any context.
+    pub(crate) fn arp_hash(&self) -> ArpHash {
+        ArpHash::from_bits(self.arp_hash.load(Relaxed))
+    }
+
+    /// Tells the packet paths what does not change with the state.
+    pub(super) fn set_mode(&self, settings: &Settings) {
+        let [a, b, c, d, e, f] = settings.mac();
+        let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        self.mac.store(mac, Relaxed);
+        self.balancing
+            .store(balancing_to_u32(settings.balancing()), Relaxed);
+    }
+
+    /// Tells the packet paths the hash of the mode arp.
+    pub(super) fn set_arp_hash(&self, hash: ArpHash) {
+        self.arp_hash.store(hash.to_bits(), Relaxed);
     }
 
     /// Opens the timer and tells the host its device: the interface begins to
@@ -110,6 +154,27 @@ pub(crate) const fn state_to_u32(state: State) -> u32 {
     }
 }
 
+/// The number of a mode in `if_carp.h`.
+pub(crate) const fn balancing_to_u32(balancing: Balancing) -> u32 {
+    match balancing {
+        Balancing::None => bindings::carp_balancing_CARP_BALANCING_NONE,
+        Balancing::Arp => bindings::carp_balancing_CARP_BALANCING_ARP,
+        Balancing::Ip => bindings::carp_balancing_CARP_BALANCING_IP,
+        Balancing::IpStealth => bindings::carp_balancing_CARP_BALANCING_IP_STEALTH,
+        Balancing::IpUnicast => bindings::carp_balancing_CARP_BALANCING_IP_UNICAST,
+    }
+}
+
+const fn balancing_from_u32(number: u32) -> Balancing {
+    match number {
+        bindings::carp_balancing_CARP_BALANCING_ARP => Balancing::Arp,
+        bindings::carp_balancing_CARP_BALANCING_IP => Balancing::Ip,
+        bindings::carp_balancing_CARP_BALANCING_IP_STEALTH => Balancing::IpStealth,
+        bindings::carp_balancing_CARP_BALANCING_IP_UNICAST => Balancing::IpUnicast,
+        _ => Balancing::None,
+    }
+}
+
 impl HasTimer for Carp {
     fn timer(&self) -> &Timer<Self> {
         &self.timer
@@ -126,12 +191,7 @@ impl Driver for Carp {
     }
 
     fn open(&self, _dev: &OwnDevice, rtnl: &Rtnl) -> Result {
-        let attachment = self.host.lock().attachment.take();
-        if let Some(mut attachment) = attachment {
-            let filtered = attachment.set_filter(true, rtnl);
-            self.host.lock().attachment = Some(attachment);
-            filtered?;
-        }
+        self.set_filter(true, rtnl)?;
         self.host.lock().admin_up = true;
         self.update(rtnl);
         Ok(())
@@ -140,12 +200,8 @@ impl Driver for Carp {
     fn stop(&self, _dev: &OwnDevice, rtnl: &Rtnl) {
         self.host.lock().admin_up = false;
         self.update(rtnl);
-        let attachment = self.host.lock().attachment.take();
-        if let Some(mut attachment) = attachment {
-            // Removing never fails.
-            let _ = attachment.set_filter(false, rtnl);
-            self.host.lock().attachment = Some(attachment);
-        }
+        // Removing never fails.
+        let _ = self.set_filter(false, rtnl);
     }
 
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
@@ -158,19 +214,34 @@ impl Driver for Carp {
         drop(timer);
         if own.is_some() {
             if let Some(namespace) = Namespace::of(dev.net()) {
+                self.leave_all(namespace.groups(), rtnl);
                 namespace.remove_interface(dev.net(), rtnl);
             }
         }
         drop(own);
     }
 
-    fn start_xmit(&self, dev: &OwnDevice, skb: Skb) {
+    fn set_mac(
+        this: ArcBorrow<'_, Self>,
+        dev: &OwnDevice,
+        mac: &MacAddress,
+        rtnl: &Rtnl,
+    ) -> Result {
+        let this: Arc<Self> = this.into();
+        this.set_lladdr(&this, dev, *mac, rtnl)
+    }
+
+    fn start_xmit(&self, dev: &OwnDevice, mut skb: Skb) {
         let rcu = rcu::read_lock();
         // Whatever left here while another is master would show switches the
         // virtual MAC at the wrong port.
         match self.carpdev.get(&rcu) {
-            Some(carpdev) if self.is_master() => {
+            Some(carpdev) if self.masters().is_any() => {
                 let len = skb.len();
+                if self.balancing().hides_its_mac() && !skb.set_ethernet_source(&carpdev.mac()) {
+                    dev.count_not_sent();
+                    return;
+                }
                 if skb.transmit_on(carpdev).is_ok() {
                     dev.count_sent(len);
                 } else {
@@ -197,13 +268,31 @@ impl Carp {
         }
     }
 
+    /// Lets the interface's addresses through the parent's receive filter, or no
+    /// longer.
+    fn set_filter(&self, up: bool, rtnl: &Rtnl) -> Result {
+        let (place, settings) = {
+            let mut host = self.host.lock();
+            (host.place.take(), host.settings)
+        };
+        let Some(mut place) = place else {
+            return Ok(());
+        };
+        let filtered = place.set_filter(&settings, up, rtnl);
+        self.host.lock().place = Some(place);
+        filtered
+    }
+
     /// Leaves the parent: bows out if it still can, and becomes INIT.
     pub(super) fn disconnect(&self, own: &OwnDevice, rtnl: &Rtnl) {
         self.halt(true);
-        let attachment = self.host.lock().attachment.take();
+        let place = self.host.lock().place.take();
         self.carpdev.clear();
-        if let Some(attachment) = attachment {
-            attachment.detach(own, rtnl);
+        if let Some(place) = place {
+            place.detach(own, rtnl);
         }
+        // Without a parent there is none that fails.
+        self.suppress(false, rtnl);
+        self.forgive_send_errors();
     }
 }

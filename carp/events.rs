@@ -69,14 +69,14 @@ impl Notified for Events {
 
     fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
         let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
-        carp.addresses_changed(own, rtnl);
+        carp.addresses_changed(own);
         carp.announce_address(address);
         Some(METRIC)
     }
 
     fn address_removed(dev: &Device, rtnl: &Rtnl) {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
-            carp.addresses_changed(own, rtnl);
+            carp.addresses_changed(own);
         }
     }
 }

@@ -1,116 +1,139 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The virtual host of an interface: events in, effects out.
+//! The virtual hosts of an interface: events in, effects out.
 //!
-//! Everything that happens to it goes through [`Carp::handle`], under one lock,
+//! Everything that happens to them goes through [`Carp::handle`], under one lock,
 //! in whatever context it happens. What is to be sent is built under the lock and
 //! sent after it, so that no lock of ours is held on the parent's way out.
 
 use super::{
-    announce::Outbox, counters::Counter, device::Carp, netns::Namespace, parent::Attachment,
+    addresses::Addresses,
+    announce::Outbox,
+    counters::Counter,
+    demotion::Demotion,
+    device::Carp,
+    mismatch::Mismatch,
+    netns::Namespace,
+    node::{Common, Node},
+    place::Place,
+    settings::Settings,
 };
 use crate::{
     linux::{
-        crypto::{HmacSha1, Secret},
+        crypto::{sha1, HmacSha1, Secret},
         netdevice::Device,
         netdevice_ops::OwnDevice,
+        random,
         rtnl::Rtnl,
-        timer,
+        timer::{self, HasTimer},
     },
     proto::carp::{
-        digest::{Digests, Input, Mac, KEY_LEN},
+        address_change::Signer,
+        arp_hash::{self, ArpHash},
+        balancing::Masters,
+        digest::{self, Digests, KEY_LEN},
         effects::{Effects, Transition},
-        election::{Config, Environment, Event, Families, Family, State, VirtualHost},
+        election::{Environment, Event, Family, State},
         packet::{Discard, Received},
         time::Instant,
     },
 };
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 use kernel::{prelude::*, sync::aref::ARef};
 
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
-    /// The election, as the protocol has it.
-    pub(super) virtual_host: VirtualHost,
+    /// The virtual hosts in ascending order of vhid; at least one.
+    pub(super) nodes: KVec<Node>,
+    /// What the administrator chose for all of them.
+    pub(super) settings: Settings,
     /// The passphrase, padded.
     key: Secret<KEY_LEN>,
-    /// HMACs over all that is constant in our advertisements.
-    digests: Digests<HmacSha1>,
-    /// The addresses that are hashed, in ascending order.
-    addresses: KVec<Ipv4Addr>,
-    /// Room for the address that is about to be added.
-    spare: KVec<Ipv4Addr>,
+    /// The addresses that are hashed.
+    pub(super) addresses: Addresses,
+    /// Room for an address that is about to be added.
+    pub(super) spare: Addresses,
+    /// Groups, and what this interface brings upon them.
+    pub(super) demotion: Demotion,
+    /// To whom advertisements go instead of to the group of their family.
+    pub(super) peers: KVec<IpAddr>,
+    /// Who sends digests that are wrong.
+    pub(super) mismatch: Mismatch,
     /// The interface's own device, from its registration until it leaves.
     pub(super) own: Option<ARef<OwnDevice>>,
     /// Keeps the timer open for as long.
     pub(super) timer: Option<timer::Guard<Carp>>,
     /// The place on the parent; changes under RTNL only.
-    pub(super) attachment: Option<Attachment>,
+    pub(super) place: Option<Place>,
     /// Whether the administrator has set the interface up.
     pub(super) admin_up: bool,
 }
 
-impl Mac for HmacSha1 {
-    fn update(&mut self, bytes: &[u8]) {
-        HmacSha1::update(self, bytes);
-    }
-
-    fn finish(self) -> [u8; 20] {
-        HmacSha1::finish(self)
-    }
-}
-
-/// A new interface: no vhid, OpenBSD's defaults.
-const DEFAULTS: Config = Config {
-    vhid: 0,
-    advbase: 1,
-    advskew: 0,
-};
-
 impl Host {
-    pub(super) fn new(counter: [u8; 8], key: Secret<KEY_LEN>) -> Self {
-        let digests = digests(&key, DEFAULTS.vhid, &[]);
-        Self {
-            virtual_host: VirtualHost::new(DEFAULTS, counter),
+    /// An interface without addresses or parent.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn new(settings: Settings, key: Secret<KEY_LEN>) -> Result<Self> {
+        let mut host = Self {
+            nodes: KVec::new(),
+            settings,
             key,
-            digests,
-            addresses: KVec::new(),
-            spare: KVec::new(),
+            addresses: Addresses::new(),
+            spare: Addresses::new(),
+            demotion: Demotion::new(),
+            peers: KVec::new(),
+            mismatch: Mismatch::new(),
             own: None,
             timer: None,
-            attachment: None,
+            place: None,
             admin_up: false,
+        };
+        let nodes = host.prepare_nodes(&settings)?;
+        host.nodes = nodes;
+        Ok(host)
+    }
+
+    /// Makes the virtual hosts for `settings`, none of which runs.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn prepare_nodes(&self, settings: &Settings) -> Result<KVec<Node>> {
+        let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_ATOMIC)?;
+        let common = self.common(&self.key, &self.addresses, settings);
+        for node in settings.nodes.iter() {
+            let leader = node.vhid == settings.nodes.leader().vhid;
+            let digests = common.digests(node.vhid, leader);
+            nodes.push(
+                Node::new(settings.config_of(node), random::bytes(), digests),
+                GFP_ATOMIC,
+            )?;
         }
+        Ok(nodes)
     }
 
     /// The parent, if there is one.
     pub(super) fn carpdev(&self) -> Option<&Device> {
-        self.attachment
-            .as_ref()
-            .map(|attachment| attachment.parent().device())
+        self.place.as_ref().map(|place| place.parent().device())
     }
 
-    fn families(&self) -> Families {
-        Families {
-            ipv4: !self.addresses.is_empty(),
-            ipv6: false,
-        }
-    }
-
+    /// What elections are to know of the interface.
     pub(super) fn environment(&self) -> Environment {
         let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
         Environment {
             preempt: namespace.is_some_and(Namespace::preempts),
-            demote: 0,
-            families: self.families(),
+            demote: self.demotion.count(),
+            families: self.addresses.families(),
         }
     }
 
-    /// Whether the virtual host may run: all that `protocol/carp.md` asks for.
+    /// Whether the virtual hosts may run: all that `protocol/carp.md` asks for.
     fn may_run(&self) -> bool {
         self.admin_up
-            && self.virtual_host.config().vhid != 0
-            && !self.families().is_empty()
+            && self.settings.nodes.leader().vhid != 0
+            && !self.addresses.families().is_empty()
             && self.can_send()
     }
 
@@ -120,36 +143,83 @@ impl Host {
             .is_some_and(|dev| dev.is_up() && dev.has_carrier())
     }
 
-    /// Hashes the constant part anew, after any of it changed.
-    fn rehash(&mut self) {
-        self.digests = digests(&self.key, self.virtual_host.config().vhid, &self.addresses);
+    fn common<'a>(
+        &self,
+        key: &'a Secret<KEY_LEN>,
+        addresses: &'a Addresses,
+        settings: &Settings,
+    ) -> Common<'a> {
+        let leader = settings.nodes.leader().vhid;
+        let own = settings.balancing().interface_mac(leader);
+        let parent = self.carpdev().map_or(own, Device::mac);
+        let lladdr = settings.lladdr.unwrap_or(own);
+        Common {
+            key,
+            lladdr: digest::hashed_lladdr(true, lladdr, own, parent),
+            ipv4: &addresses.ipv4,
+            ipv6: &addresses.ipv6,
+        }
     }
 
-    /// The digest of an advertisement of ours.
-    pub(super) fn sign(&self) -> [u8; 20] {
-        self.digests.sign(self.virtual_host.counter())
+    /// Hashes the constant part anew, after any of it but the addresses changed.
+    pub(super) fn rehash(&mut self) {
+        self.rehash_by(|signer, digests| signer.replace(digests));
     }
 
-    /// Our first address, which is the source where the parent has none.
-    pub(super) fn first_address(&self) -> Option<Ipv4Addr> {
-        self.addresses.first().copied()
+    /// The hash by which the mode arp shares out requests.
+    fn arp_hash(&self) -> ArpHash {
+        let key = self.key.bytes();
+        ArpHash::new(&sha1(&arp_hash::seed_input(key)), key)
     }
-}
 
-fn digests(key: &Secret<KEY_LEN>, vhid: u8, ipv4: &[Ipv4Addr]) -> Digests<HmacSha1> {
-    Digests::new(
-        HmacSha1::new(key.bytes()),
-        &Input {
-            vhid,
-            lladdr: None,
-            ipv4,
-            ipv6: &[],
-        },
-    )
+    /// The same after the addresses changed, while the virtual hosts ran.
+    fn rehash_addresses(&mut self, now: Instant) {
+        self.rehash_by(|signer, digests| signer.addresses_changed(now, digests));
+    }
+
+    fn rehash_by(&mut self, put: impl Fn(&mut Signer<HmacSha1>, Digests<HmacSha1>)) {
+        let mut nodes = core::mem::take(&mut self.nodes);
+        let common = self.common(&self.key, &self.addresses, &self.settings);
+        let leader = self.settings.nodes.leader().vhid;
+        for node in nodes.iter_mut() {
+            let vhid = node.vhid();
+            put(&mut node.signer, common.digests(vhid, vhid == leader));
+        }
+        self.nodes = nodes;
+    }
+
+    /// Of which virtual hosts we are master.
+    fn masters(&self) -> Masters {
+        Masters::new(
+            self.nodes
+                .iter()
+                .map(|node| node.election.state() == State::Master),
+        )
+    }
+
+    /// The highest state that a virtual host has, which is the interface's.
+    fn state(&self) -> State {
+        let states = || self.nodes.iter().map(|node| node.election.state());
+        if states().any(|state| state == State::Master) {
+            State::Master
+        } else if states().any(|state| state == State::Backup) {
+            State::Backup
+        } else {
+            State::Init
+        }
+    }
+
+    /// When the timer is to expire.
+    fn deadline(&self) -> Option<Instant> {
+        self.nodes
+            .iter()
+            .filter_map(|node| node.election.deadline())
+            .min()
+    }
 }
 
 impl Carp {
-    /// Tells the election what happened, and carries out what it says.
+    /// Tells all elections what happened, and carries out what they say.
     fn handle(&self, event: Event<'_>) {
         let mut outbox = Outbox::new();
         {
@@ -160,45 +230,77 @@ impl Carp {
     }
 
     fn handle_locked(&self, host: &mut Host, event: Event<'_>, outbox: &mut Outbox) {
+        for place in 0..host.nodes.len() {
+            self.handle_node(host, place, event, outbox);
+        }
+        self.arm(host);
+    }
+
+    fn handle_node(&self, host: &mut Host, place: usize, event: Event<'_>, outbox: &mut Outbox) {
         let environment = host.environment();
-        let effects = host
-            .virtual_host
-            .handle(Instant(timer::now()), &environment, event);
+        let now = Instant(timer::now());
+        let Some(node) = host.nodes.get_mut(place) else {
+            return;
+        };
+        let vhid = node.vhid();
+        let effects = node.election.handle(now, &environment, event);
         if let Some(transition) = &effects.transition {
             self.enter(host, transition);
-            outbox.tell(host, *transition);
+            outbox.tell(host, vhid, *transition);
         }
-        self.send(host, &environment, &effects, outbox);
-        if let Some(Instant(at)) = host.virtual_host.deadline() {
-            crate::linux::timer::HasTimer::timer(self).arm(at);
+        self.send(host, place, &environment, &effects, outbox);
+    }
+
+    fn send(
+        &self,
+        host: &Host,
+        place: usize,
+        environment: &Environment,
+        effects: &Effects,
+        outbox: &mut Outbox,
+    ) {
+        if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(place)) {
+            self.build(host, node, environment, outgoing, outbox);
+        }
+        if effects.announce && host.settings.balancing().announces(place == 0) {
+            outbox.announce(host);
         }
     }
 
-    fn send(&self, host: &Host, environment: &Environment, effects: &Effects, outbox: &mut Outbox) {
-        if let Some(outgoing) = &effects.advertise {
-            self.build(host, environment, outgoing, outbox);
-        }
-        if effects.announce {
-            outbox.announce(host);
+    fn arm(&self, host: &Host) {
+        if let Some(Instant(at)) = host.deadline() {
+            self.timer().arm(at);
         }
     }
 
     /// The packet paths first, so that a takeover waits for nothing; operstate and
     /// RTM_NEWLINK follow through linkwatch.
     fn enter(&self, host: &Host, transition: &Transition) {
-        self.set_state(transition.to);
+        if transition.to == State::Master {
+            self.counters.count(Counter::Preempted);
+        }
+        self.publish(host);
+    }
+
+    /// Tells the packet paths, and the kernel, what we are.
+    fn publish(&self, host: &Host) {
+        let before = self.state();
+        self.set_state(host.state(), host.masters());
         let Some(own) = &host.own else {
             return;
         };
-        match transition.to {
+        if self.state() == before {
+            return;
+        }
+        match host.state() {
             State::Init => own.set_carrier(false),
             State::Backup => {
                 own.set_dormant(true);
                 own.set_carrier(true);
             }
             State::Master => {
-                self.counters.count(Counter::Preempted);
                 own.set_dormant(false);
+                own.set_carrier(true);
             }
         }
     }
@@ -208,30 +310,62 @@ impl Carp {
         self.handle(Event::Timer);
     }
 
-    /// An advertisement for this vhid came in on the parent. Softirq context.
+    /// Masters advertise out of turn: demotion changed.
+    pub(super) fn advertise_now(&self) {
+        if self.masters().is_any() {
+            self.handle(Event::AdvertiseNow);
+        }
+    }
+
+    /// An advertisement for one of our vhids came in on the parent. Softirq
+    /// context.
     ///
     /// # Errors
     ///
     /// Why it was dropped.
-    pub(super) fn advertised(&self, received: &Received<'_>) -> Result<(), Discard> {
+    pub(super) fn advertised(
+        &self,
+        family: Family,
+        source: IpAddr,
+        received: &Received<'_>,
+    ) -> Result<(), Discard> {
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
-            if host.virtual_host.state() == State::Init {
-                return Err(Discard::BadVhid);
-            }
-            let advertisement =
-                received.authenticate(&host.digests, host.virtual_host.counter())?;
-            let event = Event::Received(Family::Ipv4, &advertisement);
-            self.handle_locked(&mut host, event, &mut outbox);
+            let now = Instant(timer::now());
+            let place = host
+                .nodes
+                .iter()
+                .position(|node| node.vhid() == received.vhid());
+            let (place, node) = place
+                .and_then(|place| Some((place, host.nodes.get(place)?)))
+                .filter(|(_, node)| node.election.state() != State::Init)
+                .ok_or(Discard::BadVhid)?;
+            let authenticated = node.authenticate(now, received);
+            host.mismatch.heard(now, source, &authenticated);
+            let advertisement = authenticated?;
+            let event = Event::Received(family, &advertisement);
+            self.handle_node(&mut host, place, event, &mut outbox);
+            self.arm(&host);
         }
         self.deliver(outbox);
         Ok(())
     }
 
-    /// Starts or stops the virtual host, after anything changed that it depends
+    /// Starts or stops the virtual hosts, after anything changed that they depend
     /// on.
-    pub(super) fn update(&self, _rtnl: &Rtnl) {
+    pub(super) fn update(&self, rtnl: &Rtnl) {
+        let suffers = {
+            let host = self.host.lock();
+            host.place.is_some() && !host.can_send()
+        };
+        self.start_or_stop();
+        // The others first hear that these virtual hosts are gone.
+        self.suppress(suffers, rtnl);
+    }
+
+    /// The same without a look at the parent, in any context.
+    fn start_or_stop(&self) {
         let (run, can_send) = {
             let host = self.host.lock();
             (host.may_run(), host.can_send())
@@ -248,20 +382,68 @@ impl Carp {
         self.handle(Event::Stop { bow_out });
     }
 
-    /// Takes over a configuration that was checked. The virtual host does not run
-    /// if the vhid is to change.
-    pub(super) fn configure(&self, config: Config, key: Option<Secret<KEY_LEN>>) {
+    /// Takes over settings that were checked. `fresh` has the virtual hosts that
+    /// they ask for; those that there are already go on, the rest of the old ones
+    /// bow out.
+    pub(super) fn configure(
+        &self,
+        settings: Settings,
+        key: Option<Secret<KEY_LEN>>,
+        mut fresh: KVec<Node>,
+    ) {
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
+            let host = &mut *host;
+            let same_mode = host.settings.balancing() == settings.balancing()
+                && host.settings.nodes.leader().vhid == settings.nodes.leader().vhid;
+            for place in 0..host.nodes.len() {
+                let stays = host
+                    .nodes
+                    .get(place)
+                    .is_some_and(|node| settings.nodes.contains(node.vhid()));
+                if !(stays && same_mode) {
+                    self.handle_node(host, place, Event::Stop { bow_out: true }, &mut outbox);
+                }
+            }
+            let old = core::mem::replace(&mut host.settings, settings);
+            for node in fresh.iter_mut() {
+                if let Some(known) = host.nodes.iter_mut().find(|it| it.vhid() == node.vhid()) {
+                    core::mem::swap(known, node);
+                }
+            }
+            core::mem::swap(&mut host.nodes, &mut fresh);
+            let same_key = key.is_none();
             if let Some(key) = key {
                 host.key = key;
             }
             // First: what is sent now is signed with it.
-            host.digests = digests(&host.key, config.vhid, &host.addresses);
-            self.handle_locked(&mut host, Event::Reconfigured(config), &mut outbox);
+            if !(same_key && old.signs_like(&host.settings)) {
+                host.rehash();
+            }
+            self.set_mode(&host.settings);
+            self.set_arp_hash(host.arp_hash());
+            for place in 0..host.nodes.len() {
+                let config = host
+                    .nodes
+                    .get(place)
+                    .and_then(|node| host.settings.config_for(node.vhid()));
+                if let Some(config) = config {
+                    self.handle_node(host, place, Event::Reconfigured(config), &mut outbox);
+                }
+            }
+            self.publish(host);
+            self.arm(host);
         }
         self.deliver(outbox);
+        drop(fresh);
+    }
+
+    /// The vhid in this place of the order.
+    pub(super) fn vhid_in(&self, place: u32) -> Option<u8> {
+        let host = self.host.lock();
+        let node = host.nodes.get(usize::try_from(place).ok()?)?;
+        Some(node.vhid())
     }
 
     /// The administrator wants this state.
@@ -269,60 +451,36 @@ impl Carp {
         self.handle(Event::Force(state));
     }
 
-    /// Makes room for one more address, for [`Self::addresses_changed`] has nobody
-    /// to tell that there is none.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory.
-    pub(super) fn reserve_address(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
-        let mut wanted: usize = 1;
-        own.for_each_address(rtnl, |_| wanted = wanted.saturating_add(1));
-        let spare = KVec::with_capacity(wanted, GFP_KERNEL)?;
-        let old = core::mem::replace(&mut self.host.lock().spare, spare);
-        drop(old);
-        Ok(())
-    }
-
     /// The list of addresses changed: what is hashed, sent and run for follows.
-    pub(super) fn addresses_changed(&self, own: &OwnDevice, rtnl: &Rtnl) {
+    pub(super) fn addresses_changed(&self, own: &OwnDevice) {
         let mut addresses = core::mem::take(&mut self.host.lock().spare);
-        addresses.clear();
-        let mut complete = true;
-        own.for_each_address(rtnl, |address| {
-            complete &= insert(&mut addresses, address).is_ok();
-        });
-        if !complete {
+        if addresses.read(own).is_err() {
             pr_err!(
                 "{}: no memory for the list of addresses: the digest is that of the old one\n",
                 own.name()
             );
             return;
         }
-        if addresses.is_empty() {
+        if addresses.families().is_empty() {
             // Still under the old list, which a farewell is signed with.
             self.halt(true);
         }
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
+            let changed = host.addresses != addresses;
             core::mem::swap(&mut host.addresses, &mut addresses);
-            host.rehash();
             host.spare = addresses;
+            if changed {
+                if host.state() == State::Init {
+                    host.rehash();
+                } else {
+                    host.rehash_addresses(Instant(timer::now()));
+                }
+            }
             self.handle_locked(&mut host, Event::FamiliesChanged, &mut outbox);
         }
         self.deliver(outbox);
-        self.update(rtnl);
+        self.start_or_stop();
     }
-}
-
-/// Puts an address in its place in ascending order. Not `sort_unstable` nor
-/// `rotate_right`, which would bring a panic into the module.
-fn insert(addresses: &mut KVec<Ipv4Addr>, address: Ipv4Addr) -> Result {
-    addresses.push(address, GFP_KERNEL)?;
-    let mut carried = address;
-    for place in addresses.iter_mut().skip_while(|place| **place < address) {
-        core::mem::swap(place, &mut carried);
-    }
-    Ok(())
 }

@@ -3,26 +3,36 @@
 //! The link kind: `ip link add`, `set` and `show … type carp`.
 
 use super::{
+    addresses::Addresses,
     config::{Change, POLICIES},
     counters::Counter,
-    device::Carp,
+    device::{balancing_to_u32, state_to_u32, Carp},
+    host::Host,
     netns::Namespace,
-    parent::Attachment,
+    node::Node,
+    place::Place,
+    settings::Settings,
 };
 use crate::{
     linux::{
         bindings,
         crypto::Secret,
         link::{Link, LinkKind, Request},
-        netdevice::Device,
+        netdevice::{Device, MacAddress},
         netdevice_ops::{NewDevice, OwnDevice},
         netlink::{attribute_size, attribute_size_u64, Extack, Message},
-        random,
         rcu::RcuSlot,
         rtnl::Rtnl,
+        timer,
     },
-    proto::carp::{digest::KEY_LEN, election::State, packet::virtual_mac},
+    proto::carp::{
+        demotion::{GroupName, GROUP_CARP, GROUP_NAME_MAX},
+        digest::KEY_LEN,
+        election::State,
+        time::Instant,
+    },
 };
+use core::net::IpAddr;
 use kernel::{
     prelude::*,
     sync::{rcu, Arc, ArcBorrow},
@@ -37,31 +47,27 @@ impl LinkKind for Carp {
     }
 
     fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
-        let change = Change::read(request, rtnl)?;
+        let change = Change::read(request, rtnl)?.with_lladdr(request)?;
         if change.state.is_some() {
             return Err(request.extack.error(
                 EINVAL,
                 format_args!("state can be set once the interface is up"),
             ));
         }
-        let this = Self::new(random::bytes(), Secret::new([0; KEY_LEN]))?;
-        let vhid = change.apply_to(this.host.lock().virtual_host.config()).vhid;
-        let mac = virtual_mac(vhid);
-        if request.address.is_some_and(|address| address != mac) {
-            return Err(request.extack.error(
-                EINVAL,
-                format_args!("the address of a carp interface follows from its vhid"),
-            ));
-        }
-        dev.set_mac(&mac);
+        let settings = change.apply_to(Settings::DEFAULT, &request.extack)?;
+        // Without vhid: it gets them once it can be found.
+        let this = Self::new(Settings::DEFAULT, Secret::new([0; KEY_LEN]))?;
+        dev.set_mac(&settings.mac());
         Ok(this)
     }
 
     fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
-        let change = Change::read(request, rtnl)?;
+        let change = Change::read(request, rtnl)?.with_lladdr(request)?;
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         namespace.add_interface(dev.net(), rtnl)?;
         Self::begin(this, dev, rtnl);
+        let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
+        this.join(namespace.groups(), default, rtnl)?;
         this.reconfigure(this, dev, change, &request.extack, rtnl)
     }
 
@@ -77,38 +83,118 @@ impl LinkKind for Carp {
     }
 
     fn size(&self) -> usize {
-        let bytes: usize = [1, 4, 1, 1, 1, 4].into_iter().map(attribute_size).sum();
+        let bytes: usize = [1, 4, 1, 1, 1, 4, 1, 1, 1, 1, 4]
+            .into_iter()
+            .map(attribute_size)
+            .sum();
+        let lists = {
+            let host = self.host.lock();
+            let nodes = [0, 1, 1, 1].into_iter().map(attribute_size).sum::<usize>();
+            let addresses = host
+                .addresses
+                .ipv4
+                .len()
+                .saturating_add(host.addresses.ipv6.len())
+                .saturating_add(host.peers.len());
+            let nests = attribute_size(0).saturating_mul(4);
+            host.nodes
+                .len()
+                .saturating_mul(nodes)
+                .saturating_add(addresses.saturating_mul(attribute_size(16)))
+                .saturating_add(
+                    host.demotion
+                        .groups
+                        .len()
+                        .saturating_mul(attribute_size(GROUP_NAME_MAX.saturating_add(1))),
+                )
+                .saturating_add(nests)
+        };
         let counters = Counter::ALL.len().saturating_mul(attribute_size_u64());
         bytes
+            .saturating_add(lists)
             .saturating_add(attribute_size(0))
             .saturating_add(counters)
     }
 
     fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
-        let (config, demote) = {
-            let host = self.host.lock();
-            (host.virtual_host.config(), host.environment().demote)
-        };
-        if config.vhid != 0 {
-            message.u8(bindings::IFLA_CARP_VHID, config.vhid)?;
-        }
         {
             let rcu = rcu::read_lock();
             if let Some(carpdev) = self.carpdev.get(&rcu) {
                 message.u32(bindings::IFLA_CARP_CARPDEV, carpdev.ifindex())?;
             }
         }
-        message.u8(bindings::IFLA_CARP_ADVBASE, config.advbase)?;
-        message.u8(bindings::IFLA_CARP_ADVSKEW, config.advskew)?;
         message.u8(
             bindings::IFLA_CARP_STATE,
             u8::try_from(self.state()).unwrap_or(0),
         )?;
-        message.u32(bindings::IFLA_CARP_DEMOTE, u32::from(demote))?;
+        fill_host(&self.host.lock(), message)?;
         message.nest(bindings::IFLA_CARP_STATS, |message| {
             self.fill_counters(dev, message)
         })
     }
+}
+
+/// What is behind the lock.
+fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
+    let settings = &host.settings;
+    let leader = settings.nodes.leader();
+    if leader.vhid != 0 {
+        message.u8(bindings::IFLA_CARP_VHID, leader.vhid)?;
+        message.nest(bindings::IFLA_CARP_CARPNODES, |message| {
+            host.nodes
+                .iter()
+                .try_for_each(|node| fill_node(node, message))
+        })?;
+    }
+    message.u8(bindings::IFLA_CARP_ADVBASE, settings.advbase)?;
+    message.u8(bindings::IFLA_CARP_ADVSKEW, leader.advskew)?;
+    message.u32(
+        bindings::IFLA_CARP_DEMOTE,
+        u32::from(host.environment().demote),
+    )?;
+    let balancing = u8::try_from(balancing_to_u32(settings.balancing())).unwrap_or(0);
+    message.u8(bindings::IFLA_CARP_BALANCING, balancing)?;
+    message.u8(bindings::IFLA_CARP_MINTTL, settings.minttl)?;
+    message.u8(bindings::IFLA_CARP_LINKLOCAL, u8::from(settings.linklocal))?;
+    message.u8(
+        bindings::IFLA_CARP_DEMOTESKEW,
+        u8::from(settings.demoteskew),
+    )?;
+    if !host.peers.is_empty() {
+        message.nest(bindings::IFLA_CARP_CARPPEERS, |message| {
+            host.peers.iter().try_for_each(|peer| match peer {
+                IpAddr::V4(peer) => message.binary(bindings::CARP_PEER, &peer.octets()),
+                IpAddr::V6(peer) => message.binary(bindings::CARP_PEER, &peer.octets()),
+            })
+        })?;
+    }
+    message.nest(bindings::IFLA_CARP_GROUPS, |message| {
+        host.demotion
+            .groups
+            .iter()
+            .try_for_each(|group| message.string(bindings::CARP_GROUP, group.name.as_bytes()))
+    })?;
+    message.nest(bindings::IFLA_CARP_ADDRESSES, |message| {
+        let Addresses { ipv4, ipv6 } = &host.addresses;
+        ipv4.iter()
+            .try_for_each(|it| message.binary(bindings::CARP_ADDRESS, &it.octets()))?;
+        ipv6.iter()
+            .try_for_each(|it| message.binary(bindings::CARP_ADDRESS, &it.octets()))
+    })?;
+    match host.mismatch.age(Instant(timer::now())) {
+        Some(age) => message.u32(bindings::IFLA_CARP_DIGEST_DIFFERS, age),
+        None => Ok(()),
+    }
+}
+
+fn fill_node(node: &Node, message: &mut Message<'_>) -> Result {
+    let config = node.election.config();
+    let state = u8::try_from(state_to_u32(node.election.state())).unwrap_or(0);
+    message.nest(bindings::CARP_NODE, |message| {
+        message.u8(bindings::CARP_NODE_VHID, config.vhid)?;
+        message.u8(bindings::CARP_NODE_ADVSKEW, config.advskew)?;
+        message.u8(bindings::CARP_NODE_STATE, state)
+    })
 }
 
 impl Carp {
@@ -118,9 +204,9 @@ impl Carp {
         let parent = self
             .host
             .lock()
-            .attachment
+            .place
             .as_ref()
-            .map(|attachment| attachment.parent().clone());
+            .map(|place| place.parent().clone());
         let namespace = Namespace::of(dev.net());
         for (counter, attribute) in Counter::ALL {
             let of_parent = parent.as_ref().map_or(0, |it| it.counters.get(counter));
@@ -141,12 +227,12 @@ impl Carp {
         &self,
         this: &Arc<Self>,
         own: &OwnDevice,
-        change: Change<'_>,
+        mut change: Change<'_>,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let old = self.host.lock().virtual_host.config();
-        let new = change.apply_to(old);
+        let old = self.host.lock().settings;
+        let new = change.apply_to(old, extack)?;
         // A state can be forced on what runs, and still will after the change.
         let runs = self.state() != 0
             && match change.carpdev {
@@ -160,32 +246,78 @@ impl Carp {
                 format_args!("state cannot be set while the interface is INIT"),
             ));
         }
-        // A virtual host that moves bows out where it was, under its old digest.
-        match change.carpdev {
-            Some(Some(dev)) if !self.stands_on(dev) => {
-                if dev.net() != own.net() {
-                    return Err(extack.error(
-                        EINVAL,
-                        format_args!("carpdev must be in the network namespace of {}", own.name()),
-                    ));
-                }
-                self.move_to(this, own, dev, new.vhid, extack, rtnl)?;
+        let groups = Namespace::of(own.net()).ok_or(ENODEV)?.groups();
+        if let Some(name) = &change.leave {
+            if !self.is_in_group(name) {
+                return Err(extack.error(
+                    ENOENT,
+                    format_args!("{} is not in group {}", own.name(), name.as_str()),
+                ));
             }
-            Some(None) => self.disconnect(own, rtnl),
-            _ if new.vhid != old.vhid => self.move_vhid(this, own, new.vhid, extack, rtnl)?,
-            _ => {}
         }
-        if new.vhid != old.vhid {
-            self.halt(true);
-            self.set_vhid(new.vhid);
-            own.change_mac(&virtual_mac(new.vhid), rtnl);
+        let fresh = self.host.lock().prepare_nodes(&new)?;
+        // A group that it is in already is none that would have to be left again.
+        let joined = change.join.filter(|name| !self.is_in_group(name));
+        if let Some(name) = joined {
+            self.join(groups, name, rtnl)?;
         }
-        self.configure(new, change.key);
+        // A virtual host that moves bows out where it was, under its old digest.
+        let placed = match change.carpdev {
+            Some(Some(dev)) if !self.stands_on(dev) => {
+                self.move_to(this, own, dev, &new, extack, rtnl)
+            }
+            Some(None) => {
+                self.disconnect(own, rtnl);
+                Ok(())
+            }
+            _ => self.change_place(this, own, &old, &new, extack, rtnl),
+        };
+        if let Err(error) = placed {
+            if let Some(name) = &joined {
+                self.leave(groups, name, rtnl);
+            }
+            return Err(error);
+        }
+        // Nothing can fail from here on.
+        if let Some(name) = &change.leave {
+            self.leave(groups, name, rtnl);
+        }
+        if let Some(peers) = &mut change.peers {
+            core::mem::swap(&mut self.host.lock().peers, peers);
+        }
+        self.configure(new, change.key.take(), fresh);
+        if own.mac() != new.mac() {
+            own.change_mac(&new.mac(), rtnl);
+        }
         self.update(rtnl);
         match change.state {
             Some(State::Init) | None => {}
             Some(state) => self.force(state),
         }
+        Ok(())
+    }
+
+    /// Gives the interface a link-layer address of its own.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; nothing changed.
+    pub(super) fn set_lladdr(
+        &self,
+        this: &Arc<Self>,
+        own: &OwnDevice,
+        lladdr: MacAddress,
+        rtnl: &Rtnl,
+    ) -> Result {
+        let old = self.host.lock().settings;
+        let mut new = old;
+        new.set_lladdr(lladdr);
+        let fresh = self.host.lock().prepare_nodes(&new)?;
+        self.change_place(this, own, &old, &new, &Extack::NONE, rtnl)?;
+        self.configure(new, None, fresh);
+        own.change_mac(&new.mac(), rtnl);
+        // Neighbours have the old one.
+        self.announce_again();
         Ok(())
     }
 
@@ -202,50 +334,61 @@ impl Carp {
         this: &Arc<Self>,
         own: &OwnDevice,
         dev: &Device,
-        vhid: u8,
+        settings: &Settings,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let mut attachment = Attachment::new(this, own, dev, vhid, extack, rtnl)?;
-        if self.host.lock().admin_up {
-            if let Err(error) = attachment.set_filter(true, rtnl) {
-                attachment.detach(own, rtnl);
-                return Err(error);
-            }
+        if dev.net() != own.net() {
+            return Err(extack.error(
+                EINVAL,
+                format_args!("carpdev must be in the network namespace of {}", own.name()),
+            ));
         }
-        let carpdev = RcuSlot::prepare(dev.hold());
-        let carpdev = match carpdev {
+        let up = self.host.lock().admin_up;
+        let place = Place::new(this, own, dev, settings, up, extack, rtnl)?;
+        let carpdev = match RcuSlot::prepare(dev.hold()) {
             Ok(carpdev) => carpdev,
             Err(error) => {
-                attachment.detach(own, rtnl);
+                place.detach(own, rtnl);
                 return Err(error);
             }
         };
         // Nothing can fail from here on.
         self.disconnect(own, rtnl);
         self.carpdev.put(carpdev);
-        self.host.lock().attachment = Some(attachment);
+        {
+            let mut host = self.host.lock();
+            host.place = Some(place);
+            // Whether a link-layer address is hashed depends on the parent's.
+            host.rehash();
+        }
         self.follow_mtu(dev, rtnl);
         Ok(())
     }
 
-    /// Gets the new vhid's place on the same parent, if there is one.
-    fn move_vhid(
+    /// Changes what the settings mean to the parent, if there is one.
+    fn change_place(
         &self,
         this: &Arc<Self>,
         own: &OwnDevice,
-        vhid: u8,
+        old: &Settings,
+        new: &Settings,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let Some(mut attachment) = self.host.lock().attachment.take() else {
+        let (taken, up) = {
+            let mut host = self.host.lock();
+            let same = old.nodes == new.nodes
+                && old.mac() == new.mac()
+                && old.balancing() == new.balancing();
+            let taken = if same { None } else { host.place.take() };
+            (taken, host.admin_up)
+        };
+        let Some(mut place) = taken else {
             return Ok(());
         };
-        let changed = attachment.change_vhid(this, own, vhid, extack, rtnl);
-        let parent = attachment.parent().clone();
-        self.host.lock().attachment = Some(attachment);
-        // While it had no vhid it did not hear of changes.
-        self.follow_mtu(parent.device(), rtnl);
+        let changed = place.change(this, own, new, up, extack, rtnl);
+        self.host.lock().place = Some(place);
         changed
     }
 }

@@ -9,17 +9,24 @@
 //! ([`receive`], [`arp`], the parent's rx handler) take no lock but that of the
 //! one interface that an advertisement is for.
 
+mod addresses;
 pub(crate) mod announce;
 pub(crate) mod arp;
 pub(crate) mod config;
 pub(crate) mod counters;
+mod demotion;
 pub(crate) mod device;
 pub(crate) mod events;
+pub(crate) mod groups;
 pub(crate) mod host;
 pub(crate) mod link;
+mod mismatch;
 pub(crate) mod netns;
+mod node;
 pub(crate) mod parent;
+mod place;
 pub(crate) mod receive;
+mod settings;
 
 pub(crate) use device::Carp;
 pub(crate) use events::{Events, NOTIFIERS};

@@ -2,7 +2,7 @@
 
 //! What each network namespace has: sysctls, counters, the ARP hooks.
 
-use super::{arp::ARP_HOOKS, counters::Counters};
+use super::{arp::ARP_HOOKS, counters::Counters, groups::Groups};
 use crate::{
     linux::{
         namespace::{Net, NetState, Registration},
@@ -17,8 +17,11 @@ use kernel::{
 };
 
 /// The state of a namespace.
+#[pin_data]
 pub(crate) struct Namespace {
     sysctls: Sysctls<Values>,
+    #[pin]
+    groups: Groups,
     /// Packets that belong to no parent.
     pub(crate) counters: Counters,
     /// How many interfaces there are; RTNL.
@@ -33,6 +36,8 @@ struct Values {
     preempt: Integer,
     /// Print messages up to this syslog level.
     log: Integer,
+    /// Share out ARP among interfaces that have the same address.
+    arpbalance: Integer,
 }
 
 /// The registration.
@@ -51,6 +56,7 @@ impl NetState for Namespace {
             allow: Integer::new(1),
             preempt: Integer::new(0),
             log: Integer::new(i32::from(log::DEFAULT)),
+            arpbalance: Integer::new(0),
         };
         let sysctls = Sysctls::new(net, c"net/inet/carp", values, |values| {
             [
@@ -69,16 +75,22 @@ impl NetState for Namespace {
                     value: &values.log,
                     range: LEVELS,
                 },
+                Entry {
+                    name: c"arpbalance",
+                    value: &values.arpbalance,
+                    range: SWITCH,
+                },
             ]
         })?;
-        Ok(KBox::pin(
-            Self {
+        KBox::pin_init(
+            pin_init!(Self {
                 sysctls,
+                groups <- Groups::new(),
                 counters: Counters::new(),
                 interfaces: Atomic::new(0),
-            },
+            }),
             GFP_KERNEL,
-        )?)
+        )
     }
 }
 
@@ -96,6 +108,16 @@ impl Namespace {
     /// `net.inet.carp.preempt`
     pub(crate) fn preempts(&self) -> bool {
         self.sysctls.values().preempt.get() != 0
+    }
+
+    /// `net.inet.carp.arpbalance`
+    pub(crate) fn balances_arp(&self) -> bool {
+        self.sysctls.values().arpbalance.get() != 0
+    }
+
+    /// The groups of its interfaces.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     /// Whether `net.inet.carp.log` lets messages of this level through.

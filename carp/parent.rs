@@ -8,12 +8,12 @@ use crate::{
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         netlink::Extack,
-        rcu::RcuSlot,
+        rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
         rx_handler::{self, RxHandler, Verdict},
         skbuff::{PacketType, Skb},
     },
-    proto::carp::{frame, packet},
+    proto::carp::{balancing, balancing::Balancing, frame, packet},
 };
 use core::net::Ipv4Addr;
 use kernel::{
@@ -34,14 +34,26 @@ pub(crate) struct Parent {
     /// The interfaces by vhid, for the packet paths.
     #[pin]
     ports: [RcuSlot<Port>; 256],
+    /// Link-layer addresses set by hand, and the vhids that have them.
+    lladdrs: RcuSlot<KVec<Lladdr>>,
+    /// Whether there is one: asked for every packet.
+    has_lladdrs: Atomic<bool>,
     /// How many interfaces stand on it, with a vhid or without; RTNL.
     interfaces: Atomic<usize>,
     /// Packets that came in here and belong to none of them.
     pub(crate) counters: Counters,
 }
 
+/// A link-layer address that does not tell its vhid by itself.
+pub(super) struct Lladdr {
+    pub(super) mac: MacAddress,
+    pub(super) vhid: u8,
+}
+
 /// An interface as the packet paths find it.
 pub(crate) struct Port {
+    /// The vhid's place among those of the interface, in ascending order.
+    pub(crate) place: u32,
     /// The interface.
     pub(crate) carp: Arc<Carp>,
     /// Its device, whose counters and taps see the traffic.
@@ -59,7 +71,7 @@ impl Parent {
     /// # Errors
     ///
     /// In words: `dev` cannot carry carp interfaces.
-    fn of(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
+    pub(super) fn of(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
         if let Some(parent) = rx_handler::get(dev, rtnl) {
             return Ok(parent);
         }
@@ -68,6 +80,8 @@ impl Parent {
             pin_init!(Self {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
+                lladdrs: RcuSlot::new(),
+                has_lladdrs: Atomic::new(false),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
             }),
@@ -80,7 +94,7 @@ impl Parent {
     }
 
     /// Lets the parent be an ordinary device again if nobody stands on it.
-    fn release(&self, rtnl: &Rtnl) {
+    pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {
             self.dev.leave_group(packet::GROUP_IPV4, rtnl);
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
@@ -97,11 +111,20 @@ impl Parent {
         self.ports.get(usize::from(vhid))?.get(rcu)
     }
 
+    /// All of them in ascending order of vhid.
+    pub(crate) fn ports<'a>(&'a self, rcu: &'a rcu::Guard) -> impl Iterator<Item = &'a Port> {
+        self.ports.iter().filter_map(|slot| slot.get(rcu))
+    }
+
     /// Calls `each` with every interface that has a vhid here.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Carp>)) {
         for slot in &self.ports {
-            // Counted, so that `each` may sleep.
-            let carp = slot.get(&rcu::read_lock()).map(|port| port.carp.clone());
+            // Counted, so that `each` may sleep. Once for each interface, however
+            // many vhids it has.
+            let carp = slot
+                .get(&rcu::read_lock())
+                .filter(|port| port.place == 0)
+                .map(|port| port.carp.clone());
             if let Some(carp) = carp {
                 each(&carp);
             }
@@ -114,165 +137,88 @@ impl Parent {
         address: Ipv4Addr,
         rcu: &'a rcu::Guard,
     ) -> Option<&'a Port> {
-        self.ports
-            .iter()
-            .filter_map(|slot| slot.get(rcu))
+        self.ports(rcu)
             .find(|port| port.dev.has_address(address, rcu))
     }
 
     /// Whether an interface other than `carp` has this vhid here.
-    fn is_taken(&self, vhid: u8, carp: &Carp) -> bool {
+    pub(super) fn is_taken(&self, vhid: u8, carp: &Carp) -> bool {
         self.port(vhid, &rcu::read_lock())
             .is_some_and(|port| !core::ptr::eq(&*port.carp, carp))
     }
-}
 
-/// An interface's place on a parent.
-pub(crate) struct Attachment {
-    parent: Arc<Parent>,
-    /// 0: none yet.
-    vhid: u8,
-    /// Whether the parent's receive filter is to let the virtual MAC through.
-    wanted: bool,
-    /// Whether it does.
-    filter: bool,
-}
+    /// Puts an interface where packets for this vhid find it.
+    pub(super) fn occupy(&self, vhid: u8, port: Prepared<Port>) {
+        if let Some(slot) = self.ports.get(usize::from(vhid)) {
+            slot.put(port);
+        }
+    }
 
-impl Attachment {
-    /// Puts the interface `carp` with device `own` on `dev`. All of it happens or
-    /// nothing.
+    /// Packets for this vhid find nobody any more.
+    pub(super) fn vacate(&self, vhid: u8) {
+        if let Some(slot) = self.ports.get(usize::from(vhid)) {
+            slot.clear();
+        }
+    }
+
+    /// One interface more stands here.
+    pub(super) fn enter(&self, _rtnl: &Rtnl) {
+        let interfaces = self.interfaces.load(Relaxed);
+        self.interfaces.store(interfaces.saturating_add(1), Relaxed);
+    }
+
+    /// One interface less stands here; see [`Self::release`].
+    pub(super) fn leave(&self, _rtnl: &Rtnl) {
+        let interfaces = self.interfaces.load(Relaxed);
+        self.interfaces.store(interfaces.saturating_sub(1), Relaxed);
+    }
+
+    /// The list of link-layer addresses set by hand, with those of `vhids` taken
+    /// out and `new` put in; to be put in place by [`Self::set_lladdrs`].
     ///
     /// # Errors
     ///
-    /// In words: `dev` cannot be a parent, or has the vhid already.
-    pub(crate) fn new(
-        carp: &Arc<Carp>,
-        own: &OwnDevice,
-        dev: &Device,
-        vhid: u8,
-        extack: &Extack<'_>,
-        rtnl: &Rtnl,
-    ) -> Result<Self> {
-        let parent = Parent::of(dev, extack, rtnl)?;
-        let attached = dev
-            .link_upper(own, extack, rtnl)
-            .and_then(|()| {
-                parent
-                    .occupy(carp, own, vhid, extack)
-                    .inspect_err(|_| dev.unlink_upper(own, rtnl))
-            })
-            .inspect_err(|_| parent.release(rtnl));
-        attached?;
-        let interfaces = parent.interfaces.load(Relaxed);
-        parent
-            .interfaces
-            .store(interfaces.saturating_add(1), Relaxed);
-        Ok(Self {
-            parent,
-            vhid,
-            wanted: false,
-            filter: false,
-        })
+    /// Out of memory.
+    pub(super) fn prepare_lladdrs(
+        &self,
+        vhids: &[u8],
+        new: Option<Lladdr>,
+        _rtnl: &Rtnl,
+    ) -> Result<Option<Prepared<KVec<Lladdr>>>> {
+        let mut list = KVec::new();
+        let rcu = rcu::read_lock();
+        let old = self.lladdrs.get(&rcu).map_or(&[][..], |list| list);
+        for other in old.iter().filter(|other| !vhids.contains(&other.vhid)) {
+            let other = Lladdr {
+                mac: other.mac,
+                vhid: other.vhid,
+            };
+            list.push(other, GFP_ATOMIC)?;
+        }
+        drop(rcu);
+        if let Some(new) = new {
+            list.push(new, GFP_KERNEL)?;
+        }
+        if list.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(RcuSlot::prepare(list)?))
     }
 
-    /// Changes the vhid on the same parent. All of it happens or nothing.
-    ///
-    /// # Errors
-    ///
-    /// In words: the parent has the vhid already.
-    pub(crate) fn change_vhid(
-        &mut self,
-        carp: &Arc<Carp>,
-        own: &OwnDevice,
-        vhid: u8,
-        extack: &Extack<'_>,
-        rtnl: &Rtnl,
-    ) -> Result {
-        self.parent.occupy(carp, own, vhid, extack)?;
-        if self.wanted {
-            let added = self
-                .parent
-                .dev
-                .add_unicast(&packet::virtual_mac(vhid), rtnl);
-            added.inspect_err(|_| self.parent.vacate(vhid))?;
+    /// Puts that list in place.
+    pub(super) fn set_lladdrs(&self, list: Option<Prepared<KVec<Lladdr>>>, _rtnl: &Rtnl) {
+        self.has_lladdrs.store(list.is_some(), Relaxed);
+        match list {
+            Some(list) => self.lladdrs.put(list),
+            None => self.lladdrs.clear(),
         }
-        let old = core::mem::replace(&mut self.vhid, vhid);
-        if core::mem::replace(&mut self.filter, self.wanted) {
-            let old = packet::virtual_mac(old);
-            self.parent.dev.remove_unicast(&old, rtnl);
-        }
-        self.parent.vacate(old);
-        Ok(())
     }
 
-    /// Takes the interface with device `own` off its parent: first nobody finds
-    /// it any more, then the rest is undone.
-    pub(crate) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) {
-        self.parent.vacate(self.vhid);
-        // Removing never fails.
-        let _ = self.set_filter(false, rtnl);
-        self.parent.dev.unlink_upper(own, rtnl);
-        let interfaces = self.parent.interfaces.load(Relaxed);
-        self.parent
-            .interfaces
-            .store(interfaces.saturating_sub(1), Relaxed);
-        self.parent.release(rtnl);
-    }
-
-    /// Lets the virtual MAC through the parent's receive filter, or no longer.
-    /// It is let through while the interface is up, master or not: changing a
-    /// filter may need RTNL, and a takeover must not.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory; never for `false`.
-    pub(crate) fn set_filter(&mut self, filter: bool, rtnl: &Rtnl) -> Result {
-        if self.vhid == 0 || filter == self.filter {
-            self.wanted = filter;
-            return Ok(());
-        }
-        let mac: MacAddress = packet::virtual_mac(self.vhid);
-        if filter {
-            self.parent.dev.add_unicast(&mac, rtnl)?;
-        } else {
-            self.parent.dev.remove_unicast(&mac, rtnl);
-        }
-        self.wanted = filter;
-        self.filter = filter;
-        Ok(())
-    }
-
-    /// The parent.
-    pub(crate) fn parent(&self) -> &Arc<Parent> {
-        &self.parent
-    }
-}
-
-impl Parent {
-    fn occupy(&self, carp: &Arc<Carp>, own: &OwnDevice, vhid: u8, extack: &Extack<'_>) -> Result {
-        if vhid == 0 {
-            return Ok(());
-        }
-        if self.is_taken(vhid, carp) {
-            return Err(extack.error(
-                EEXIST,
-                format_args!("vhid {} is in use on {} already", vhid, self.dev.name()),
-            ));
-        }
-        let slot = self.ports.get(usize::from(vhid)).ok_or(EINVAL)?;
-        slot.put(RcuSlot::prepare(Port {
-            carp: carp.clone(),
-            dev: own.hold(),
-        })?);
-        Ok(())
-    }
-
-    fn vacate(&self, vhid: u8) {
-        if vhid != 0 {
-            if let Some(slot) = self.ports.get(usize::from(vhid)) {
-                slot.clear();
-            }
-        }
+    /// The vhid that has a link-layer address set by hand.
+    fn vhid_of(&self, mac: &MacAddress) -> Option<u8> {
+        let rcu = rcu::read_lock();
+        let list = self.lladdrs.get(&rcu)?;
+        list.iter().find(|it| it.mac == *mac).map(|it| it.vhid)
     }
 }
 
@@ -281,8 +227,12 @@ impl RxHandler for Parent {
         // The destination first: nearly every packet is somebody else's.
         let mac = skb.ethernet_destination();
         let vhid = match mac {
-            [0x00, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(vhid),
+            [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(vhid),
             _ if mac == frame::multicast_mac(packet::GROUP_IPV4) => None,
+            _ if self.has_lladdrs.load(Relaxed) => match self.vhid_of(&mac) {
+                Some(vhid) => Some(vhid),
+                None => return Verdict::Pass(skb),
+            },
             _ => return Verdict::Pass(skb),
         };
         // What was looped back has no Ethernet header; what has a VLAN tag is for
@@ -291,27 +241,47 @@ impl RxHandler for Parent {
             return Verdict::Pass(skb);
         }
         match vhid {
-            Some(vhid) => self.receive_virtual(dev, vhid, skb),
+            Some(vhid) => self.receive_virtual(dev, vhid, &mac, skb),
             None => receive_group(dev, skb),
         }
     }
 }
 
+/// The longest IPv4 header, an ICMP header, and the longest header that it quotes:
+/// all that a hash looks at.
+const HASHED: u32 = 60 + 8 + 60;
+
 impl Parent {
-    /// A packet for a virtual MAC. If we are its master, IP gets it on the parent,
-    /// where users' firewall rules expect it, and where the way back leads.
-    fn receive_virtual(&self, dev: &Device, vhid: u8, skb: Skb) -> Verdict {
+    /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
+    /// users' firewall rules expect it, and where the way back leads.
+    fn receive_virtual(&self, dev: &Device, vhid: u8, mac: &MacAddress, skb: Skb) -> Verdict {
         let rcu = rcu::read_lock();
         let Some(port) = self.port(vhid, &rcu) else {
             return Verdict::Pass(skb);
         };
-        if !port.carp.is_master() {
+        let balancing = port.carp.balancing();
+        // A multicast address is that of the mode ip alone; else it is that of
+        // an IP group, and none of our business.
+        let is_group = mac.first().is_some_and(|first| first & 1 == 1);
+        if is_group && balancing != Balancing::Ip {
+            return Verdict::Pass(skb);
+        }
+        let masters = port.carp.masters();
+        if !balancing.is_by_hash() && !masters.is_master_of(port.place) {
             // Somebody else's, at a switch that does not know yet.
             return Verdict::Consumed;
         }
         let Some(mut skb) = skb.unshare() else {
             return Verdict::Consumed;
         };
+        if balancing.is_by_hash() {
+            match share(dev, &mut skb, &rcu) {
+                Share::Everybody if is_group => return Verdict::Pass(skb),
+                Share::Everybody => {}
+                Share::Hash(hash) if masters.take(hash) => {}
+                Share::Hash(_) => return Verdict::Consumed,
+            }
+        }
         port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
         skb.set_to_this_host();
         // A parent without IPv4 would refuse it: then the way back leads through
@@ -322,6 +292,42 @@ impl Parent {
         }
         skb.show_to_taps(&port.dev);
         Verdict::Pass(skb)
+    }
+}
+
+/// For whom a packet is.
+enum Share {
+    /// IP multicast: whatever its Ethernet address is.
+    Everybody,
+    /// For whom this hash says; without hash for everybody with the address.
+    Hash(Option<u32>),
+}
+
+/// By which hash a packet is shared out among hosts.
+fn share(dev: &Device, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
+    const ICMP: u8 = 1;
+
+    match skb.protocol() {
+        ETH_P_IP => {
+            let Some(packet) = skb.peek(HASHED) else {
+                return Share::Hash(None);
+            };
+            let destination = packet
+                .get(16..)
+                .and_then(|rest| rest.first_chunk::<4>())
+                .map(|octets| Ipv4Addr::from(*octets));
+            match destination {
+                Some(destination) if destination.is_multicast() => Share::Everybody,
+                Some(destination) => {
+                    // Asked only where it matters.
+                    let to_us = packet.get(9) == Some(&ICMP)
+                        && Device::by_address_rcu(dev.net(), destination, rcu).is_some();
+                    Share::Hash(balancing::hash_of_ipv4(packet, to_us))
+                }
+                None => Share::Hash(None),
+            }
+        }
+        _ => Share::Hash(None),
     }
 }
 

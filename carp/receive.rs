@@ -15,7 +15,10 @@ use crate::{
         netdevice::Device,
         rx_handler,
     },
-    proto::carp::packet::{Discard, Received, LEN, PROTOCOL},
+    proto::carp::{
+        election::Family,
+        packet::{Discard, Received, LEN, PROTOCOL},
+    },
 };
 use kernel::sync::rcu;
 
@@ -83,6 +86,10 @@ fn dispatch(
     });
     match found {
         Err(discard) => charge(&parent.counters, Err(discard)),
-        Ok((received, port)) => charge(&port.carp.counters, port.carp.advertised(&received)),
+        Ok((received, port)) => {
+            let source = packet.source.into();
+            let result = port.carp.advertised(Family::Ipv4, source, &received);
+            charge(&port.carp.counters, result)
+        }
     }
 }

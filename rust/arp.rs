@@ -31,18 +31,20 @@ pub(crate) fn announce(dev: &Device, address: Ipv4Addr, mac: &MacAddress) {
     }
 }
 
-/// Answers an ARP request on `dev`: tells `to` that `address` is at `mac`. Any
-/// context.
+/// Answers an ARP request on `dev`: tells `to` that `address` is at `mac`. The frame
+/// comes from `source`. Any context.
 pub(crate) fn reply(
     dev: &Device,
     address: Ipv4Addr,
     mac: &MacAddress,
+    source: &MacAddress,
     to: Ipv4Addr,
     to_mac: &MacAddress,
 ) {
-    // SAFETY: `dev` is live; the addresses are as long as Ethernet's.
+    // SAFETY: `dev` is live; the addresses are as long as Ethernet's; a buffer that
+    // there is no memory for is null, and is not sent.
     unsafe {
-        bindings::arp_send(
+        let skb = bindings::arp_create(
             bindings::ARPOP_REPLY as i32,
             bindings::ETH_P_ARP as i32,
             u32::from_ne_bytes(to.octets()),
@@ -52,6 +54,12 @@ pub(crate) fn reply(
             mac.as_ptr(),
             to_mac.as_ptr(),
         );
+        if skb.is_null() {
+            return;
+        }
+        // `arp_create` has written the Ethernet header in front of ARP's.
+        bindings::skb_set_ethernet_source(skb, source.as_ptr());
+        bindings::arp_xmit(skb);
     }
 }
 

@@ -63,6 +63,15 @@ impl Drop for HmacSha1 {
     }
 }
 
+/// The SHA-1 of `bytes`. Any context.
+pub(crate) fn sha1(bytes: &[u8]) -> [u8; SHA1_DIGEST_SIZE] {
+    let mut digest = [0; SHA1_DIGEST_SIZE];
+    // SAFETY: `bytes` is valid for reads of its length, `digest` for writes of the
+    // digest's size.
+    unsafe { bindings::sha1(bytes.as_ptr(), bytes.len(), digest.as_mut_ptr()) };
+    digest
+}
+
 /// A key, or another secret, that is wiped when it goes.
 #[derive(Clone)]
 pub(crate) struct Secret<const N: usize>([u8; N]);

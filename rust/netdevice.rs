@@ -235,6 +235,55 @@ impl Device {
         // telling: the device forgets them all when it is unregistered.
         let _ = unsafe { bindings::dev_uc_del(self.as_ptr(), mac.as_ptr()) };
     }
+
+    /// Has the device receive one more multicast address (`dev_mc_add`); counted.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn add_multicast(&self, mac: &MacAddress, _rtnl: &Rtnl) -> Result {
+        // SAFETY: As for `add_unicast`.
+        to_result(unsafe { bindings::dev_mc_add(self.as_ptr(), mac.as_ptr()) })
+    }
+
+    /// Takes [`Self::add_multicast`] back.
+    pub(crate) fn remove_multicast(&self, mac: &MacAddress, _rtnl: &Rtnl) {
+        // SAFETY: As for `remove_unicast`.
+        let _ = unsafe { bindings::dev_mc_del(self.as_ptr(), mac.as_ptr()) };
+    }
+
+    /// The link-layer address of an Ethernet device. Any context; while it is
+    /// being changed, under RTNL, it may be seen half.
+    pub(crate) fn mac(&self) -> MacAddress {
+        let mut mac = MacAddress::default();
+        // SAFETY: `dev_addr` of a live Ethernet device points to six bytes that
+        // live as long as the device.
+        unsafe {
+            core::ptr::copy_nonoverlapping((*self.as_ptr()).dev_addr, mac.as_mut_ptr(), mac.len());
+        }
+        mac
+    }
+
+    /// Whether it is a bridge, which switches frames between its ports itself.
+    #[allow(dead_code)]
+    pub(crate) fn is_bridge(&self) -> bool {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::netif_is_bridge_master(self.as_ptr()) }
+    }
+
+    /// Calls `each` with every device of the namespace. Any context; devices that
+    /// come or go meanwhile may be missed.
+    pub(crate) fn for_each_rcu(net: &Net, _rcu: &rcu::Guard, mut each: impl FnMut(&Self)) {
+        // SAFETY: The namespace is alive and RCU is held, so devices that leave
+        // the list stay in memory.
+        unsafe {
+            let mut dev = bindings::first_net_device_rcu(net.as_ptr());
+            while !dev.is_null() {
+                each(Self::from_raw(dev));
+                dev = bindings::next_net_device_rcu(dev);
+            }
+        }
+    }
 }
 
 /// A device's name, as [`fmt::Display`].

@@ -37,6 +37,16 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// The device is being set down (`ndo_stop`).
     fn stop(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
+    /// The administrator gives the device a link-layer address
+    /// (`ndo_set_mac_address`); it is a unicast one, and not zero. The driver sets it
+    /// ([`OwnDevice::change_mac`]).
+    ///
+    /// # Errors
+    ///
+    /// Nothing changed.
+    fn set_mac(this: ArcBorrow<'_, Self>, dev: &OwnDevice, mac: &MacAddress, rtnl: &Rtnl)
+        -> Result;
+
     /// The device leaves (`ndo_uninit`): nothing may find it any more when this
     /// returns. An RCU grace period passes before the data is dropped.
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
@@ -67,6 +77,7 @@ impl<T: Driver> Operations<T> {
                 ndo_stop: Some(stop::<T>),
                 ndo_uninit: Some(uninit::<T>),
                 ndo_start_xmit: Some(start_xmit::<T>),
+                ndo_set_mac_address: Some(set_mac_address::<T>),
                 ndo_get_iflink: Some(iflink::<T>),
                 ndo_get_stats64: Some(bindings::dev_get_tstats64),
                 ndo_validate_addr: Some(bindings::eth_validate_addr),
@@ -388,6 +399,35 @@ unsafe extern "C" fn stop<T: Driver>(dev: *mut bindings::net_device) -> c_int {
     };
     this.stop(device, &rtnl);
     0
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_set_mac_address`.
+unsafe extern "C" fn set_mac_address<T: Driver>(
+    dev: *mut bindings::net_device,
+    address: *mut c_void,
+) -> c_int {
+    // SAFETY: The kernel passes a registered device of ours, with RTNL held, and a
+    // socket address with as many bytes as an Ethernet address has.
+    let (this, device, mac, rtnl) = unsafe {
+        let mut mac = MacAddress::default();
+        let data = (&raw const (*address.cast::<bindings::sockaddr>()).sa_data).cast::<u8>();
+        core::ptr::copy_nonoverlapping(data, mac.as_mut_ptr(), mac.len());
+        (
+            data_arc::<T>(dev),
+            OwnDevice::from_raw(dev),
+            mac,
+            Rtnl::assume_held(),
+        )
+    };
+    if mac.first().is_none_or(|first| first & 1 == 1) || mac == [0; 6] {
+        return EADDRNOTAVAIL.to_errno();
+    }
+    match T::set_mac(this, device, &mac, &rtnl) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
 }
 
 /// # Safety

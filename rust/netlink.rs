@@ -20,6 +20,8 @@ pub(crate) enum Policy {
     U32,
     /// At most so many bytes.
     Binary(u16),
+    /// Attributes in an attribute, read by [`Attributes::each`].
+    Nested,
 }
 
 /// A table of policies in the kernel's form. Attributes are validated strictly:
@@ -56,6 +58,7 @@ impl<const N: usize> Policies<N> {
                     entry.type_ = bindings::NLA_BINARY as u8;
                     entry.len = len;
                 }
+                Policy::Nested => entry.type_ = bindings::NLA_NESTED as u8,
             }
             i += 1;
         }
@@ -130,6 +133,59 @@ impl<'a> Attributes<'a> {
     pub(crate) fn binary(&self, attribute: u32) -> Option<&'a [u8]> {
         self.bytes(attribute)
     }
+
+    /// The attributes in an attribute, if it was sent.
+    pub(crate) fn each(&self, attribute: u32) -> Option<Elements<'a>> {
+        self.bytes(attribute).map(Elements)
+    }
+}
+
+/// Attributes one behind the other, as in a nest; the iterator ends where they
+/// end, or make no sense any more: then [`Self::is_whole`] says so.
+#[derive(Clone)]
+pub(crate) struct Elements<'a>(&'a [u8]);
+
+/// An attribute: its type, and its bytes.
+pub(crate) struct Element<'a> {
+    pub(crate) kind: u32,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// The bytes of `struct nlattr`.
+const NLA_HDRLEN: usize = 4;
+/// What else than the type stands in `nla_type`.
+const NLA_FLAGS: u16 = 0xc000;
+
+impl<'a> Elements<'a> {
+    /// The attributes that these bytes hold.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether nothing but attributes is there. At the end of the iteration: or
+    /// whether some bytes are left.
+    pub(crate) fn is_whole(&self) -> bool {
+        let mut rest = self.clone();
+        while rest.next().is_some() {}
+        rest.0.is_empty()
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let header = self.0.first_chunk::<NLA_HDRLEN>()?;
+        let len = usize::from(u16::from_ne_bytes([header[0], header[1]]));
+        let kind = u16::from_ne_bytes([header[2], header[3]]) & !NLA_FLAGS;
+        let bytes = self.0.get(NLA_HDRLEN..len)?;
+        // The last one need not be padded.
+        self.0 = self.0.get(len.next_multiple_of(4)..).unwrap_or_default();
+        Some(Element {
+            kind: u32::from(kind),
+            bytes,
+        })
+    }
 }
 
 /// Where an error is told to the user in words (`struct netlink_ext_ack`).
@@ -139,6 +195,12 @@ pub(crate) struct Extack<'a> {
 }
 
 impl Extack<'_> {
+    /// For requests whose sender cannot be told anything.
+    pub(crate) const NONE: Self = Self {
+        ptr: core::ptr::null_mut(),
+        _request: PhantomData,
+    };
+
     /// # Safety
     ///
     /// `ptr` is null or valid for `'a`.
@@ -237,6 +299,28 @@ impl Message<'_> {
     /// Adds a four-byte attribute in host order.
     pub(crate) fn u32(&mut self, attribute: u32, value: u32) -> Result {
         self.put(attribute, &value.to_ne_bytes())
+    }
+
+    /// Adds an attribute of these bytes.
+    pub(crate) fn binary(&mut self, attribute: u32, bytes: &[u8]) -> Result {
+        self.put(attribute, bytes)
+    }
+
+    /// Adds a string, with the zero byte that ends it.
+    pub(crate) fn string(&mut self, attribute: u32, text: &[u8]) -> Result {
+        // SAFETY: The message is ours; what was reserved has room for the string
+        // and its end.
+        unsafe {
+            let len = c_int::try_from(text.len().checked_add(1).ok_or(EMSGSIZE)?)?;
+            let nla = bindings::nla_reserve(self.skb, attribute as c_int, len);
+            if nla.is_null() {
+                return Err(EMSGSIZE);
+            }
+            let data = bindings::nla_data(nla).cast::<u8>();
+            core::ptr::copy_nonoverlapping(text.as_ptr(), data, text.len());
+            data.add(text.len()).write(0);
+        }
+        Ok(())
     }
 
     /// Adds an eight-byte attribute in host order, aligned with help of the

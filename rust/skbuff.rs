@@ -2,8 +2,11 @@
 
 //! Packet buffers (`struct sk_buff`).
 
-use super::{bindings, netdevice::Device};
-use core::{mem::ManuallyDrop, ptr::NonNull};
+use super::{
+    bindings,
+    netdevice::{Device, MacAddress},
+};
+use core::{mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::prelude::*;
 
 /// The Ethernet header's length in bytes.
@@ -106,6 +109,13 @@ impl Skb {
         self.transmit()
     }
 
+    /// Changes the source address of a complete frame. Whether there was memory to
+    /// do so.
+    pub(crate) fn set_ethernet_source(&mut self, mac: &MacAddress) -> bool {
+        // SAFETY: The buffer is ours, `mac` as long as an Ethernet address.
+        unsafe { bindings::skb_set_ethernet_source(self.as_ptr(), mac.as_ptr()) }
+    }
+
     /// Makes sure that no one else uses the buffer's fields (`skb_share_check`):
     /// copies them if they are shared. Nothing, if there is no memory.
     pub(crate) fn unshare(self) -> Option<Self> {
@@ -190,6 +200,22 @@ impl Skb {
         }
     }
 
+    /// The bytes from where the current layer begins, at most so many. The buffer
+    /// must not be shared ([`Self::unshare`]). Nothing, if there is no memory to
+    /// make them linear.
+    pub(crate) fn peek(&mut self, most: u32) -> Option<&[u8]> {
+        let len = self.len().min(most);
+        // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
+        // least `len` bytes, which live as long as the buffer is not changed.
+        unsafe {
+            if !bindings::pskb_may_pull(self.as_ptr(), len) {
+                return None;
+            }
+            let data = (*self.as_ptr()).data.cast_const();
+            Some(core::slice::from_raw_parts(data, len as usize))
+        }
+    }
+
     /// Shows a received packet to the taps of `dev`, as tcpdump sets them, with
     /// its Ethernet header.
     pub(crate) fn show_to_taps(&mut self, dev: &Device) {
@@ -217,5 +243,63 @@ impl Drop for Skb {
     fn drop(&mut self) {
         // SAFETY: The buffer is ours.
         unsafe { bindings::kfree_skb(self.as_ptr()) }
+    }
+}
+
+/// Packets in a row, held together by their own `next` pointers: no memory is
+/// needed for the list. Dropping it drops them.
+///
+/// # Invariants
+///
+/// `first` is null or the first of a chain that ends with null at `last`; all of
+/// its buffers are ours.
+pub(crate) struct SkbList {
+    first: *mut bindings::sk_buff,
+    last: *mut bindings::sk_buff,
+}
+
+impl SkbList {
+    /// An empty list.
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: ptr::null_mut(),
+            last: ptr::null_mut(),
+        }
+    }
+
+    /// Puts a packet at the end.
+    pub(crate) fn push(&mut self, skb: Skb) {
+        let skb = skb.into_raw();
+        // SAFETY: The buffer is ours, and so is the last one of the list.
+        unsafe {
+            bindings::skb_set_next(skb, ptr::null_mut());
+            if self.first.is_null() {
+                self.first = skb;
+            } else {
+                bindings::skb_set_next(self.last, skb);
+            }
+        }
+        self.last = skb;
+    }
+
+    /// Takes the first packet out.
+    pub(crate) fn pop(&mut self) -> Option<Skb> {
+        if self.first.is_null() {
+            return None;
+        }
+        let skb = self.first;
+        // SAFETY: By the type invariant the buffer is ours; it leaves the list,
+        // and is alone from here on.
+        unsafe {
+            self.first = bindings::skb_next(skb);
+            bindings::skb_set_next(skb, ptr::null_mut());
+            Some(Skb::from_raw(skb))
+        }
+    }
+}
+
+impl Drop for SkbList {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
     }
 }

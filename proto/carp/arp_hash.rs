@@ -50,6 +50,22 @@ impl ArpHash {
         }
     }
 
+    /// As one number, for a place that is read without a lock.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        (self.b as u64) << u32::BITS | self.c as u64
+    }
+
+    /// From [`Self::to_bits`].
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self {
+            b: (bits >> u32::BITS) as u32,
+            c: bits as u32,
+        }
+    }
+
     /// The hash of the MAC address of an ARP request's sender, for
     /// [`Masters::owner`](super::balancing::Masters::owner).
     #[must_use]

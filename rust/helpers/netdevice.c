@@ -104,3 +104,18 @@ void carp_helper_netif_set_software_features(struct net_device *dev)
 			 NETIF_F_GSO_SOFTWARE;
 	dev->hw_features |= dev->features;
 }
+
+bool carp_helper_netif_is_bridge_master(const struct net_device *dev)
+{
+	return netif_is_bridge_master(dev);
+}
+
+struct net_device *carp_helper_first_net_device_rcu(struct net *net)
+{
+	return list_first_or_null_rcu(&net->dev_base_head, struct net_device, dev_list);
+}
+
+struct net_device *carp_helper_next_net_device_rcu(struct net_device *dev)
+{
+	return next_net_device_rcu(dev);
+}

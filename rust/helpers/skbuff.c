@@ -2,6 +2,7 @@
 
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <net/dst.h>
@@ -133,4 +134,23 @@ void carp_helper_skb_show_to_taps(struct sk_buff *skb, struct net_device *dev)
 struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
 {
 	return skb->dev;
+}
+
+struct sk_buff *carp_helper_skb_next(const struct sk_buff *skb)
+{
+	return skb->next;
+}
+
+void carp_helper_skb_set_next(struct sk_buff *skb, struct sk_buff *next)
+{
+	skb->next = next;
+}
+
+/* For a frame that is complete, at whose Ethernet header the data begins. */
+bool carp_helper_skb_set_ethernet_source(struct sk_buff *skb, const u8 *mac)
+{
+	if (skb_cow_head(skb, 0) || !pskb_may_pull(skb, ETH_HLEN))
+		return false;
+	ether_addr_copy(((struct ethhdr *)skb->data)->h_source, mac);
+	return true;
 }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The addresses of an interface, as the digest covers them.
+
+use super::device::Carp;
+use crate::{
+    linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
+    proto::carp::election::Families,
+};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use kernel::{alloc::Flags, prelude::*, sync::rcu};
+
+/// Addresses in ascending order.
+#[derive(PartialEq)]
+pub(super) struct Addresses {
+    pub(super) ipv4: KVec<Ipv4Addr>,
+    pub(super) ipv6: KVec<Ipv6Addr>,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Addresses {
+    pub(super) const fn new() -> Self {
+        Self {
+            ipv4: KVec::new(),
+            ipv6: KVec::new(),
+        }
+    }
+
+    /// Room for so many.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    fn with_capacity(ipv4: usize, ipv6: usize, flags: Flags) -> Result<Self> {
+        Ok(Self {
+            ipv4: KVec::with_capacity(ipv4, flags)?,
+            ipv6: KVec::with_capacity(ipv6, flags)?,
+        })
+    }
+
+    /// The families in which there is one.
+    pub(super) fn families(&self) -> Families {
+        Families {
+            ipv4: !self.ipv4.is_empty(),
+            ipv6: !self.ipv6.is_empty(),
+        }
+    }
+
+    /// Takes what the device has now. Any context.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: there was less room than addresses, and no more to be had.
+    pub(super) fn read(&mut self, own: &OwnDevice) -> Result {
+        let rcu = rcu::read_lock();
+        self.ipv4.clear();
+        self.ipv6.clear();
+        let mut result = Ok(());
+        own.for_each_address_rcu(&rcu, |address| {
+            if let Err(error) = insert(&mut self.ipv4, address) {
+                result = Err(error);
+            }
+        });
+        result
+    }
+}
+
+/// Puts an address in its place in ascending order. Not `sort_unstable` nor
+/// `rotate_right`, which would bring a panic into the module.
+fn insert<T: Copy + PartialOrd>(addresses: &mut KVec<T>, address: T) -> Result {
+    addresses.push(address, GFP_ATOMIC)?;
+    let mut carried = address;
+    for place in addresses.iter_mut().skip_while(|place| **place < address) {
+        core::mem::swap(place, &mut carried);
+    }
+    Ok(())
+}
+
+impl Carp {
+    /// Makes room for one more address, for [`Self::addresses_changed`] has nobody
+    /// to tell that there is none.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn reserve_address(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
+        let mut ipv4: usize = 1;
+        own.for_each_address(rtnl, |_| ipv4 = ipv4.saturating_add(1));
+        let ipv6 = self.host.lock().addresses.ipv6.len().saturating_add(1);
+        let spare = Addresses::with_capacity(ipv4, ipv6, GFP_KERNEL)?;
+        let old = core::mem::replace(&mut self.host.lock().spare, spare);
+        drop(old);
+        Ok(())
+    }
+}

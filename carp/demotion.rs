@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Demotion of an interface: the groups that it is in, and what it brings upon
+//! them by itself when its parent fails or it cannot send.
+
+use super::{
+    device::Carp,
+    groups::{Group, Groups},
+    netns::Namespace,
+};
+use crate::{
+    linux::{
+        log, log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, rtnl::Rtnl,
+    },
+    proto::carp::{
+        demotion::{self, GroupName},
+        log::DEMOTION,
+        send_errors::SendErrors,
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
+
+/// What an interface knows of demotion; behind the host's lock.
+pub(super) struct Demotion {
+    /// The groups, in order of joining. Changes under RTNL only.
+    pub(super) groups: KVec<Arc<Group>>,
+    /// What this interface has brought upon its groups.
+    own: demotion::Counter,
+    /// Whether the parent's failure is among that.
+    suppressed: bool,
+    /// Whether errors of sending are.
+    pub(super) send_errors: SendErrors,
+}
+
+impl Demotion {
+    pub(super) fn new() -> Self {
+        Self {
+            groups: KVec::new(),
+            own: demotion::Counter::default(),
+            suppressed: false,
+            send_errors: SendErrors::new(),
+        }
+    }
+
+    /// What the interface sends and compares.
+    pub(super) fn count(&self) -> u8 {
+        demotion::count(self.groups.iter().map(|group| group.counter()), self.own)
+    }
+}
+
+/// Why demotion changes by itself, in OpenBSD's words.
+const CARPDEV: &str = "carpdev";
+const SEND_ERRORS: &str = "snderrors";
+
+impl Carp {
+    /// Demotes, or takes it back. No lock of ours is held.
+    fn demote(&self, by: i32, cause: &str) {
+        let (own, announce) = {
+            let mut host = self.host.lock();
+            host.demotion.own.adjust(by);
+            let groups = &host.demotion.groups;
+            let announce = groups
+                .iter()
+                .fold(false, |announce, group| group.adjust(by) | announce);
+            (host.own.clone(), announce)
+        };
+        let Some(own) = own else { return };
+        for place in 0..usize::MAX {
+            let Some(group) = self.group(place) else {
+                break;
+            };
+            if demotion::is_automatic(group.name.as_bytes()) {
+                tell(&own, &group, by, cause);
+            }
+        }
+        if announce {
+            advertise_all(own.net(), |_| true);
+        }
+    }
+
+    /// The group in this place. Any context.
+    pub(super) fn group(&self, place: usize) -> Option<Arc<Group>> {
+        self.host.lock().demotion.groups.get(place).cloned()
+    }
+
+    /// What came of sending; `failed` and `sent` count advertisements.
+    pub(super) fn sent(&self, sent: usize, failed: usize) {
+        let change = {
+            let mut host = self.host.lock();
+            let hosts = u32::try_from(host.nodes.len()).unwrap_or(u32::MAX);
+            let mut change = 0_i32;
+            for (success, times) in [(false, failed), (true, sent)] {
+                for _ in 0..times {
+                    let by = host.demotion.send_errors.record(success, hosts);
+                    change = change.saturating_add(by.unwrap_or(0));
+                }
+            }
+            change
+        };
+        if change != 0 {
+            self.demote(change, SEND_ERRORS);
+        }
+    }
+
+    /// The parent works, or does not; without parent there is nothing to suffer.
+    pub(super) fn suppress(&self, suppressed: bool, _rtnl: &Rtnl) {
+        let was = core::mem::replace(&mut self.host.lock().demotion.suppressed, suppressed);
+        match (was, suppressed) {
+            (false, true) => self.demote(1, CARPDEV),
+            (true, false) => self.demote(-1, CARPDEV),
+            _ => {}
+        }
+    }
+
+    /// The parent is another one, or none: errors of sending on the old one are
+    /// forgotten.
+    pub(super) fn forgive_send_errors(&self) {
+        let by = self.host.lock().demotion.send_errors.reset();
+        if let Some(by) = by {
+            self.demote(by, SEND_ERRORS);
+        }
+    }
+
+    /// Whether the interface is in the group.
+    pub(super) fn is_in(&self, group: &Arc<Group>) -> bool {
+        let host = self.host.lock();
+        host.demotion.groups.iter().any(|it| Arc::ptr_eq(it, group))
+    }
+
+    /// Whether the interface is in the group of this name.
+    pub(super) fn is_in_group(&self, name: &GroupName) -> bool {
+        let host = self.host.lock();
+        host.demotion.groups.iter().any(|it| it.name == *name)
+    }
+
+    /// Joins a group, and brings its own demotion along. In a group that it is in
+    /// already it stays.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; nothing changed.
+    pub(super) fn join(&self, groups: &Groups, name: GroupName, rtnl: &Rtnl) -> Result {
+        let group = groups.join(name, rtnl)?;
+        if self.is_in(&group) {
+            groups.leave(&group, rtnl);
+            return Ok(());
+        }
+        let mut host = self.host.lock();
+        let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);
+        if let Err(error) = host.demotion.groups.push(group.clone(), GFP_ATOMIC) {
+            drop(host);
+            groups.leave(&group, rtnl);
+            return Err(error.into());
+        }
+        let announce = group.adjust(own);
+        let net = host.own.clone();
+        drop(host);
+        if let (true, Some(own)) = (announce, net) {
+            advertise_all(own.net(), |_| true);
+        }
+        Ok(())
+    }
+
+    /// Leaves a group, and takes its own demotion away with it. Whether it was in
+    /// it.
+    pub(super) fn leave(&self, groups: &Groups, name: &GroupName, rtnl: &Rtnl) -> bool {
+        let group = {
+            let mut host = self.host.lock();
+            let demotion = &mut host.demotion;
+            let place = demotion.groups.iter().position(|group| group.name == *name);
+            let Some(Ok(group)) = place.map(|place| demotion.groups.remove(place)) else {
+                return false;
+            };
+            let own = i32::try_from(demotion.own.get()).unwrap_or(i32::MAX);
+            group.adjust(own.saturating_neg());
+            group
+        };
+        groups.leave(&group, rtnl);
+        true
+    }
+
+    /// Leaves all groups.
+    pub(super) fn leave_all(&self, groups: &Groups, rtnl: &Rtnl) {
+        while let Some(group) = self.group(0) {
+            self.leave(groups, &group.name, rtnl);
+        }
+    }
+}
+
+/// Lets every master of the namespace that is `wanted` advertise at once.
+pub(super) fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
+    let rcu = rcu::read_lock();
+    Device::for_each_rcu(net, &rcu, |dev| {
+        if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
+            if wanted(carp) {
+                carp.advertise_now();
+            }
+        }
+    });
+}
+
+/// Logs a change of a group's counter.
+fn tell(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
+    let net = own.net();
+    if Namespace::of(net).is_some_and(|namespace| namespace.prints(DEMOTION))
+        && (net.is_initial() || log::ratelimit())
+    {
+        print_at!(
+            DEMOTION as u8,
+            "{}: demoted group {} by {} to {} ({})\n",
+            own.name(),
+            group.name.as_str(),
+            by,
+            group.counter().get(),
+            cause
+        );
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One virtual host of an interface: its election, and how it signs.
+
+use crate::{
+    linux::crypto::{HmacSha1, Secret},
+    proto::carp::{
+        address_change::Signer,
+        digest::{Digests, Input, Mac, KEY_LEN},
+        election::{Config, VirtualHost},
+        packet::{Advertisement, Digest, Discard, Received},
+        time::Instant,
+    },
+};
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+impl Mac for HmacSha1 {
+    fn update(&mut self, bytes: &[u8]) {
+        HmacSha1::update(self, bytes);
+    }
+
+    fn finish(self) -> Digest {
+        HmacSha1::finish(self)
+    }
+}
+
+/// What all virtual hosts of an interface hash, besides the vhid.
+pub(super) struct Common<'a> {
+    pub(super) key: &'a Secret<KEY_LEN>,
+    /// A link-layer address set by hand, which the leader hashes.
+    pub(super) lladdr: Option<[u8; 6]>,
+    pub(super) ipv4: &'a [Ipv4Addr],
+    pub(super) ipv6: &'a [Ipv6Addr],
+}
+
+impl Common<'_> {
+    /// The digests of one virtual host.
+    pub(super) fn digests(&self, vhid: u8, leader: bool) -> Digests<HmacSha1> {
+        Digests::new(
+            HmacSha1::new(self.key.bytes()),
+            &Input {
+                vhid,
+                lladdr: self.lladdr.filter(|_| leader),
+                ipv4: self.ipv4,
+                ipv6: self.ipv6,
+            },
+        )
+    }
+}
+
+/// A virtual host ("carpnode").
+pub(super) struct Node {
+    /// The election, as the protocol has it.
+    pub(super) election: VirtualHost,
+    pub(super) signer: Signer<HmacSha1>,
+}
+
+impl Node {
+    /// A virtual host that does not run yet; `counter` is random.
+    pub(super) fn new(config: Config, counter: [u8; 8], digests: Digests<HmacSha1>) -> Self {
+        Self {
+            election: VirtualHost::new(config, counter),
+            signer: Signer::new(digests),
+        }
+    }
+
+    pub(super) fn vhid(&self) -> u8 {
+        self.election.config().vhid
+    }
+
+    /// The advertisement, signed in every way that others may expect of us now.
+    /// `link_local` says whether link-local addresses are hashed.
+    pub(super) fn signed(
+        &self,
+        now: Instant,
+        advertisement: Advertisement,
+        link_local: bool,
+    ) -> impl Iterator<Item = Advertisement> + '_ {
+        let counter = self.election.counter();
+        self.signer.digests(now).map(move |digests| {
+            let mut signed = advertisement;
+            signed.digest = if link_local {
+                digests.sign_with_link_local(counter)
+            } else {
+                digests.sign(counter)
+            };
+            signed
+        })
+    }
+
+    /// Checks an advertisement for this vhid.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not to be believed.
+    pub(super) fn authenticate(
+        &self,
+        now: Instant,
+        received: &Received<'_>,
+    ) -> Result<Advertisement, Discard> {
+        self.signer
+            .authenticate(now, received, self.election.counter())
+    }
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An interface's place on a parent: its vhids there, and what the parent's receive
+//! filter lets through for it.
+
+use super::{
+    device::Carp,
+    parent::{Lladdr, Parent, Port},
+    settings::Settings,
+};
+use crate::{
+    linux::{
+        netdevice::{Device, MacAddress},
+        netdevice_ops::OwnDevice,
+        netlink::Extack,
+        rcu::{Prepared, RcuSlot},
+        rtnl::Rtnl,
+    },
+    proto::carp::{balancing::Balancing, packet::virtual_mac},
+};
+use kernel::{prelude::*, sync::Arc};
+
+/// A place; [`Self::detach`] gives it up.
+pub(super) struct Place {
+    parent: Arc<Parent>,
+    /// The vhids that lead to the interface.
+    vhids: KVec<u8>,
+    /// What the parent's filter lets through for it.
+    filter: KVec<MacAddress>,
+}
+
+/// What a change needs, all of it there before anything happens.
+struct Change {
+    ports: KVec<(u8, Prepared<Port>)>,
+    vhids: KVec<u8>,
+    lladdrs: Option<Prepared<KVec<Lladdr>>>,
+}
+
+impl Place {
+    /// Puts the interface `carp` with device `own` on `dev`. All of it happens or
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// In words: `dev` cannot be a parent, or has a vhid already.
+    pub(super) fn new(
+        carp: &Arc<Carp>,
+        own: &OwnDevice,
+        dev: &Device,
+        settings: &Settings,
+        up: bool,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result<Self> {
+        let parent = Parent::of(dev, extack, rtnl)?;
+        let mut place = Self {
+            parent,
+            vhids: KVec::new(),
+            filter: KVec::new(),
+        };
+        let attached = dev.link_upper(own, extack, rtnl).and_then(|()| {
+            place
+                .change(carp, own, settings, up, extack, rtnl)
+                .inspect_err(|_| dev.unlink_upper(own, rtnl))
+        });
+        attached.inspect_err(|_| place.parent.release(rtnl))?;
+        place.parent.enter(rtnl);
+        Ok(place)
+    }
+
+    /// Changes vhids, mode or link-layer address on the same parent. All of it
+    /// happens or nothing.
+    ///
+    /// # Errors
+    ///
+    /// In words: the parent has a vhid already. Out of memory.
+    pub(super) fn change(
+        &mut self,
+        carp: &Arc<Carp>,
+        own: &OwnDevice,
+        settings: &Settings,
+        up: bool,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
+        let change = self.prepare(carp, own, settings, extack, rtnl)?;
+        self.set_filter(settings, up, rtnl)?;
+        // Nothing can fail from here on.
+        let old = core::mem::replace(&mut self.vhids, change.vhids);
+        for (vhid, port) in change.ports {
+            self.parent.occupy(vhid, port);
+        }
+        for vhid in old.iter().filter(|vhid| !self.vhids.contains(vhid)) {
+            self.parent.vacate(*vhid);
+        }
+        self.parent.set_lladdrs(change.lladdrs, rtnl);
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        carp: &Arc<Carp>,
+        own: &OwnDevice,
+        settings: &Settings,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result<Change> {
+        let mut ports = KVec::new();
+        let mut vhids = KVec::new();
+        let nodes = settings.nodes.iter().filter(|node| node.vhid != 0);
+        for (place, node) in (0_u32..).zip(nodes) {
+            if self.parent.is_taken(node.vhid, carp) {
+                return Err(extack.error(
+                    EEXIST,
+                    format_args!(
+                        "vhid {} is in use on {} already",
+                        node.vhid,
+                        self.parent.device().name()
+                    ),
+                ));
+            }
+            let port = RcuSlot::prepare(Port {
+                place,
+                carp: carp.clone(),
+                dev: own.hold(),
+            })?;
+            ports.push((node.vhid, port), GFP_KERNEL)?;
+            vhids.push(node.vhid, GFP_KERNEL)?;
+        }
+        let leader = settings.nodes.leader().vhid;
+        let lladdr = settings
+            .lladdr
+            .filter(|_| leader != 0)
+            .map(|mac| Lladdr { mac, vhid: leader });
+        let lladdrs = self.parent.prepare_lladdrs(&self.vhids, lladdr, rtnl)?;
+        Ok(Change {
+            ports,
+            vhids,
+            lladdrs,
+        })
+    }
+
+    /// Takes the interface with device `own` off its parent: first nobody finds
+    /// it any more, then the rest is undone.
+    pub(super) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) {
+        for vhid in &self.vhids {
+            self.parent.vacate(*vhid);
+        }
+        // Without memory a list stays that leads nowhere.
+        if let Ok(lladdrs) = self.parent.prepare_lladdrs(&self.vhids, None, rtnl) {
+            self.parent.set_lladdrs(lladdrs, rtnl);
+        }
+        self.close_filter(rtnl);
+        self.parent.device().unlink_upper(own, rtnl);
+        self.parent.leave(rtnl);
+        self.parent.release(rtnl);
+    }
+
+    /// Lets the interface's addresses through the parent's receive filter if it is
+    /// up, master or not: changing a filter may need RTNL, and a takeover must not.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: nothing changed. Never if it is not up.
+    pub(super) fn set_filter(&mut self, settings: &Settings, up: bool, rtnl: &Rtnl) -> Result {
+        let wanted = if up { macs(settings)? } else { KVec::new() };
+        let dev = self.parent.device();
+        for (done, mac) in wanted.iter().enumerate() {
+            if let Err(error) = open(dev, mac, rtnl) {
+                for mac in wanted.iter().take(done) {
+                    close(dev, mac, rtnl);
+                }
+                return Err(error);
+            }
+        }
+        // The device counts them, so what stays is never shut.
+        self.close_filter(rtnl);
+        self.filter = wanted;
+        Ok(())
+    }
+
+    fn close_filter(&mut self, rtnl: &Rtnl) {
+        let old = core::mem::take(&mut self.filter);
+        for mac in &old {
+            close(self.parent.device(), mac, rtnl);
+        }
+    }
+
+    /// The parent.
+    pub(super) fn parent(&self) -> &Arc<Parent> {
+        &self.parent
+    }
+}
+
+/// The Ethernet addresses that an interface with these settings is to hear.
+fn macs(settings: &Settings) -> Result<KVec<MacAddress>> {
+    let mut macs = KVec::new();
+    let nodes = || settings.nodes.iter().filter(|node| node.vhid != 0);
+    if nodes().next().is_some() {
+        macs.push(settings.mac(), GFP_KERNEL)?;
+    }
+    if settings.balancing() == Balancing::Arp {
+        for node in nodes() {
+            macs.push(virtual_mac(node.vhid), GFP_KERNEL)?;
+        }
+    }
+    Ok(macs)
+}
+
+fn is_group(mac: &MacAddress) -> bool {
+    mac.first().is_some_and(|first| first & 1 == 1)
+}
+
+fn open(dev: &Device, mac: &MacAddress, rtnl: &Rtnl) -> Result {
+    if is_group(mac) {
+        dev.add_multicast(mac, rtnl)
+    } else {
+        dev.add_unicast(mac, rtnl)
+    }
+}
+
+fn close(dev: &Device, mac: &MacAddress, rtnl: &Rtnl) {
+    if is_group(mac) {
+        dev.remove_multicast(mac, rtnl);
+    } else {
+        dev.remove_unicast(mac, rtnl);
+    }
+}
