@@ -15,14 +15,17 @@ pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod device;
 pub(crate) mod events;
+pub(crate) mod genetlink;
 pub(crate) mod host;
 pub(crate) mod link;
 pub(crate) mod netns;
 pub(crate) mod parent;
 pub(crate) mod receive;
+pub(crate) mod status;
 
 pub(crate) use device::Carp;
 pub(crate) use events::{Events, NOTIFIERS};
+pub(crate) use genetlink::FAMILY;
 pub(crate) use link::LINK;
 pub(crate) use netns::{Namespace, NAMESPACES};
 pub(crate) use receive::{Receiver, PROTOCOL_IPV4};

@@ -8,6 +8,7 @@
 pub(crate) mod arp;
 pub(crate) mod bindings;
 pub(crate) mod crypto;
+pub(crate) mod genetlink;
 pub(crate) mod inet;
 pub(crate) mod inetaddr;
 pub(crate) mod link;

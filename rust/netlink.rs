@@ -6,6 +6,7 @@ use super::bindings;
 use core::{
     fmt::{self, Write},
     marker::PhantomData,
+    ptr,
 };
 use kernel::{error::to_result, prelude::*};
 
@@ -239,6 +240,25 @@ impl Message<'_> {
         self.put(attribute, &value.to_ne_bytes())
     }
 
+    /// Adds a string, up to its first zero byte, and a zero byte that ends it.
+    pub(crate) fn string(&mut self, attribute: u32, text: &[u8]) -> Result {
+        let text = text.split(|&byte| byte == 0).next().unwrap_or(&[]);
+        let len = c_int::try_from(text.len())?;
+        // SAFETY: The message is ours.
+        let nla =
+            unsafe { bindings::nla_reserve(self.skb, attribute as c_int, len.saturating_add(1)) };
+        if nla.is_null() {
+            return Err(EMSGSIZE);
+        }
+        // SAFETY: The attribute has room for the text and one byte.
+        unsafe {
+            let place = bindings::nla_data(nla).cast::<u8>();
+            ptr::copy_nonoverlapping(text.as_ptr(), place, text.len());
+            place.add(text.len()).write(0);
+        }
+        Ok(())
+    }
+
     /// Adds an eight-byte attribute in host order, aligned with help of the
     /// attribute `pad`.
     pub(crate) fn u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
@@ -274,11 +294,11 @@ impl Message<'_> {
 }
 
 /// The room that an attribute with so many bytes takes in a message.
-pub(crate) fn attribute_size(payload: usize) -> usize {
+pub(crate) const fn attribute_size(payload: usize) -> usize {
     payload.next_multiple_of(4) + 4
 }
 
 /// The room of an aligned eight-byte attribute.
-pub(crate) fn attribute_size_u64() -> usize {
+pub(crate) const fn attribute_size_u64() -> usize {
     attribute_size(8) + attribute_size(0)
 }

@@ -20,6 +20,7 @@
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
 #include <net/arp.h>
+#include <net/genetlink.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
 #include <net/netlink.h>
@@ -28,5 +29,6 @@
 #include <net/route.h>
 #include <net/rtnetlink.h>
 
+#include "../../include/uapi/linux/carp.h"
 #include "../../include/uapi/linux/if_carp.h"
 #include "../helpers/helpers.c"

@@ -104,3 +104,9 @@ void carp_helper_netif_set_software_features(struct net_device *dev)
 			 NETIF_F_GSO_SOFTWARE;
 	dev->hw_features |= dev->features;
 }
+
+/* The first device at or after an index, which is moved to it. */
+struct net_device *carp_helper_netdev_at_or_after(struct net *net, unsigned long *ifindex)
+{
+	return xa_find(&net->dev_by_index, ifindex, ULONG_MAX, XA_PRESENT);
+}
