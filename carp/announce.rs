@@ -2,7 +2,7 @@
 
 //! What a virtual host says: advertisements and gratuitous ARP.
 
-use super::{counters::Counter, device::Carp, genetlink, host::Host, netns::Namespace};
+use super::{counters::Counter, device::Carp, host::Host, netns::Namespace};
 use crate::{
     linux::{arp, log, log::print_at, netdevice::Device, netdevice_ops::OwnDevice, skbuff::Skb},
     proto::carp::{
@@ -47,14 +47,8 @@ impl Outbox {
         self.announce = true;
     }
 
-    /// Tells user space at once, under the lock, so that it hears of changes in their
-    /// order; and remembers what is to be logged: after all is sent, for a console may
-    /// be slow.
+    /// Remembers what is to be logged: after all is sent, for a console may be slow.
     pub(super) fn tell(&mut self, host: &Host, transition: Transition) {
-        if let Some(own) = &host.own {
-            let vhid = host.virtual_host.config().vhid;
-            genetlink::state_changed(own, vhid, host.environment().demote, &transition);
-        }
         self.own.clone_from(&host.own);
         self.transition = Some(transition);
     }
@@ -117,6 +111,7 @@ impl Carp {
             self.announce(&own);
         }
         if let Some(transition) = outbox.transition {
+            Self::ask_for_follow_up(&own);
             log_transition(&own, &transition);
         }
     }

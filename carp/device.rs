@@ -2,7 +2,7 @@
 
 //! An interface: what the kernel's network devices ask of their driver.
 
-use super::{counters::Counters, host::Host, netns::Namespace};
+use super::{counters::Counters, follow_up::Changes, host::Host, netns::Namespace};
 use crate::{
     linux::{
         crypto::Secret,
@@ -44,6 +44,8 @@ pub(crate) struct Carp {
     pub(super) carpdev: RcuSlot<ARef<Device>>,
     /// What happened to advertisements for or of this interface.
     pub(super) counters: Counters,
+    /// What user space is to be told.
+    pub(super) changes: Changes,
 }
 
 static OPERATIONS: Operations<Carp> = Operations::new();
@@ -59,6 +61,7 @@ impl Carp {
                 vhid: Atomic::new(0),
                 carpdev: RcuSlot::new(),
                 counters: Counters::new(),
+                changes: Changes::new(),
             }),
             GFP_KERNEL,
         )
@@ -179,6 +182,10 @@ impl Driver for Carp {
             }
             _ => dev.count_not_sent(),
         }
+    }
+
+    fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl) {
+        self.follow_up(dev, bits, rtnl);
     }
 
     fn iflink(&self) -> Option<u32> {

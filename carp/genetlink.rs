@@ -158,8 +158,8 @@ impl Do for StatsGet {
     }
 }
 
-/// Tells listeners that a virtual host has changed its state. Any context; under the
-/// interface's lock, so that they hear of changes in their order.
+/// Tells listeners that a virtual host has changed its state. Any context; a lock may be
+/// held.
 pub(super) fn state_changed(own: &OwnDevice, vhid: u8, demote: u8, transition: &Transition) {
     const SIZE: usize = INTERFACE + 4 * attribute_size(1) + attribute_size(4);
     FAMILY.event(

@@ -166,6 +166,7 @@ impl Carp {
             .handle(Instant(timer::now()), &environment, event);
         if let Some(transition) = &effects.transition {
             self.enter(host, transition);
+            self.note(host, transition);
             outbox.tell(host, *transition);
         }
         self.send(host, &environment, &effects, outbox);

@@ -15,6 +15,7 @@ pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod device;
 pub(crate) mod events;
+pub(crate) mod follow_up;
 pub(crate) mod genetlink;
 pub(crate) mod host;
 pub(crate) mod link;

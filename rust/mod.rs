@@ -17,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod namespace;
 pub(crate) mod netdevice;
 pub(crate) mod netdevice_ops;
+pub(crate) mod netdevice_work;
 pub(crate) mod netfilter_arp;
 pub(crate) mod netlink;
 pub(crate) mod notifier;

@@ -5,7 +5,6 @@ no program would, and it tells an error's words.
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from lib.rtnl import (
 
 NLMSG_DONE = 3
 NLM_F_DUMP, NLM_F_DUMP_INTR = 0x300, 0x10
-NETLINK_GENERIC, NETLINK_KOBJECT_UEVENT = 16, 15
+NETLINK_GENERIC = 16
 NETLINK_ADD_MEMBERSHIP = 1
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
@@ -179,32 +178,6 @@ def open_on(host: Host, size: int = 1 << 15) -> Genl:
     """A socket on a host."""
     with host.inside():
         return Genl(size)
-
-
-class Uevents:
-    """What the kernel tells udev, heard on a host."""
-
-    def __init__(self, host: Host) -> None:
-        with host.inside():
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
-        self._socket.bind((0, 1))
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def read(self) -> list[dict[str, str]]:
-        """The events since the last call, as their variables."""
-        result = []
-        while True:
-            try:
-                data = self._socket.recv(1 << 14, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return result
-            except OSError as e:
-                assert e.errno != errno.ENOBUFS, "an event was lost"
-                raise
-            lines = data.rstrip(b"\0").split(b"\0")[1:]
-            result.append(dict(line.decode().split("=", 1) for line in lines))
 
 
 def random_attributes(seed: bytes, highest: int) -> bytes:
