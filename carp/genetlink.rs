@@ -42,7 +42,9 @@ const INTERFACE: usize = attribute_size(4) + attribute_size(bindings::IFNAMSIZ a
 
 fn interface(message: &mut Message<'_>, dev: &Device) -> Result {
     message.u32(bindings::CARP_A_IFINDEX, dev.ifindex())?;
-    message.string(bindings::CARP_A_IFNAME, &dev.name_bytes())
+    let name = dev.name_bytes();
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    message.string(bindings::CARP_A_IFNAME, name)
 }
 
 /// CARP_CMD_VHOST_GET: all virtual hosts, or those of one interface.

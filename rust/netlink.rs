@@ -6,7 +6,6 @@ use super::bindings;
 use core::{
     fmt::{self, Write},
     marker::PhantomData,
-    ptr,
 };
 use kernel::{error::to_result, prelude::*};
 
@@ -240,21 +239,19 @@ impl Message<'_> {
         self.put(attribute, &value.to_ne_bytes())
     }
 
-    /// Adds a string, up to its first zero byte, and a zero byte that ends it.
+    /// Adds a string, with the zero byte that ends it.
     pub(crate) fn string(&mut self, attribute: u32, text: &[u8]) -> Result {
-        let text = text.split(|&byte| byte == 0).next().unwrap_or(&[]);
-        let len = c_int::try_from(text.len())?;
-        // SAFETY: The message is ours.
-        let nla =
-            unsafe { bindings::nla_reserve(self.skb, attribute as c_int, len.saturating_add(1)) };
-        if nla.is_null() {
-            return Err(EMSGSIZE);
-        }
-        // SAFETY: The attribute has room for the text and one byte.
+        // SAFETY: The message is ours; what was reserved has room for the string
+        // and its end.
         unsafe {
-            let place = bindings::nla_data(nla).cast::<u8>();
-            ptr::copy_nonoverlapping(text.as_ptr(), place, text.len());
-            place.add(text.len()).write(0);
+            let len = c_int::try_from(text.len().checked_add(1).ok_or(EMSGSIZE)?)?;
+            let nla = bindings::nla_reserve(self.skb, attribute as c_int, len);
+            if nla.is_null() {
+                return Err(EMSGSIZE);
+            }
+            let data = bindings::nla_data(nla).cast::<u8>();
+            core::ptr::copy_nonoverlapping(text.as_ptr(), data, text.len());
+            data.add(text.len()).write(0);
         }
         Ok(())
     }
