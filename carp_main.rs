@@ -22,8 +22,9 @@ module! {
     authors: ["The authors of CARP for Linux"],
     description: "Common Address Redundancy Protocol",
     license: "GPL",
-    // What `ip link add type carp` asks for.
-    alias: ["rtnl-link-carp"],
+    // What `ip link add type carp` asks for, and who looks for the generic netlink
+    // family.
+    alias: ["rtnl-link-carp", "net-pf-16-proto-16-family-carp"],
 }
 
 /// What is registered while the module is loaded.
@@ -34,6 +35,8 @@ module! {
 /// for any more; last, what readers may still have seen is gone.
 struct CarpModule {
     _link: linux::link::Registered<carp::Carp>,
+    // No interface is left that could send an event; requests look into namespaces.
+    _family: linux::genetlink::Registered,
     _protocol: linux::inet::Ipv4Registered<carp::Receiver>,
     _notifiers: linux::notifier::Registered<carp::Events>,
     _namespaces: linux::namespace::Registered<carp::Namespace>,
@@ -41,7 +44,7 @@ struct CarpModule {
 }
 
 impl kernel::Module for CarpModule {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
+    fn init(module: &'static ThisModule) -> Result<Self> {
         // The other way round: what the interfaces need comes before them. A
         // registration that fails drops, and undoes, those before it.
         let barrier = linux::rcu::Barrier;
@@ -50,9 +53,11 @@ impl kernel::Module for CarpModule {
         let protocol = carp::PROTOCOL_IPV4.register().inspect_err(|_| {
             pr_err!("another module has IP protocol 112 already\n");
         })?;
+        let family = carp::FAMILY.register(module)?;
         let link = carp::LINK.register()?;
         Ok(Self {
             _link: link,
+            _family: family,
             _protocol: protocol,
             _notifiers: notifiers,
             _namespaces: namespaces,

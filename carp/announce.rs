@@ -144,7 +144,11 @@ impl Carp {
         if outbox.announce {
             self.announce(&own);
         }
-        for (vhid, transition) in outbox.transitions.iter().flatten() {
+        let mut told = outbox.transitions.iter().flatten().peekable();
+        if told.peek().is_some() {
+            Self::ask_for_follow_up(&own);
+        }
+        for (vhid, transition) in told {
             log_transition(&own, *vhid, transition, self.is_balanced());
         }
         if sent != 0 || failed != 0 {

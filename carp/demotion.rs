@@ -193,13 +193,13 @@ impl Carp {
 /// Lets every master of the namespace that is `wanted` advertise at once.
 pub(super) fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
     let rcu = rcu::read_lock();
-    Device::for_each_rcu(net, &rcu, |dev| {
+    for dev in Device::walk(net, 0, &rcu) {
         if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
             if wanted(carp) {
                 carp.advertise_now();
             }
         }
-    });
+    }
 }
 
 /// Logs a change of a group's counter.

@@ -2,7 +2,9 @@
 
 //! An interface: what the kernel's network devices ask of their driver.
 
-use super::{counters::Counters, host::Host, netns::Namespace, settings::Settings};
+use super::{
+    counters::Counters, follow_up::Changes, host::Host, netns::Namespace, settings::Settings,
+};
 use crate::{
     linux::{
         bindings,
@@ -55,6 +57,8 @@ pub(crate) struct Carp {
     pub(super) carpdev: RcuSlot<ARef<Device>>,
     /// What happened to advertisements for or of this interface.
     pub(super) counters: Counters,
+    /// What user space is to be told.
+    pub(super) changes: Changes,
 }
 
 static OPERATIONS: Operations<Carp> = Operations::new();
@@ -74,6 +78,7 @@ impl Carp {
                 arp_hash: Atomic::new(0),
                 carpdev: RcuSlot::new(),
                 counters: Counters::new(),
+                changes: Changes::new(),
             }),
             GFP_KERNEL,
         )?;
@@ -250,6 +255,10 @@ impl Driver for Carp {
             }
             _ => dev.count_not_sent(),
         }
+    }
+
+    fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl) {
+        self.follow_up(dev, bits, rtnl);
     }
 
     fn iflink(&self) -> Option<u32> {

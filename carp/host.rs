@@ -246,6 +246,7 @@ impl Carp {
         let effects = node.election.handle(now, &environment, event);
         if let Some(transition) = &effects.transition {
             self.enter(host, transition);
+            self.note(host, vhid, transition);
             outbox.tell(host, vhid, *transition);
         }
         self.send(host, place, &environment, &effects, outbox);

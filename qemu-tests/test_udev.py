@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lib import carp as c
+from lib.clock import wait_for
+from lib.lan import Lan
 from lib.process import Process, run
+from lib.uevents import Uevents
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
@@ -124,3 +128,72 @@ def test_rmmod_tells_udev(udevd: Process, world: World) -> None:
     finally:
         run(("insmod", "/carp/carp.ko"))
     assert not (NET / "carp0").exists()
+
+
+# -- states
+
+
+@pytest.fixture
+def uevents(lan: Lan) -> Iterator[Uevents]:
+    """What udev would hear on host a."""
+    uevents = Uevents(lan.a)
+    yield uevents
+    uevents.close()
+
+
+def test_a_change_of_state_is_a_uevent(lan: Lan, uevents: Uevents) -> None:
+    c.create(lan.a, vhid=7)
+    assert uevents.of_states(2) == [("carp0", "7", "BACKUP"), ("carp0", "7", "MASTER")]
+    lan.a.ip("link", "set", "carp0", "down")
+    assert uevents.of_states(1) == [("carp0", "7", "INIT")]
+
+
+def test_a_state_that_passed_is_not_told(lan: Lan, uevents: Uevents) -> None:
+    """What changes while RTNL is busy is told once, as it is then."""
+    c.create(lan.a)
+    uevents.of_states(2)
+    lan.a.ip_batch(*["link set carp0 down", "link set carp0 up"] * 20)
+    c.wait_state(lan.a, "master")
+    time.sleep(0.2)
+    told = uevents.of_states(1)
+    assert told[-1] == ("carp0", "1", "MASTER")
+    assert len(told) <= 42
+
+
+def test_uevents_stay_in_their_namespace(lan: Lan, uevents: Uevents) -> None:
+    c.create(lan.b)
+    c.wait_state(lan.b, "master")
+    time.sleep(0.2)
+    assert uevents.read() == []
+
+
+def test_the_type_is_carp(lan: Lan) -> None:
+    c.create(lan.a)
+    shown = lan.a.run_with_sysfs("cat", "/sys/class/net/carp0/uevent").stdout
+    assert "DEVTYPE=carp" in shown.split()
+
+
+def test_a_rule_runs_a_program(udevd: Process, tmp_path: Path) -> None:
+    """What an administrator writes to be called when this host takes over; and udevd
+    changes nothing about the interface when it hears of it."""
+    rules = Path("/run/udev/rules.d")
+    rules.mkdir(exist_ok=True)
+    heard = tmp_path / "heard"
+    rule = rules / "90-carp.rules"
+    rule.write_text(
+        'ACTION=="change", SUBSYSTEM=="net", ENV{DEVTYPE}=="carp", ENV{CARP_STATE}=="MASTER", '
+        f"RUN+=\"/bin/sh -c 'echo $env{{INTERFACE}} $env{{CARP_VHID}} >> {heard}'\"\n"
+    )
+    try:
+        run(("udevadm", "control", "--reload"))
+        ip("link", "add", "parent0", "arp", "on", "type", "dummy")
+        ip("link", "set", "parent0", "up")
+        ip(*"link add carp0 type carp vhid 7 carpdev parent0 advskew 1".split())
+        ip(*"addr add 10.9.9.1/24 dev carp0".split())
+        ip("link", "set", "carp0", "up")
+        wait_for(heard.exists, 20, "the rule's program ran")
+        settle()
+        assert heard.read_text().split() == ["carp0", "7"]
+        assert mac("carp0") == "00:00:5e:00:01:07"
+    finally:
+        rule.unlink()

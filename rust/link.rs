@@ -71,10 +71,13 @@ pub(crate) trait LinkKind: Driver {
 /// The registration of a link kind, to be kept in a static.
 pub(crate) struct Link<T> {
     ops: UnsafeCell<bindings::rtnl_link_ops>,
+    /// What uevents and sysfs call it (DEVTYPE).
+    device_type: bindings::device_type,
     _kind: PhantomData<fn() -> T>,
 }
 
-// SAFETY: `ops` is written by the kernel alone, under its own locks.
+// SAFETY: `ops` is written by the kernel alone, under its own locks; `device_type` is
+// never written.
 unsafe impl<T> Sync for Link<T> {}
 
 impl<T: LinkKind> Link<T> {
@@ -100,6 +103,11 @@ impl<T: LinkKind> Link<T> {
                 // SAFETY: All zeroes is a valid `rtnl_link_ops`.
                 ..unsafe { core::mem::zeroed() }
             }),
+            device_type: bindings::device_type {
+                name: kind.as_ptr().cast(),
+                // SAFETY: All zeroes is a valid `device_type`.
+                ..unsafe { core::mem::zeroed() }
+            },
             _kind: PhantomData,
         }
     }
@@ -128,8 +136,13 @@ impl<T: LinkKind> Drop for Registered<T> {
 ///
 /// Only the kernel may call it, as `rtnl_link_ops.setup`.
 unsafe extern "C" fn setup<T: LinkKind>(dev: *mut bindings::net_device) {
-    // SAFETY: The kernel passes a device that it has just allocated.
-    NewDevice(unsafe { OwnDevice::from_raw(dev) }).setup::<T>();
+    // SAFETY: The kernel passes a device that it has just allocated; so nobody else
+    // looks at it.
+    unsafe {
+        NewDevice(OwnDevice::from_raw(dev)).setup::<T>();
+        // SET_NETDEV_DEVTYPE
+        (*dev).dev.type_ = &T::link().device_type;
+    }
 }
 
 /// # Safety

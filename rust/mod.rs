@@ -8,6 +8,7 @@
 pub(crate) mod arp;
 pub(crate) mod bindings;
 pub(crate) mod crypto;
+pub(crate) mod genetlink;
 pub(crate) mod inet;
 pub(crate) mod inetaddr;
 pub(crate) mod link;
@@ -16,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod namespace;
 pub(crate) mod netdevice;
 pub(crate) mod netdevice_ops;
+pub(crate) mod netdevice_work;
 pub(crate) mod netfilter_arp;
 pub(crate) mod netlink;
 pub(crate) mod notifier;

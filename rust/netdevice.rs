@@ -85,6 +85,29 @@ impl Device {
         (!dev.is_null()).then(|| unsafe { Self::from_raw(dev) })
     }
 
+    /// The devices of a namespace in ascending order of their indices, from one on.
+    /// Any context.
+    ///
+    /// A walk may be broken off and taken up again after the last index that was
+    /// seen: it meets each device once that is there all the time. The kernel keeps
+    /// the indices in a tree, so a whole walk takes linear time.
+    pub(crate) fn walk<'a>(
+        net: &'a Net,
+        from: u32,
+        _rcu: &'a rcu::Guard,
+    ) -> impl Iterator<Item = &'a Self> {
+        let mut next = Some(from as c_ulong);
+        core::iter::from_fn(move || {
+            let mut ifindex = next?;
+            // SAFETY: `net` is live. The RCU lock is held, which keeps what is found
+            // in memory for `'a`.
+            let dev = unsafe { bindings::netdev_at_or_after(net.as_ptr(), &mut ifindex) };
+            next = ifindex.checked_add(1);
+            // SAFETY: As above.
+            (!dev.is_null()).then(|| unsafe { Self::from_raw(dev) })
+        })
+    }
+
     /// The device that has a local IPv4 address (`__ip_dev_find`); one of them if
     /// there are several. Any context.
     pub(crate) fn by_address_rcu<'a>(
@@ -122,6 +145,13 @@ impl Device {
         // moves between namespaces.
         let ifindex = unsafe { (*self.as_ptr()).ifindex };
         u32::try_from(ifindex).unwrap_or(0)
+    }
+
+    /// The interface's name as it is now, with zero bytes behind it; while it is being
+    /// changed, under RTNL, it may be seen half.
+    pub(crate) fn name_bytes(&self) -> [u8; bindings::IFNAMSIZ as usize] {
+        // SAFETY: A plain field of a live device.
+        unsafe { (*self.as_ptr()).name }
     }
 
     /// The interface's name, for messages.
@@ -269,20 +299,6 @@ impl Device {
     pub(crate) fn is_bridge(&self) -> bool {
         // SAFETY: `self` is a live device.
         unsafe { bindings::netif_is_bridge_master(self.as_ptr()) }
-    }
-
-    /// Calls `each` with every device of the namespace. Any context; devices that
-    /// come or go meanwhile may be missed.
-    pub(crate) fn for_each_rcu(net: &Net, _rcu: &rcu::Guard, mut each: impl FnMut(&Self)) {
-        // SAFETY: The namespace is alive and RCU is held, so devices that leave
-        // the list stay in memory.
-        unsafe {
-            let mut dev = bindings::first_net_device_rcu(net.as_ptr());
-            while !dev.is_null() {
-                each(Self::from_raw(dev));
-                dev = bindings::next_net_device_rcu(dev);
-            }
-        }
     }
 }
 

@@ -54,6 +54,10 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// Sends a packet (`ndo_start_xmit`). Softirqs are off, RCU is held, no lock.
     fn start_xmit(&self, dev: &OwnDevice, skb: Skb);
 
+    /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
+    /// who asked since it was done last (`ndo_work`). Process context.
+    fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl);
+
     /// The index of the device below, or nothing (`ndo_get_iflink`). RCU or RTNL
     /// is held.
     fn iflink(&self) -> Option<u32>;
@@ -79,6 +83,7 @@ impl<T: Driver> Operations<T> {
                 ndo_start_xmit: Some(start_xmit::<T>),
                 ndo_set_mac_address: Some(set_mac_address::<T>),
                 ndo_get_iflink: Some(iflink::<T>),
+                ndo_work: Some(work::<T>),
                 ndo_get_stats64: Some(bindings::dev_get_tstats64),
                 ndo_validate_addr: Some(bindings::eth_validate_addr),
                 // SAFETY: All zeroes is a valid `net_device_ops`: no operation.
@@ -459,6 +464,21 @@ unsafe extern "C" fn start_xmit<T: Driver>(
         unsafe { (data::<T>(dev), OwnDevice::from_raw(dev), Skb::from_raw(skb)) };
     this.start_xmit(device, skb);
     bindings::netdev_tx_NETDEV_TX_OK
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_work`.
+unsafe extern "C" fn work<T: Driver>(dev: *mut bindings::net_device, bits: c_ulong) {
+    // SAFETY: The kernel passes a registered device of ours, with RTNL held.
+    let (this, device, rtnl) = unsafe {
+        (
+            data::<T>(dev),
+            OwnDevice::from_raw(dev),
+            Rtnl::assume_held(),
+        )
+    };
+    this.work(device, bits as u32, &rtnl);
 }
 
 /// # Safety

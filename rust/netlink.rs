@@ -358,11 +358,11 @@ impl Message<'_> {
 }
 
 /// The room that an attribute with so many bytes takes in a message.
-pub(crate) fn attribute_size(payload: usize) -> usize {
+pub(crate) const fn attribute_size(payload: usize) -> usize {
     payload.next_multiple_of(4) + 4
 }
 
 /// The room of an aligned eight-byte attribute.
-pub(crate) fn attribute_size_u64() -> usize {
+pub(crate) const fn attribute_size_u64() -> usize {
     attribute_size(8) + attribute_size(0)
 }

@@ -9,6 +9,7 @@
 #include <linux/igmp.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
+#include <linux/kobject.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
@@ -20,6 +21,7 @@
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
 #include <net/arp.h>
+#include <net/genetlink.h>
 #include <net/ip.h>
 #include <net/net_namespace.h>
 #include <net/netlink.h>
@@ -28,5 +30,6 @@
 #include <net/route.h>
 #include <net/rtnetlink.h>
 
+#include "../../include/uapi/linux/carp.h"
 #include "../../include/uapi/linux/if_carp.h"
 #include "../helpers/helpers.c"

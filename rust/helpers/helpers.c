@@ -7,6 +7,7 @@
 
 #include "netdevice.c"
 #include "netlink.c"
+#include "genetlink.c"
 #include "skbuff.c"
 #include "inet.c"
 #include "neighbour.c"

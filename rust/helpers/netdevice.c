@@ -110,12 +110,8 @@ bool carp_helper_netif_is_bridge_master(const struct net_device *dev)
 	return netif_is_bridge_master(dev);
 }
 
-struct net_device *carp_helper_first_net_device_rcu(struct net *net)
+/* The first device at or after an index, which is moved to it. */
+struct net_device *carp_helper_netdev_at_or_after(struct net *net, unsigned long *ifindex)
 {
-	return list_first_or_null_rcu(&net->dev_base_head, struct net_device, dev_list);
-}
-
-struct net_device *carp_helper_next_net_device_rcu(struct net_device *dev)
-{
-	return next_net_device_rcu(dev);
+	return xa_find(&net->dev_by_index, ifindex, ULONG_MAX, XA_PRESENT);
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/netdevice.h>
+#include <net/genetlink.h>
+
+struct net *carp_helper_genl_info_net(const struct genl_info *info)
+{
+	return genl_info_net(info);
+}
+
+const struct genl_info *carp_helper_genl_info_dump(struct netlink_callback *cb)
+{
+	return genl_info_dump(cb);
+}
+
+struct sk_buff *carp_helper_genlmsg_new(size_t payload, gfp_t flags)
+{
+	return genlmsg_new(payload, flags);
+}
+
+void carp_helper_genlmsg_end(struct sk_buff *skb, void *hdr)
+{
+	genlmsg_end(skb, hdr);
+}
+
+void carp_helper_genlmsg_cancel(struct sk_buff *skb, void *hdr)
+{
+	genlmsg_cancel(skb, hdr);
+}
+
+int carp_helper_genlmsg_reply(struct sk_buff *skb, struct genl_info *info)
+{
+	return genlmsg_reply(skb, info);
+}
+
+int carp_helper_genl_has_listeners(const struct genl_family *family, struct net *net,
+				   unsigned int group)
+{
+	return genl_has_listeners(family, net, group);
+}
+
+int carp_helper_genlmsg_multicast_netns(const struct genl_family *family, struct net *net,
+					struct sk_buff *skb, u32 portid, unsigned int group,
+					gfp_t flags)
+{
+	return genlmsg_multicast_netns(family, net, skb, portid, group, flags);
+}
+
+int carp_helper_genl_set_err(const struct genl_family *family, struct net *net, u32 portid,
+			     u32 group, int code)
+{
+	return genl_set_err(family, net, portid, group, code);
+}
+
+/* A dump begins anew, for user space, if devices came or went meanwhile. */
+void carp_helper_genl_dump_check_devices(struct netlink_callback *cb, void *hdr,
+					 const struct net *net)
+{
+	cb->seq = READ_ONCE(net->dev_base_seq);
+	genl_dump_check_consistent(cb, hdr);
+}
