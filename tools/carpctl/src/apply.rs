@@ -7,7 +7,7 @@ use crate::{
     address::{Action, AddressChange},
     attributes::{emit, text, u32},
     contract::link::{IFLA_CARP_CARPDEV, IFLA_CARP_GROUP_JOIN, IFLA_CARP_GROUP_LEAVE},
-    error::{failed, usage, Result},
+    error::{failed, usage, Error, Result},
     interface::{
         Address, Interface, Route, KIND, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK,
     },
@@ -23,6 +23,8 @@ use std::net::IpAddr;
 
 /// Interfaces have names of at most so many bytes.
 const NAME_MAX: usize = 15;
+/// Of errno.h.
+const EOPNOTSUPP: i32 = 95;
 
 pub fn apply(name: &str, change: &Change) -> Result<()> {
     let mut route = Route::open()?;
@@ -138,7 +140,7 @@ impl<'a> Plan<'a> {
             0
         };
         if let Some(message) = &self.link {
-            route.request(RTM_NEWLINK, flags, message)?;
+            route.request(RTM_NEWLINK, flags, message).map_err(no_such_kind)?;
         }
         let index = match self.index {
             Some(index) => index,
@@ -183,6 +185,16 @@ impl<'a> Plan<'a> {
             route.request(RTM_NEWLINK, 0, &message)?;
         }
         Ok(())
+    }
+}
+
+/// rtnetlink's words for a kind that it does not know help nobody.
+fn no_such_kind(error: Error) -> Error {
+    match error {
+        Error::Kernel { code: EOPNOTSUPP, words } if words == "Unknown device type" => {
+            Error::Failed("carp.ko is not loaded".to_owned())
+        }
+        error => error,
     }
 }
 

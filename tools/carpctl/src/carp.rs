@@ -63,7 +63,7 @@ impl Carp {
     }
 }
 
-fn elements<'a>(data: Attributes<'a>, list: u16, kind: u16) -> impl Iterator<Item = &'a [u8]> {
+fn elements(data: Attributes<'_>, list: u16, kind: u16) -> impl Iterator<Item = &[u8]> {
     data.nest(list)
         .into_iter()
         .flat_map(move |nest| nest.all(kind).collect::<Vec<_>>())

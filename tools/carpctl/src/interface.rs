@@ -222,9 +222,11 @@ mod tests {
     const IFLA_LINKINFO: u16 = 18;
 
     fn link(info: &[DefaultNla]) -> Vec<u8> {
-        let mut header = LinkHeader::default();
-        header.index = 7;
-        header.flags = LinkFlags::Up | LinkFlags::Running;
+        let header = LinkHeader {
+            index: 7,
+            flags: LinkFlags::Up | LinkFlags::Running,
+            ..LinkHeader::default()
+        };
         let attributes = attributes::emit(&[
             // shorter than any kernel's
             attributes::u32(IFLA_STATS64, 1),

@@ -211,11 +211,11 @@ pub fn stats(output: &mut Output, json: bool, interface: Option<&str>) -> Result
 }
 
 fn counter_lines(counters: &Counters) -> String {
-    counters
-        .0
-        .iter()
-        .map(|(name, value)| format!("{name} {value}\n"))
-        .collect()
+    let mut lines = String::new();
+    for (name, value) in &counters.0 {
+        lines += &format!("{name} {value}\n");
+    }
+    lines
 }
 
 /// `-g NAME`, `-g NAME carpdemote [N]`, `-g NAME -carpdemote [N]`.

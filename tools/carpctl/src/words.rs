@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         }
         let is_number = |word: &&String| word.bytes().all(|byte| byte.is_ascii_digit());
         if family == "inet6" && !address.has_prefix_len() {
-            if let Some(length) = self.words.next_if(|word| is_number(&word)) {
+            if let Some(length) = self.words.next_if(is_number) {
                 address.set_prefix_len(length)?;
             }
         }
