@@ -140,7 +140,9 @@ impl<'a> Plan<'a> {
             0
         };
         if let Some(message) = &self.link {
-            route.request(RTM_NEWLINK, flags, message).map_err(no_such_kind)?;
+            route
+                .request(RTM_NEWLINK, flags, message)
+                .map_err(no_such_kind)?;
         }
         let index = match self.index {
             Some(index) => index,
@@ -191,9 +193,10 @@ impl<'a> Plan<'a> {
 /// rtnetlink's words for a kind that it does not know help nobody.
 fn no_such_kind(error: Error) -> Error {
     match error {
-        Error::Kernel { code: EOPNOTSUPP, words } if words == "Unknown device type" => {
-            Error::Failed("carp.ko is not loaded".to_owned())
-        }
+        Error::Kernel {
+            code: EOPNOTSUPP,
+            words,
+        } if words == "Unknown device type" => Error::Failed("carp.ko is not loaded".to_owned()),
         error => error,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{failed, Error, Result},
     socket::{Heard, Netlink, Raw},
 };
-use netlink_packet_core::{DefaultNla, Emitable, ParseableParametrized};
+use netlink_packet_core::{DefaultNla, Emitable, NlasIterator, Parseable};
 use netlink_packet_generic::{
     ctrl::{
         nlas::{GenlCtrlAttrs, McastGrpAttrs},
@@ -261,10 +261,12 @@ fn said(answer: &Raw) -> Attributes<'_> {
     Attributes::new(answer.body.get(4..).unwrap_or_default())
 }
 
+/// What the controller tells; an attribute that the library cannot read is left out.
 fn controller(body: &[u8]) -> Vec<GenlCtrlAttrs> {
-    GenlMessage::<GenlCtrl>::parse_with_param(body, GENL_ID_CTRL)
-        .map(|message| message.payload.nlas)
-        .unwrap_or_default()
+    NlasIterator::new(body.get(4..).unwrap_or_default())
+        .map_while(std::result::Result::ok)
+        .filter_map(|attribute| GenlCtrlAttrs::parse(&attribute).ok())
+        .collect()
 }
 
 fn events_group(group: &[McastGrpAttrs]) -> Option<u32> {
