@@ -184,6 +184,7 @@ def configured(host: Host) -> Host:
         ("eth0 destroy", "eth0 is not a carp interface."),
         ("nope vhid 1", "nope: there is no such interface."),
         ("nope", "nope: there is no such interface."),
+        ("carp0123456789012", "carp0123456789012: there is no such interface."),
         # the kernel refuses the address, and the interface is taken away again
         ("carp9 vhid 9 carpdev eth0 inet6 ff02::1", "carp9: ff02::1: "),
         ("carp9 vhid 1 carpdev eth0", "carp9: "),
@@ -200,6 +201,7 @@ def test_what_cannot_be(configured: Host, line: str, sentence: str) -> None:
     [
         ("carp0 vhid 256", 'vhid "256": a number of 1-255 is expected.'),
         ("carp0 advskew 9 frobnicate", 'there is no word "frobnicate": see carpctl --help.'),
+        ("carp0123456789012 up", "carp0123456789012 is longer than 15 characters."),
         ("carp0 up 10.0.0.9", "10.0.0.9 needs a prefix length: "),
         ("carp0 pass 12345678901234567890", 'the passphrase of "pass" is longer than 19'),
         ("-g carp carpdemote 129", 'carpdemote "129": a number of 1-128 is expected.'),

@@ -9,8 +9,10 @@ use crate::{
     contract::link::{IFLA_CARP_CARPDEV, IFLA_CARP_GROUP_JOIN, IFLA_CARP_GROUP_LEAVE},
     error::{failed, usage, Error, Result},
     interface::{
-        Address, Interface, Route, KIND, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK,
+        Address, Interface, Route, KIND, NAME_MAX, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR,
+        RTM_NEWLINK,
     },
+    socket::EOPNOTSUPP,
     words::Change,
 };
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
@@ -20,11 +22,6 @@ use netlink_packet_route::{
     AddressFamily,
 };
 use std::net::IpAddr;
-
-/// Interfaces have names of at most so many bytes.
-const NAME_MAX: usize = 15;
-/// Of errno.h.
-const EOPNOTSUPP: i32 = 95;
 
 pub fn apply(name: &str, change: &Change) -> Result<()> {
     let mut route = Route::open()?;

@@ -7,7 +7,7 @@ use crate::{
     carp::Counters,
     contract::{family::*, name, REASONS, STATES},
     error::{failed, Error, Result},
-    socket::{Heard, Netlink, Raw},
+    socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
 };
 use netlink_packet_core::{DefaultNla, Emitable, NlasIterator, Parseable};
 use netlink_packet_generic::{
@@ -20,9 +20,8 @@ use netlink_packet_generic::{
 use netlink_sys::protocols::NETLINK_GENERIC;
 use serde::Serialize;
 
-/// The controller's number, and errno.h's word for what it does not know.
+/// The controller's number.
 const GENL_ID_CTRL: u16 = 16;
-const ENOENT: i32 = 2;
 
 /// A virtual host, of CARP_CMD_VHOST_GET.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -204,8 +203,14 @@ impl Family {
             .collect())
     }
 
+    /// None, where the kernel knows of virtual hosts but not of groups.
     pub fn groups(&mut self) -> Result<Vec<Group>> {
-        let answers = self.dump(CARP_CMD_GROUP_GET)?;
+        let answers = match self.dump(CARP_CMD_GROUP_GET) {
+            Err(Error::Kernel {
+                code: EOPNOTSUPP, ..
+            }) => Vec::new(),
+            answers => answers?,
+        };
         Ok(answers
             .iter()
             .filter_map(|answer| Group::read(said(answer)))

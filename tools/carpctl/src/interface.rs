@@ -24,6 +24,9 @@ pub const RTM_NEWADDR: u16 = 20;
 pub const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 
+/// Interfaces have names of at most so many bytes.
+pub const NAME_MAX: usize = 15;
+
 /// The kind of link that all of this is about.
 pub const KIND: &str = "carp";
 
@@ -136,6 +139,10 @@ impl Route {
     }
 
     pub fn by_name(&mut self, name: &str) -> Result<Option<Interface>> {
+        if name.is_empty() || name.len() > NAME_MAX {
+            // the kernel would speak of attributes
+            return Ok(None);
+        }
         self.get(0, vec![LinkAttribute::IfName(name.to_owned())])
     }
 

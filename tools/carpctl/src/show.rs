@@ -13,8 +13,16 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
+/// An interface, or those of a group, as ifconfig(8) takes either.
 pub fn one(name: &str) -> Result<String> {
     let mut route = Route::open()?;
+    if route.by_name(name)?.is_none() {
+        let in_group = |carp: &Carp| carp.groups.iter().any(|group| group == name);
+        let members = several(&mut route, in_group)?;
+        if !members.is_empty() {
+            return Ok(members);
+        }
+    }
     let (interface, carp) = route.carp_by_name(name)?;
     let addresses = route.addresses(Some(interface.index))?;
     let carpdev = route.carpdev(&carp)?;
@@ -22,19 +30,19 @@ pub fn one(name: &str) -> Result<String> {
 }
 
 pub fn all() -> Result<String> {
-    let mut route = Route::open()?;
+    several(&mut Route::open()?, |_| true)
+}
+
+fn several(route: &mut Route, wanted: impl Fn(&Carp) -> bool) -> Result<String> {
     let addresses = route.addresses(None)?;
     let mut shown = String::new();
     for interface in route.all()? {
-        let Some(carp) = &interface.carp else {
+        let Some(carp) = interface.carp.as_ref().filter(|carp| wanted(carp)) else {
             continue;
         };
         let carpdev = route.carpdev(carp)?;
-        let mine: Vec<_> = addresses
-            .iter()
-            .filter(|address| address.interface == interface.index)
-            .cloned()
-            .collect();
+        let of_it = |address: &&Address| address.interface == interface.index;
+        let mine: Vec<_> = addresses.iter().filter(of_it).cloned().collect();
         shown += &text(&interface, carp, carpdev.as_deref(), &mine);
     }
     Ok(shown)

@@ -16,8 +16,10 @@ use netlink_sys::{Socket, SocketAddr};
 
 /// Of linux/netlink.h.
 const NLMSGERR_ATTR_MSG: u16 = 1;
-/// Of errno.h: there is no such device, and messages were lost.
+/// Of errno.h.
+pub const ENOENT: i32 = 2;
 pub const ENODEV: i32 = 19;
+pub const EOPNOTSUPP: i32 = 95;
 const ENOBUFS: i32 = 105;
 /// How often a dump that changed under our eyes is asked for again.
 const ATTEMPTS: usize = 8;
