@@ -3,16 +3,19 @@
 # `make help` says what there is. The kernel's own build system reads Kbuild.
 
 .DEFAULT_GOAL := all
-.PHONY: all module plugins test lint test-proto test-guest test-cluster test-debug demo \
-	install clean clean-cache shell rust-analyzer help
+.PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
+	test-debug demo install clean clean-cache shell rust-analyzer help
 
-all: module plugins ## build carp.ko and the plug-in for ip(8)
+all: module plugins tools ## build carp.ko, the plug-in for ip(8) and carpctl
 
 module: ## build carp.ko; KDIR=... for a kernel that was built with Rust
 	@scripts/build-module --no-print-directory modules
 
 plugins: ## build the plug-in for ip(8)
 	@scripts/in-root $(MAKE) --no-print-directory -C iproute2
+
+tools: ## build carpctl
+	@scripts/tools --out
 
 test: ## everything: lint, protocol tests, guests (what CI runs)
 	@scripts/test
@@ -22,6 +25,9 @@ lint: ## style and warnings only
 
 test-proto: ## the protocol's tests only
 	@scripts/test-proto
+
+test-tools: ## the tests of carpctl only
+	@scripts/test-tools
 
 test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
 	@scripts/guest-test $(T)
@@ -38,7 +44,7 @@ demo: module plugins ## boot two hosts and a client, and watch a failover
 shell: module plugins ## a shell in a guest with carp.ko; Ctrl-A X leaves
 	@scripts/run-guest --shell
 
-install: ## install module, plug-in and header (DESTDIR=... respected)
+install: ## install module, plug-in, carpctl, headers and manuals (DESTDIR=... respected)
 	@scripts/install
 
 rust-analyzer: ## write rust-project.json, so that editors understand the module

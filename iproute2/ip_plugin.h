@@ -39,6 +39,9 @@ struct link_util {
 
 int addattr_l(struct nlmsghdr *n, int maxlen, int type, const void *data,
 	      int alen);
+/* Where a nest begins, for addattr_nest_end(). */
+struct rtattr *addattr_nest(struct nlmsghdr *n, int maxlen, int type);
+int addattr_nest_end(struct nlmsghdr *n, struct rtattr *nest);
 int parse_rtattr(struct rtattr *tb[], int max, struct rtattr *rta, int len);
 
 /* 0 and -1 mean success and failure. */
@@ -65,14 +68,22 @@ enum color_attr {
 	COLOR_NONE = 6,
 };
 
+bool is_json_context(void);
 void open_json_object(const char *key);
 void close_json_object(void);
+/* In text they print @str. */
+void open_json_array(enum output_type t, const char *str);
+void close_json_array(enum output_type t, const char *str);
 /* A line's end as "ip -oneline" wants it; nothing in JSON. */
 void print_nl(void);
 int print_color_string(enum output_type t, enum color_attr color,
 		       const char *key, const char *fmt, const char *value);
 int print_color_uint(enum output_type t, enum color_attr color,
 		     const char *key, const char *fmt, unsigned int value);
+int print_color_int(enum output_type t, enum color_attr color,
+		    const char *key, const char *fmt, int value);
+int print_color_bool(enum output_type t, enum color_attr color,
+		     const char *key, const char *fmt, bool value);
 int print_color_u64(enum output_type t, enum color_attr color,
 		    const char *key, const char *fmt, uint64_t value);
 
@@ -86,6 +97,18 @@ static inline void print_uint(enum output_type t, const char *key,
 			      const char *fmt, unsigned int value)
 {
 	print_color_uint(t, COLOR_NONE, key, fmt, value);
+}
+
+static inline void print_int(enum output_type t, const char *key,
+			     const char *fmt, int value)
+{
+	print_color_int(t, COLOR_NONE, key, fmt, value);
+}
+
+static inline void print_bool(enum output_type t, const char *key,
+			      const char *fmt, bool value)
+{
+	print_color_bool(t, COLOR_NONE, key, fmt, value);
 }
 
 static inline void print_u64(enum output_type t, const char *key,

@@ -265,7 +265,7 @@ def test_counters_in_json(master: Host) -> None:
 def test_help(host: Host, words: str) -> None:
     done = host.run("ip", *words.split(), check=False)
     text = done.stdout + done.stderr
-    assert "Usage: ... carp [ vhid VHID ]" in text
+    assert "Usage: ... carp [ vhid VHID" in text
     for word in ("vhid", "carpdev", "advbase", "advskew", "pass", "passfile", "state"):
         assert re.search(rf"^  {word}\s", text, re.MULTILINE), f"{word} is explained"
 

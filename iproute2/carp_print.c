@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/* From attributes to words: text for people, JSON for programs. */
+#include <string.h>
+#include <arpa/inet.h>
+
+#include "carp_plugin.h"
+
+/* The next element of a kind in a nest, which may be absent; NULL after the last. */
+static struct rtattr *next_element(const struct rtattr *nest, struct rtattr *rta,
+				   int kind)
+{
+	const char *end;
+	int left;
+
+	if (!nest)
+		return NULL;
+	end = (const char *)nest + nest->rta_len;
+	if (rta)
+		rta = (struct rtattr *)((char *)rta + RTA_ALIGN(rta->rta_len));
+	else
+		rta = RTA_DATA(nest);
+	left = end - (const char *)rta;
+	while (RTA_OK(rta, left)) {
+		if ((rta->rta_type & NLA_TYPE_MASK) == kind)
+			return rta;
+		rta = RTA_NEXT(rta, left);
+	}
+	return NULL;
+}
+
+#define for_each_element(rta, nest, kind)			\
+	for ((rta) = next_element(nest, NULL, kind); (rta);	\
+	     (rta) = next_element(nest, rta, kind))
+
+static void print_u8(const char *key, const char *fmt, const struct rtattr *rta)
+{
+	const __u8 *value = payload(rta, sizeof(*value));
+
+	if (value)
+		print_uint(PRINT_ANY, key, fmt, *value);
+}
+
+static void print_state(const struct rtattr *rta)
+{
+	const __u8 *state = payload(rta, sizeof(*state));
+	char number[4];
+
+	if (!state)
+		return;
+	if (*state < ARRAY_SIZE(carp_states)) {
+		print_string(PRINT_JSON, "state", NULL, carp_states[*state].lower);
+		print_string(PRINT_FP, NULL, "state %s ", carp_states[*state].upper);
+	} else {
+		snprintf(number, sizeof(number), "%u", *state);
+		print_string(PRINT_ANY, "state", "state %s ", number);
+	}
+}
+
+static void print_balancing(const struct rtattr *rta)
+{
+	const __u8 *value = payload(rta, sizeof(*value));
+	char number[4];
+	const char *name;
+
+	if (!value)
+		return;
+	snprintf(number, sizeof(number), "%u", *value);
+	name = *value < ARRAY_SIZE(carp_balancings) ? carp_balancings[*value] : number;
+	print_string(PRINT_JSON, "balancing", NULL, name);
+	if (*value != CARP_BALANCING_NONE)
+		print_string(PRINT_FP, NULL, "balancing %s ", name);
+}
+
+static void print_carpdev(struct rtattr *tb[])
+{
+	const __u32 *ifindex = payload(tb[IFLA_CARP_CARPDEV], sizeof(*ifindex));
+	const __s32 *nsid = payload(tb[IFLA_CARP_CARPDEV_NETNSID], sizeof(*nsid));
+	char number[16];
+
+	if (!ifindex || !*ifindex)
+		return;
+	if (!nsid) {
+		print_string(PRINT_ANY, "carpdev", "carpdev %s ",
+			     ll_index_to_name(*ifindex));
+		return;
+	}
+	/* Here the index may be another's, or nobody's. */
+	snprintf(number, sizeof(number), "if%u", *ifindex);
+	print_string(PRINT_ANY, "carpdev", "carpdev %s ", number);
+	print_int(PRINT_ANY, "carpdev_netnsid", "carpdev-netnsid %d ", *nsid);
+}
+
+/* A switch shows in text only where it is not at its default. */
+static void print_switch(const char *key, const char *text, bool usual,
+			 const struct rtattr *rta)
+{
+	const __u8 *value = payload(rta, sizeof(*value));
+
+	if (!value)
+		return;
+	print_bool(PRINT_JSON, key, NULL, *value);
+	if (!*value == usual)
+		print_string(PRINT_FP, NULL, "%s ", text);
+}
+
+static int count_nodes(const struct rtattr *nest)
+{
+	struct rtattr *rta;
+	int count = 0;
+
+	for_each_element(rta, nest, CARP_NODE)
+		count++;
+	return count;
+}
+
+/* In text a line for each, where there are several. */
+static void print_nodes(const struct rtattr *nest, bool several)
+{
+	struct rtattr *tb[CARP_NODE_MAX + 1];
+	struct rtattr *rta;
+
+	if (!nest)
+		return;
+	open_json_array(PRINT_JSON, "carpnodes");
+	for_each_element(rta, nest, CARP_NODE) {
+		if (!is_json_context() && !several)
+			break;
+		parse_rtattr(tb, CARP_NODE_MAX, RTA_DATA(rta), RTA_PAYLOAD(rta));
+		if (several) {
+			print_nl();
+			print_string(PRINT_FP, NULL, "%s", "      ");
+		}
+		open_json_object(NULL);
+		print_state(tb[CARP_NODE_STATE]);
+		print_u8("vhid", "vhid %u ", tb[CARP_NODE_VHID]);
+		print_u8("advskew", "advskew %u ", tb[CARP_NODE_ADVSKEW]);
+		close_json_object();
+	}
+	close_json_array(PRINT_JSON, NULL);
+}
+
+static void print_groups(const struct rtattr *nest)
+{
+	struct rtattr *rta;
+	char name[CARP_GROUP_NAME_MAX + 1];
+	const char *before = "groups ";
+
+	if (!nest)
+		return;
+	open_json_array(PRINT_JSON, "groups");
+	for_each_element(rta, nest, CARP_GROUP) {
+		snprintf(name, sizeof(name), "%.*s", (int)RTA_PAYLOAD(rta),
+			 (const char *)RTA_DATA(rta));
+		print_string(PRINT_FP, NULL, "%s", before);
+		print_string(PRINT_ANY, NULL, "%s", name);
+		before = ",";
+	}
+	close_json_array(PRINT_JSON, NULL);
+	if (*before == ',')
+		print_string(PRINT_FP, NULL, "%s", " ");
+}
+
+/* Addresses of an element's kind; @before goes before the first one in text. */
+static void print_addresses(const char *key, const struct rtattr *nest, int kind,
+			    enum output_type t, const char *before)
+{
+	struct rtattr *rta;
+	char text[INET6_ADDRSTRLEN];
+
+	if (!nest)
+		return;
+	open_json_array(PRINT_JSON, key);
+	for_each_element(rta, nest, kind) {
+		int family = RTA_PAYLOAD(rta) == sizeof(struct in_addr) ? AF_INET : AF_INET6;
+
+		if (family == AF_INET6 && RTA_PAYLOAD(rta) != sizeof(struct in6_addr))
+			continue;
+		inet_ntop(family, RTA_DATA(rta), text, sizeof(text));
+		if (t != PRINT_JSON)
+			print_string(PRINT_FP, NULL, "%s", before);
+		print_string(t, NULL, "%s", text);
+		before = ",";
+	}
+	close_json_array(PRINT_JSON, NULL);
+	if (t != PRINT_JSON && *before == ',')
+		print_string(PRINT_FP, NULL, "%s", " ");
+}
+
+/* The best known trouble with carp: what it may be, and what we have. */
+static void print_digest(struct rtattr *tb[])
+{
+	const __u32 *since = payload(tb[IFLA_CARP_DIGEST_DIFFERS], sizeof(*since));
+
+	if (!since) {
+		print_addresses("addresses", tb[IFLA_CARP_ADDRESSES], CARP_ADDRESS,
+				PRINT_JSON, "");
+		return;
+	}
+	print_uint(PRINT_JSON, "digest_differs", NULL, *since);
+	print_nl();
+	print_string(PRINT_FP, NULL, "%s",
+		     "      digest differs: address list or passphrase; ");
+	print_addresses("addresses", tb[IFLA_CARP_ADDRESSES], CARP_ADDRESS,
+			PRINT_ANY, "addresses ");
+}
+
+void print_carp(struct rtattr *tb[])
+{
+	const struct rtattr *nodes = tb[IFLA_CARP_CARPNODES];
+	const bool several = count_nodes(nodes) > 1;
+	const __u8 *ttl = payload(tb[IFLA_CARP_MINTTL], sizeof(*ttl));
+	const __u32 *demote = payload(tb[IFLA_CARP_DEMOTE], sizeof(*demote));
+	const bool stats = show_stats && tb[IFLA_CARP_STATS];
+
+	print_state(tb[IFLA_CARP_STATE]);
+	if (!several || is_json_context())
+		print_u8("vhid", "vhid %u ", tb[IFLA_CARP_VHID]);
+	print_carpdev(tb);
+	print_u8("advbase", "advbase %u ", tb[IFLA_CARP_ADVBASE]);
+	if (!several || is_json_context())
+		print_u8("advskew", "advskew %u ", tb[IFLA_CARP_ADVSKEW]);
+	print_balancing(tb[IFLA_CARP_BALANCING]);
+	print_addresses("carppeer", tb[IFLA_CARP_CARPPEERS], CARP_PEER, PRINT_ANY,
+			"carppeer ");
+	if (ttl) {
+		print_uint(PRINT_JSON, "minttl", NULL, *ttl);
+		if (*ttl != 255)
+			print_uint(PRINT_FP, NULL, "minttl %u ", *ttl);
+	}
+	print_switch("linklocal", "linklocal", false, tb[IFLA_CARP_LINKLOCAL]);
+	print_switch("demoteskew", "-demoteskew", true, tb[IFLA_CARP_DEMOTESKEW]);
+	if (demote)
+		print_uint(PRINT_ANY, "demote", "demote %u ", *demote);
+	print_groups(tb[IFLA_CARP_GROUPS]);
+	print_nodes(nodes, several);
+	print_digest(tb);
+	if (stats)
+		print_stats(tb[IFLA_CARP_STATS]);
+	/* ip goes on with words of its own, of every link. */
+	if (several || tb[IFLA_CARP_DIGEST_DIFFERS] || stats) {
+		print_nl();
+		print_string(PRINT_FP, NULL, "%s", "    ");
+	}
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The counters of carp(4), as ip -statistics shows them. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "carp_plugin.h"
+
+/* The names are an interface: scripts read them from ip -json. */
+static const struct {
+	int type;
+	const char *name;
+	bool starts_line;
+} counters[] = {
+	{ CARP_STATS_RX_IPV4,			"rx_ipv4", true },
+	{ CARP_STATS_RX_IPV6,			"rx_ipv6", false },
+	{ CARP_STATS_RX_ECHO,			"rx_echo", false },
+	{ CARP_STATS_RX_NOT_ALLOWED,		"rx_not_allowed", false },
+	{ CARP_STATS_RX_BAD_INTERFACE,		"rx_bad_interface", true },
+	{ CARP_STATS_RX_BAD_TTL,		"rx_bad_ttl", false },
+	{ CARP_STATS_RX_SHORT,			"rx_short", false },
+	{ CARP_STATS_RX_BAD_CHECKSUM,		"rx_bad_checksum", false },
+	{ CARP_STATS_RX_BAD_VERSION,		"rx_bad_version", true },
+	{ CARP_STATS_RX_BAD_LENGTH,		"rx_bad_length", false },
+	{ CARP_STATS_RX_BAD_AUTH,		"rx_bad_auth", false },
+	{ CARP_STATS_RX_BAD_VHID,		"rx_bad_vhid", false },
+	{ CARP_STATS_RX_BAD_ADDRESS_LIST,	"rx_bad_address_list", false },
+	{ CARP_STATS_TX_IPV4,			"tx_ipv4", true },
+	{ CARP_STATS_TX_IPV6,			"tx_ipv6", false },
+	{ CARP_STATS_TX_NO_MEMORY,		"tx_no_memory", false },
+	{ CARP_STATS_TX_ERROR,			"tx_error", false },
+	{ CARP_STATS_TX_STATE_UPDATES,		"tx_state_updates", false },
+	{ CARP_STATS_PREEMPT,			"preempt", true },
+};
+
+_Static_assert(ARRAY_SIZE(counters) == CARP_STATS_MAX - CARP_STATS_PAD,
+	       "a counter of if_carp.h has no name here");
+
+void print_stats(struct rtattr *nest)
+{
+	struct rtattr *tb[CARP_STATS_MAX + 1];
+
+	parse_rtattr(tb, CARP_STATS_MAX, RTA_DATA(nest), RTA_PAYLOAD(nest));
+	open_json_object("stats");
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
+		const void *data = payload(tb[counters[i].type], sizeof(__u64));
+		__u64 value;
+
+		if (counters[i].starts_line) {
+			print_nl();
+			print_string(PRINT_FP, NULL, "%s", "      ");
+		}
+		if (!data)
+			continue;
+		/* Netlink aligns to 4 bytes only. */
+		memcpy(&value, data, sizeof(value));
+		print_string(PRINT_FP, NULL, "%s ", counters[i].name);
+		print_u64(PRINT_ANY, counters[i].name, "%" PRIu64 " ", value);
+	}
+	close_json_object();
+}

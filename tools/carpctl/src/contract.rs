@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The numbers of include/uapi/linux/if_carp.h and carp.h, under their names there,
+//! and what they are called in words. A test compares them with the headers.
+
+/// What stands in IFLA_INFO_DATA.
+pub mod link {
+    pub const IFLA_CARP_VHID: u16 = 1;
+    pub const IFLA_CARP_CARPDEV: u16 = 2;
+    pub const IFLA_CARP_ADVBASE: u16 = 3;
+    pub const IFLA_CARP_ADVSKEW: u16 = 4;
+    pub const IFLA_CARP_PASS: u16 = 5;
+    pub const IFLA_CARP_STATE: u16 = 6;
+    pub const IFLA_CARP_DEMOTE: u16 = 7;
+    pub const IFLA_CARP_STATS: u16 = 9;
+    pub const IFLA_CARP_CARPNODES: u16 = 10;
+    pub const IFLA_CARP_BALANCING: u16 = 11;
+    pub const IFLA_CARP_CARPPEERS: u16 = 12;
+    pub const IFLA_CARP_MINTTL: u16 = 13;
+    pub const IFLA_CARP_GROUPS: u16 = 14;
+    pub const IFLA_CARP_GROUP_JOIN: u16 = 15;
+    pub const IFLA_CARP_GROUP_LEAVE: u16 = 16;
+    pub const IFLA_CARP_LINKLOCAL: u16 = 17;
+    pub const IFLA_CARP_DEMOTESKEW: u16 = 18;
+    pub const IFLA_CARP_DIGEST_DIFFERS: u16 = 19;
+    pub const IFLA_CARP_ADDRESSES: u16 = 20;
+    pub const IFLA_CARP_CARPDEV_NETNSID: u16 = 21;
+
+    pub const CARP_NODE: u16 = 1;
+    pub const CARP_PEER: u16 = 2;
+    pub const CARP_GROUP: u16 = 3;
+    pub const CARP_ADDRESS: u16 = 4;
+
+    pub const CARP_NODE_VHID: u16 = 1;
+    pub const CARP_NODE_ADVSKEW: u16 = 2;
+    pub const CARP_NODE_STATE: u16 = 3;
+
+    pub const CARP_NODES_MAX: usize = 32;
+    pub const CARP_PEERS_MAX: usize = 16;
+    pub const CARP_GROUP_NAME_MAX: usize = 15;
+    pub const CARP_PASS_MAX: usize = 19;
+}
+
+/// The generic netlink family.
+pub mod family {
+    pub const CARP_GENL_NAME: &str = "carp";
+    pub const CARP_GENL_VERSION: u8 = 1;
+    pub const CARP_GENL_MCGRP_EVENTS: &str = "events";
+
+    pub const CARP_CMD_VHOST_GET: u8 = 1;
+    pub const CARP_CMD_GROUP_GET: u8 = 2;
+    pub const CARP_CMD_GROUP_DEMOTE: u8 = 3;
+    pub const CARP_CMD_STATS_GET: u8 = 4;
+    pub const CARP_CMD_STATE_NTF: u8 = 5;
+    pub const CARP_CMD_DEMOTE_NTF: u8 = 6;
+
+    pub const CARP_A_IFINDEX: u16 = 1;
+    pub const CARP_A_IFNAME: u16 = 2;
+    pub const CARP_A_VHID: u16 = 3;
+    pub const CARP_A_STATE: u16 = 4;
+    pub const CARP_A_OLD_STATE: u16 = 5;
+    pub const CARP_A_REASON: u16 = 6;
+    pub const CARP_A_ADVBASE: u16 = 7;
+    pub const CARP_A_ADVSKEW: u16 = 8;
+    pub const CARP_A_DEMOTE: u16 = 9;
+    pub const CARP_A_CARPDEV: u16 = 10;
+    pub const CARP_A_GROUP: u16 = 11;
+    pub const CARP_A_STEP: u16 = 12;
+    pub const CARP_A_MEMBER: u16 = 13;
+    pub const CARP_A_CAUSE: u16 = 14;
+    pub const CARP_A_STATS: u16 = 15;
+}
+
+/// enum carp_state.
+pub const STATES: &[&str] = &["init", "backup", "master"];
+
+/// enum carp_balancing.
+pub const BALANCINGS: &[&str] = &["none", "arp", "ip", "ip-stealth", "ip-unicast"];
+
+/// enum carp_reason.
+pub const REASONS: &[&str] = &[
+    "started",
+    "stopped",
+    "no_address",
+    "reconfigured",
+    "master_timed_out",
+    "master_timed_out_ipv6",
+    "master_bowed_out",
+    "preempting",
+    "master_demoted",
+    "master_too_slow",
+    "better_master",
+    "equal_master",
+    "less_demoted_master",
+    "administrator",
+];
+
+/// CARP_STATS_*, from 2 on: before them are CARP_STATS_UNSPEC and CARP_STATS_PAD.
+pub const COUNTERS: &[&str] = &[
+    "rx_ipv4",
+    "rx_ipv6",
+    "rx_bad_interface",
+    "rx_bad_ttl",
+    "rx_short",
+    "rx_bad_checksum",
+    "rx_bad_version",
+    "rx_bad_length",
+    "rx_bad_auth",
+    "rx_bad_vhid",
+    "rx_bad_address_list",
+    "tx_ipv4",
+    "tx_ipv6",
+    "tx_no_memory",
+    "tx_error",
+    "tx_state_updates",
+    "preempt",
+    "rx_echo",
+    "rx_not_allowed",
+];
+
+/// The attribute of the first of [`COUNTERS`].
+pub const FIRST_COUNTER: u16 = 2;
+
+/// What a number is called; one from a newer kernel is shown as it is.
+pub fn name(names: &[&str], number: u8) -> String {
+    match names.get(usize::from(number)) {
+        Some(name) => (*name).to_owned(),
+        None => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    const HEADERS: [&str; 2] = [
+        include_str!("../../../include/uapi/linux/if_carp.h"),
+        include_str!("../../../include/uapi/linux/carp.h"),
+    ];
+
+    /// Every enumerator and every plain #define of the headers.
+    fn of_headers() -> HashMap<String, String> {
+        let mut found = HashMap::new();
+        for header in HEADERS {
+            let mut code = String::new();
+            for (i, piece) in header.split("/*").enumerate() {
+                code += if i == 0 {
+                    piece
+                } else {
+                    piece.split_once("*/").expect("ends").1
+                };
+            }
+            for line in code.lines() {
+                if let ["#define", name, value] = line.split_whitespace().collect::<Vec<_>>()[..] {
+                    found.insert(name.to_owned(), value.trim_matches('"').to_owned());
+                }
+            }
+            for body in code.split("enum ").skip(1) {
+                let body = body.split_once('{').expect("opens").1;
+                let body = body.split_once('}').expect("closes").0;
+                for (i, name) in body.split(',').map(str::trim).enumerate() {
+                    found.insert(name.to_owned(), i.to_string());
+                }
+            }
+        }
+        found
+    }
+
+    /// The constants of this file, read from its own text.
+    fn of_this_file() -> Vec<(String, String)> {
+        include_str!("contract.rs")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub const "))
+            .filter(|line| line.starts_with("CARP_") || line.starts_with("IFLA_"))
+            .map(|line| {
+                let (name, rest) = line.split_once(':').expect("has a type");
+                let value = rest.split_once("= ").expect("has a value").1;
+                let value = value.trim_end_matches(';').trim_matches('"');
+                (name.to_owned(), value.to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_numbers_are_the_headers() {
+        let headers = of_headers();
+        let ours = of_this_file();
+        assert!(ours.len() > 50);
+        for (name, value) in ours {
+            assert_eq!(headers.get(&name), Some(&value), "{name}");
+        }
+    }
+
+    fn check(prefix: &str, first: u16, names: &[&str]) {
+        let headers = of_headers();
+        for (i, name) in names.iter().enumerate() {
+            let name = format!("{prefix}{}", name.to_uppercase().replace('-', "_"));
+            let number = (usize::from(first) + i).to_string();
+            assert_eq!(headers.get(&name), Some(&number), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_names_are_the_headers() {
+        check("CARP_STATE_", 0, STATES);
+        check("CARP_BALANCING_", 0, BALANCINGS);
+        check("CARP_REASON_", 0, REASONS);
+        check("CARP_STATS_", FIRST_COUNTER, COUNTERS);
+        let headers = of_headers();
+        let end = usize::from(FIRST_COUNTER) + COUNTERS.len();
+        assert_eq!(
+            headers["__CARP_STATS_MAX"],
+            end.to_string(),
+            "a counter has no name"
+        );
+        let reasons = headers
+            .keys()
+            .filter(|name| name.starts_with("CARP_REASON_"))
+            .count();
+        assert_eq!(reasons, REASONS.len(), "a reason has no name");
+    }
+
+    #[test]
+    fn a_number_without_a_name() {
+        assert_eq!(name(STATES, 2), "master");
+        assert_eq!(name(STATES, 9), "9");
+    }
+}

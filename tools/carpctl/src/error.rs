@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can go wrong, as a sentence.
+
+use std::{fmt, io};
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The command line means nothing: exit status 2.
+    Usage(String),
+    /// It means something that cannot be done: exit status 1.
+    Failed(String),
+    /// The kernel said no, with an error number and perhaps in words.
+    Kernel { code: i32, words: String },
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) | Self::Kernel { .. } => 1,
+        }
+    }
+
+    /// The same, and of what it is said.
+    pub fn about(self, what: impl fmt::Display) -> Self {
+        match self {
+            Self::Usage(words) => Self::Usage(words),
+            other => Self::Failed(format!("{what}: {other}")),
+        }
+    }
+}
+
+/// What an error number means, without the number.
+fn meaning(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(words) | Self::Failed(words) => f.write_str(words),
+            Self::Kernel { code, words } if words.is_empty() => {
+                f.write_str(&meaning(&io::Error::from_raw_os_error(*code)))
+            }
+            Self::Kernel { words, .. } => f.write_str(words),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(meaning(&error))
+    }
+}
+
+pub fn usage<T>(words: impl Into<String>) -> Result<T> {
+    Err(Error::Usage(words.into()))
+}
+
+pub fn failed<T>(words: impl Into<String>) -> Result<T> {
+    Err(Error::Failed(words.into()))
+}

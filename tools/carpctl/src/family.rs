@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family "carp": virtual hosts, groups, counters, events.
+
+use crate::{
+    attributes::{emit, i32, text, Attributes},
+    carp::Counters,
+    contract::{family::*, name, REASONS, STATES},
+    error::{failed, Error, Result},
+    socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
+};
+use netlink_packet_core::{DefaultNla, Emitable, NlasIterator, Parseable};
+use netlink_packet_generic::{
+    ctrl::{
+        nlas::{GenlCtrlAttrs, McastGrpAttrs},
+        GenlCtrl, GenlCtrlCmd,
+    },
+    GenlHeader, GenlMessage,
+};
+use netlink_sys::protocols::NETLINK_GENERIC;
+use serde::Serialize;
+
+/// The controller's number.
+const GENL_ID_CTRL: u16 = 16;
+
+/// A virtual host, of CARP_CMD_VHOST_GET.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VirtualHost {
+    pub ifname: String,
+    pub ifindex: u32,
+    pub vhid: u8,
+    pub state: String,
+    pub advbase: u8,
+    pub advskew: u8,
+    pub demote: u32,
+    /// The parent's index.
+    #[serde(skip)]
+    pub parent: Option<u32>,
+    /// Its name; who asks for it fills it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carpdev: Option<String>,
+}
+
+impl VirtualHost {
+    fn read(answer: Attributes<'_>) -> Option<Self> {
+        Some(Self {
+            ifname: answer.text(CARP_A_IFNAME)?,
+            ifindex: answer.u32(CARP_A_IFINDEX)?,
+            vhid: answer.u8(CARP_A_VHID)?,
+            state: name(STATES, answer.u8(CARP_A_STATE)?),
+            advbase: answer.u8(CARP_A_ADVBASE).unwrap_or_default(),
+            advskew: answer.u8(CARP_A_ADVSKEW).unwrap_or_default(),
+            demote: answer.u32(CARP_A_DEMOTE).unwrap_or_default(),
+            parent: answer.u32(CARP_A_CARPDEV).filter(|index| *index != 0),
+            carpdev: None,
+        })
+    }
+}
+
+/// A group, of CARP_CMD_GROUP_GET.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Group {
+    pub group: String,
+    pub demote: u32,
+    /// Its members' indexes.
+    pub members: Vec<u32>,
+}
+
+impl Group {
+    fn read(answer: Attributes<'_>) -> Option<Self> {
+        Some(Self {
+            group: answer.text(CARP_A_GROUP)?,
+            demote: answer.u32(CARP_A_DEMOTE).unwrap_or_default(),
+            members: answer
+                .all(CARP_A_MEMBER)
+                .filter_map(|index| Some(u32::from_ne_bytes(index.try_into().ok()?)))
+                .collect(),
+        })
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    State {
+        ifname: String,
+        ifindex: u32,
+        vhid: u8,
+        old_state: String,
+        state: String,
+        reason: String,
+        demote: u32,
+    },
+    Demote {
+        group: String,
+        demote: u32,
+        step: i32,
+        cause: String,
+    },
+    /// The kernel had more to say than there was room for.
+    Lost,
+}
+
+impl Event {
+    /// Nothing: an event of another kind.
+    fn read(body: &[u8]) -> Option<Self> {
+        let header = GenlHeader::parse(body).ok()?;
+        let said = Attributes::new(body.get(header.buffer_len()..)?);
+        match header.cmd {
+            CARP_CMD_STATE_NTF => Some(Self::State {
+                ifname: said.text(CARP_A_IFNAME)?,
+                ifindex: said.u32(CARP_A_IFINDEX)?,
+                vhid: said.u8(CARP_A_VHID)?,
+                old_state: name(STATES, said.u8(CARP_A_OLD_STATE)?),
+                state: name(STATES, said.u8(CARP_A_STATE)?),
+                reason: name(REASONS, said.u8(CARP_A_REASON)?),
+                demote: said.u32(CARP_A_DEMOTE).unwrap_or_default(),
+            }),
+            CARP_CMD_DEMOTE_NTF => Some(Self::Demote {
+                group: said.text(CARP_A_GROUP)?,
+                demote: said.u32(CARP_A_DEMOTE)?,
+                step: said.i32(CARP_A_STEP).unwrap_or_default(),
+                cause: said.text(CARP_A_CAUSE).unwrap_or_default(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A connection to the family.
+pub struct Family {
+    netlink: Netlink,
+    id: u16,
+    events: Option<u32>,
+}
+
+impl Family {
+    pub fn open() -> Result<Self> {
+        let mut netlink = Netlink::open(NETLINK_GENERIC)?;
+        let question = GenlMessage::from_payload(GenlCtrl {
+            cmd: GenlCtrlCmd::GetFamily,
+            nlas: vec![GenlCtrlAttrs::FamilyName(CARP_GENL_NAME.to_owned())],
+        });
+        let mut body = vec![0; question.buffer_len()];
+        question.emit(&mut body);
+        let answers = match netlink.request(GENL_ID_CTRL, 0, &body) {
+            Err(Error::Kernel { code: ENOENT, .. }) => {
+                return failed(
+                    "the kernel has no generic netlink family \"carp\": carp.ko is not loaded, or too old",
+                );
+            }
+            answers => answers?,
+        };
+        let told: Vec<_> = answers
+            .iter()
+            .flat_map(|answer| controller(&answer.body))
+            .collect();
+        let id = told.iter().find_map(|attribute| match attribute {
+            GenlCtrlAttrs::FamilyId(id) => Some(*id),
+            _ => None,
+        });
+        let Some(id) = id else {
+            return failed("the kernel gave no number of the generic netlink family \"carp\"");
+        };
+        let groups = told.iter().filter_map(|attribute| match attribute {
+            GenlCtrlAttrs::McastGroups(groups) => Some(groups),
+            _ => None,
+        });
+        let events = groups.flatten().find_map(|group| events_group(group));
+        Ok(Self {
+            netlink,
+            id,
+            events,
+        })
+    }
+
+    fn body(command: u8, attributes: &[DefaultNla]) -> Vec<u8> {
+        let header = GenlHeader {
+            cmd: command,
+            version: CARP_GENL_VERSION,
+        };
+        let mut body = vec![0; header.buffer_len()];
+        header.emit(&mut body);
+        body.extend(emit(attributes));
+        body
+    }
+
+    fn ask(&mut self, command: u8, attributes: &[DefaultNla]) -> Result<Vec<Raw>> {
+        self.netlink
+            .request(self.id, 0, &Self::body(command, attributes))
+    }
+
+    fn dump(&mut self, command: u8) -> Result<Vec<Raw>> {
+        self.netlink.dump(self.id, &Self::body(command, &[]))
+    }
+
+    pub fn virtual_hosts(&mut self) -> Result<Vec<VirtualHost>> {
+        let answers = self.dump(CARP_CMD_VHOST_GET)?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| VirtualHost::read(said(answer)))
+            .collect())
+    }
+
+    /// None, where the kernel knows of virtual hosts but not of groups.
+    pub fn groups(&mut self) -> Result<Vec<Group>> {
+        let answers = match self.dump(CARP_CMD_GROUP_GET) {
+            Err(Error::Kernel {
+                code: EOPNOTSUPP, ..
+            }) => Vec::new(),
+            answers => answers?,
+        };
+        Ok(answers
+            .iter()
+            .filter_map(|answer| Group::read(said(answer)))
+            .collect())
+    }
+
+    pub fn group(&mut self, name: &str) -> Result<Group> {
+        let answers = self.ask(CARP_CMD_GROUP_GET, &[text(CARP_A_GROUP, name)])?;
+        match answers.iter().find_map(|answer| Group::read(said(answer))) {
+            Some(group) => Ok(group),
+            None => failed(format!("the kernel told nothing of group {name}")),
+        }
+    }
+
+    pub fn demote(&mut self, group: &str, step: i32) -> Result<()> {
+        let words = [text(CARP_A_GROUP, group), i32(CARP_A_STEP, step)];
+        self.ask(CARP_CMD_GROUP_DEMOTE, &words)?;
+        Ok(())
+    }
+
+    /// The counters of the whole network namespace.
+    pub fn counters(&mut self) -> Result<Counters> {
+        let answers = self.ask(CARP_CMD_STATS_GET, &[])?;
+        let nest = answers
+            .iter()
+            .find_map(|answer| said(answer).nest(CARP_A_STATS));
+        Ok(nest.map(Counters::read).unwrap_or_default())
+    }
+
+    pub fn listen(&self) -> Result<()> {
+        match self.events {
+            Some(group) => self.netlink.listen(group),
+            None => failed("carp.ko tells of no events"),
+        }
+    }
+
+    /// Waits for events.
+    pub fn hear(&self) -> Result<Vec<Event>> {
+        let heard = self.netlink.hear()?;
+        Ok(heard
+            .into_iter()
+            .filter_map(|heard| match heard {
+                Heard::Message(raw) if raw.kind == self.id => Event::read(&raw.body),
+                Heard::Message(_) => None,
+                Heard::Lost => Some(Event::Lost),
+            })
+            .collect())
+    }
+}
+
+/// The attributes behind the header of generic netlink.
+fn said(answer: &Raw) -> Attributes<'_> {
+    Attributes::new(answer.body.get(4..).unwrap_or_default())
+}
+
+/// What the controller tells; an attribute that the library cannot read is left out.
+fn controller(body: &[u8]) -> Vec<GenlCtrlAttrs> {
+    NlasIterator::new(body.get(4..).unwrap_or_default())
+        .map_while(std::result::Result::ok)
+        .filter_map(|attribute| GenlCtrlAttrs::parse(&attribute).ok())
+        .collect()
+}
+
+fn events_group(group: &[McastGrpAttrs]) -> Option<u32> {
+    if !group.contains(&McastGrpAttrs::Name(CARP_GENL_MCGRP_EVENTS.to_owned())) {
+        return None;
+    }
+    group.iter().find_map(|attribute| match attribute {
+        McastGrpAttrs::Id(id) => Some(*id),
+        McastGrpAttrs::Name(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::{u32, u8};
+
+    #[test]
+    fn a_virtual_host() {
+        let data = emit(&[
+            u32(CARP_A_IFINDEX, 7),
+            text(CARP_A_IFNAME, "carp0"),
+            u8(CARP_A_VHID, 1),
+            u8(CARP_A_STATE, 2),
+            u8(CARP_A_ADVBASE, 1),
+            u8(CARP_A_ADVSKEW, 100),
+            u32(CARP_A_DEMOTE, 3),
+            u32(CARP_A_CARPDEV, 2),
+        ]);
+        let host = VirtualHost::read(Attributes::new(&data)).expect("is whole");
+        assert_eq!(
+            (host.vhid, &*host.state, host.demote, host.parent),
+            (1, "master", 3, Some(2))
+        );
+        assert_eq!(
+            serde_json::to_string(&host).expect("is JSON"),
+            r#"{"ifname":"carp0","ifindex":7,"vhid":1,"state":"master","advbase":1,"advskew":100,"demote":3}"#
+        );
+        assert_eq!(VirtualHost::read(Attributes::new(&data[..8])), None);
+    }
+
+    #[test]
+    fn a_group() {
+        let data = emit(&[
+            text(CARP_A_GROUP, "carp"),
+            u32(CARP_A_DEMOTE, 50),
+            u32(CARP_A_MEMBER, 7),
+            u32(CARP_A_MEMBER, 9),
+        ]);
+        let group = Group::read(Attributes::new(&data)).expect("is whole");
+        assert_eq!(
+            group,
+            Group {
+                group: "carp".into(),
+                demote: 50,
+                members: vec![7, 9]
+            }
+        );
+    }
+
+    #[test]
+    fn events() {
+        let state = [
+            u32(CARP_A_IFINDEX, 7),
+            text(CARP_A_IFNAME, "carp0"),
+            u8(CARP_A_VHID, 1),
+            u8(CARP_A_OLD_STATE, 1),
+            u8(CARP_A_STATE, 2),
+            u8(CARP_A_REASON, 4),
+            u32(CARP_A_DEMOTE, 0),
+        ];
+        let event = Event::read(&Family::body(CARP_CMD_STATE_NTF, &state)).expect("is one");
+        assert_eq!(
+            serde_json::to_string(&event).expect("is JSON"),
+            r#"{"event":"state","ifname":"carp0","ifindex":7,"vhid":1,"old_state":"backup","state":"master","reason":"master_timed_out","demote":0}"#
+        );
+        let demote = [
+            text(CARP_A_GROUP, "carp"),
+            u32(CARP_A_DEMOTE, 1),
+            i32(CARP_A_STEP, -2),
+            text(CARP_A_CAUSE, "carpdev"),
+        ];
+        let event = Event::read(&Family::body(CARP_CMD_DEMOTE_NTF, &demote)).expect("is one");
+        assert_eq!(
+            serde_json::to_string(&event).expect("is JSON"),
+            r#"{"event":"demote","group":"carp","demote":1,"step":-2,"cause":"carpdev"}"#
+        );
+        assert_eq!(Event::read(&Family::body(99, &demote)), None);
+        assert_eq!(Event::read(&[]), None);
+    }
+
+    #[test]
+    fn the_controllers_answer() {
+        let group =
+            |name: &str, id| vec![McastGrpAttrs::Name(name.to_owned()), McastGrpAttrs::Id(id)];
+        assert_eq!(events_group(&group("events", 9)), Some(9));
+        assert_eq!(events_group(&group("others", 9)), None);
+        assert!(controller(&[1]).is_empty());
+    }
+}

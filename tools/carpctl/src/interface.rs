@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Interfaces and their addresses, as rtnetlink tells of them.
+
+use crate::{
+    attributes::Attributes,
+    carp::Carp,
+    error::{failed, Error, Result},
+    socket::{Netlink, Raw, ENODEV},
+};
+use netlink_packet_core::{Emitable, NlasIterator, Parseable, ParseableParametrized};
+use netlink_packet_route::{
+    address::{AddressAttribute, AddressMessage},
+    link::{InfoData, InfoKind, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, LinkMessage},
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use std::net::IpAddr;
+
+/// Of linux/rtnetlink.h.
+pub const RTM_NEWLINK: u16 = 16;
+pub const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+pub const RTM_NEWADDR: u16 = 20;
+pub const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+
+/// Interfaces have names of at most so many bytes.
+pub const NAME_MAX: usize = 15;
+
+/// The kind of link that all of this is about.
+pub const KIND: &str = "carp";
+
+#[derive(Debug, Clone, Default)]
+pub struct Interface {
+    pub index: u32,
+    pub name: String,
+    pub flags: LinkFlags,
+    pub mtu: u32,
+    pub lladdr: Vec<u8>,
+    /// Nothing: it is of another kind.
+    pub carp: Option<Carp>,
+}
+
+impl Interface {
+    /// An attribute that the library cannot read is as if it were absent: a
+    /// kernel newer than the library must not hide an interface.
+    fn read(body: &[u8]) -> Option<Self> {
+        let header = LinkHeader::parse(body).ok()?;
+        let mut interface = Self {
+            index: header.index,
+            flags: header.flags,
+            ..Self::default()
+        };
+        for attribute in NlasIterator::new(body.get(header.buffer_len()..)?) {
+            let Ok(attribute) = attribute else { break };
+            match LinkAttribute::parse_with_param(&attribute, header.interface_family) {
+                Ok(LinkAttribute::IfName(name)) => interface.name = name,
+                Ok(LinkAttribute::Mtu(mtu)) => interface.mtu = mtu,
+                Ok(LinkAttribute::Address(lladdr)) => interface.lladdr = lladdr,
+                Ok(LinkAttribute::LinkInfo(info)) => interface.carp = carp(&info),
+                _ => {}
+            }
+        }
+        Some(interface)
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.flags.contains(LinkFlags::Up)
+    }
+}
+
+fn carp(info: &[LinkInfo]) -> Option<Carp> {
+    if !info.contains(&LinkInfo::Kind(InfoKind::Other(KIND.to_owned()))) {
+        return None;
+    }
+    let data = info.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Other(data)) => Some(data.as_slice()),
+        _ => None,
+    });
+    Some(Carp::read(Attributes::new(data.unwrap_or_default())))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    pub address: IpAddr,
+    pub prefix_len: u8,
+    pub broadcast: Option<std::net::Ipv4Addr>,
+    pub interface: u32,
+}
+
+impl Address {
+    fn read(body: &[u8]) -> Option<Self> {
+        let message = AddressMessage::parse(body).ok()?;
+        let mut address = None;
+        let mut local = None;
+        let mut broadcast = None;
+        for attribute in message.attributes {
+            match attribute {
+                AddressAttribute::Address(value) => address = Some(value),
+                AddressAttribute::Local(value) => local = Some(value),
+                AddressAttribute::Broadcast(value) => broadcast = Some(value),
+                _ => {}
+            }
+        }
+        Some(Self {
+            // of a point-to-point link the other one is the peer's
+            address: local.or(address)?,
+            prefix_len: message.header.prefix_len,
+            broadcast,
+            interface: message.header.index,
+        })
+    }
+}
+
+/// rtnetlink.
+pub struct Route(Netlink);
+
+impl Route {
+    pub fn open() -> Result<Self> {
+        Ok(Self(Netlink::open(NETLINK_ROUTE)?))
+    }
+
+    pub fn request(&mut self, kind: u16, flags: u16, message: &impl Emitable) -> Result<Vec<Raw>> {
+        self.0.request(kind, flags, &emit(message))
+    }
+
+    /// Nothing: there is no such interface.
+    fn get(&mut self, index: u32, attributes: Vec<LinkAttribute>) -> Result<Option<Interface>> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.attributes = attributes;
+        match self.request(RTM_GETLINK, 0, &message) {
+            Ok(answers) => Ok(answers
+                .first()
+                .and_then(|answer| Interface::read(&answer.body))),
+            Err(Error::Kernel { code: ENODEV, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn by_name(&mut self, name: &str) -> Result<Option<Interface>> {
+        if name.is_empty() || name.len() > NAME_MAX {
+            // the kernel would speak of attributes
+            return Ok(None);
+        }
+        self.get(0, vec![LinkAttribute::IfName(name.to_owned())])
+    }
+
+    /// Its name, or its index where it has none here.
+    pub fn name(&mut self, index: u32) -> Result<String> {
+        let interface = self.get(index, Vec::new())?;
+        Ok(interface.map_or_else(|| format!("if{index}"), |interface| interface.name))
+    }
+
+    /// What carp's carpdev is called here.
+    pub fn carpdev(&mut self, carp: &Carp) -> Result<Option<String>> {
+        Ok(match (carp.carpdev, carp.carpdev_netnsid) {
+            (None, _) => None,
+            (Some(index), None) => Some(self.name(index)?),
+            // here the index may be another's, or nobody's
+            (Some(index), Some(_)) => Some(format!("if{index}")),
+        })
+    }
+
+    /// Every carp interface, in the order of their indexes.
+    pub fn all(&mut self) -> Result<Vec<Interface>> {
+        let mut message = LinkMessage::default();
+        let kind = LinkInfo::Kind(InfoKind::Other(KIND.to_owned()));
+        message.attributes = vec![LinkAttribute::LinkInfo(vec![kind])];
+        let answers = match self.0.dump(RTM_GETLINK, &emit(&message)) {
+            // without carp.ko there is no such kind to ask for, on some kernels
+            Err(Error::Kernel { code: ENODEV, .. }) => Vec::new(),
+            answers => answers?,
+        };
+        let mut found: Vec<_> = answers
+            .iter()
+            .filter_map(|answer| Interface::read(&answer.body))
+            .filter(|interface| interface.carp.is_some())
+            .collect();
+        found.sort_by_key(|interface| interface.index);
+        Ok(found)
+    }
+
+    /// The addresses of an interface, or of all, in the kernel's order.
+    pub fn addresses(&mut self, interface: Option<u32>) -> Result<Vec<Address>> {
+        let answers = self
+            .0
+            .dump(RTM_GETADDR, &emit(&AddressMessage::default()))?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| Address::read(&answer.body))
+            .filter(|address| interface.is_none_or(|index| address.interface == index))
+            .collect())
+    }
+
+    /// The interface of this name.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is of another kind.
+    pub fn carp_by_name(&mut self, name: &str) -> Result<(Interface, Carp)> {
+        let Some(interface) = self.by_name(name)? else {
+            return failed(format!("{name}: there is no such interface"));
+        };
+        match interface.carp.clone() {
+            Some(carp) => Ok((interface, carp)),
+            None => failed(format!("{name} is not a carp interface")),
+        }
+    }
+}
+
+fn emit(message: &impl Emitable) -> Vec<u8> {
+    let mut body = vec![0; message.buffer_len()];
+    message.emit(&mut body);
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attributes::{self, nest, text, u8},
+        contract::link::IFLA_CARP_VHID,
+    };
+    use netlink_packet_core::DefaultNla;
+
+    const IFLA_IFNAME: u16 = 3;
+    const IFLA_STATS64: u16 = 23;
+    const IFLA_LINKINFO: u16 = 18;
+
+    fn link(info: &[DefaultNla]) -> Vec<u8> {
+        let header = LinkHeader {
+            index: 7,
+            flags: LinkFlags::Up | LinkFlags::Running,
+            ..LinkHeader::default()
+        };
+        let attributes = attributes::emit(&[
+            // shorter than any kernel's
+            attributes::u32(IFLA_STATS64, 1),
+            text(IFLA_IFNAME, "carp0"),
+            nest(IFLA_LINKINFO, info),
+        ]);
+        [emit(&header), attributes].concat()
+    }
+
+    #[test]
+    fn a_carp_interface() {
+        let info = [text(1, KIND), nest(2, &[u8(IFLA_CARP_VHID, 3)])];
+        let interface = Interface::read(&link(&info)).expect("is read");
+        assert_eq!((interface.index, &*interface.name), (7, "carp0"));
+        assert!(interface.is_up());
+        assert_eq!(interface.carp.expect("is carp").nodes[0].vhid, 3);
+    }
+
+    #[test]
+    fn another_interface() {
+        let interface = Interface::read(&link(&[text(1, "dummy")])).expect("is read");
+        assert_eq!(interface.carp, None);
+        assert!(Interface::read(&[0; 8]).is_none());
+    }
+}

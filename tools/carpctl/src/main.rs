@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! carpctl shows and configures carp interfaces and groups in ifconfig(8)'s words.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod apply;
+mod attributes;
+mod carp;
+mod contract;
+mod error;
+mod family;
+mod interface;
+mod output;
+mod phrase;
+mod show;
+mod socket;
+mod status;
+mod words;
+
+use clap::{Parser, Subcommand};
+use error::Result;
+use output::Output;
+use std::process::ExitCode;
+
+const WORDS: &str = "\
+An interface and words, which are checked before anything is changed:
+  create, destroy     make it, take it away; naming carpN makes it, too
+  up, down            an address brings it up
+  vhid N              the virtual host, 1-255
+  carpnodes V:S[,...] several virtual hosts, each with its advskew
+  carpdev IF          the parent; -carpdev: none
+  advbase N           seconds between advertisements, 0-254
+  advskew N           1/256 seconds added to that, 0-254
+  pass PHRASE         up to 19 characters, seen by every user in the list of
+                      processes; -: from standard input
+  passfile FILE       its first line is the passphrase
+  balancing MODE      none, arp, ip, ip-stealth, ip-unicast
+  carppeer A[,...]    advertise to these hosts; -carppeer: by multicast
+  minttl N            the least TTL of a peer's advertisement, 1-255
+  group NAME          join a group; -group NAME: leave it
+  [-]linklocal        advertise the digest over link-local addresses, too
+  [-]demoteskew       while demoted advertise an advskew of at least 240
+  state STATE         backup or master, once
+  lladdr MAC, mtu N   as of other interfaces; lladdr random
+  [inet] A/LEN        the address; also netmask MASK, broadcast B
+  inet6 A [LEN]       an IPv6 address
+  alias, -alias       before or behind an address: a further one; away with it
+  -inet, -inet6       all addresses of the family go
+
+A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change it.
+";
+
+/// Shows and configures carp interfaces and groups in ifconfig(8)'s words.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = WORDS,
+    disable_help_subcommand = true,
+    override_usage = "carpctl [INTERFACE [WORD...]]\n       \
+                      carpctl -g GROUP [carpdemote [N] | -carpdemote [N]]\n       \
+                      carpctl status [--json] [--watch]\n       \
+                      carpctl monitor [--json]\n       \
+                      carpctl stats [--json] [INTERFACE]"
+)]
+struct Arguments {
+    /// A group, and perhaps carpdemote [N] or -carpdemote [N]
+    #[arg(short, num_args = 1.., allow_hyphen_values = true, value_name = "GROUP")]
+    group: Option<Vec<String>>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show all virtual hosts and groups
+    Status {
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+        /// Show it again after every change
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Show what happens as it happens
+    Monitor {
+        /// A line of JSON for each event
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the counters, of one interface or of all
+    Stats {
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+        interface: Option<String>,
+    },
+    #[command(external_subcommand)]
+    Interface(Vec<String>),
+}
+
+fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    if let Some(words) = &arguments.group {
+        return status::group(output, words);
+    }
+    match &arguments.command {
+        None => output.text(&show::all()?),
+        Some(Command::Status { json, watch }) => status::status(output, *json, *watch),
+        Some(Command::Monitor { json }) => status::monitor(output, *json),
+        Some(Command::Stats { json, interface }) => {
+            status::stats(output, *json, interface.as_deref())
+        }
+        Some(Command::Interface(words)) => match &words[..] {
+            [] => Ok(()),
+            [name] => output.text(&show::one(name)?),
+            [name, words @ ..] => apply::apply(name, &words::read(words)?),
+        },
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut output = Output::new();
+    match run(&arguments, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if output.is_closed() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("carpctl: {error}.");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

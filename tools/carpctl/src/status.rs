@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `carpctl status`, `monitor` and `stats`, and `carpctl -g`.
+
+use crate::{
+    carp::Counters,
+    error::{usage, Result},
+    family::{Event, Family, Group, VirtualHost},
+    interface::Route,
+    output::Output,
+    show::digest_differs,
+    words::check_group,
+};
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    io::{stdout, IsTerminal},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// The most that one step demotes or takes back.
+const STEP_MAX: i32 = 128;
+
+/// What goes on in this network namespace.
+#[derive(Serialize)]
+struct Status {
+    virtual_hosts: Vec<VirtualHost>,
+    groups: Vec<Group>,
+    /// By interface: why its hosts may not believe the others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    digest_differs: BTreeMap<String, String>,
+}
+
+impl Status {
+    fn read(family: &mut Family) -> Result<Self> {
+        let mut route = Route::open()?;
+        let mut virtual_hosts = family.virtual_hosts()?;
+        let mut parents = BTreeMap::new();
+        let mut trouble = BTreeMap::new();
+        for interface in route.all()? {
+            let Some(carp) = interface.carp else { continue };
+            if let Some(name) = route.carpdev(&carp)? {
+                parents.insert(interface.index, name);
+            }
+            if carp.digest_differs.is_some() {
+                trouble.insert(interface.name, digest_differs(&carp));
+            }
+        }
+        for host in &mut virtual_hosts {
+            host.carpdev = parents
+                .get(&host.ifindex)
+                .cloned()
+                .or_else(|| host.parent.map(|index| format!("if{index}")));
+        }
+        Ok(Self {
+            virtual_hosts,
+            groups: family.groups()?,
+            digest_differs: trouble,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut rows = vec![[
+            "INTERFACE",
+            "VHID",
+            "STATE",
+            "ADVBASE",
+            "ADVSKEW",
+            "DEMOTE",
+            "CARPDEV",
+        ]
+        .map(str::to_owned)];
+        rows.extend(self.virtual_hosts.iter().map(|host| {
+            [
+                host.ifname.clone(),
+                host.vhid.to_string(),
+                host.state.to_uppercase(),
+                host.advbase.to_string(),
+                host.advskew.to_string(),
+                host.demote.to_string(),
+                host.carpdev.clone().unwrap_or_else(|| "none".to_owned()),
+            ]
+        }));
+        let mut text = table(&rows);
+        for group in &self.groups {
+            text += &group_line(group);
+        }
+        for (interface, trouble) in &self.digest_differs {
+            text += &format!("{interface}: {trouble}\n");
+        }
+        text
+    }
+}
+
+/// Columns as wide as what is in them.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = rows
+                .iter()
+                .map(|row| row[column].len())
+                .max()
+                .unwrap_or_default();
+            line += &format!("{cell:width$}  ");
+        }
+        text += line.trim_end();
+        text += "\n";
+    }
+    text
+}
+
+/// As `ifconfig -g` says it.
+fn group_line(group: &Group) -> String {
+    format!("{}: carp demote count {}\n", group.group, group.demote)
+}
+
+pub fn status(output: &mut Output, json: bool, watch: bool) -> Result<()> {
+    let mut family = Family::open()?;
+    let listener = Family::open()?;
+    if watch {
+        // before the first look, so that nothing falls between
+        listener.listen()?;
+    }
+    loop {
+        let status = Status::read(&mut family)?;
+        if json {
+            output.json(&status)?;
+        } else if watch && stdout().is_terminal() {
+            output.text(&format!("\x1b[H\x1b[2J{}", status.text()))?;
+        } else {
+            output.text(&status.text())?;
+        }
+        if !watch {
+            return Ok(());
+        }
+        while listener.hear()?.is_empty() {}
+        if !json && !stdout().is_terminal() {
+            output.text("\n")?;
+        }
+    }
+}
+
+/// An event, and when it was heard.
+#[derive(Serialize)]
+struct Stamped {
+    /// Seconds since 1970.
+    time: f64,
+    #[serde(flatten)]
+    event: Event,
+}
+
+pub fn monitor(output: &mut Output, json: bool) -> Result<()> {
+    let family = Family::open()?;
+    family.listen()?;
+    loop {
+        for event in family.hear()? {
+            if json {
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                output.json(&Stamped {
+                    time: since.as_secs_f64(),
+                    event,
+                })?;
+            } else {
+                output.text(&event_line(&event))?;
+            }
+        }
+    }
+}
+
+fn event_line(event: &Event) -> String {
+    match event {
+        Event::State {
+            ifname,
+            vhid,
+            old_state,
+            state,
+            reason,
+            demote,
+            ..
+        } => {
+            let reason = reason.replace('_', " ");
+            let (old_state, state) = (old_state.to_uppercase(), state.to_uppercase());
+            format!("{ifname} vhid {vhid}: {old_state} -> {state} ({reason}), demote {demote}\n")
+        }
+        Event::Demote {
+            group,
+            demote,
+            step,
+            cause,
+        } => {
+            format!("group {group}: carp demote count {demote} ({step:+}: {cause})\n")
+        }
+        Event::Lost => "events were lost\n".to_owned(),
+    }
+}
+
+/// Of one interface, or of the whole network namespace.
+pub fn stats(output: &mut Output, json: bool, interface: Option<&str>) -> Result<()> {
+    let counters = match interface {
+        Some(name) => Route::open()?.carp_by_name(name)?.1.counters,
+        None => Family::open()?.counters()?,
+    };
+    if json {
+        return output.json(&counters);
+    }
+    output.text(&counter_lines(&counters))
+}
+
+fn counter_lines(counters: &Counters) -> String {
+    let mut lines = String::new();
+    for (name, value) in &counters.0 {
+        lines += &format!("{name} {value}\n");
+    }
+    lines
+}
+
+/// `-g NAME`, `-g NAME carpdemote [N]`, `-g NAME -carpdemote [N]`.
+pub fn group(output: &mut Output, words: &[String]) -> Result<()> {
+    match read_group(words)? {
+        (name, None) => {
+            let group = Family::open()?
+                .group(name)
+                .map_err(|error| error.about(name))?;
+            output.text(&group_line(&group))
+        }
+        (name, Some(step)) => Family::open()?
+            .demote(name, step)
+            .map_err(|error| error.about(name)),
+    }
+}
+
+/// The group, and the step; nothing: it is to be shown.
+fn read_group(words: &[String]) -> Result<(&str, Option<i32>)> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let (name, sign, number) = match words[..] {
+        [name] => {
+            check_group(name)?;
+            return Ok((name, None));
+        }
+        [name, "carpdemote"] => (name, 1, "1"),
+        [name, "-carpdemote"] => (name, -1, "1"),
+        [name, "carpdemote", number] => (name, 1, number),
+        [name, "-carpdemote", number] => (name, -1, number),
+        _ => return usage("-g wants a group, and perhaps carpdemote [N] or -carpdemote [N]"),
+    };
+    check_group(name)?;
+    match number.parse::<i32>() {
+        Ok(number) if (1..=STEP_MAX).contains(&number) => Ok((name, Some(sign * number))),
+        _ => usage(format!(
+            "carpdemote \"{number}\": a number of 1-{STEP_MAX} is expected"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(ifname: &str, vhid: u8, state: &str) -> VirtualHost {
+        VirtualHost {
+            ifname: ifname.into(),
+            ifindex: 7,
+            vhid,
+            state: state.into(),
+            advbase: 1,
+            advskew: 100,
+            demote: 0,
+            parent: Some(2),
+            carpdev: Some("eth0".into()),
+        }
+    }
+
+    fn example() -> Status {
+        let trouble = ("carp0".to_owned(), "digest differs".to_owned());
+        Status {
+            virtual_hosts: vec![host("carp0", 1, "master"), host("carp10", 255, "backup")],
+            groups: vec![Group {
+                group: "carp".into(),
+                demote: 1,
+                members: vec![7],
+            }],
+            digest_differs: [trouble].into(),
+        }
+    }
+
+    #[test]
+    fn a_table() {
+        assert_eq!(
+            example().text(),
+            "INTERFACE  VHID  STATE   ADVBASE  ADVSKEW  DEMOTE  CARPDEV\n\
+             carp0      1     MASTER  1        100      0       eth0\n\
+             carp10     255   BACKUP  1        100      0       eth0\n\
+             carp: carp demote count 1\n\
+             carp0: digest differs\n"
+        );
+    }
+
+    #[test]
+    fn json() {
+        let json = serde_json::to_value(example()).expect("is JSON");
+        assert_eq!(json["virtual_hosts"][1]["carpdev"], "eth0");
+        assert_eq!(json["groups"][0]["members"][0], 7);
+        assert_eq!(json["digest_differs"]["carp0"], "digest differs");
+        let counters = Counters(vec![("rx_ipv4", 5), ("tx_ipv4", 6)]);
+        assert_eq!(counter_lines(&counters), "rx_ipv4 5\ntx_ipv4 6\n");
+        assert_eq!(
+            serde_json::to_string(&counters).expect("is JSON"),
+            r#"{"rx_ipv4":5,"tx_ipv4":6}"#
+        );
+    }
+
+    #[test]
+    fn events_in_words() {
+        let state = Event::State {
+            ifname: "carp0".into(),
+            ifindex: 7,
+            vhid: 1,
+            old_state: "backup".into(),
+            state: "master".into(),
+            reason: "master_timed_out".into(),
+            demote: 0,
+        };
+        assert_eq!(
+            event_line(&state),
+            "carp0 vhid 1: BACKUP -> MASTER (master timed out), demote 0\n"
+        );
+        let demote = Event::Demote {
+            group: "carp".into(),
+            demote: 1,
+            step: 1,
+            cause: "carpdev".into(),
+        };
+        assert_eq!(
+            event_line(&demote),
+            "group carp: carp demote count 1 (+1: carpdev)\n"
+        );
+        let stamped = Stamped {
+            time: 1.5,
+            event: Event::Lost,
+        };
+        assert_eq!(
+            serde_json::to_string(&stamped).expect("is JSON"),
+            r#"{"time":1.5,"event":"lost"}"#
+        );
+    }
+
+    #[test]
+    fn words_for_a_group() {
+        let read = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+            read_group(&words).map(|(name, step)| (name.to_owned(), step))
+        };
+        assert_eq!(read("carp"), Ok(("carp".into(), None)));
+        assert_eq!(read("carp carpdemote"), Ok(("carp".into(), Some(1))));
+        assert_eq!(read("carp carpdemote 128"), Ok(("carp".into(), Some(128))));
+        assert_eq!(read("test -carpdemote 50"), Ok(("test".into(), Some(-50))));
+        for line in [
+            "carp demote",
+            "carp carpdemote 0",
+            "carp carpdemote 129",
+            "carp carpdemote x",
+            "carp carpdemote 1 2",
+            "sixteen_letters_",
+        ] {
+            assert_eq!(read(line).expect_err("is wrong").exit_status(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Words that mean something, and words that do not.
+
+use super::*;
+use crate::attributes::{emit, Attributes};
+
+fn reads(line: &str) -> Result<Change> {
+    read(
+        &line
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn right(line: &str) -> Change {
+    reads(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn wrong(line: &str) -> String {
+    match reads(line) {
+        Ok(change) => panic!("{line} was taken: {change:?}"),
+        Err(error) => {
+            assert_eq!(error.exit_status(), 2, "{line}");
+            error.to_string()
+        }
+    }
+}
+
+/// Each address as "+ADDRESS/LEN", "=…" for one that replaces and "-…" for one that goes.
+fn addresses(line: &str) -> Vec<String> {
+    let shown = |change: AddressChange| {
+        let sign = match change.action {
+            Action::Set => '=',
+            Action::Add => '+',
+            Action::Remove => '-',
+        };
+        let length = change
+            .prefix_len
+            .map_or_else(String::new, |length| format!("/{length}"));
+        format!("{sign}{}{length}", change.address)
+    };
+    right(line).addresses.into_iter().map(shown).collect()
+}
+
+#[test]
+fn what_openbsd_users_type() {
+    let change = right("vhid 1 pass secret carpdev eth0 advskew 100 10.0.0.1/24");
+    let data = emit(&change.attributes);
+    let data = Attributes::new(&data);
+    assert_eq!(data.u8(IFLA_CARP_VHID), Some(1));
+    assert_eq!(data.get(IFLA_CARP_PASS), Some(&b"secret"[..]));
+    assert_eq!(data.u8(IFLA_CARP_ADVSKEW), Some(100));
+    assert_eq!(change.carpdev, Some(Some("eth0".to_owned())));
+    assert_eq!(change.addresses.len(), 1);
+    assert!(!change.create && !change.destroy && change.up.is_none());
+}
+
+#[test]
+fn every_attribute() {
+    let change = right(
+        "carpnodes 1:0,255:254 balancing ip-stealth carppeer 10.0.0.3,2001:db8::3 minttl 64 \
+         linklocal -demoteskew state MASTER advbase 2 group a group b -group c -carpdev up \
+         mtu 1400 lladdr 02:00:00:0a:b:ff",
+    );
+    let node = |vhid, skew| {
+        nest(
+            CARP_NODE,
+            &[u8(CARP_NODE_VHID, vhid), u8(CARP_NODE_ADVSKEW, skew)],
+        )
+    };
+    let peers = ["10.0.0.3", "2001:db8::3"].map(|peer| peer.parse().expect("is an address"));
+    assert_eq!(
+        change.attributes,
+        [
+            nest(IFLA_CARP_CARPNODES, &[node(1, 0), node(255, 254)]),
+            u8(IFLA_CARP_BALANCING, 3),
+            nest(
+                IFLA_CARP_CARPPEERS,
+                &peers.map(|peer| address(CARP_PEER, peer))
+            ),
+            u8(IFLA_CARP_MINTTL, 64),
+            u8(IFLA_CARP_LINKLOCAL, 1),
+            u8(IFLA_CARP_DEMOTESKEW, 0),
+            u8(IFLA_CARP_STATE, 2),
+            u8(IFLA_CARP_ADVBASE, 2),
+        ]
+    );
+    assert_eq!(change.join, ["a", "b"]);
+    assert_eq!(change.leave, ["c"]);
+    assert_eq!(change.carpdev, Some(None));
+    assert_eq!(change.up, Some(true));
+    assert_eq!(change.mtu, Some(1400));
+    assert_eq!(change.lladdr, Some([2, 0, 0, 0xa, 0xb, 0xff]));
+    assert_eq!(
+        right("-carppeer").attributes,
+        [nest(IFLA_CARP_CARPPEERS, &[])]
+    );
+    assert_eq!(right("carpdev none").carpdev, Some(None));
+}
+
+#[test]
+fn a_random_lladdr_is_local() {
+    let lladdr = right("lladdr random").lladdr.expect("is there");
+    assert_eq!(lladdr[0] & 3, 2);
+}
+
+#[test]
+fn addresses_in_ifconfigs_ways() {
+    assert_eq!(addresses("10.0.0.1/24"), ["=10.0.0.1/24"]);
+    assert_eq!(
+        addresses("inet 10.0.0.1 netmask 255.255.255.0"),
+        ["=10.0.0.1/24"]
+    );
+    assert_eq!(addresses("10.0.0.1 prefixlen 25 up"), ["=10.0.0.1/25"]);
+    assert_eq!(addresses("inet alias 10.0.0.2/24"), ["+10.0.0.2/24"]);
+    assert_eq!(addresses("10.0.0.2/24 alias"), ["+10.0.0.2/24"]);
+    assert_eq!(addresses("alias 10.0.0.2/24"), ["+10.0.0.2/24"]);
+    assert_eq!(addresses("inet 10.0.0.2 -alias"), ["-10.0.0.2"]);
+    assert_eq!(addresses("inet -alias 10.0.0.2"), ["-10.0.0.2"]);
+    assert_eq!(addresses("10.0.0.2/24 delete"), ["-10.0.0.2/24"]);
+    assert_eq!(addresses("inet6 2001:db8::1 64"), ["+2001:db8::1/64"]);
+    assert_eq!(
+        addresses("inet6 2001:db8::1 prefixlen 48"),
+        ["+2001:db8::1/48"]
+    );
+    assert_eq!(addresses("inet6 2001:db8::1"), ["+2001:db8::1/64"]);
+    assert_eq!(addresses("inet6 2001:db8::1 -alias"), ["-2001:db8::1"]);
+}
+
+#[test]
+fn several_addresses() {
+    assert_eq!(
+        addresses("10.0.0.1/24 10.0.0.2/24"),
+        ["=10.0.0.1/24", "+10.0.0.2/24"]
+    );
+    assert_eq!(
+        addresses("10.0.0.1/24 alias 10.0.0.2/24"),
+        ["=10.0.0.1/24", "+10.0.0.2/24"]
+    );
+    assert_eq!(
+        addresses("10.0.0.1/24 alias inet6 2001:db8::1/64"),
+        ["+10.0.0.1/24", "+2001:db8::1/64"]
+    );
+    assert_eq!(
+        addresses("inet6 2001:db8::1 64 10.0.0.1/24 -alias 10.0.0.9"),
+        ["+2001:db8::1/64", "=10.0.0.1/24", "-10.0.0.9"]
+    );
+    assert_eq!(addresses("-inet 10.0.0.1/24"), ["+10.0.0.1/24"]);
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    for (line, told) in [
+        (
+            "frobnicate",
+            "there is no word \"frobnicate\": see carpctl --help",
+        ),
+        ("vhid", "vhid needs a value"),
+        ("vhid 256", "vhid \"256\": a number of 1-255 is expected"),
+        ("vhid -1", "vhid \"-1\": a number of 1-255 is expected"),
+        (
+            "advskew +1",
+            "advskew \"+1\": a number of 0-254 is expected",
+        ),
+        ("vhid 1 vhid 2", "vhid is said twice"),
+        ("pass a passfile b", "pass is said twice"),
+        ("carppeer 10.0.0.1 -carppeer", "carppeer is said twice"),
+        ("up down", "up or down is said twice"),
+        ("linklocal -linklocal", "linklocal is said twice"),
+        (
+            "state dead",
+            "state \"dead\": one of backup, master is expected",
+        ),
+        (
+            "balancing fair",
+            "balancing \"fair\": one of none, arp, ip, ip-stealth, ip-unicast is expected",
+        ),
+        (
+            "carpnodes 1",
+            "carpnodes \"1\": VHID:ADVSKEW is expected, as in 1:0,2:100",
+        ),
+        (
+            "carpnodes 1:0,",
+            "carpnodes \"\": VHID:ADVSKEW is expected, as in 1:0,2:100",
+        ),
+        (
+            "carppeer me",
+            "carppeer \"me\": an IPv4 or IPv6 address is expected",
+        ),
+        (
+            "group sixteen_letters_",
+            "group \"sixteen_letters_\": a name of 1-15 characters is expected",
+        ),
+        (
+            "lladdr 1:2:3",
+            "lladdr \"1:2:3\": six octets are expected, or random",
+        ),
+        ("mtu big", "mtu: a number is expected"),
+        ("destroy vhid 1", "destroy stands alone"),
+        ("netmask 255.0.0.0", "netmask needs an address before it"),
+        ("delete", "alias, -alias and delete need an address"),
+        ("inet 2001:db8::1/64", "2001:db8::1 is not an inet address"),
+        ("inet6 10.0.0.1/24", "10.0.0.1 is not an inet6 address"),
+        ("inet", "inet needs a value"),
+        ("10.0.0.300/24", "\"10.0.0.300/24\" is not an address"),
+    ] {
+        assert_eq!(wrong(line), told, "{line}");
+    }
+    let many = (1..=33)
+        .map(|vhid| format!("{vhid}:0"))
+        .collect::<Vec<_>>()
+        .join(",");
+    assert!(wrong(&format!("carpnodes {many}")).contains("at most 32"));
+    let many = vec!["10.0.0.1"; 33].join(",");
+    assert!(wrong(&format!("carppeer {many}")).contains("at most 16"));
+}
+
+#[test]
+fn no_message_shows_the_phrase() {
+    for line in [
+        "pass 12345678901234567890",
+        "pass x pass 12345678901234567890",
+    ] {
+        assert!(!wrong(line).contains("1234"));
+    }
+}
