@@ -90,13 +90,7 @@ impl Skb {
     /// The packet was dropped on the way, in the queue or the driver.
     pub(crate) fn transmit(self) -> Result {
         // SAFETY: The buffer is ours and given away; it names its device.
-        match unsafe { bindings::dev_queue_xmit(self.into_raw()) } {
-            0 => Ok(()),
-            error if error < 0 => Err(Error::from_errno(error)),
-            // NET_XMIT_CN: another packet was dropped for this one.
-            2 => Ok(()),
-            _ => Err(ENOBUFS),
-        }
+        xmit_result(unsafe { bindings::dev_queue_xmit(self.into_raw()) })
     }
 
     /// Moves the packet to another device for sending; see [`Self::transmit`].
@@ -190,6 +184,23 @@ impl Skb {
         }
     }
 
+    /// The first `len` bytes from where the current layer begins, or all that the
+    /// packet has; nothing, if there is no memory to make them linear.
+    pub(crate) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {
+        let len = self.len().min(len);
+        // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
+        // least `len` bytes, which live as long as the buffer is not changed.
+        unsafe {
+            if !bindings::pskb_may_pull(self.as_ptr(), len) {
+                return None;
+            }
+            Some(core::slice::from_raw_parts(
+                (*self.as_ptr()).data,
+                len as usize,
+            ))
+        }
+    }
+
     /// Shows a received packet to the taps of `dev`, as tcpdump sets them, with
     /// its Ethernet header.
     pub(crate) fn show_to_taps(&mut self, dev: &Device) {
@@ -210,6 +221,17 @@ impl Skb {
     pub(crate) fn set_device(&mut self, dev: &Device) {
         // SAFETY: The buffer is ours; RCU keeps `dev` while the packet is handled.
         unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) }
+    }
+}
+
+/// What became of a packet that was given away for sending.
+pub(super) fn xmit_result(result: c_int) -> Result {
+    match result {
+        0 => Ok(()),
+        error if error < 0 => Err(Error::from_errno(error)),
+        // NET_XMIT_CN: another packet was dropped for this one.
+        2 => Ok(()),
+        _ => Err(ENOBUFS),
     }
 }
 

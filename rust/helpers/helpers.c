@@ -9,6 +9,7 @@
 #include "netlink.c"
 #include "skbuff.c"
 #include "inet.c"
+#include "inet6.c"
 #include "neighbour.c"
 #include "namespace.c"
 #include "spinlock.c"
