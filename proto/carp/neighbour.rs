@@ -101,6 +101,38 @@ pub const fn is_solicited_node(address: Ipv6Addr) -> bool {
     )
 }
 
+/// Where a packet for the virtual MAC belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To the master's [`Solicitation::parse`]: somebody asks again whether an
+    /// address is still here.
+    Solicitation,
+    /// To the carp interface: answers to what it has asked, and what is addressed to
+    /// a link-local address, which is valid on one interface only.
+    Interface,
+    /// To the parent, as all other traffic.
+    Parent,
+}
+
+impl Place {
+    /// How much of a packet must be there, if it is as long.
+    pub const NEEDED: usize = IPV6_HEADER_LEN + 1;
+
+    /// Looks at an IPv6 packet, from its header on.
+    #[must_use]
+    pub fn of(packet: &[u8]) -> Self {
+        let Ok((header, rest)) = Header::ref_from_prefix(packet) else {
+            return Self::Parent;
+        };
+        match (header.next, rest) {
+            (ICMPV6, [SOLICITATION, ..]) => Self::Solicitation,
+            (ICMPV6, [ADVERTISEMENT, ..]) => Self::Interface,
+            _ if Ipv6Addr::from(header.destination).is_unicast_link_local() => Self::Interface,
+            _ => Self::Parent,
+        }
+    }
+}
+
 /// A question that is valid: who has `target`?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Solicitation {

@@ -2,7 +2,9 @@
 
 //! Neighbour discovery for virtual addresses.
 
-use carp_proto::carp::neighbour::{is_solicited_node, solicited_node, Solicitation, Speaker, LEN};
+use carp_proto::carp::neighbour::{
+    is_solicited_node, solicited_node, Place, Solicitation, Speaker, LEN,
+};
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
 
@@ -180,6 +182,26 @@ fn an_announcement_goes_to_everybody() {
 }
 
 #[test]
+fn a_packet_for_the_virtual_mac_has_its_place() {
+    let place = |destination: &str, change: fn(&mut [u8])| {
+        let bytes = packet("2001:db8::c", destination, &[], change);
+        Place::of(&bytes[..Place::NEEDED])
+    };
+    assert_eq!(place("2001:db8::1:2:3", |_| ()), Place::Solicitation);
+    assert_eq!(place("fe80::7", |_| ()), Place::Solicitation);
+    let advertisement = |packet: &mut [u8]| packet[40] = 136;
+    assert_eq!(place("2001:db8::1:2:3", advertisement), Place::Interface);
+    let echo = |packet: &mut [u8]| packet[40] = 128;
+    assert_eq!(place("2001:db8::1:2:3", echo), Place::Parent);
+    assert_eq!(place("fe80::7", echo), Place::Interface);
+    let tcp = |packet: &mut [u8]| (packet[6], packet[40]) = (6, 135);
+    assert_eq!(place("2001:db8::1:2:3", tcp), Place::Parent);
+    let empty = packet("2001:db8::c", "fe80::7", &[], |_| ());
+    assert_eq!(Place::of(&empty[..40]), Place::Interface);
+    assert_eq!(Place::of(&empty[..39]), Place::Parent);
+}
+
+#[test]
 fn solicited_node_groups() {
     let group = solicited_node(address("2001:db8::1234:5678:9abc"));
     assert_eq!(group, address("ff02::1:ff78:9abc"));
@@ -192,6 +214,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
         let _ = Solicitation::parse(&bytes);
+        let _ = Place::of(&bytes);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
-use proto::carp::neighbour::{self, solicited_node, Solicitation, Speaker};
+use proto::carp::neighbour::{self, solicited_node, Place, Solicitation, Speaker};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
@@ -161,6 +161,9 @@ pub fn every_neighbour(
     packet: &[u8],
     speaker: Speaker,
 ) -> Option<([u8; neighbour::LEN], [u8; neighbour::LEN], Ipv6Addr)> {
+    if Place::of(packet) != Place::Solicitation {
+        return None;
+    }
     let solicitation = Solicitation::parse(packet)?;
     let answer = speaker.answer(&solicitation, speaker.at);
     let group = solicited_node(solicitation.target);
