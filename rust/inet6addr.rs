@@ -21,24 +21,34 @@ const UNUSABLE: u32 = bindings::IFA_F_TENTATIVE | bindings::IFA_F_DADFAILED;
 impl Device {
     /// Calls `each` with every unicast IPv6 address of the device, tentative ones
     /// included: global before link-local ones, the latest first. RTNL keeps the
-    /// list as it is, but for addresses that router advertisements bring, in
-    /// softirqs.
+    /// list as it is, but for addresses that router advertisements add, in softirqs.
     pub(crate) fn for_each_address6(&self, _rtnl: &Rtnl, each: impl FnMut(Ipv6Addr)) {
-        let rcu = rcu::Guard::new();
-        self.for_each_address6_rcu(&rcu, each);
+        // SAFETY: RTNL is held.
+        unsafe { self.for_each_unicast(each) };
     }
 
     /// The same, any context. Addresses that come or go meanwhile may be missed.
     ///
     /// One whose removal is being told (`Notified::address6_removed`) is left out:
     /// with the device itself down it stands in the list still, but is marked dead.
-    pub(crate) fn for_each_address6_rcu(&self, rcu: &rcu::Guard, mut each: impl FnMut(Ipv6Addr)) {
-        self.walk(rcu, |ifa| {
-            let address = from_raw(&ifa.addr);
-            if !address.is_multicast() {
-                each(address);
-            }
-        });
+    pub(crate) fn for_each_address6_rcu(&self, _rcu: &rcu::Guard, each: impl FnMut(Ipv6Addr)) {
+        // SAFETY: RCU is held.
+        unsafe { self.for_each_unicast(each) };
+    }
+
+    /// # Safety
+    ///
+    /// RTNL or RCU is held.
+    unsafe fn for_each_unicast(&self, mut each: impl FnMut(Ipv6Addr)) {
+        // SAFETY: The caller promises it.
+        unsafe {
+            self.walk(|ifa| {
+                let address = from_raw(&ifa.addr);
+                if !address.is_multicast() {
+                    each(address);
+                }
+            });
+        }
     }
 
     /// Whether it has an IPv6 address, be it tentative. Any context.
@@ -51,23 +61,29 @@ impl Device {
     /// The device's oldest link-local address that may be used as a source, as
     /// `ipv6_get_lladdr` finds it: what a host says to its link has it as the
     /// source. Any context.
-    pub(crate) fn link_local_address(&self, rcu: &rcu::Guard) -> Option<Ipv6Addr> {
+    pub(crate) fn link_local_address(&self, _rcu: &rcu::Guard) -> Option<Ipv6Addr> {
         let mut oldest = None;
-        self.walk(rcu, |ifa| {
-            let address = from_raw(&ifa.addr);
-            // SAFETY: A plain field of a live address, read as by `READ_ONCE`.
-            let flags = unsafe { (&raw const ifa.flags).read_volatile() };
-            if address.is_unicast_link_local() && flags & UNUSABLE == 0 {
-                oldest = Some(address);
-            }
-        });
+        // SAFETY: RCU is held. The flags are a plain field of a live address, read as
+        // by `READ_ONCE`.
+        unsafe {
+            self.walk(|ifa| {
+                let address = from_raw(&ifa.addr);
+                let flags = (&raw const ifa.flags).read_volatile();
+                if address.is_unicast_link_local() && flags & UNUSABLE == 0 {
+                    oldest = Some(address);
+                }
+            });
+        }
         oldest
     }
 
-    fn walk(&self, _rcu: &rcu::Guard, mut each: impl FnMut(&bindings::inet6_ifaddr)) {
-        // SAFETY: `self` is live, RCU is held: what leaves the list stays in memory,
-        // and still leads to the rest of the list. The list's head lies in
-        // `inet6_dev`, its other elements in addresses.
+    /// # Safety
+    ///
+    /// RTNL or RCU is held.
+    unsafe fn walk(&self, mut each: impl FnMut(&bindings::inet6_ifaddr)) {
+        // SAFETY: `self` is live. Under RCU what leaves the list stays in memory, and
+        // still leads to the rest of it; under RTNL nothing leaves. The list's head
+        // lies in `inet6_dev`, its other elements in addresses.
         unsafe {
             let Some(idev) = bindings::in6_dev_peek(self.as_ptr()).as_ref() else {
                 return;

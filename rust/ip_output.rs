@@ -54,13 +54,15 @@ pub(crate) fn source_ipv6(dev: &Device, peer: Ipv6Addr) -> Option<Ipv6Addr> {
 }
 
 /// Sends a complete IPv4 packet without options (`ip_route_output_flow`,
-/// `ip_local_out`): out on `dev`, if a route leads there. Its source is an address of
-/// this host. Total length and checksum are filled in again.
+/// `ip_local_out`): out on `dev`, by way of a gateway if there is a route to one, else
+/// to `dev`'s own link, which is what IPv4 takes for granted where a device is named.
+/// Its source is an address of this host. Total length and checksum are filled in
+/// again.
 ///
 /// # Errors
 ///
 /// EINVAL: it is no such packet, or not our source. EHOSTUNREACH, ENETUNREACH and the
-/// like: no route. EPERM: a filter took it. ENOBUFS and ENOMEM: too much at once. That
+/// like: a route says that there is none. EPERM: a filter took it. ENOBUFS and ENOMEM: too much at once. That
 /// nobody answers for the next hop shows too late to be told.
 pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
     let len = u16::try_from(packet.len())?;
@@ -89,11 +91,12 @@ pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
 }
 
 /// The same for an IPv6 packet without extension headers (`ip6_route_output_flags`,
-/// `ip6_local_out`). The payload's length is filled in again.
+/// `ip6_local_out`). The payload's length is filled in again. Without a route on
+/// `dev` it goes nowhere.
 ///
 /// # Errors
 ///
-/// As [`send_ipv4`]; EAFNOSUPPORT where IPv6 is turned off.
+/// As [`send_ipv4`]; ENETUNREACH: no route; EAFNOSUPPORT where IPv6 is turned off.
 pub(crate) fn send_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result {
     if !enabled() {
         return Err(EAFNOSUPPORT);

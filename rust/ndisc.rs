@@ -6,7 +6,9 @@
 //! came in on (`net/ipv6/ndisc.c`): nobody. `ndisc_recv_ns` answers for addresses of
 //! the very device, its VRF, and proxies; and `ndisc_solicit` names the source of the
 //! packet that waits only if the very device has that address, else the device's
-//! link-local one. So unlike ARP it needs no filters.
+//! link-local one. So unlike ARP it needs no filters. (A device without any link-local
+//! address cannot ask in the name of others at all: `ndisc_send_ns` then sends
+//! nothing.)
 
 use super::{
     bindings,
