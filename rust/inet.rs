@@ -102,20 +102,21 @@ unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_
     // SAFETY: The kernel hands over the packet.
     let mut skb = unsafe { Skb::from_raw(skb) };
     let raw = skb.as_ptr();
+    // SAFETY: The kernel has checked the IPv4 header, which lies before the data,
+    // linear.
+    let header: [u8; 20] = unsafe { skb.network_header() };
+    let [_, _, _, _, _, _, _, _, ttl, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let Some(payload) = skb.pull_up_to(T::LEN) else {
         return 0;
     };
-    // SAFETY: The kernel has checked the IPv4 header, which lies before the data,
-    // linear; the packet's device is alive under RCU.
+    // SAFETY: The packet's device is alive under RCU.
     let packet = unsafe {
-        let header: *const bindings::iphdr = bindings::skb_network_header(raw).cast();
-        let addresses = (*header).__bindgen_anon_1.__bindgen_anon_1;
         Packet {
             net: Net::from_raw(bindings::dev_net(bindings::skb_dev(raw))),
             iif: bindings::ipcb_iif(raw),
-            ttl: (*header).ttl,
-            source: Ipv4Addr::from(addresses.saddr.to_ne_bytes()),
-            destination: Ipv4Addr::from(addresses.daddr.to_ne_bytes()),
+            ttl,
+            source: Ipv4Addr::new(s0, s1, s2, s3),
+            destination: Ipv4Addr::new(d0, d1, d2, d3),
             payload,
         }
     };

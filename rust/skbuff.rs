@@ -45,6 +45,22 @@ impl Skb {
         self.0.as_ptr()
     }
 
+    /// The first `N` bytes of the network header. They are copied as bytes: on many
+    /// machines headers lie unaligned (`NET_IP_ALIGN` is 0), so they must not be read
+    /// through a pointer to their C structure.
+    ///
+    /// # Safety
+    ///
+    /// The buffer has a network header of at least `N` bytes, linear.
+    pub(super) unsafe fn network_header<const N: usize>(&self) -> [u8; N] {
+        // SAFETY: The caller promises that the bytes are there.
+        unsafe {
+            bindings::skb_network_header(self.as_ptr())
+                .cast::<[u8; N]>()
+                .read()
+        }
+    }
+
     /// Gives the buffer out of our hands.
     pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
         ManuallyDrop::new(self).as_ptr()
