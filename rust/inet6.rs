@@ -39,6 +39,29 @@ pub(super) fn from_raw(address: &bindings::in6_addr) -> Ipv6Addr {
     Ipv6Addr::from(unsafe { address.in6_u.u6_addr8 })
 }
 
+/// What matters of an IPv6 header (RFC 8200, section 3).
+pub(super) struct Header {
+    pub(super) next: u8,
+    pub(super) hop_limit: u8,
+    pub(super) source: Ipv6Addr,
+    pub(super) destination: Ipv6Addr,
+}
+
+impl From<[u8; 40]> for Header {
+    fn from(bytes: [u8; 40]) -> Self {
+        let [_, _, _, _, _, _, next, hop_limit, addresses @ ..] = bytes;
+        let mut halves = [[0; 16]; 2];
+        halves.as_flattened_mut().copy_from_slice(&addresses);
+        let [source, destination] = halves.map(Ipv6Addr::from);
+        Self {
+            next,
+            hop_limit,
+            source,
+            destination,
+        }
+    }
+}
+
 /// A receiver of an IPv6 protocol.
 pub(crate) trait Ipv6Receiver: 'static {
     /// The protocol number: the last next header.
@@ -121,21 +144,20 @@ unsafe extern "C" fn receive<T: Ipv6Receiver>(skb: *mut bindings::sk_buff) -> c_
     // SAFETY: The kernel hands over the packet.
     let mut skb = unsafe { Skb::from_raw(skb) };
     let raw = skb.as_ptr();
+    // SAFETY: The kernel has checked the IPv6 header, which lies linear before the
+    // data, perhaps with extensions between.
+    let header: Header = unsafe { skb.network_header::<40>().into() };
     let Some(payload) = skb.pull_up_to(T::LEN) else {
         return 0;
     };
-    // SAFETY: The kernel has checked the IPv6 header, which lies linear before the
-    // data, perhaps with extensions between; the packet's device is alive under
-    // RCU.
+    // SAFETY: The packet's device is alive under RCU.
     let packet = unsafe {
-        let header: *const bindings::ipv6hdr = bindings::skb_network_header(raw).cast();
-        let addresses = (*header).__bindgen_anon_1.__bindgen_anon_1;
         Packet {
             net: Net::from_raw(bindings::dev_net(bindings::skb_dev(raw))),
             iif: bindings::ip6cb_iif(raw),
-            ttl: (*header).hop_limit,
-            source: from_raw(&addresses.saddr),
-            destination: from_raw(&addresses.daddr),
+            ttl: header.hop_limit,
+            source: header.source,
+            destination: header.destination,
             payload,
         }
     };

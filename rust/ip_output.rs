@@ -8,7 +8,7 @@
 
 use super::{
     bindings,
-    inet6::{enabled, from_raw, to_raw},
+    inet6::{enabled, from_raw, to_raw, Header},
     netdevice::Device,
     skbuff::{xmit_result, Skb},
 };
@@ -103,18 +103,17 @@ pub(crate) fn send_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result {
     }
     let len = u16::try_from(packet.len())?;
     let header = packet.first_chunk::<IPV6_LEN>().ok_or(EINVAL)?;
-    let [0x60..=0x6f, _, _, _, _, _, protocol, _, rest @ ..] = header else {
+    if !matches!(header, [0x60..=0x6f, ..]) {
         return Err(EINVAL);
-    };
-    let (source, destination) = rest.split_first_chunk::<16>().ok_or(EINVAL)?;
-    let destination = destination.first_chunk::<16>().ok_or(EINVAL)?;
+    }
+    let header = Header::from(*header);
     let _rcu = rcu::Guard::new();
     // SAFETY: All zeroes is a valid `flowi6`.
     let mut flow: bindings::flowi6 = unsafe { core::mem::zeroed() };
     flow.__fl_common.flowic_oif = c_int::try_from(dev.ifindex())?;
-    flow.__fl_common.flowic_proto = *protocol;
-    flow.saddr = to_raw(Ipv6Addr::from(*source));
-    flow.daddr = to_raw(Ipv6Addr::from(*destination));
+    flow.__fl_common.flowic_proto = header.next;
+    flow.saddr = to_raw(header.source);
+    flow.daddr = to_raw(header.destination);
     let net = dev.net().as_ptr();
     // SAFETY: The namespace is live, no socket asks. The result is never null, and
     // ours, to be given to the packet, whose length it is; it may be a route that
