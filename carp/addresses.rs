@@ -66,6 +66,11 @@ impl Addresses {
                 result = Err(error);
             }
         });
+        own.for_each_address6_rcu(&rcu, |address| {
+            if let Err(error) = insert(&mut self.ipv6, address) {
+                result = Err(error);
+            }
+        });
         result
     }
 }
@@ -91,7 +96,8 @@ impl Carp {
     pub(super) fn reserve_address(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
         let mut ipv4: usize = 1;
         own.for_each_address(rtnl, |_| ipv4 = ipv4.saturating_add(1));
-        let ipv6 = self.host.lock().addresses.ipv6.len().saturating_add(1);
+        let mut ipv6: usize = 1;
+        own.for_each_address6(rtnl, |_| ipv6 = ipv6.saturating_add(1));
         let spare = Addresses::with_capacity(ipv4, ipv6, GFP_KERNEL)?;
         let old = core::mem::replace(&mut self.host.lock().spare, spare);
         drop(old);

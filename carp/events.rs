@@ -10,8 +10,8 @@ use crate::linux::{
     rtnl::Rtnl,
     rx_handler,
 };
-use core::net::Ipv4Addr;
-use kernel::prelude::*;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use kernel::{prelude::*, sync::rcu};
 
 /// The receiver of events.
 pub(crate) struct Events;
@@ -25,6 +25,11 @@ const METRIC: u32 = 4096;
 
 impl Notified for Events {
     fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl) {
+        if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+            // What IPv6 knows of a device may have been made anew.
+            own.silence_inet6(rtnl);
+            return;
+        }
         let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) else {
             return;
         };
@@ -33,6 +38,7 @@ impl Notified for Events {
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
             // Without a vhid, too: it may get one.
             DeviceEvent::Mtu => {
+                join_again(&parent, rtnl);
                 for skip in 0..usize::MAX {
                     let Some((_, carp)) = dev.upper::<Carp>(skip, rtnl) else {
                         break;
@@ -42,6 +48,7 @@ impl Notified for Events {
             }
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
+                join_again(&parent, rtnl);
                 parent.for_each(|carp| carp.update(rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
@@ -79,4 +86,37 @@ impl Notified for Events {
             carp.addresses_changed(own);
         }
     }
+
+    fn address6_wanted(
+        dev: &Device,
+        _address: Ipv6Addr,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
+        if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+            own.silence_inet6(rtnl);
+        }
+        Self::address_wanted(dev, extack, rtnl)
+    }
+
+    fn address6_added(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
+        let (own, carp) = dev.of_driver::<Carp>(rcu)?;
+        carp.addresses_changed(own);
+        carp.announce_address6(address);
+        carp.ask_for_groups(own);
+        Some(METRIC)
+    }
+
+    fn address6_removed(dev: &Device, _address: Ipv6Addr, rcu: &rcu::Guard) {
+        if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
+            carp.addresses_changed(own);
+            carp.ask_for_groups(own);
+        }
+    }
+}
+
+/// Has the parent join its IPv6 groups again where it has lost them.
+fn join_again(parent: &Parent, rtnl: &Rtnl) {
+    parent.refresh_group6(rtnl);
+    parent.for_each(|carp| carp.refresh_groups(rtnl));
 }

@@ -119,6 +119,13 @@ impl Host {
         self.place.as_ref().map(|place| place.parent().device())
     }
 
+    /// Whether advertisements of this family go to unicast peers.
+    pub(super) fn has_peers(&self, family: Family) -> bool {
+        self.peers
+            .iter()
+            .any(|peer| peer.is_ipv4() == (family == Family::Ipv4))
+    }
+
     /// What elections are to know of the interface.
     pub(super) fn environment(&self) -> Environment {
         let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
@@ -321,6 +328,9 @@ impl Carp {
     /// An advertisement for one of our vhids came in on the parent. Softirq
     /// context.
     ///
+    /// An interface with unicast peers hears unicast alone, in that family, and one
+    /// without hears the group alone.
+    ///
     /// # Errors
     ///
     /// Why it was dropped.
@@ -328,12 +338,16 @@ impl Carp {
         &self,
         family: Family,
         source: IpAddr,
+        unicast: bool,
         received: &Received<'_>,
     ) -> Result<(), Discard> {
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
             let now = Instant(timer::now());
+            if host.has_peers(family) != unicast {
+                return Err(Discard::BadVhid);
+            }
             let place = host
                 .nodes
                 .iter()

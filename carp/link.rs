@@ -66,6 +66,7 @@ impl LinkKind for Carp {
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         namespace.add_interface(dev.net(), rtnl)?;
         Self::begin(this, dev, rtnl);
+        dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
         this.join(namespace.groups(), default, rtnl)?;
         this.reconfigure(this, dev, change, &request.extack, rtnl)
@@ -363,6 +364,7 @@ impl Carp {
             host.rehash();
         }
         self.follow_mtu(dev, rtnl);
+        self.join_groups(own, rtnl);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
+use proto::carp::neighbour::{self, solicited_node, Place, Solicitation, Speaker};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
@@ -153,6 +154,38 @@ pub fn every_time(now: Instant, advbase: u8, advskew: u8, any: Interval) -> [Ins
         now.after(Interval::between_advertisements(advbase, advskew)),
         now.after(Interval::until_master_down(advbase, advskew)),
     ]
+}
+
+#[inline(never)]
+pub fn every_neighbour(
+    packet: &[u8],
+    speaker: Speaker,
+) -> Option<([u8; neighbour::LEN], [u8; neighbour::LEN], Ipv6Addr)> {
+    if Place::of(packet) != Place::Solicitation {
+        return None;
+    }
+    let solicitation = Solicitation::parse(packet)?;
+    let answer = speaker.answer(&solicitation, speaker.at);
+    let group = solicited_node(solicitation.target);
+    Some((answer, speaker.announce(solicitation.source), group))
+}
+
+#[inline(never)]
+pub fn every_frame(
+    mac: [u8; 6],
+    ipv4: [Ipv4Addr; 2],
+    ipv6: [Ipv6Addr; 2],
+    sent: &Advertisement,
+) -> (
+    [u8; frame::IPV6_LEN],
+    [u8; frame::IPV4_PACKET_LEN],
+    [u8; frame::IPV6_PACKET_LEN],
+) {
+    (
+        frame::ipv6(mac, ipv6[0], sent),
+        frame::ipv4_packet(ipv4[0], ipv4[1], sent),
+        frame::ipv6_packet(ipv6[0], ipv6[1], sent),
+    )
 }
 
 /// What `object.rs` must find, to show that it would find the like of it.
