@@ -222,6 +222,14 @@ impl<'b> Writer<'b> {
         })
     }
 
+    /// Ends the section: the next message begins one, whatever it is.
+    ///
+    /// Between BUS START and BUS END: of a section of BUS, only the first
+    /// message is read.
+    pub fn end_section(&mut self) {
+        self.open = None;
+    }
+
     /// Writes the header. Returns the frame's length: so much of the buffer is
     /// to be sent.
     #[must_use]

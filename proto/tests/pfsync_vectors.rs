@@ -5,12 +5,15 @@
 use std::net::IpAddr;
 
 use carp_proto::pfsync::action::Action;
+use carp_proto::pfsync::conntrack::{protocol, Tuple};
 use carp_proto::pfsync::frame::{Discard, Frame, Section, Skipped, TTL};
 use carp_proto::pfsync::id::StateId;
+use carp_proto::pfsync::mapping::{export, import};
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::peer::Peer;
 use carp_proto::pfsync::short::BulkStatus;
 use carp_proto::pfsync::state::{address, Direction, Key, State};
+use carp_proto::pfsync::tuples::inverse;
 use carp_proto::pfsync::update::Update;
 use carp_proto::pfsync::writer::{Outgoing, Writer};
 use serde::Deserialize;
@@ -57,6 +60,13 @@ struct TheState {
     direction: u8,
     timeout: u8,
     state_flags: u16,
+    conntrack: TheEntry,
+}
+
+#[derive(Deserialize)]
+struct TheEntry {
+    original: (IpAddr, u16, IpAddr, u16),
+    reply: (IpAddr, u16, IpAddr, u16),
 }
 
 #[derive(Deserialize)]
@@ -172,6 +182,64 @@ fn every_field_of_every_state() {
         assert_eq!(states.len(), expected.len(), "{}", vector.name);
         for (state, expected) in states.iter().zip(expected) {
             check_state(state, expected, &vector.name);
+            seen += 1;
+        }
+    }
+    assert!(seen > 10);
+}
+
+/// A tuple as the vectors spell it: of ICMP, the type of the question stands
+/// where the port of the one who is asked would.
+fn spelled(tuple: &Tuple, question: bool) -> (IpAddr, u16, IpAddr, u16) {
+    let [first, second] = tuple.ids;
+    match (tuple.protocol, question) {
+        (protocol::ICMP, true) => (tuple.source, first, tuple.destination, second >> 8),
+        (protocol::ICMP, false) => {
+            let asked = inverse(tuple).ids[1] >> 8;
+            (tuple.source, asked, tuple.destination, first)
+        }
+        _ => (tuple.source, first, tuple.destination, second),
+    }
+}
+
+#[test]
+fn every_state_is_a_conntrack_entry_and_back() {
+    let mut seen = 0;
+    for vector in vectors().valid {
+        let frame = bytes(&vector.frame);
+        for (state, expected) in states(&frame).iter().zip(vector.states.iter().flatten()) {
+            let entry = import(state, None).unwrap();
+            let name = &vector.name;
+            assert_eq!(
+                spelled(&entry.original, true),
+                expected.conntrack.original,
+                "{name}"
+            );
+            assert_eq!(
+                spelled(&entry.reply, false),
+                expected.conntrack.reply,
+                "{name}"
+            );
+            assert_eq!(entry.timeout, expected.expire, "{name}");
+            assert_eq!(entry.age, expected.creation, "{name}");
+
+            let (again, _) = export(&entry, state.id, state.direction, 0).unwrap();
+            let families = (again.wire_key.family, again.stack_key.family);
+            assert_eq!(families, (Some(state.family), Some(state.family)), "{name}");
+            assert_eq!(again.wire_key.addresses, state.wire_key.addresses, "{name}");
+            assert_eq!(
+                again.stack_key.addresses, state.stack_key.addresses,
+                "{name}"
+            );
+            assert_eq!(again.wire_key.ports, state.wire_key.ports, "{name}");
+            assert_eq!(again.stack_key.ports, state.stack_key.ports, "{name}");
+            assert_eq!(again.timeout, state.timeout, "{name}");
+            if state.protocol == protocol::TCP {
+                // the maximum segment size has no place in an entry
+                let without = |peer: Peer| Peer { mss: 0, ..peer };
+                assert_eq!(again.src, without(state.src), "{name}");
+                assert_eq!(again.dst, without(state.dst), "{name}");
+            }
             seen += 1;
         }
     }
