@@ -28,10 +28,22 @@ impl Queue {
     }
 }
 
+/// What is to be sent now.
+#[must_use = "what waits would wait too long"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leave {
+    /// Nothing, until [`Outbox::deadline`].
+    Later,
+    /// A frame: it is full. What does not fit waits for company.
+    OneFrame,
+    /// Frame after frame, until all lists of [`Queue::ORDER`] are empty.
+    Everything,
+}
+
 /// The lists of states that wait to be sent, counted.
 ///
-/// The driver tells it of each [`Step`] that a state took, and sends when it
-/// says so: frame after frame, until all lists of [`Queue::ORDER`] are empty.
+/// The driver tells it of each [`Step`] that a state took, those of being sent
+/// among them, and sends what it says; at its deadline, everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Outbox {
     /// Bytes of messages that a frame holds.
@@ -71,8 +83,8 @@ impl Outbox {
         self.counts.iter().fold(0, add)
     }
 
-    /// A state has taken a step. Returns whether to send at once.
-    pub fn took(&mut self, now: Instant, step: &Step) -> bool {
+    /// A state has taken a step. Returns what is to be sent now.
+    pub fn took(&mut self, now: Instant, step: &Step) -> Leave {
         if step.moves() {
             if let Some(count) = self.count(step.from) {
                 *count = count.saturating_sub(1);
@@ -88,7 +100,13 @@ impl Outbox {
         };
         // Not in the middle of sending: a step from a queue to nowhere.
         let grows = step.moves() && matches!(step.to, Place::Queued(_));
-        step.send_now || (grows && self.is_full())
+        if step.send_now {
+            Leave::Everything
+        } else if grows && self.is_full() {
+            Leave::OneFrame
+        } else {
+            Leave::Later
+        }
     }
 
     fn count(&mut self, place: Place) -> Option<&mut u32> {
@@ -99,7 +117,7 @@ impl Outbox {
         counts.find_map(|(of, count)| (of == queue).then_some(count))
     }
 
-    /// Whether what waits fills a frame, so that the next message would not fit.
+    /// Whether what waits is more than fits into a frame.
     fn is_full(&self) -> bool {
         let mut bytes = 0_usize;
         for (queue, count) in Queue::ORDER.into_iter().zip(self.counts) {

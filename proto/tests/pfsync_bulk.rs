@@ -133,7 +133,10 @@ fn without_link_it_waits_for_30_seconds() {
     assert_eq!((effects.demote, effects.demote_for_link), (-DEMOTION, 0));
     // OpenBSD gives up for good; we ask when there is link at last
     let effects = request.link(at(99_000), true);
-    assert_eq!((effects.demote, effects.demote_for_link), (0, -LINK_DEMOTION));
+    assert_eq!(
+        (effects.demote, effects.demote_for_link),
+        (0, -LINK_DEMOTION)
+    );
     assert!(effects.request);
 }
 
@@ -142,7 +145,10 @@ fn link_in_time_begins_the_asking() {
     let mut request = BulkRequest::new(WITHIN, false);
     let _ = request.up(at(0));
     let effects = request.link(at(20_000), true);
-    assert_eq!((effects.request, effects.demote_for_link), (true, -LINK_DEMOTION));
+    assert_eq!(
+        (effects.request, effects.demote_for_link),
+        (true, -LINK_DEMOTION)
+    );
     assert!(request.is_demoted());
     assert_eq!(request.link(at(20_001), true), Effects::default());
 }
@@ -152,9 +158,15 @@ fn a_lost_link_demotes_by_one() {
     let mut request = up();
     let _ = request.ended(at(5));
     let effects = request.link(at(10), false);
-    assert_eq!((effects.demote, effects.demote_for_link), (0, LINK_DEMOTION));
+    assert_eq!(
+        (effects.demote, effects.demote_for_link),
+        (0, LINK_DEMOTION)
+    );
     let effects = request.down();
-    assert_eq!((effects.demote, effects.demote_for_link), (0, -LINK_DEMOTION));
+    assert_eq!(
+        (effects.demote, effects.demote_for_link),
+        (0, -LINK_DEMOTION)
+    );
     assert_eq!(request.down(), Effects::default());
 }
 
@@ -348,11 +360,17 @@ fn who_asks_meanwhile_gets_a_start_at_once_and_the_table_once_more() {
     for _ in 0..4 {
         answer.sent(at(0), 4);
     }
-    assert!(matches!(answer.next(at(0), 0), Some(Do::States { start: false, .. })));
+    assert!(matches!(
+        answer.next(at(0), 0),
+        Some(Do::States { start: false, .. })
+    ));
     for _ in 0..3 {
         assert!(!answer.requested(at(1)), "the walk goes on");
     }
-    assert!(matches!(answer.next(at(1), 0), Some(Do::States { start: true, .. })));
+    assert!(matches!(
+        answer.next(at(1), 0),
+        Some(Do::States { start: true, .. })
+    ));
     assert!(answer.walked(at(2)), "from the first state");
     assert!(!answer.walked(at(3)), "once is enough");
     assert_eq!(answer.next(at(3), 0), Some(Do::End));

@@ -5,7 +5,7 @@
 mod pfsync;
 
 use carp_proto::pfsync::merge::Verdict;
-use carp_proto::pfsync::outbox::{Outbox, DELAY_MAX};
+use carp_proto::pfsync::outbox::{Leave, Outbox, DELAY_MAX};
 use carp_proto::pfsync::pending::{
     Config, Pending, Place, Queue, Step, ATTEMPTS, CONFIRM_WITHIN, DEFAULT_MAX_UPDATES,
     DELETE_ATTEMPTS,
@@ -59,7 +59,7 @@ fn a_new_state_is_inserted_within_a_second() {
     assert_eq!(to(step), (queued(Queue::Insert), false));
     assert_eq!(pending.flags(&QUIET), 0);
     let mut outbox = Outbox::new(1500, 0);
-    assert!(!outbox.took(at(5), &step));
+    assert_eq!(outbox.took(at(5), &step), Leave::Later);
     assert_eq!(DELAY_MAX, Millis(1000));
     assert_eq!(outbox.deadline(), Some(at(1005)));
 }
@@ -69,7 +69,7 @@ fn a_deferred_packet_makes_it_leave_at_once_and_asks_for_an_acknowledgement() {
     let (pending, step) = Pending::created(true);
     assert_eq!(to(step), (queued(Queue::Insert), true));
     assert_eq!(pending.flags(&QUIET), FLAG_ACK);
-    assert!(Outbox::new(1500, 0).took(at(0), &step));
+    assert_eq!(Outbox::new(1500, 0).took(at(0), &step), Leave::Everything);
 }
 
 #[test]
@@ -324,15 +324,13 @@ fn a_bulk_update_waits_for_confirmation_too() {
 fn a_frame_leaves_when_it_is_full() {
     for (extra, fit) in [(0, 5), (100, 4)] {
         let mut outbox = Outbox::new(1500, extra);
-        let mut steps = vec![];
         for _ in 0..fit {
             let (_, step) = Pending::created(false);
-            assert!(!outbox.took(at(0), &step));
-            steps.push(step);
+            assert_eq!(outbox.took(at(0), &step), Leave::Later);
         }
         assert_eq!(outbox.waiting(), fit);
         let (_, step) = Pending::created(false);
-        assert!(outbox.took(at(0), &step));
+        assert_eq!(outbox.took(at(0), &step), Leave::OneFrame);
     }
 }
 
@@ -344,7 +342,7 @@ fn once_all_has_left_the_next_second_begins_anew() {
     let _ = outbox.took(at(700), &Pending::created(false).1);
     assert_eq!(outbox.deadline(), Some(at(1000)), "the first one counts");
     let sent = pending.sent(&QUIET, at(1000));
-    assert!(!outbox.took(at(1000), &sent));
+    assert_eq!(outbox.took(at(1000), &sent), Leave::Later);
     assert_eq!(outbox.deadline(), Some(at(1000)), "one is left");
     let _ = outbox.took(at(1000), &sent_of(Queue::Insert));
     assert_eq!((outbox.deadline(), outbox.waiting()), (None, 0));
@@ -407,7 +405,7 @@ proptest! {
                 (pending, Step { from: Place::Nowhere, to: Place::Nowhere, send_now: false })
             }
         };
-        outbox.took(at(0), &first);
+        let _ = outbox.took(at(0), &first);
         let mut deleted = false;
         for (ms, happening) in happenings {
             now += ms;
@@ -429,7 +427,8 @@ proptest! {
             };
             prop_assert_eq!(step.from, before);
             prop_assert_eq!(step.to, pending.place());
-            outbox.took(at(now), &step);
+            let leave = outbox.took(at(now), &step);
+            prop_assert_eq!(leave == Leave::Everything, step.send_now);
             let waits = matches!(pending.place(), Place::Queued(_));
             prop_assert_eq!(outbox.waiting(), u32::from(waits));
             prop_assert_eq!(outbox.deadline().is_some(), waits);

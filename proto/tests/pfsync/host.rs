@@ -12,7 +12,7 @@ use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::mapping::{apply, export, import, peers};
 use carp_proto::pfsync::message::Message;
-use carp_proto::pfsync::outbox::Outbox;
+use carp_proto::pfsync::outbox::{Leave, Outbox};
 use carp_proto::pfsync::pending::{Config, Pending, Place, Queue, Step};
 use carp_proto::pfsync::receive::{self, Course, Known};
 use carp_proto::pfsync::short::{Bulk, BulkStatus};
@@ -244,9 +244,8 @@ impl Host {
     /// Moves a state to the list where it belongs.
     fn took(&mut self, network: &mut Network, id: &StateId, step: Step) {
         self.moved(id, step);
-        if self.outbox.took(network.instant(), &step) {
-            self.flush(network);
-        }
+        let leave = self.outbox.took(network.instant(), &step);
+        self.leave(network, leave);
     }
 
     fn moved(&mut self, id: &StateId, step: Step) {
@@ -304,12 +303,17 @@ impl Host {
         }
     }
 
-    /// Sends all that waits.
-    fn flush(&mut self, network: &mut Network) {
-        if !self.is_up {
-            return;
-        }
-        while self.outbox.waiting() > 0 {
+    /// Sends what waits.
+    fn leave(&mut self, network: &mut Network, leave: Leave) {
+        let frames = match leave {
+            Leave::Later => 0,
+            Leave::OneFrame => 1,
+            Leave::Everything => usize::MAX,
+        };
+        for _ in 0..frames {
+            if !self.is_up || self.outbox.waiting() == 0 {
+                return;
+            }
             let mut buffer = [0; 1480];
             let mut writer = Writer::new(&mut buffer).unwrap();
             'full: for queue in Queue::ORDER {
@@ -325,7 +329,7 @@ impl Host {
                     let row = self.table.get_mut(&id).unwrap();
                     let step = row.pending.sent(&self.config, network.instant());
                     let again = self.outbox.took(network.instant(), &step);
-                    assert!(!again, "sending makes nothing urgent");
+                    assert_eq!(again, Leave::Later, "sending makes nothing urgent");
                     self.moved(&id, step);
                 }
             }
@@ -333,7 +337,6 @@ impl Host {
             let len = writer.finish();
             network.send(self.number, &buffer[..len]);
         }
-        assert_eq!(self.outbox.deadline(), None);
     }
 
     fn unconfirmed(&self) -> usize {
@@ -413,6 +416,7 @@ impl Host {
             let effects = self.request.timer(now);
             self.carry_out(network, effects);
         }
+        let mut leave = Leave::Later;
         loop {
             let awaiting = self.lists.get(&Place::Awaiting);
             let Some(id) = awaiting.and_then(VecDeque::front).copied() else {
@@ -423,13 +427,14 @@ impl Host {
                 break;
             }
             let step = pending.timer(now);
-            // one frame for all of them, not one for each
-            let _ = self.outbox.took(now, &step);
+            // frames for all of them, not one for each
+            leave = leave.max(self.outbox.took(now, &step));
             self.moved(&id, step);
         }
+        self.leave(network, leave);
         self.bulk(network);
         if self.outbox.deadline().is_some_and(|due| due <= now) {
-            self.flush(network);
+            self.leave(network, Leave::Everything);
         }
     }
 
