@@ -43,7 +43,9 @@ pub enum Leave {
 /// The lists of states that wait to be sent, counted.
 ///
 /// The driver tells it of each [`Step`] that a state took, those of being sent
-/// among them, and sends what it says; at its deadline, everything.
+/// among them, and sends what it says; at its deadline, everything. While it
+/// reads a frame or wakes up states that await confirmation, it only remembers
+/// the most urgent [`Leave`], so that the answers share a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Outbox {
     /// Bytes of messages that a frame holds.

@@ -72,6 +72,20 @@ fn without_loss_each_state_is_sent_once() {
 }
 
 #[test]
+fn the_states_of_a_frame_are_confirmed_in_one_frame() {
+    let mut hosts = pair(true);
+    let mut network = Network::new(1, Weather::FAIR);
+    hosts.iter_mut().for_each(|host| host.up(&mut network));
+    run(&mut hosts, &mut network, 1000);
+    let before = network.frames_sent;
+    (0..1000).for_each(|number| hosts[0].create(&mut network, number));
+    run(&mut hosts, &mut network, 5000);
+    assert_eq!(hosts[1].alive().count(), 1000);
+    let frames = network.frames_sent - before;
+    assert!((500..520).contains(&frames), "{frames}");
+}
+
+#[test]
 fn every_state_arrives_also_under_loss() {
     for seed in 0..12 {
         let mut random = Random::new(seed);

@@ -115,6 +115,9 @@ pub struct Host {
     lists: BTreeMap<Place, VecDeque<StateId>>,
     outbox: Outbox,
     requests: Vec<StateId>,
+    /// What is to be sent once a frame was read.
+    urgent: Leave,
+    is_reading: bool,
     request: BulkRequest,
     answer: BulkAnswer,
     /// The next state of the walk.
@@ -146,6 +149,8 @@ impl Host {
             lists: BTreeMap::new(),
             outbox: Outbox::new(1500, 30),
             requests: vec![],
+            urgent: Leave::Later,
+            is_reading: false,
             request: BulkRequest::new(WITHIN, true),
             answer: BulkAnswer::new(),
             walk: None,
@@ -245,7 +250,10 @@ impl Host {
     fn took(&mut self, network: &mut Network, id: &StateId, step: Step) {
         self.moved(id, step);
         let leave = self.outbox.took(network.instant(), &step);
-        self.leave(network, leave);
+        match self.is_reading {
+            true => self.urgent = self.urgent.max(leave),
+            false => self.leave(network, leave),
+        }
     }
 
     fn moved(&mut self, id: &StateId, step: Step) {
@@ -442,6 +450,7 @@ impl Host {
         if !self.is_up {
             return;
         }
+        self.is_reading = true;
         let frame = Frame::check(TTL, bytes).unwrap();
         let mut companion = Companion::default();
         for section in frame.sections() {
@@ -452,6 +461,9 @@ impl Host {
                 self.message(network, message, &mut companion).unwrap();
             }
         }
+        self.is_reading = false;
+        let urgent = std::mem::replace(&mut self.urgent, Leave::Later);
+        self.leave(network, urgent);
         if !self.requests.is_empty() {
             let requests = std::mem::take(&mut self.requests);
             self.frame(network, |writer| {
