@@ -181,6 +181,25 @@ fn who_goes_down_takes_everything_back() {
     assert_eq!(effects.demote_for_link, LINK_DEMOTION);
 }
 
+#[test]
+fn a_link_that_comes_and_goes_for_ever_does_not_demote_for_ever() {
+    let mut request = up();
+    let longest = u64::from(BulkRequest::longest(WITHIN).0);
+    let mut has_link = true;
+    let mut now = 0;
+    while request.is_demoted() {
+        now += 1000;
+        has_link = !has_link;
+        let by_link = request.link(at(now), has_link);
+        let by_timer = request.timer(at(now));
+        let taken_back = by_link.demote + by_timer.demote == -DEMOTION;
+        assert_eq!(taken_back, now >= longest, "{now}");
+    }
+    assert_eq!(now, longest.next_multiple_of(1000));
+    // but what comes is still taken, and asked for
+    assert!(request.link(at(now), !has_link).request ^ has_link);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Happening {
     Up,

@@ -5,12 +5,15 @@
 
 #[path = "pfsync/host.rs"]
 mod host;
+#[path = "pfsync/network.rs"]
+mod network;
 mod pfsync;
 #[path = "simulation/random.rs"]
 mod random;
 
 use carp_proto::pfsync::bulk_request::{BulkRequest, Outcome};
-use host::{Host, Network, Weather};
+use host::Host;
+use network::{Network, Weather};
 use random::Random;
 
 /// Lets both hosts run until `ms`.
