@@ -50,6 +50,10 @@ fn panics(name: &str, flags: &[&str]) -> Vec<&'static str> {
         "time",
         "neighbour",
         "frame",
+        "state",
+        "step",
+        "bulk",
+        "held",
     ] {
         assert!(contains(part), "every {part} is in the object");
     }
