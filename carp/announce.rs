@@ -2,7 +2,9 @@
 
 //! What a virtual host says: advertisements and gratuitous ARP.
 
-use super::{counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node};
+use super::{
+    arp::is_shared, counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node,
+};
 use crate::{
     linux::{
         arp, log,
@@ -13,12 +15,13 @@ use crate::{
         timer,
     },
     proto::carp::{
-        balancing::HOSTS_MAX,
+        balancing::{Balancing, HOSTS_MAX},
         demotion,
         effects::{Kind, Outgoing, Transition},
         election::{Environment, State},
         frame,
         log::SEND_ERROR,
+        packet::virtual_mac,
         time::Instant,
     },
 };
@@ -93,10 +96,11 @@ impl Carp {
         if host.settings.demoteskew {
             advertisement = demotion::visible_to_all(advertisement);
         }
-        let mac = if host.settings.balancing().hides_its_mac() {
-            carpdev.mac()
-        } else {
-            host.settings.mac()
+        let mac = match host.settings.balancing() {
+            mode if mode.hides_its_mac() => carpdev.mac(),
+            // Switches learn from it where the master is.
+            Balancing::Arp => virtual_mac(node.vhid()),
+            _ => host.settings.mac(),
         };
         let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
             Some(skb) => outbox.frames.push(skb),
@@ -165,7 +169,7 @@ impl Carp {
         let mac = self.mac();
         own.for_each_address_rcu(&rcu, |address| {
             // Another may have become master since: then the address is there.
-            if self.is_master() {
+            if self.is_master() && !is_shared(own.net(), carpdev, address, &rcu) {
                 arp::announce(carpdev, address, &mac);
             }
         });
@@ -192,7 +196,10 @@ impl Carp {
     pub(super) fn announce_address(&self, address: Ipv4Addr) {
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
-            if self.is_master() && !self.is_balanced() {
+            if self.is_master()
+                && !self.is_balanced()
+                && !is_shared(carpdev.net(), carpdev, address, &rcu)
+            {
                 arp::announce(carpdev, address, &self.mac());
             }
         }
