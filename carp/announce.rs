@@ -2,7 +2,9 @@
 
 //! What a virtual host says: advertisements and gratuitous ARP.
 
-use super::{counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node};
+use super::{
+    arp::is_shared, counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node,
+};
 use crate::{
     linux::{
         arp, ip_output, log,
@@ -13,12 +15,13 @@ use crate::{
         timer,
     },
     proto::carp::{
-        balancing::HOSTS_MAX,
+        balancing::{Balancing, HOSTS_MAX},
         demotion,
         effects::{Kind, Outgoing, Transition},
         election::{Environment, Family, State},
         frame,
         log::SEND_ERROR,
+        packet::virtual_mac,
         time::Instant,
     },
 };
@@ -120,12 +123,14 @@ impl Carp {
         if host.settings.demoteskew {
             advertisement = demotion::visible_to_all(advertisement);
         }
-        // A farewell is said once in each family, and the first may have made another
-        // one master already: the second must not lead switches back here.
-        let mac = if host.settings.balancing().hides_its_mac() || outgoing.kind == Kind::BowOut {
-            carpdev.mac()
-        } else {
-            host.settings.mac()
+        let mac = match host.settings.balancing() {
+            // A farewell is said once in each family, and the first may have made
+            // another one master already: the second must not lead switches back here.
+            _ if outgoing.kind == Kind::BowOut => carpdev.mac(),
+            mode if mode.hides_its_mac() => carpdev.mac(),
+            // Switches learn from it where the master is.
+            Balancing::Arp => virtual_mac(node.vhid()),
+            _ => host.settings.mac(),
         };
         let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
             Some(skb) => outbox.frames.push(skb),
@@ -227,7 +232,7 @@ impl Carp {
         let mac = self.mac();
         own.for_each_address_rcu(&rcu, |address| {
             // Another may have become master since: then the address is there.
-            if self.is_master() {
+            if self.is_master() && !is_shared(own.net(), carpdev, address, &rcu) {
                 arp::announce(carpdev, address, &mac);
             }
         });
@@ -259,7 +264,10 @@ impl Carp {
     pub(super) fn announce_address(&self, address: Ipv4Addr) {
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
-            if self.is_master() && !self.is_balanced() {
+            if self.is_master()
+                && !self.is_balanced()
+                && !is_shared(carpdev.net(), carpdev, address, &rcu)
+            {
                 arp::announce(carpdev, address, &self.mac());
             }
         }

@@ -253,7 +253,13 @@ impl Driver for Carp {
         match self.carpdev.get(&rcu) {
             Some(carpdev) if self.masters().is_any() => {
                 let len = skb.len();
-                if self.balancing().hides_its_mac() && !skb.set_ethernet_source(&carpdev.mac()) {
+                let source = match self.balancing() {
+                    mode if mode.hides_its_mac() => Some(carpdev.mac()),
+                    // The interface's own may be another host's.
+                    Balancing::Arp => self.voice(),
+                    _ => None,
+                };
+                if source.is_some_and(|source| !skb.set_ethernet_source(&source)) {
                     dev.count_not_sent();
                     return;
                 }

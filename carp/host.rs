@@ -21,7 +21,7 @@ use super::{
 use crate::{
     linux::{
         crypto::{sha1, HmacSha1, Secret},
-        netdevice::Device,
+        netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         random,
         rtnl::Rtnl,
@@ -30,11 +30,11 @@ use crate::{
     proto::carp::{
         address_change::Signer,
         arp_hash::{self, ArpHash},
-        balancing::Masters,
+        balancing::{Balancing, Masters},
         digest::{self, Digests, KEY_LEN},
         effects::{Effects, Transition},
         election::{Environment, Event, Family, State},
-        packet::{Discard, Received},
+        packet::{virtual_mac, Discard, Received},
         time::Instant,
     },
 };
@@ -452,6 +452,38 @@ impl Carp {
         }
         self.deliver(outbox);
         drop(fresh);
+    }
+
+    /// The link-layer address in whose name this host may speak for the interface's
+    /// addresses: in the modes by hash whoever is master of anything shares one, in
+    /// the mode arp each virtual host has its own. Any context.
+    pub(super) fn voice(&self) -> Option<MacAddress> {
+        match self.balancing() {
+            Balancing::None => self.is_master().then(|| self.mac()),
+            Balancing::Arp => self.mastered(|_| true),
+            Balancing::Ip | Balancing::IpStealth | Balancing::IpUnicast => {
+                self.masters().is_any().then(|| self.mac())
+            }
+        }
+    }
+
+    /// Whether this is such an address.
+    pub(super) fn speaks_with(&self, mac: &MacAddress) -> bool {
+        match self.balancing() {
+            Balancing::Arp => self.mastered(|own| own == mac).is_some(),
+            _ => self.voice().is_some_and(|own| own == *mac),
+        }
+    }
+
+    /// Of the virtual hosts' own addresses the first that is `wanted` and of which we
+    /// are master.
+    fn mastered(&self, wanted: impl Fn(&MacAddress) -> bool) -> Option<MacAddress> {
+        let host = self.host.lock();
+        host.nodes
+            .iter()
+            .filter(|node| node.election.state() == State::Master)
+            .map(|node| virtual_mac(node.vhid()))
+            .find(|mac| wanted(mac))
     }
 
     /// The vhid in this place of the order.
