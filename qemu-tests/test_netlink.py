@@ -26,6 +26,16 @@ SECRET = "Xyzzy-Plugh-Plover"
 NLMSG_DONE = 3
 RTMGRP_LINK = 1
 
+# what is shown although nobody has said anything of it
+DEFAULTS = {
+    "balancing": "none",
+    "minttl": 255,
+    "linklocal": False,
+    "demoteskew": True,
+    "demote": 0,
+    "groups": ["carp"],
+}
+
 
 @pytest.fixture
 def host(world: World) -> Host:
@@ -58,12 +68,14 @@ def told(host: Host, name: str = "carp0") -> dict[str, Any]:
 def test_everything_at_creation(host: Host) -> None:
     host.ip(*"link add carp0 type carp vhid 7 carpdev eth0 advbase 2 advskew 30 pass x".split())
     assert told(host) == {
+        **DEFAULTS,
         "state": "init",
         "vhid": 7,
         "carpdev": "eth0",
         "advbase": 2,
         "advskew": 30,
-        "demote": 0,
+        "carpnodes": [{"vhid": 7, "advskew": 30, "state": "init"}],
+        "addresses": [],
     }
     shown = host.show("carp0")
     assert shown["linkinfo"]["info_kind"] == "carp"
@@ -77,7 +89,13 @@ def test_everything_at_creation(host: Host) -> None:
 def test_bare(host: Host) -> None:
     """Without a word: OpenBSD's defaults, and nothing about what there is not."""
     host.ip("link", "add", "carp0", "type", "carp")
-    assert told(host) == {"state": "init", "advbase": 1, "advskew": 0, "demote": 0}
+    assert told(host) == {
+        **DEFAULTS,
+        "state": "init",
+        "advbase": 1,
+        "advskew": 0,
+        "addresses": [],
+    }
     assert "link" not in host.show("carp0")
     host.ip("link", "set", "carp0", "up")
     assert c.state(host) == "init"
@@ -196,12 +214,14 @@ def test_detached_and_attached_again(master: Host) -> None:
         change(master, "carpdev eth0")
         c.wait_state(master, "master")
     assert told(master) == {
+        **DEFAULTS,
         "state": "master",
         "vhid": 1,
         "carpdev": "eth0",
         "advbase": 0,
         "advskew": 1,
-        "demote": 0,
+        "carpnodes": [{"vhid": 1, "advskew": 1, "state": "master"}],
+        "addresses": [VIP],
     }
 
 
@@ -242,10 +262,10 @@ def test_what_stays_the_same_changes_nothing(master: Host) -> None:
 def test_text(master: Host) -> None:
     text = " ".join(master.ip("-d", "link", "show", "carp0").split())
     assert "carp0@eth0: <" in text
-    assert "carp state MASTER vhid 1 carpdev eth0 advbase 0 advskew 1 demote 0 " in text
+    assert "carp state MASTER vhid 1 carpdev eth0 advbase 0 advskew 1 demote 0 groups carp " in text
     assert "rx_ipv4" not in text, "counters are shown with -s only"
     text = " ".join(master.ip("-d", "-s", "link", "show", "carp0").split())
-    assert re.search(r"demote 0 rx_ipv4 \d+ .*tx_ipv4 [1-9]\d* .*preempt 1 ", text), text
+    assert re.search(r"groups carp rx_ipv4 \d+ .*tx_ipv4 [1-9]\d* .*preempt 1 ", text), text
 
 
 def test_counters_in_json(master: Host) -> None:
