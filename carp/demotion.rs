@@ -5,6 +5,7 @@
 
 use super::{
     device::Carp,
+    genetlink,
     groups::{Group, Groups},
     netns::Namespace,
 };
@@ -54,6 +55,9 @@ impl Demotion {
 /// Why demotion changes by itself, in OpenBSD's words.
 const CARPDEV: &str = "carpdev";
 const SEND_ERRORS: &str = "snderrors";
+/// The interface comes with what it had brought upon its other groups, or goes with it.
+const JOINED: &str = "joined";
+const LEFT: &str = "left";
 
 impl Carp {
     /// Demotes, or takes it back. No lock of ours is held.
@@ -73,6 +77,7 @@ impl Carp {
                 break;
             };
             if demotion::is_automatic(group.name.as_bytes()) {
+                genetlink::demoted(own.net(), &group, by, cause);
                 tell(&own, &group, by, cause);
             }
         }
@@ -156,10 +161,14 @@ impl Carp {
             return Err(error.into());
         }
         let announce = group.adjust(own);
-        let net = host.own.clone();
+        let dev = host.own.clone();
         drop(host);
-        if let (true, Some(own)) = (announce, net) {
-            advertise_all(own.net(), |_| true);
+        let Some(dev) = dev else { return Ok(()) };
+        if own != 0 && demotion::is_automatic(group.name.as_bytes()) {
+            genetlink::demoted(dev.net(), &group, own, JOINED);
+        }
+        if announce {
+            advertise_all(dev.net(), |_| true);
         }
         Ok(())
     }
@@ -176,6 +185,11 @@ impl Carp {
             };
             let own = i32::try_from(demotion.own.get()).unwrap_or(i32::MAX);
             group.adjust(own.saturating_neg());
+            if let (Some(dev), true) = (&host.own, own != 0) {
+                if demotion::is_automatic(group.name.as_bytes()) {
+                    genetlink::demoted(dev.net(), &group, own.saturating_neg(), LEFT);
+                }
+            }
             group
         };
         groups.leave(&group, rtnl);

@@ -6,6 +6,8 @@
 use super::{
     counters::{Counter, Counters},
     device::{state_to_u32, Carp},
+    group_requests::{GroupDemote, GroupGet},
+    groups::Group,
     netns::Namespace,
     parent::Parent,
     status::{Node, Status},
@@ -14,12 +16,14 @@ use crate::{
     linux::{
         bindings,
         genetlink::{self, Do, Dump, Entries, Operation, Permission, Position, Request, Table},
+        namespace::Net,
         netdevice::Device,
         netdevice_ops::OwnDevice,
         netlink::{attribute_size, attribute_size_u64, Message, Policies, Policy},
         rx_handler,
     },
     proto::carp::{
+        demotion::GROUP_NAME_MAX,
         effects::{Reason, Transition},
         election::{Family, State},
     },
@@ -30,7 +34,13 @@ use kernel::{prelude::*, sync::rcu};
 pub(crate) static FAMILY: genetlink::Family =
     genetlink::Family::new(c"carp", 1, &OPERATIONS, &GROUPS);
 
-static OPERATIONS: [Operation; 2] = [Operation::list::<VhostGet>(), Operation::once::<StatsGet>()];
+static OPERATIONS: [Operation; 5] = [
+    Operation::list::<VhostGet>(),
+    Operation::once::<GroupGet>(),
+    Operation::list::<GroupGet>(),
+    Operation::once::<GroupDemote>(),
+    Operation::once::<StatsGet>(),
+];
 
 static GROUPS: [genetlink::Group; 1] = [genetlink::Group::new(c"events")];
 
@@ -178,6 +188,21 @@ pub(super) fn state_changed(own: &OwnDevice, vhid: u8, demote: u8, transition: &
             message.u32(bindings::CARP_A_DEMOTE, u32::from(demote))
         },
     );
+}
+
+/// Tells listeners that the demotion counter of a group was changed. Any context; a lock
+/// may be held.
+pub(super) fn demoted(net: &Net, group: &Group, step: i32, cause: &str) {
+    let size = attribute_size(GROUP_NAME_MAX.saturating_add(1))
+        .saturating_add(2 * attribute_size(4))
+        .saturating_add(attribute_size(cause.len().saturating_add(1)));
+    let command = bindings::CARP_CMD_DEMOTE_NTF;
+    FAMILY.event(net, EVENTS, command, size, |message| {
+        message.string(bindings::CARP_A_GROUP, group.name.as_bytes())?;
+        message.u32(bindings::CARP_A_DEMOTE, group.counter().get())?;
+        message.s32(bindings::CARP_A_STEP, step)?;
+        message.string(bindings::CARP_A_CAUSE, cause.as_bytes())
+    });
 }
 
 /// A state's number in `if_carp.h`.

@@ -19,6 +19,7 @@ pub(crate) mod device;
 pub(crate) mod events;
 pub(crate) mod follow_up;
 pub(crate) mod genetlink;
+mod group_requests;
 pub(crate) mod groups;
 pub(crate) mod host;
 pub(crate) mod link;

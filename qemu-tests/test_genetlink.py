@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import struct
 import time
 from collections.abc import Iterator
@@ -132,6 +133,25 @@ def test_virtual_hosts(host: Host, talk: type[Talk]) -> None:
         DEMOTE: bytes(4),
         CARPDEV: struct.pack("=I", host.link("eth0").index),
     }, "carp1 has no vhid, so no virtual host"
+
+
+def test_several_virtual_hosts_in_an_interface(host: Host, talk: type[Talk]) -> None:
+    conversation = talk(host)
+    conversation.listen()
+    host.ip_batch(
+        "link add carp0 type carp carpnodes 3:0,5:100,9:200 balancing ip-stealth carpdev eth0",
+        f"addr add {VIP}/24 dev carp0",
+        "link set carp0 up",
+    )
+    events = conversation.genl.wait_events(conversation.family, 6)
+    assert [u8(event, VHID) for event in events] == [3, 5, 9] * 2
+    answers = conversation.dump()
+    assert [(u8(a, VHID), u8(a, ADVSKEW), u8(a, STATE)) for a in answers] == [
+        (3, 0, 2),
+        (5, 100, 2),
+        (9, 200, 2),
+    ]
+    assert {a.attributes[IFNAME] for a in answers} == {b"carp0\0"}
 
 
 def test_without_parent_there_is_no_carpdev(host: Host, talk: type[Talk]) -> None:
@@ -292,6 +312,179 @@ def test_a_slow_listener_is_told_that_it_missed_something(host: Host, talk: type
         while True:
             conversation.genl.socket.recv(1 << 16)
     assert error.value.errno == errno.ENOBUFS
+
+
+# -- groups
+
+
+def named(name: str) -> bytes:
+    return attribute(GROUP, name.encode() + b"\0")
+
+
+def step(by: int) -> bytes:
+    return attribute(STEP, struct.pack("=i", by))
+
+
+def members(*answers: Answer) -> list[int]:
+    return [struct.unpack("=I", m)[0] for answer in answers for m in answer.all(MEMBER)]
+
+
+def demotions(events: list[Answer]) -> list[tuple[str, int, int, str]]:
+    """Group, counter, step, cause of each event about a group."""
+    return [
+        (
+            event.attributes[GROUP].rstrip(b"\0").decode(),
+            u32(event, DEMOTE),
+            struct.unpack("=i", event.attributes[STEP])[0],
+            event.attributes[CAUSE].rstrip(b"\0").decode(),
+        )
+        for event in events
+        if event.command == DEMOTE_NTF
+    ]
+
+
+def test_groups(host: Host, talk: type[Talk]) -> None:
+    conversation = talk(host)
+    assert conversation.dump(GROUP_GET) == []
+    many(host, 2)
+    host.ip(*"link set carp1 type carp group test".split())
+    indices = [host.link(name).index for name in ("carp0", "carp1")]
+    carp, test = conversation.dump(GROUP_GET)
+    assert carp.attributes[GROUP] == b"carp\0"
+    assert test.attributes[GROUP] == b"test\0"
+    assert members(carp) == indices
+    assert members(test) == indices[1:]
+    assert u32(test, DEMOTE) == 0
+    (alone,) = conversation.do(GROUP_GET, named("test"))
+    assert (alone.command, alone.data) == (GROUP_GET, test.data)
+    # libraries differ about the zero byte
+    assert conversation.do(GROUP_GET, attribute(GROUP, b"test")) == [alone]
+
+
+def test_a_large_group_comes_in_parts(host: Host, talk: type[Talk]) -> None:
+    host.ip_batch(
+        *(f"link add c{n} type carp" for n in range(3000)), "link set c7 type carp group test"
+    )
+    slow = talk(host, size=4096)
+    parts = slow.dump(GROUP_GET)
+    assert len(parts) > 4
+    names = [part.attributes[GROUP] for part in parts]
+    assert names == [b"carp\0"] * (len(parts) - 1) + [b"test\0"]
+    seen = members(*parts[:-1])
+    assert seen == sorted(set(seen))
+    assert len(seen) == 3000
+    assert members(parts[-1]) == [host.link("c7").index]
+    (whole,) = slow.genl.answers(slow.genl.send(slow.family.id, GROUP_GET, named("test"), 4))
+    assert members(whole) == members(parts[-1])
+    (whole,) = talk(host).do(GROUP_GET, named("carp"))
+    assert members(whole) == seen
+
+
+def test_carpdemote(lan: Lan, talk: type[Talk]) -> None:
+    """A demoted master gives way, and whoever listens hears why."""
+    c.create_pair(lan)
+    conversation = talk(lan.a)
+    conversation.listen()
+    conversation.do(GROUP_DEMOTE, named("carp"), step(50))
+    (vhost,) = conversation.dump()
+    assert u32(vhost, DEMOTE) == 50
+    events = conversation.genl.wait_events(conversation.family, 2)
+    assert demotions(events) == [("carp", 50, 50, "carpdemote")]
+    assert told(events[1]) == ("master", "backup", "less demoted master")
+    assert u32(events[1], DEMOTE) == 50
+    conversation.do(GROUP_DEMOTE, named("carp"), step(-50))
+    events = conversation.genl.wait_events(conversation.family, 1)
+    assert demotions(events) == [("carp", 0, -50, "carpdemote")]
+
+
+def test_demotion_that_comes_by_itself(lan: Lan, talk: type[Talk]) -> None:
+    c.create(lan.a)
+    c.wait_state(lan.a, "master")
+    conversation = talk(lan.a)
+    conversation.listen()
+    lan.cable_pull(lan.a)
+    events = conversation.genl.wait_events(conversation.family, 2)
+    assert demotions(events) == [("carp", 1, 1, "carpdev")]
+    assert ("master", "init", "stopped") in [told(e) for e in events if e.command == STATE_NTF]
+    lan.a.ip(*"link set carp0 type carp group test".split())
+    assert demotions(conversation.genl.wait_events(conversation.family, 1)) == [
+        ("test", 1, 1, "joined")
+    ]
+    lan.a.ip(*"link set carp0 type carp -group test".split())
+    assert demotions(conversation.genl.wait_events(conversation.family, 1)) == [
+        ("test", 0, -1, "left")
+    ]
+    lan.cable_plug(lan.a)
+    c.wait_state(lan.a, "master")
+    assert demotions(conversation.genl.events(conversation.family)) == [("carp", 0, -1, "carpdev")]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        (b"", errno.EINVAL, "no group is named"),
+        (named("carp"), errno.EINVAL, "by how much is not said"),
+        (named("carp") + step(129), errno.ERANGE, "at most 128"),
+        (named("carp") + step(-129), errno.ERANGE, "at most 128"),
+        (named("carp") + step(-(1 << 31)), errno.ERANGE, "at most 128"),
+        (named("carp") + step(-1), errno.ERANGE, "between 0 and 255"),
+        (named("nobody") + step(1), errno.ENOENT, "no carp interface is in a group nobody"),
+        (named("test1") + step(1), errno.EINVAL, "the last not a digit"),
+        (named("a/b") + step(1), errno.EINVAL, "visible characters"),
+        (named("") + step(1), errno.EINVAL, "visible characters"),
+        (named("abcdefghijklmnop") + step(1), errno.ERANGE, "Attribute failed policy validation"),
+        (attribute(GROUP, b"") + step(1), errno.ERANGE, "Attribute failed policy validation"),
+        (named("carp") + attribute(STEP, b"\1"), errno.EINVAL, "invalid attribute length"),
+        (attribute(VHID, b"\1"), errno.EINVAL, "Attribute failed policy validation"),
+    ],
+)
+def test_a_wrong_carpdemote(
+    host: Host, talk: type[Talk], body: bytes, code: int, words: str
+) -> None:
+    many(host, 1)
+    conversation = talk(host)
+    with pytest.raises(NetlinkError) as error:
+        conversation.do(GROUP_DEMOTE, body)
+    assert words in error.value.words
+    assert error.value.errno == code
+    (group,) = conversation.do(GROUP_GET, named("carp"))
+    assert u32(group, DEMOTE) == 0
+
+
+def test_the_counter_stays_in_its_range(host: Host, talk: type[Talk]) -> None:
+    many(host, 1)
+    conversation = talk(host)
+    conversation.do(GROUP_DEMOTE, named("carp"), step(128))
+    conversation.do(GROUP_DEMOTE, named("carp"), step(127))
+    with pytest.raises(NetlinkError, match="between 0 and 255"):
+        conversation.do(GROUP_DEMOTE, named("carp"), step(1))
+    (group,) = conversation.do(GROUP_GET, named("carp"))
+    assert u32(group, DEMOTE) == 255
+
+
+HERE = str(Path(__file__).parent)
+DEMOTE_SCRIPT = (
+    f"import sys; sys.path.insert(0, {HERE!r}); from lib.genl import *; g = Genl();"
+    f"g.do(g.family('carp').id, {GROUP_DEMOTE}, {named('carp')!r}, {step(1)!r}); print('done')"
+)
+
+
+def test_who_may_demote(host: Host) -> None:
+    """Not anybody; but root of a user namespace may in a network of its own."""
+    many(host, 1)
+    nobody = f"import os; os.setgid(65534); os.setuid(65534); {DEMOTE_SCRIPT}"
+    refused = host.run("python3", "-c", nobody, check=False)
+    assert "Operation not permitted" in refused.stderr
+    own = f"ip link add carp0 type carp vhid 1 && python3 -c {shlex.quote(DEMOTE_SCRIPT)}"
+    unshared = host.run(
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+        "unshare", "--user", "--map-root-user", "--net", "sh", "-c", own,
+    )  # fmt: skip
+    assert unshared.stdout == "done\n"
+    # and in that of others it may not
+    inside = f"unshare --user --map-root-user python3 -c {shlex.quote(DEMOTE_SCRIPT)}"
+    refused = host.run("sh", "-c", inside, check=False)
+    assert "Operation not permitted" in refused.stderr
 
 
 # -- who may, and what is refused

@@ -160,6 +160,27 @@ def test_a_state_that_passed_is_not_told(lan: Lan, uevents: Uevents) -> None:
     assert len(told) <= 42
 
 
+def test_one_of_several_virtual_hosts(lan: Lan, uevents: Uevents) -> None:
+    """The interface stays MASTER, so operstate does not change; yet it is told."""
+    nodes = "carpnodes 1:0,2:100 balancing ip-stealth"
+    create = "link add carp0 type carp carpdev eth0 pass secret "
+    up = ("addr add 10.0.0.1/24 dev carp0", "link set carp0 up")
+    lan.a.ip_batch(create + nodes, *up)
+    told = uevents.of_states(4)
+    assert sorted(told[-2:]) == [("carp0", "1", "MASTER"), ("carp0", "2", "MASTER")]
+    monitor = lan.a.spawn("ip", "-d", "monitor", "link", "dev", "carp0")
+    time.sleep(1)
+    before = monitor.output()
+    lan.b.sysctl("net.inet.carp.preempt", 1)
+    lan.b.ip_batch(create + nodes.replace("1:0,2:100", "1:100,2:0"), *up)
+    assert uevents.of_states(1) == [("carp0", "2", "BACKUP")]
+    assert lan.a.link("carp0").operstate == "up"
+    wait_for(lambda: len(monitor.output()) > len(before), 2, "RTM_NEWLINK")
+    time.sleep(0.2)
+    news = monitor.output()[len(before) :]
+    assert news.count("carp state MASTER") == 1, "told once"
+
+
 def test_uevents_stay_in_their_namespace(lan: Lan, uevents: Uevents) -> None:
     c.create(lan.b)
     c.wait_state(lan.b, "master")

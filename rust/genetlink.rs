@@ -38,7 +38,6 @@ pub(crate) enum Permission {
     /// Anybody in the namespace.
     Anyone,
     /// Who has CAP_NET_ADMIN in the user namespace that owns the network namespace.
-    #[expect(dead_code)]
     Administrator,
 }
 
@@ -209,6 +208,13 @@ impl Entries<'_> {
                 fill,
             )
         }
+    }
+
+    /// Whether the kernel's buffer is as empty as it ever will be: what does not fit now
+    /// must be divided.
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: The buffer is the dump's.
+        unsafe { (*self.skb).len == 0 }
     }
 }
 

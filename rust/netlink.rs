@@ -18,8 +18,12 @@ pub(crate) enum Policy {
     U8,
     /// Four bytes in host order.
     U32,
+    /// Four bytes in host order, with a sign.
+    S32,
     /// At most so many bytes.
     Binary(u16),
+    /// One to so many bytes, and a zero byte or none.
+    String(u16),
     /// Attributes in an attribute, read by [`Attributes::each`].
     Nested,
 }
@@ -54,8 +58,13 @@ impl<const N: usize> Policies<N> {
                 Policy::Reject => {}
                 Policy::U8 => entry.type_ = bindings::NLA_U8 as u8,
                 Policy::U32 => entry.type_ = bindings::NLA_U32 as u8,
+                Policy::S32 => entry.type_ = bindings::NLA_S32 as u8,
                 Policy::Binary(len) => {
                     entry.type_ = bindings::NLA_BINARY as u8;
+                    entry.len = len;
+                }
+                Policy::String(len) => {
+                    entry.type_ = bindings::NLA_STRING as u8;
                     entry.len = len;
                 }
                 Policy::Nested => entry.type_ = bindings::NLA_NESTED as u8,
@@ -127,6 +136,18 @@ impl<'a> Attributes<'a> {
     pub(crate) fn u32(&self, attribute: u32) -> Option<u32> {
         let bytes = self.bytes(attribute)?.first_chunk::<4>()?;
         Some(u32::from_ne_bytes(*bytes))
+    }
+
+    /// The value of a four-byte attribute with a sign, if it was sent.
+    pub(crate) fn s32(&self, attribute: u32) -> Option<i32> {
+        let bytes = self.bytes(attribute)?.first_chunk::<4>()?;
+        Some(i32::from_ne_bytes(*bytes))
+    }
+
+    /// The bytes of a string, without the zero byte that may end it, if it was sent.
+    pub(crate) fn string(&self, attribute: u32) -> Option<&'a [u8]> {
+        let bytes = self.bytes(attribute)?;
+        Some(bytes.strip_suffix(&[0]).unwrap_or(bytes))
     }
 
     /// The bytes of an attribute, if it was sent.
@@ -298,6 +319,11 @@ impl Message<'_> {
 
     /// Adds a four-byte attribute in host order.
     pub(crate) fn u32(&mut self, attribute: u32, value: u32) -> Result {
+        self.put(attribute, &value.to_ne_bytes())
+    }
+
+    /// Adds a four-byte attribute in host order, with a sign.
+    pub(crate) fn s32(&mut self, attribute: u32, value: i32) -> Result {
         self.put(attribute, &value.to_ne_bytes())
     }
 

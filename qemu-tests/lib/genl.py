@@ -72,6 +72,7 @@ class Genl:
         self.socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         self.socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self._sequence = 0
+        self._early: list[bytes] = []
 
     def __enter__(self) -> Genl:
         return self
@@ -117,9 +118,12 @@ class Genl:
         """What is answered to a request, up to its end."""
         result: list[Answer] = []
         while True:
-            for kind, flags, number, body in split(self.socket.recv(self.size)):
+            data = self.socket.recv(self.size)
+            for kind, flags, number, body in split(data):
                 if number != sequence:
-                    continue
+                    # an event; it comes alone
+                    self._early.append(data)
+                    break
                 if kind not in (NLMSG_ERROR, NLMSG_DONE):
                     result.append(Answer(body[0], flags, body[4:]))
                     continue
@@ -130,15 +134,18 @@ class Genl:
 
     def events(self, family: Family) -> list[Answer]:
         """What was multicast since the last call."""
-        result = []
+        received, self._early = self._early, []
         while True:
             try:
-                data = self.socket.recv(self.size, socket.MSG_DONTWAIT)
+                received.append(self.socket.recv(self.size, socket.MSG_DONTWAIT))
             except BlockingIOError:
-                return result
-            for kind, flags, _, body in split(data):
-                if kind == family.id:
-                    result.append(Answer(body[0], flags, body[4:]))
+                break
+        return [
+            Answer(body[0], flags, body[4:])
+            for data in received
+            for kind, flags, _, body in split(data)
+            if kind == family.id
+        ]
 
     def wait_events(self, family: Family, count: int, timeout: float = 20) -> list[Answer]:
         """Waits until so many events have come."""

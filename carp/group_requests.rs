@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is asked about groups over generic netlink, and `carpdemote`.
+
+use super::{
+    demotion::advertise_all,
+    device::Carp,
+    genetlink,
+    groups::{Group, Groups},
+    netns::Namespace,
+};
+use crate::{
+    linux::{
+        bindings,
+        genetlink::{Do, Dump, Entries, Permission, Position, Request, Table},
+        namespace::Net,
+        netdevice::Device,
+        netlink::{attribute_size, Message, Policies, Policy},
+    },
+    proto::carp::demotion::{GroupName, GROUP_NAME_MAX},
+};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
+
+/// Why a counter changes, in events.
+const CAUSE: &str = "carpdemote";
+
+/// CARP_CMD_GROUP_GET: a group, or all.
+pub(super) struct GroupGet;
+
+static GROUP_GET: Policies<{ bindings::CARP_A_GROUP as usize + 1 }> = Policies::new(&[(
+    bindings::CARP_A_GROUP,
+    Policy::String(GROUP_NAME_MAX as u16),
+)]);
+
+impl Do for GroupGet {
+    const COMMAND: u32 = bindings::CARP_CMD_GROUP_GET;
+    const PERMISSION: Permission = Permission::Anyone;
+    const ATTRIBUTES: Table = Table::new(&GROUP_GET);
+
+    fn call(request: &Request<'_>) -> Result {
+        let group = named(request)?;
+        let mut members: usize = 0;
+        each_member(request.net, &group, 0, |_| {
+            members = members.saturating_add(1);
+            Ok(())
+        })?;
+        let size = attribute_size(GROUP_NAME_MAX.saturating_add(1))
+            .saturating_add(attribute_size(4).saturating_mul(members.saturating_add(1)));
+        request.reply(size, |message| {
+            fill(message, &group)?;
+            each_member(request.net, &group, 0, |ifindex| {
+                // Who joined since they were counted is left out.
+                let left = members.checked_sub(1);
+                members = left.unwrap_or(0);
+                left.map_or(Ok(()), |_| message.u32(bindings::CARP_A_MEMBER, ifindex))
+            })
+        })
+    }
+}
+
+impl Dump for GroupGet {
+    const COMMAND: u32 = bindings::CARP_CMD_GROUP_GET;
+    const PERMISSION: Permission = Permission::Anyone;
+    const ATTRIBUTES: Table = Table::NONE;
+
+    fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
+        let Some(groups) = groups(request.net) else {
+            return Ok(());
+        };
+        while let Some(group) = groups.nth(position.outer as usize) {
+            // A group that is too large for any buffer is divided, others are not.
+            let divide = entries.is_empty();
+            let mut next = position.inner;
+            let mut all = Ok(());
+            entries.add(|message| {
+                fill(message, &group)?;
+                all = each_member(request.net, &group, position.inner, |ifindex| {
+                    message.u32(bindings::CARP_A_MEMBER, ifindex)?;
+                    next = ifindex.saturating_add(1);
+                    Ok(())
+                });
+                if divide && next != position.inner {
+                    return Ok(());
+                }
+                all
+            })?;
+            position.inner = next;
+            all?;
+            *position = Position::new(position.outer.saturating_add(1));
+        }
+        Ok(())
+    }
+}
+
+/// CARP_CMD_GROUP_DEMOTE: the administrator's `carpdemote`.
+pub(super) struct GroupDemote;
+
+static GROUP_DEMOTE: Policies<{ bindings::CARP_A_STEP as usize + 1 }> = Policies::new(&[
+    (
+        bindings::CARP_A_GROUP,
+        Policy::String(GROUP_NAME_MAX as u16),
+    ),
+    (bindings::CARP_A_STEP, Policy::S32),
+]);
+
+impl Do for GroupDemote {
+    const COMMAND: u32 = bindings::CARP_CMD_GROUP_DEMOTE;
+    const PERMISSION: Permission = Permission::Administrator;
+    const ATTRIBUTES: Table = Table::new(&GROUP_DEMOTE);
+
+    fn call(request: &Request<'_>) -> Result {
+        let extack = &request.extack;
+        let group = named(request)?;
+        let step = request
+            .attributes
+            .s32(bindings::CARP_A_STEP)
+            .ok_or_else(|| extack.error(EINVAL, format_args!("by how much is not said")))?;
+        let advertise = group
+            .step(step)
+            .map_err(|refusal| extack.error(ERANGE, format_args!("{}", refusal.as_str())))?;
+        genetlink::demoted(request.net, &group, step, CAUSE);
+        if advertise {
+            advertise_all(request.net, |carp| carp.is_in(&group));
+        }
+        Ok(())
+    }
+}
+
+fn groups(net: &Net) -> Option<&Groups> {
+    Namespace::of(net).map(Namespace::groups)
+}
+
+/// The group that a request names, or in words why there is none.
+fn named(request: &Request<'_>) -> Result<Arc<Group>> {
+    let extack = &request.extack;
+    let name = request
+        .attributes
+        .string(bindings::CARP_A_GROUP)
+        .ok_or_else(|| extack.error(EINVAL, format_args!("no group is named")))?;
+    let name = GroupName::new(name).ok_or_else(|| {
+        extack.error(
+            EINVAL,
+            format_args!("a group's name is 1-15 visible characters, the last not a digit"),
+        )
+    })?;
+    groups(request.net)
+        .and_then(|groups| groups.find(&name))
+        .ok_or_else(|| {
+            extack.error(
+                ENOENT,
+                format_args!("no carp interface is in a group {}", name.as_str()),
+            )
+        })
+}
+
+fn fill(message: &mut Message<'_>, group: &Group) -> Result {
+    message.string(bindings::CARP_A_GROUP, group.name.as_bytes())?;
+    message.u32(bindings::CARP_A_DEMOTE, group.counter().get())
+}
+
+/// Calls `each` with the index of every interface in the group, from `from` on in
+/// ascending order.
+fn each_member(
+    net: &Net,
+    group: &Arc<Group>,
+    from: u32,
+    mut each: impl FnMut(u32) -> Result,
+) -> Result {
+    let rcu = rcu::read_lock();
+    for dev in Device::walk(net, from, &rcu) {
+        if dev
+            .of_driver::<Carp>(&rcu)
+            .is_some_and(|(_, carp)| carp.is_in(group))
+        {
+            each(dev.ifindex())?;
+        }
+    }
+    Ok(())
+}
