@@ -70,6 +70,7 @@ impl Notified for Events {
     fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
         let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
         carp.addresses_changed(own);
+        carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
         carp.announce_address(address);
         Some(METRIC)
     }

@@ -329,7 +329,11 @@ impl Carp {
     }
 
     /// Leaves the old parent, if any, for `dev`.
-    fn move_to(
+    ///
+    /// # Errors
+    ///
+    /// In words: `dev` cannot be the parent; nothing changed.
+    pub(super) fn move_to(
         &self,
         this: &Arc<Self>,
         own: &OwnDevice,
