@@ -3,9 +3,10 @@
 //! Advertisements that come in: IP protocol 112.
 
 use super::{
+    addresses::Listed,
     counters::{Counter, Counters},
     netns::Namespace,
-    parent::Parent,
+    parent::{Parent, Port},
 };
 use crate::{
     linux::{
@@ -20,6 +21,7 @@ use crate::{
         packet::{Discard, Received, LEN, PROTOCOL},
     },
 };
+use core::fmt;
 use kernel::sync::rcu;
 
 /// The receiver of protocol 112. The number is global, and VRRP has it as well;
@@ -46,14 +48,35 @@ impl Ipv4Receiver for Receiver {
             if namespace.prints(level) && log::ratelimit() {
                 print_at!(
                     level as u8,
-                    "{}: advertisement from {} dropped: {}\n",
+                    "{}: advertisement from {} dropped: {}{}\n",
                     dev.name(),
                     Printed(packet.source),
-                    discard.as_str()
+                    discard.as_str(),
+                    Printed(Ours::new(discard, dev, packet.payload, rcu))
                 );
             }
         }
         Err(())
+    }
+}
+
+/// What the sender's list of addresses is to be compared with, where a digest differs.
+struct Ours<'a>(Option<(&'a Port, Listed)>);
+
+impl<'a> Ours<'a> {
+    fn new(discard: Discard, dev: &'a Device, payload: &[u8], rcu: &'a rcu::Guard) -> Self {
+        let vhid = payload.get(1).filter(|_| discard == Discard::BadDigest);
+        let port = vhid.and_then(|vhid| rx_handler::get_rcu::<Parent>(dev, rcu)?.port(*vhid, rcu));
+        Self(port.map(|port| (port, port.carp.listed())))
+    }
+}
+
+impl fmt::Display for Ours<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some((port, listed)) => write!(f, "; {} has {listed}", port.dev.name()),
+            None => Ok(()),
+        }
     }
 }
 
