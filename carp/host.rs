@@ -482,6 +482,15 @@ impl Carp {
     /// The administrator wants this state.
     pub(super) fn force(&self, state: State) {
         self.handle(Event::Force(state));
+    /// The parent has another link-layer address, and whether one that was set by hand
+    /// is hashed depends on that.
+    pub(super) fn parents_mac_changed(&self) {
+        let mut host = self.host.lock();
+        if host.settings.lladdr.is_some() {
+            host.rehash();
+        }
+    }
+
     }
 
     /// The list of addresses changed: what is hashed, sent and run for follows.
