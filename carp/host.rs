@@ -396,14 +396,12 @@ impl Carp {
         {
             let mut host = self.host.lock();
             let host = &mut *host;
-            let same_mode = host.settings.balancing() == settings.balancing()
-                && host.settings.nodes.leader().vhid == settings.nodes.leader().vhid;
             for place in 0..host.nodes.len() {
                 let stays = host
                     .nodes
                     .get(place)
                     .is_some_and(|node| settings.nodes.contains(node.vhid()));
-                if !(stays && same_mode) {
+                if !stays {
                     self.handle_node(host, place, Event::Stop { bow_out: true }, &mut outbox);
                 }
             }
@@ -482,6 +480,8 @@ impl Carp {
     /// The administrator wants this state.
     pub(super) fn force(&self, state: State) {
         self.handle(Event::Force(state));
+    }
+
     /// The parent has another link-layer address, and whether one that was set by hand
     /// is hashed depends on that.
     pub(super) fn parents_mac_changed(&self) {
@@ -489,8 +489,6 @@ impl Carp {
         if host.settings.lladdr.is_some() {
             host.rehash();
         }
-    }
-
     }
 
     /// The list of addresses changed: what is hashed, sent and run for follows.

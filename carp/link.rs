@@ -288,6 +288,8 @@ impl Carp {
         self.configure(new, change.key.take(), fresh);
         if own.mac() != new.mac() {
             own.change_mac(&new.mac(), rtnl);
+            // Neighbours have the old one.
+            self.announce_again();
         }
         self.update(rtnl);
         match change.state {
