@@ -7,7 +7,10 @@ use crate::{
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
     proto::carp::election::Families,
 };
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 use kernel::{alloc::Flags, prelude::*, sync::rcu};
 
 /// Addresses in ascending order.
@@ -86,7 +89,46 @@ fn insert<T: Copy + PartialOrd>(addresses: &mut KVec<T>, address: T) -> Result {
     Ok(())
 }
 
+/// How many addresses a line of the log names.
+const LISTED: usize = 8;
+
+/// A list of addresses for the log, which has no room for many.
+pub(super) struct Listed {
+    first: [Option<IpAddr>; LISTED],
+    more: usize,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, address) in self.first.iter().flatten().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{address}")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 impl Carp {
+    /// The addresses that the digest covers. Any context.
+    pub(super) fn listed(&self) -> Listed {
+        let host = self.host.lock();
+        let Addresses { ipv4, ipv6 } = &host.addresses;
+        let ipv4 = ipv4.iter().map(|it| IpAddr::V4(*it));
+        let ipv6 = ipv6.iter().map(|it| IpAddr::V6(*it));
+        let mut all = Iterator::chain(ipv4, ipv6);
+        let mut first = [None; LISTED];
+        for place in &mut first {
+            *place = all.next();
+        }
+        Listed {
+            first,
+            more: all.count(),
+        }
+    }
+
     /// Makes room for one more address, for [`Self::addresses_changed`] has nobody
     /// to tell that there is none.
     ///

@@ -46,6 +46,7 @@ impl Notified for Events {
                     carp.follow_mtu(dev, rtnl);
                 }
             }
+            DeviceEvent::Address => parent.for_each(|carp| carp.parents_mac_changed()),
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
                 join_again(&parent, rtnl);
@@ -76,6 +77,7 @@ impl Notified for Events {
 
     fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
         let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
+        carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
         carp.addresses_changed(own);
         carp.announce_address(address);
         Some(METRIC)

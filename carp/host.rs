@@ -410,14 +410,12 @@ impl Carp {
         {
             let mut host = self.host.lock();
             let host = &mut *host;
-            let same_mode = host.settings.balancing() == settings.balancing()
-                && host.settings.nodes.leader().vhid == settings.nodes.leader().vhid;
             for place in 0..host.nodes.len() {
                 let stays = host
                     .nodes
                     .get(place)
                     .is_some_and(|node| settings.nodes.contains(node.vhid()));
-                if !(stays && same_mode) {
+                if !stays {
                     self.handle_node(host, place, Event::Stop { bow_out: true }, &mut outbox);
                 }
             }
@@ -496,6 +494,15 @@ impl Carp {
     /// The administrator wants this state.
     pub(super) fn force(&self, state: State) {
         self.handle(Event::Force(state));
+    }
+
+    /// The parent has another link-layer address, and whether one that was set by hand
+    /// is hashed depends on that.
+    pub(super) fn parents_mac_changed(&self) {
+        let mut host = self.host.lock();
+        if host.settings.lladdr.is_some() {
+            host.rehash();
+        }
     }
 
     /// The list of addresses changed: what is hashed, sent and run for follows.

@@ -289,6 +289,8 @@ impl Carp {
         self.configure(new, change.key.take(), fresh);
         if own.mac() != new.mac() {
             own.change_mac(&new.mac(), rtnl);
+            // Neighbours have the old one.
+            self.announce_again();
         }
         self.update(rtnl);
         match change.state {
@@ -330,7 +332,11 @@ impl Carp {
     }
 
     /// Leaves the old parent, if any, for `dev`.
-    fn move_to(
+    ///
+    /// # Errors
+    ///
+    /// In words: `dev` cannot be the parent; nothing changed.
+    pub(super) fn move_to(
         &self,
         this: &Arc<Self>,
         own: &OwnDevice,

@@ -12,6 +12,7 @@
 mod addresses;
 pub(crate) mod announce;
 pub(crate) mod arp;
+mod choice;
 pub(crate) mod config;
 pub(crate) mod counters;
 mod demotion;

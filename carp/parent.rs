@@ -244,16 +244,19 @@ impl RxHandler for Parent {
     fn receive(&self, dev: &Device, skb: Skb) -> Verdict {
         // The destination first: nearly every packet is somebody else's.
         let mac = skb.ethernet_destination();
+        let by_hand = || match self.has_lladdrs.load(Relaxed) {
+            true => self.vhid_of(&mac),
+            false => None,
+        };
         let vhid = match mac {
-            [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(vhid),
+            [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(by_hand().unwrap_or(vhid)),
             _ if mac == frame::multicast_mac(packet::GROUP_IPV4) => None,
             // The solicited-node groups of RFC 4291.
             [0x33, 0x33, 0xff, _, _, _] => return neighbour::receive(self, dev, skb),
-            _ if self.has_lladdrs.load(Relaxed) => match self.vhid_of(&mac) {
+            _ => match by_hand() {
                 Some(vhid) => Some(vhid),
                 None => return Verdict::Pass(skb),
             },
-            _ => return Verdict::Pass(skb),
         };
         // What was looped back has no Ethernet header; what has a VLAN tag is for
         // another device.
@@ -284,6 +287,10 @@ impl Parent {
         // an IP group, and none of our business.
         let is_group = mac.first().is_some_and(|first| first & 1 == 1);
         if is_group && balancing != Balancing::Ip {
+            return Verdict::Pass(skb);
+        }
+        // The parent's own address given by hand stays the parent's, master or not.
+        if *mac == dev.mac() {
             return Verdict::Pass(skb);
         }
         let masters = port.carp.masters();

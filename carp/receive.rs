@@ -3,9 +3,10 @@
 //! Advertisements that come in: IP protocol 112.
 
 use super::{
+    addresses::Listed,
     counters::{Counter, Counters},
     netns::Namespace,
-    parent::Parent,
+    parent::{Parent, Port},
 };
 use crate::{
     linux::{
@@ -21,7 +22,10 @@ use crate::{
         packet::{Discard, Received, LEN, PROTOCOL, TTL},
     },
 };
-use core::net::{IpAddr, Ipv6Addr};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 use kernel::sync::rcu;
 
 /// The receiver of protocol 112. The number is global, and VRRP has it as well;
@@ -73,14 +77,35 @@ fn receive<A: Into<IpAddr> + Copy>(
             let source: IpAddr = packet.source.into();
             print_at!(
                 level as u8,
-                "{}: advertisement from {} dropped: {}\n",
+                "{}: advertisement from {} dropped: {}{}\n",
                 dev.name(),
                 Printed(source),
-                discard.as_str()
+                discard.as_str(),
+                Printed(Ours::new(discard, dev, packet.payload, rcu))
             );
         }
     }
     Err(())
+}
+
+/// What the sender's list of addresses is to be compared with, where a digest differs.
+struct Ours<'a>(Option<(&'a Port, Listed)>);
+
+impl<'a> Ours<'a> {
+    fn new(discard: Discard, dev: &'a Device, payload: &[u8], rcu: &'a rcu::Guard) -> Self {
+        let vhid = payload.get(1).filter(|_| discard == Discard::BadDigest);
+        let port = vhid.and_then(|vhid| rx_handler::get_rcu::<Parent>(dev, rcu)?.port(*vhid, rcu));
+        Self(port.map(|port| (port, port.carp.listed())))
+    }
+}
+
+impl fmt::Display for Ours<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some((port, listed)) => write!(f, "; {} has {listed}", port.dev.name()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Brings an advertisement to its virtual host, with OpenBSD's checks in

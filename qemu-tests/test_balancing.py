@@ -38,51 +38,20 @@ Figure = Callable[[str, float, str], None]
 CARPNODES, CARP_NODE, NODE_VHID, NODE_ADVSKEW = 10, 1, 1, 2
 
 
-def create(
-    host: Host,
-    nodes: str,
-    mode: str = "ip",
-    name: str = "carp0",
-    carpdev: str = "eth0",
-    address: str = f"{VIP}/24",
-) -> None:
-    host.ip_batch(
-        f"link add {name} type carp carpnodes {nodes} balancing {mode} carpdev {carpdev}"
-        f" pass {c.PASS}",
-        f"addr add {address} dev {name}",
-        f"link set {name} up",
-    )
-
-
-def masters(host: Host, name: str = "carp0") -> list[int]:
-    """The vhids that the host is master of."""
-    nodes = c.info(host, name)["carpnodes"]
-    return [node["vhid"] for node in nodes if node["state"] == "master"]
-
-
-def wait_masters(host: Host, vhids: list[int], timeout: float = 8, name: str = "carp0") -> None:
-    wait_for(
-        lambda: masters(host, name) == vhids,
-        timeout,
-        f"{host} is master of {vhids}",
-        interval=0.2,
-    )
-
-
 def share(lan: Lan, mode: str = "ip", nodes: tuple[str, ...] = NODES, **options: str) -> None:
     """Each host is master of those virtual hosts for which its advskew is the least."""
     for host, mine in zip(lan.hosts, nodes, strict=True):
         if mode == "ip-unicast":
             # the network must deliver to everyone by itself
             lan.switch.run("bridge", "link", "set", "dev", host.name, "learning", "off")
-        create(host, mine, mode, **options)
+        c.create_nodes(host, mine, mode, **options)
     skews = [
         {int(vhid): int(skew) for vhid, skew in (pair.split(":") for pair in mine.split(","))}
         for mine in nodes
     ]
     for host, own in zip(lan.hosts, skews, strict=True):
         best = [vhid for vhid in sorted(own) if own[vhid] == min(it[vhid] for it in skews)]
-        wait_masters(host, best, name=options.get("name", "carp0"))
+        c.wait_masters(host, best, name=options.get("name", "carp0"))
 
 
 def ask(lan: Lan, sender: str = "10.0.0.100", mac: str = "02:00:00:00:00:4d") -> list[Arp]:
@@ -156,7 +125,7 @@ def test_each_flow_is_delivered_once(
     of_a, of_b = servers.deliver(few)
     assert not of_a and set(of_b) == set(range(1000)) - expected
     assert max(of_b.values()) == 1
-    wait_masters(lan.b, [1, 2])
+    c.wait_masters(lan.b, [1, 2])
     of_a, of_b = delivered = servers.deliver(frames)
     assert_once(delivered, numbers)
     assert not of_a, "a is cut off"
@@ -166,8 +135,8 @@ def test_each_flow_is_delivered_once(
     lan.a.ip("link", "set", "carp0", "down")
     lan.heal(lan.a)
     lan.a.ip("link", "set", "carp0", "up")
-    wait_masters(lan.a, [1])
-    wait_masters(lan.b, [2])
+    c.wait_masters(lan.a, [1])
+    c.wait_masters(lan.b, [2])
     of_a, of_b = delivered = servers.deliver(few)
     assert_once(delivered, set(range(1000)))
     assert set(of_a) == expected & set(range(1000))
@@ -186,7 +155,7 @@ def test_a_handover_on_purpose_loses_and_doubles_nothing(lan: Lan, servers: Serv
     flood: Process = lan.client.spawn(flows.FLOOD, "eth0", str(servers.path))
     time.sleep(0.05)
     lan.a.ip("link", "set", "carp0", "down")
-    assert masters(lan.b) == [1, 2]
+    assert c.masters(lan.b) == [1, 2]
     assert flood.running(), "it all happened while packets came"
     flood.wait()
     time.sleep(0.05)
@@ -197,7 +166,7 @@ def test_a_handover_on_purpose_loses_and_doubles_nothing(lan: Lan, servers: Serv
     lan.a.ip("link", "set", "carp0", "up")
     change: list[Counter[int]] = [Counter(), Counter()]
     sent = 0
-    while masters(lan.a) != [1]:
+    while c.masters(lan.a) != [1]:
         # what goes on while the one takes over from the other
         part = [flow.frame(MULTICAST_MAC) for flow in some[sent : sent + 100]]
         sent += 100
@@ -229,13 +198,13 @@ def test_thirty_two_nodes(lan: Lan, servers: Servers) -> None:
     share(lan, nodes=nodes)
     mac = "01:00:5e:00:01:65"
     assert lan.a.link("carp0").address == mac
-    assert masters(lan.a) == list(range(101, 133, 2))
+    assert c.masters(lan.a) == list(range(101, 133, 2))
     some = flows.make(2000, seed=32)
     of_a, of_b = delivered = servers.deliver([flow.frame(mac) for flow in some])
     assert_once(delivered, set(range(2000)))
     assert set(of_a) == {f.number for f in some if flows.owner(f.source, VIP, 32) % 2 == 0}
     lan.a.ip("link", "set", "carp0", "down")
-    wait_masters(lan.b, list(vhids), 1)
+    c.wait_masters(lan.b, list(vhids), 1)
     assert_once(servers.deliver([flow.frame(mac) for flow in some]), set(range(2000)))
 
 
@@ -256,7 +225,7 @@ def test_no_switch_learns_the_interfaces_mac(lan: Lan, mode: str, own: bool) -> 
     for host, target in ((lan.b, "10.0.0.100"), (lan.a, "10.0.0.101")):
         host.run("ping", "-c", "2", "-i", "0.2", "-W", "1", "-I", VIP, target)
     lan.a.ip("link", "set", "carp0", "down")
-    wait_masters(lan.b, [1, 2], 1)
+    c.wait_masters(lan.b, [1, 2], 1)
     lan.client.run("ping", "-c", "2", "-i", "0.2", "-W", "1", VIP)
     for host, wire in zip(lan.hosts, wires, strict=True):
         sent = wire.received()
@@ -295,12 +264,6 @@ def test_ip_multicast_is_left_alone(lan: Lan) -> None:
     assert after == before
 
 
-def echo_request(source: str, to: str) -> bytes:
-    body = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"carp"
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    return c.frame(body, source=source, destination=VIP, to=mac_bytes(to), protocol=1)
-
-
 @pytest.mark.parametrize("mode", INTERFACE_MAC)
 def test_an_echo_request_is_answered_once(lan: Lan, mode: str) -> None:
     share(lan, mode)
@@ -309,7 +272,7 @@ def test_an_echo_request_is_answered_once(lan: Lan, mode: str) -> None:
     capture = lan.client.capture(only=f"icmp and src {VIP}")
     sources = [f"10.3.{n}.{n * 7 % 250}" for n in range(40)]
     for source in sources:
-        lan.client.send_frame(echo_request(source, INTERFACE_MAC[mode]))
+        lan.client.send_frame(flows.echo_request(source, INTERFACE_MAC[mode]))
     time.sleep(0.1)
     answered = [socket.inet_ntoa(p.data[30:34]) for p in capture.received()]
     assert sorted(answered) == sorted(sources)
@@ -511,7 +474,7 @@ def test_mode_arp(lan: Lan, servers: Servers) -> None:
     assert set(of_a) == set(range(0, 2000, 2))
 
     lan.hard_cut(lan.a)
-    wait_masters(lan.b, [1, 2])
+    c.wait_masters(lan.b, [1, 2])
     of_a, of_b = delivered = servers.deliver(frames)
     assert_once(delivered, set(range(2000)))
     assert not of_a
@@ -587,9 +550,9 @@ def host(world: World) -> Host:
     """carp0 has the vhids 1 and 3 on eth0, carp1 has vhid 2 there."""
     host = world.host("a")
     host.ip_batch("link add eth0 arp on type dummy", "link set eth0 up")
-    create(host, "1:0,3:0")
+    c.create_nodes(host, "1:0,3:0")
     c.create(host, vhid=2, name="carp1", addresses=("10.0.0.8/24",))
-    wait_masters(host, [1, 3])
+    c.wait_masters(host, [1, 3])
     c.wait_state(host, "master", name="carp1")
     return host
 

@@ -213,6 +213,14 @@ impl Device {
 }
 
 impl OwnDevice {
+    /// The driver's data, if the device is registered with this driver. RTNL keeps it
+    /// in place.
+    pub(crate) fn data<T: Driver>(&self, _rtnl: &Rtnl) -> Option<Arc<T>> {
+        self.own::<T>()?;
+        // SAFETY: The device is of this driver and has its data.
+        Some(unsafe { data_arc::<T>(self.as_ptr()) }.into())
+    }
+
     /// # Safety
     ///
     /// `ptr` is a device of a [`Driver`] that stays alive for `'a`.

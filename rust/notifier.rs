@@ -21,6 +21,8 @@ pub(crate) enum DeviceEvent {
     Down,
     /// Its MTU changed.
     Mtu,
+    /// It has another link-layer address.
+    Address,
     /// It has moved to another port of the switch, or the like: neighbours are to be
     /// told.
     NotifyPeers,
@@ -197,6 +199,7 @@ unsafe extern "C" fn device<T: Notified>(
         bindings::netdev_cmd_NETDEV_DOWN => DeviceEvent::Down,
         bindings::netdev_cmd_NETDEV_NOTIFY_PEERS => DeviceEvent::NotifyPeers,
         bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Mtu,
+        bindings::netdev_cmd_NETDEV_CHANGEADDR => DeviceEvent::Address,
         bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
         bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
         _ => return NOTIFY_DONE,

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib import carp
 from lib.frames import checksum, mac_bytes
 from lib.host import Host
 from lib.lan import VIP
@@ -56,6 +57,13 @@ def make(count: int, seed: int = 1) -> list[Flow]:
         )
         for number in range(count)
     ]
+
+
+def echo_request(source: str, to: str) -> bytes:
+    """A ping of the VIP as an Ethernet frame to this MAC."""
+    body = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"carp"
+    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+    return carp.frame(body, source=source, destination=VIP, to=mac_bytes(to), protocol=1)
 
 
 def send(host: Host, frames: list[bytes], path: Path) -> None:
