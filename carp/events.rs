@@ -31,18 +31,10 @@ impl Notified for Events {
         match event {
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
-            // Without a vhid, too: it may get one.
-            DeviceEvent::Mtu => {
-                for skip in 0..usize::MAX {
-                    let Some((_, carp)) = dev.upper::<Carp>(skip, rtnl) else {
-                        break;
-                    };
-                    carp.follow_mtu(dev, rtnl);
-                }
-            }
+            DeviceEvent::Mtu => each_upper(dev, rtnl, |carp| carp.follow_mtu(dev, rtnl)),
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
-                parent.for_each(|carp| carp.update(rtnl));
+                each_upper(dev, rtnl, |carp| carp.update(rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
             // without a vhid are no ports, but stand on it all the same.
@@ -77,6 +69,17 @@ impl Notified for Events {
     fn address_removed(dev: &Device, rtnl: &Rtnl) {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             carp.addresses_changed(own);
+        }
+    }
+}
+
+/// Calls `each` with every interface on the parent: without a vhid, too, for it may get
+/// one, and suffers when the parent fails.
+fn each_upper(dev: &Device, rtnl: &Rtnl, each: impl Fn(&Carp)) {
+    for skip in 0..usize::MAX {
+        match dev.upper::<Carp>(skip, rtnl) {
+            Some((_, carp)) => each(&carp),
+            None => break,
         }
     }
 }
