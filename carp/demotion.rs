@@ -21,7 +21,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{rcu, Arc},
+    sync::{
+        atomic::{Atomic, Full},
+        rcu, Arc,
+    },
 };
 
 /// What an interface knows of demotion; behind the host's lock.
@@ -54,7 +57,8 @@ impl Demotion {
 
 /// Why demotion changes by itself, in OpenBSD's words.
 const CARPDEV: &str = "carpdev";
-const SEND_ERRORS: &str = "snderrors";
+const SEND_ERRORS: &str = "> snderrors";
+const SEND_ERRORS_OVER: &str = "< snderrors";
 /// The interface comes with what it had brought upon its other groups, or goes with it.
 const JOINED: &str = "joined";
 const LEFT: &str = "left";
@@ -72,17 +76,22 @@ impl Carp {
             (host.own.clone(), announce)
         };
         let Some(own) = own else { return };
-        for place in 0..usize::MAX {
-            let Some(group) = self.group(place) else {
-                break;
-            };
-            if demotion::is_automatic(group.name.as_bytes()) {
-                genetlink::demoted(own.net(), &group, by, cause);
-                tell(&own, &group, by, cause);
-            }
-        }
+        self.each_automatic(|group| genetlink::demoted(own.net(), group, by, cause));
         if announce {
-            advertise_all(own.net(), |_| true);
+            advertise_everywhere(own.net());
+        }
+        // Last, for a console may be slow.
+        self.each_automatic(|group| tell(&own, group, by, cause));
+    }
+
+    /// Calls `each` with the groups that automatic demotion touches.
+    fn each_automatic(&self, each: impl Fn(&Group)) {
+        for place in 0..usize::MAX {
+            match self.group(place) {
+                None => break,
+                Some(group) if demotion::is_automatic(group.name.as_bytes()) => each(&group),
+                Some(_) => {}
+            }
         }
     }
 
@@ -105,8 +114,10 @@ impl Carp {
             }
             change
         };
-        if change != 0 {
-            self.demote(change, SEND_ERRORS);
+        match change {
+            0 => {}
+            1.. => self.demote(change, SEND_ERRORS),
+            _ => self.demote(change, SEND_ERRORS_OVER),
         }
     }
 
@@ -125,7 +136,7 @@ impl Carp {
     pub(super) fn forgive_send_errors(&self) {
         let by = self.host.lock().demotion.send_errors.reset();
         if let Some(by) = by {
-            self.demote(by, SEND_ERRORS);
+            self.demote(by, SEND_ERRORS_OVER);
         }
     }
 
@@ -168,7 +179,7 @@ impl Carp {
             genetlink::demoted(dev.net(), &group, own, JOINED);
         }
         if announce {
-            advertise_all(dev.net(), |_| true);
+            advertise_everywhere(dev.net());
         }
         Ok(())
     }
@@ -204,6 +215,46 @@ impl Carp {
     }
 }
 
+/// Lets every master of the namespace advertise at once: the host is not well any more.
+///
+/// One that cannot may be demoted for it, and so ask for this again: that is done after
+/// it, never within it, for there may be many of them and the stack is small.
+fn advertise_everywhere(net: &Net) {
+    if let Some(namespace) = Namespace::of(net) {
+        namespace.rounds().run(|| advertise_all(net, |_| true));
+    }
+}
+
+/// Work that is done in rounds: who asks for it while it goes on, on whatever processor,
+/// or from within it, has it done once more.
+pub(super) struct Rounds(Atomic<u32>);
+
+impl Rounds {
+    const IDLE: u32 = 0;
+    const BUSY: u32 = 1;
+    const AGAIN: u32 = 2;
+
+    /// Nothing goes on.
+    pub(super) const fn new() -> Self {
+        Self(Atomic::new(Self::IDLE))
+    }
+
+    /// Does the work, or leaves it to whoever is at it. Any context.
+    fn run(&self, work: impl Fn()) {
+        // Full ordering: the work that follows sees why it was asked for.
+        if self.0.xchg(Self::AGAIN, Full) != Self::IDLE {
+            return;
+        }
+        loop {
+            self.0.xchg(Self::BUSY, Full);
+            work();
+            if self.0.cmpxchg(Self::BUSY, Self::IDLE, Full).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
 /// Lets every master of the namespace that is `wanted` advertise at once.
 pub(super) fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
     let rcu = rcu::read_lock();
@@ -224,7 +275,7 @@ fn tell(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
     {
         print_at!(
             DEMOTION as u8,
-            "{}: demoted group {} by {} to {} ({})\n",
+            "{} demoted group {} by {} to {} ({})\n",
             own.name(),
             group.name.as_str(),
             by,

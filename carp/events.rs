@@ -36,21 +36,15 @@ impl Notified for Events {
         match event {
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
-            // Without a vhid, too: it may get one.
             DeviceEvent::Mtu => {
-                join_again(&parent, rtnl);
-                for skip in 0..usize::MAX {
-                    let Some((_, carp)) = dev.upper::<Carp>(skip, rtnl) else {
-                        break;
-                    };
-                    carp.follow_mtu(dev, rtnl);
-                }
+                join_again(&parent, dev, rtnl);
+                each_upper(dev, rtnl, |carp| carp.follow_mtu(dev, rtnl));
             }
             DeviceEvent::Address => parent.for_each(|carp| carp.parents_mac_changed()),
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
-                join_again(&parent, rtnl);
-                parent.for_each(|carp| carp.update(rtnl));
+                join_again(&parent, dev, rtnl);
+                each_upper(dev, rtnl, |carp| carp.update(rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
             // without a vhid are no ports, but stand on it all the same.
@@ -118,7 +112,18 @@ impl Notified for Events {
 }
 
 /// Has the parent join its IPv6 groups again where it has lost them.
-fn join_again(parent: &Parent, rtnl: &Rtnl) {
+fn join_again(parent: &Parent, dev: &Device, rtnl: &Rtnl) {
     parent.refresh_group6(rtnl);
-    parent.for_each(|carp| carp.refresh_groups(rtnl));
+    each_upper(dev, rtnl, |carp| carp.refresh_groups(rtnl));
+}
+
+/// Calls `each` with every interface on the parent: without a vhid, too, for it may get
+/// one, and suffers when the parent fails.
+fn each_upper(dev: &Device, rtnl: &Rtnl, each: impl Fn(&Carp)) {
+    for skip in 0..usize::MAX {
+        match dev.upper::<Carp>(skip, rtnl) {
+            Some((_, carp)) => each(&carp),
+            None => break,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 //! What each network namespace has: sysctls, counters, the ARP hooks.
 
-use super::{arp::ARP_HOOKS, counters::Counters, groups::Groups};
+use super::{arp::ARP_HOOKS, counters::Counters, demotion::Rounds, groups::Groups};
 use crate::{
     linux::{
         namespace::{Net, NetState, Registration},
@@ -22,6 +22,8 @@ pub(crate) struct Namespace {
     sysctls: Sysctls<Values>,
     #[pin]
     groups: Groups,
+    /// Advertisements of all masters, out of turn.
+    rounds: Rounds,
     /// Packets that belong to no parent.
     pub(crate) counters: Counters,
     /// How many interfaces there are; RTNL.
@@ -86,6 +88,7 @@ impl NetState for Namespace {
             pin_init!(Self {
                 sysctls,
                 groups <- Groups::new(),
+                rounds: Rounds::new(),
                 counters: Counters::new(),
                 interfaces: Atomic::new(0),
             }),
@@ -118,6 +121,11 @@ impl Namespace {
     /// The groups of its interfaces.
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// Advertisements of all masters, out of turn.
+    pub(super) fn rounds(&self) -> &Rounds {
+        &self.rounds
     }
 
     /// Whether `net.inet.carp.log` lets messages of this level through.
