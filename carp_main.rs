@@ -38,6 +38,7 @@ struct CarpModule {
     // No interface is left that could send an event; requests look into namespaces.
     _family: linux::genetlink::Registered,
     _protocol: linux::inet::Ipv4Registered<carp::Receiver>,
+    _protocol6: linux::inet6::Ipv6Registered<carp::Receiver>,
     _notifiers: linux::notifier::Registered<carp::Events>,
     _namespaces: linux::namespace::Registered<carp::Namespace>,
     _barrier: linux::rcu::Barrier,
@@ -53,12 +54,16 @@ impl kernel::Module for CarpModule {
         let protocol = carp::PROTOCOL_IPV4.register().inspect_err(|_| {
             pr_err!("another module has IP protocol 112 already\n");
         })?;
+        let protocol6 = carp::PROTOCOL_IPV6.register().inspect_err(|_| {
+            pr_err!("another module has IP protocol 112 already, in IPv6\n");
+        })?;
         let family = carp::FAMILY.register(module)?;
         let link = carp::LINK.register()?;
         Ok(Self {
             _link: link,
             _family: family,
             _protocol: protocol,
+            _protocol6: protocol6,
             _notifiers: notifiers,
             _namespaces: namespaces,
             _barrier: barrier,

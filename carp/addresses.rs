@@ -7,7 +7,10 @@ use crate::{
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
     proto::carp::election::Families,
 };
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 use kernel::{alloc::Flags, prelude::*, sync::rcu};
 
 /// Addresses in ascending order.
@@ -66,6 +69,11 @@ impl Addresses {
                 result = Err(error);
             }
         });
+        own.for_each_address6_rcu(&rcu, |address| {
+            if let Err(error) = insert(&mut self.ipv6, address) {
+                result = Err(error);
+            }
+        });
         result
     }
 }
@@ -81,7 +89,46 @@ fn insert<T: Copy + PartialOrd>(addresses: &mut KVec<T>, address: T) -> Result {
     Ok(())
 }
 
+/// How many addresses a line of the log names.
+const LISTED: usize = 8;
+
+/// A list of addresses for the log, which has no room for many.
+pub(super) struct Listed {
+    first: [Option<IpAddr>; LISTED],
+    more: usize,
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, address) in self.first.iter().flatten().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{address}")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 impl Carp {
+    /// The addresses that the digest covers. Any context.
+    pub(super) fn listed(&self) -> Listed {
+        let host = self.host.lock();
+        let Addresses { ipv4, ipv6 } = &host.addresses;
+        let ipv4 = ipv4.iter().map(|it| IpAddr::V4(*it));
+        let ipv6 = ipv6.iter().map(|it| IpAddr::V6(*it));
+        let mut all = Iterator::chain(ipv4, ipv6);
+        let mut first = [None; LISTED];
+        for place in &mut first {
+            *place = all.next();
+        }
+        Listed {
+            first,
+            more: all.count(),
+        }
+    }
+
     /// Makes room for one more address, for [`Self::addresses_changed`] has nobody
     /// to tell that there is none.
     ///
@@ -91,7 +138,8 @@ impl Carp {
     pub(super) fn reserve_address(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
         let mut ipv4: usize = 1;
         own.for_each_address(rtnl, |_| ipv4 = ipv4.saturating_add(1));
-        let ipv6 = self.host.lock().addresses.ipv6.len().saturating_add(1);
+        let mut ipv6: usize = 1;
+        own.for_each_address6(rtnl, |_| ipv6 = ipv6.saturating_add(1));
         let spare = Addresses::with_capacity(ipv4, ipv6, GFP_KERNEL)?;
         let old = core::mem::replace(&mut self.host.lock().spare, spare);
         drop(old);

@@ -2,10 +2,12 @@
 
 //! What a virtual host says: advertisements and gratuitous ARP.
 
-use super::{counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node};
+use super::{
+    arp::is_shared, counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node,
+};
 use crate::{
     linux::{
-        arp, log,
+        arp, ip_output, log,
         log::print_at,
         netdevice::Device,
         netdevice_ops::OwnDevice,
@@ -13,28 +15,55 @@ use crate::{
         timer,
     },
     proto::carp::{
-        balancing::HOSTS_MAX,
+        balancing::{Balancing, HOSTS_MAX},
         demotion,
         effects::{Kind, Outgoing, Transition},
-        election::{Environment, State},
+        election::{Environment, Family, State},
         frame,
         log::SEND_ERROR,
+        packet::virtual_mac,
         time::Instant,
     },
 };
-use core::net::Ipv4Addr;
-use kernel::sync::{aref::ARef, rcu};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, rcu},
+};
 
 /// `TC_PRIO_CONTROL`: before users' traffic in the parent's queue.
 const PRIORITY: u32 = 7;
 
 const ETH_P_IP: u16 = 0x0800;
 
+/// A packet to a unicast peer, from its IP header on.
+enum Packet {
+    Ipv4([u8; frame::IPV4_PACKET_LEN]),
+    Ipv6([u8; frame::IPV6_PACKET_LEN]),
+}
+
+impl Packet {
+    fn send(&self, carpdev: &Device) -> (Counter, Result) {
+        match self {
+            Self::Ipv4(packet) => (
+                Counter::SentIpv4,
+                ip_output::send_ipv4(carpdev, packet, PRIORITY),
+            ),
+            Self::Ipv6(packet) => (
+                Counter::SentIpv6,
+                ip_output::send_ipv6(carpdev, packet, PRIORITY),
+            ),
+        }
+    }
+}
+
 /// What is to be sent and told once the host's lock is released.
 pub(super) struct Outbox {
     /// Complete frames.
     frames: SkbList,
-    /// The parent, whose device the frames name.
+    /// Packets to unicast peers.
+    packets: KVec<Packet>,
+    /// The parent, whose device the frames name, and over which the packets go.
     carpdev: Option<ARef<Device>>,
     /// The interface's device, if anything is to be sent or told.
     own: Option<ARef<OwnDevice>>,
@@ -48,6 +77,7 @@ impl Outbox {
     pub(super) fn new() -> Self {
         Self {
             frames: SkbList::new(),
+            packets: KVec::new(),
             carpdev: None,
             own: None,
             transitions: [None; HOSTS_MAX],
@@ -93,23 +123,51 @@ impl Carp {
         if host.settings.demoteskew {
             advertisement = demotion::visible_to_all(advertisement);
         }
-        let mac = if host.settings.balancing().hides_its_mac() {
-            carpdev.mac()
-        } else {
-            host.settings.mac()
+        let mac = match host.settings.balancing() {
+            // A farewell is said once in each family, and the first may have made
+            // another one master already: the second must not lead switches back here.
+            _ if outgoing.kind == Kind::BowOut => carpdev.mac(),
+            mode if mode.hides_its_mac() => carpdev.mac(),
+            // Switches learn from it where the master is.
+            Balancing::Arp => virtual_mac(node.vhid()),
+            _ => host.settings.mac(),
         };
         let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
             Some(skb) => outbox.frames.push(skb),
             None => self.counters.count(Counter::NoMemory),
         };
+        let own4 = host.addresses.ipv4.first().copied();
+        let own6 = host.addresses.ipv6.first().copied();
+        let source4 = carpdev.primary_address(&rcu).or(own4);
+        let source6 = carpdev.link_local_address(&rcu).or(own6);
+        let group4 = outgoing.families.ipv4 && !host.has_peers(Family::Ipv4);
+        let group6 = outgoing.families.ipv6 && !host.has_peers(Family::Ipv6);
         let now = Instant(timer::now());
         for signed in node.signed(now, advertisement, host.settings.linklocal) {
-            if outgoing.families.ipv4 {
-                let source = carpdev
-                    .primary_address(&rcu)
-                    .or_else(|| host.addresses.ipv4.first().copied());
-                if let Some(source) = source {
-                    post(&frame::ipv4(mac, source, &signed));
+            if let (true, Some(source)) = (group4, source4) {
+                post(&frame::ipv4(mac, source, &signed));
+            }
+            if let (true, Some(source)) = (group6, source6) {
+                post(&frame::ipv6(mac, source, &signed));
+            }
+            for peer in &host.peers {
+                let packet = match *peer {
+                    IpAddr::V4(peer) if outgoing.families.ipv4 => {
+                        ip_output::source_ipv4(carpdev, peer)
+                            .or(own4)
+                            .map(|source| Packet::Ipv4(frame::ipv4_packet(source, peer, &signed)))
+                    }
+                    IpAddr::V6(peer) if outgoing.families.ipv6 => {
+                        ip_output::source_ipv6(carpdev, peer)
+                            .or(own6)
+                            .map(|source| Packet::Ipv6(frame::ipv6_packet(source, peer, &signed)))
+                    }
+                    _ => None,
+                };
+                if let Some(packet) = packet {
+                    if outbox.packets.push(packet, GFP_ATOMIC).is_err() {
+                        self.counters.count(Counter::NoMemory);
+                    }
                 }
             }
         }
@@ -118,26 +176,35 @@ impl Carp {
     /// Sends what is in the outbox. No lock is held.
     pub(super) fn deliver(&self, mut outbox: Outbox) {
         let (mut sent, mut failed): (usize, usize) = (0, 0);
+        let mut record = |counter, result: Result| match result {
+            Ok(()) => {
+                self.counters.count(counter);
+                sent = sent.saturating_add(1);
+            }
+            Err(error) => {
+                self.counters.count(Counter::SendError);
+                failed = failed.saturating_add(1);
+                if let Some(own) = &outbox.own {
+                    complain(own, error);
+                }
+            }
+        };
         while let Some(frame) = outbox.frames.pop() {
             let counter = match frame.protocol() {
                 ETH_P_IP => Counter::SentIpv4,
                 _ => Counter::SentIpv6,
             };
-            match frame.transmit() {
-                Ok(()) => {
-                    self.counters.count(counter);
-                    sent = sent.saturating_add(1);
-                }
-                Err(error) => {
-                    self.counters.count(Counter::SendError);
-                    failed = failed.saturating_add(1);
-                    if let Some(own) = &outbox.own {
-                        complain(own, error);
-                    }
+            record(counter, frame.transmit());
+        }
+        if let Some(carpdev) = outbox.carpdev.take() {
+            for packet in &outbox.packets {
+                let (counter, result) = packet.send(&carpdev);
+                // That a peer is down is no fault of ours.
+                if !matches!(result, Err(EHOSTUNREACH | EHOSTDOWN)) {
+                    record(counter, result);
                 }
             }
         }
-        drop(outbox.carpdev);
         let Some(own) = outbox.own else {
             return;
         };
@@ -165,8 +232,13 @@ impl Carp {
         let mac = self.mac();
         own.for_each_address_rcu(&rcu, |address| {
             // Another may have become master since: then the address is there.
-            if self.is_master() {
+            if self.is_master() && !is_shared(own.net(), carpdev, address, &rcu) {
                 arp::announce(carpdev, address, &mac);
+            }
+        });
+        own.for_each_address6_rcu(&rcu, |address| {
+            if self.is_master() {
+                self.announce_neighbour(carpdev, address, &rcu);
             }
         });
     }
@@ -192,8 +264,23 @@ impl Carp {
     pub(super) fn announce_address(&self, address: Ipv4Addr) {
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
-            if self.is_master() && !self.is_balanced() {
+            if self.is_master()
+                && !self.is_balanced()
+                && !is_shared(carpdev.net(), carpdev, address, &rcu)
+            {
                 arp::announce(carpdev, address, &self.mac());
+            }
+        }
+    }
+}
+
+impl Carp {
+    /// The same for IPv6.
+    pub(super) fn announce_address6(&self, address: Ipv6Addr) {
+        let rcu = rcu::read_lock();
+        if let Some(carpdev) = self.carpdev.get(&rcu) {
+            if self.is_master() && !self.is_balanced() {
+                self.announce_neighbour(carpdev, address, &rcu);
             }
         }
     }

@@ -29,6 +29,7 @@ pub(crate) struct Filter;
 pub(crate) static ARP_HOOKS: Hooks<Filter> = Hooks::new();
 
 /// The device and the interface that a virtual address belongs to.
+#[derive(Clone, Copy)]
 struct Owner<'a> {
     own: &'a OwnDevice,
     carp: &'a Carp,
@@ -84,6 +85,28 @@ impl<'a> Owner<'a> {
             .map_or(self, |port| Self::new(&port.dev, &port.carp, rcu))
     }
 
+    /// Of the interfaces on `dev` that have the address, usually this one alone, the
+    /// first that is `wanted`.
+    fn who(
+        self,
+        address: Ipv4Addr,
+        dev: &'a Device,
+        rcu: &'a rcu::Guard,
+        wanted: impl Fn(&Carp) -> bool,
+    ) -> Option<Self> {
+        if self.is_on(dev) && wanted(self.carp) {
+            return Some(self);
+        }
+        let parent = rx_handler::get_rcu::<Parent>(self.carpdev?, rcu)?;
+        parent
+            .ports(rcu)
+            .filter(|port| {
+                port.place == 0 && wanted(&port.carp) && port.dev.has_address(address, rcu)
+            })
+            .map(|port| Self::new(&port.dev, &port.carp, rcu))
+            .find(|owner| owner.is_on(dev))
+    }
+
     /// Whether we are the one to answer.
     fn answers(&self, packet: &ArpPacket) -> bool {
         match self.place_for(packet) {
@@ -128,6 +151,23 @@ impl<'a> Owner<'a> {
     }
 }
 
+/// Whether `address` is one that interfaces on `carpdev` share, each client being told
+/// another one's MAC (`net.inet.carp.arpbalance`): to announce one of them would bring
+/// all clients there.
+pub(super) fn is_shared(net: &Net, carpdev: &Device, address: Ipv4Addr, rcu: &rcu::Guard) -> bool {
+    let interfaces = || {
+        let parent = rx_handler::get_rcu::<Parent>(carpdev, rcu)?;
+        let ports = parent.ports(rcu).filter(|port| port.place == 0);
+        Some(
+            ports
+                .filter(|port| port.dev.has_address(address, rcu))
+                .count(),
+        )
+    };
+    Namespace::of(net).is_some_and(Namespace::balances_arp)
+        && interfaces().is_some_and(|interfaces| interfaces > 1)
+}
+
 /// Whether an ARP sender may be believed: as ARP itself, which has no route from
 /// anything else.
 fn is_host(address: Ipv4Addr) -> bool {
@@ -139,9 +179,13 @@ impl ArpFilter for Filter {
         let Some(owner) = Owner::of(net, packet.target, dev, rcu) else {
             return Incoming::Accept;
         };
-        let owner = owner.instead(net, packet, rcu);
-        let (true, Some(carpdev)) = (owner.answers(packet) && owner.is_on(dev), owner.carpdev)
-        else {
+        // To a question asked in the name of the address whoever asked.
+        let owner = match packet.operation {
+            Operation::Reply => owner.who(packet.target, dev, rcu, |carp| carp.voice().is_some()),
+            _ => Some(owner.instead(net, packet, rcu))
+                .filter(|owner| owner.answers(packet) && owner.is_on(dev)),
+        };
+        let Some((owner, carpdev)) = owner.and_then(|owner| Some((owner, owner.carpdev?))) else {
             return Incoming::Drop;
         };
         // Nor may one that says to be this host: another one's announcement of our
@@ -172,19 +216,20 @@ impl ArpFilter for Filter {
         let Some(owner) = Owner::of(net, packet.sender, dev, rcu) else {
             return Outgoing::Accept;
         };
-        let ours = owner.carp.is_master() && owner.is_on(dev);
-        let mac = owner.carp.mac();
-        if ours && packet.sender_mac == mac {
+        let speaks = |carp: &Carp| carp.speaks_with(&packet.sender_mac);
+        if owner.who(packet.sender, dev, rcu, speaks).is_some() {
             return Outgoing::Accept;
         }
+        let voice = owner
+            .who(packet.sender, dev, rcu, |carp| carp.voice().is_some())
+            .and_then(|owner| owner.carp.voice());
         // A question in the name of the virtual address, from the parent's MAC:
         // ask in the parent's own name, or where it has none as the master.
         match dev.primary_address(rcu) {
             Some(address) if !dev.is(owner.own) && address != packet.sender => {
                 Outgoing::FromAddress(address)
             }
-            _ if ours => Outgoing::FromMac(mac),
-            _ => Outgoing::Drop,
+            _ => voice.map_or(Outgoing::Drop, Outgoing::FromMac),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! An interface: what the kernel's network devices ask of their driver.
 
 use super::{
-    counters::Counters, follow_up::Changes, host::Host, netns::Namespace, settings::Settings,
+    counters::Counters, follow_up::Changes, host::Host, netns::Namespace, place::Place,
+    settings::Settings,
 };
 use crate::{
     linux::{
@@ -53,6 +54,8 @@ pub(crate) struct Carp {
     mac: Atomic<u64>,
     /// For the mode arp: [`ArpHash::to_bits`].
     arp_hash: Atomic<u64>,
+    /// The least TTL of a unicast advertisement.
+    minttl: Atomic<u32>,
     /// The parent, for the packet paths.
     pub(super) carpdev: RcuSlot<ARef<Device>>,
     /// What happened to advertisements for or of this interface.
@@ -76,6 +79,7 @@ impl Carp {
                 balancing: Atomic::new(0),
                 mac: Atomic::new(0),
                 arp_hash: Atomic::new(0),
+                minttl: Atomic::new(0),
                 carpdev: RcuSlot::new(),
                 counters: Counters::new(),
                 changes: Changes::new(),
@@ -120,6 +124,11 @@ impl Carp {
         mac
     }
 
+    /// The least TTL of a unicast advertisement. Any context.
+    pub(crate) fn minttl(&self) -> u8 {
+        u8::try_from(self.minttl.load(Relaxed)).unwrap_or(u8::MAX)
+    }
+
     /// The hash of the mode arp. Any context.
     pub(crate) fn arp_hash(&self) -> ArpHash {
         ArpHash::from_bits(self.arp_hash.load(Relaxed))
@@ -130,6 +139,7 @@ impl Carp {
         let [a, b, c, d, e, f] = settings.mac();
         let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
         self.mac.store(mac, Relaxed);
+        self.minttl.store(u32::from(settings.minttl), Relaxed);
         self.balancing
             .store(balancing_to_u32(settings.balancing()), Relaxed);
     }
@@ -243,7 +253,13 @@ impl Driver for Carp {
         match self.carpdev.get(&rcu) {
             Some(carpdev) if self.masters().is_any() => {
                 let len = skb.len();
-                if self.balancing().hides_its_mac() && !skb.set_ethernet_source(&carpdev.mac()) {
+                let source = match self.balancing() {
+                    mode if mode.hides_its_mac() => Some(carpdev.mac()),
+                    // The interface's own may be another host's.
+                    Balancing::Arp => self.voice(),
+                    _ => None,
+                };
+                if source.is_some_and(|source| !skb.set_ethernet_source(&source)) {
                     dev.count_not_sent();
                     return;
                 }
@@ -280,16 +296,47 @@ impl Carp {
     /// Lets the interface's addresses through the parent's receive filter, or no
     /// longer.
     fn set_filter(&self, up: bool, rtnl: &Rtnl) -> Result {
-        let (place, settings) = {
-            let mut host = self.host.lock();
-            (host.place.take(), host.settings)
-        };
+        let settings = self.host.lock().settings;
+        self.with_place(|place| place.set_filter(&settings, up, rtnl))
+    }
+
+    /// Takes the place out of the lock, for what may sleep. RTNL keeps others from
+    /// missing it.
+    fn with_place(&self, change: impl FnOnce(&mut Place) -> Result) -> Result {
+        let place = self.host.lock().place.take();
         let Some(mut place) = place else {
             return Ok(());
         };
-        let filtered = place.set_filter(&settings, up, rtnl);
+        let changed = change(&mut place);
         self.host.lock().place = Some(place);
-        filtered
+        changed
+    }
+
+    /// Joins the parent again to groups that it has lost.
+    pub(super) fn refresh_groups(&self, rtnl: &Rtnl) {
+        // This cannot fail.
+        let _ = self.with_place(|place| {
+            place.refresh_groups(rtnl);
+            Ok(())
+        });
+    }
+
+    /// Brings the parent's groups in line with the addresses.
+    pub(super) fn join_groups(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        let mut addresses = KVec::new();
+        let mut result = Ok(());
+        own.for_each_address6(rtnl, |address| {
+            if let Err(error) = addresses.push(address, GFP_KERNEL) {
+                result = Err(Error::from(error));
+            }
+        });
+        let joined = self.with_place(|place| place.join(&addresses, rtnl));
+        if result.and(joined).is_err() {
+            pr_err!(
+                "{}: no memory for a multicast group: switches may not know that it listens\n",
+                own.name()
+            );
+        }
     }
 
     /// Leaves the parent: bows out if it still can, and becomes INIT.

@@ -10,8 +10,8 @@ use crate::linux::{
     rtnl::Rtnl,
     rx_handler,
 };
-use core::net::Ipv4Addr;
-use kernel::prelude::*;
+use core::net::{Ipv4Addr, Ipv6Addr};
+use kernel::{prelude::*, sync::rcu};
 
 /// The receiver of events.
 pub(crate) struct Events;
@@ -25,15 +25,25 @@ const METRIC: u32 = 4096;
 
 impl Notified for Events {
     fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl) {
+        if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+            // What IPv6 knows of a device may have been made anew.
+            own.silence_inet6(rtnl);
+            return;
+        }
         let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) else {
             return;
         };
         match event {
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
-            DeviceEvent::Mtu => each_upper(dev, rtnl, |carp| carp.follow_mtu(dev, rtnl)),
+            DeviceEvent::Mtu => {
+                join_again(&parent, dev, rtnl);
+                each_upper(dev, rtnl, |carp| carp.follow_mtu(dev, rtnl));
+            }
+            DeviceEvent::Address => parent.for_each(|carp| carp.parents_mac_changed()),
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
+                join_again(&parent, dev, rtnl);
                 each_upper(dev, rtnl, |carp| carp.update(rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
@@ -61,6 +71,7 @@ impl Notified for Events {
 
     fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
         let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
+        carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
         carp.addresses_changed(own);
         carp.announce_address(address);
         Some(METRIC)
@@ -71,6 +82,39 @@ impl Notified for Events {
             carp.addresses_changed(own);
         }
     }
+
+    fn address6_wanted(
+        dev: &Device,
+        _address: Ipv6Addr,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
+        if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+            own.silence_inet6(rtnl);
+        }
+        Self::address_wanted(dev, extack, rtnl)
+    }
+
+    fn address6_added(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
+        let (own, carp) = dev.of_driver::<Carp>(rcu)?;
+        carp.addresses_changed(own);
+        carp.announce_address6(address);
+        carp.ask_for_groups(own);
+        Some(METRIC)
+    }
+
+    fn address6_removed(dev: &Device, _address: Ipv6Addr, rcu: &rcu::Guard) {
+        if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
+            carp.addresses_changed(own);
+            carp.ask_for_groups(own);
+        }
+    }
+}
+
+/// Has the parent join its IPv6 groups again where it has lost them.
+fn join_again(parent: &Parent, dev: &Device, rtnl: &Rtnl) {
+    parent.refresh_group6(rtnl);
+    each_upper(dev, rtnl, |carp| carp.refresh_groups(rtnl));
 }
 
 /// Calls `each` with every interface on the parent: without a vhid, too, for it may get

@@ -27,6 +27,8 @@ use kernel::{
 
 /// The bit of [`OwnDevice::ask_for_work`] that asks for what is here.
 const FOLLOW_UP: u32 = 1;
+/// The bit that asks for [`Carp::join_groups`].
+const GROUPS: u32 = 2;
 
 /// What there is to tell.
 pub(super) struct Changes {
@@ -84,8 +86,16 @@ impl Carp {
         own.ask_for_work(FOLLOW_UP);
     }
 
+    /// The IPv6 addresses changed: the parent's groups are to follow. Any context.
+    pub(super) fn ask_for_groups(&self, own: &OwnDevice) {
+        own.ask_for_work(GROUPS);
+    }
+
     /// Does it.
     pub(super) fn follow_up(&self, own: &OwnDevice, bits: u32, rtnl: &Rtnl) {
+        if bits & GROUPS != 0 {
+            self.join_groups(own, rtnl);
+        }
         if bits & FOLLOW_UP == 0 {
             return;
         }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     linux::{
         crypto::{sha1, HmacSha1, Secret},
-        netdevice::Device,
+        netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         random,
         rtnl::Rtnl,
@@ -30,11 +30,11 @@ use crate::{
     proto::carp::{
         address_change::Signer,
         arp_hash::{self, ArpHash},
-        balancing::Masters,
+        balancing::{Balancing, Masters},
         digest::{self, Digests, KEY_LEN},
         effects::{Effects, Transition},
         election::{Environment, Event, Family, State},
-        packet::{Discard, Received},
+        packet::{virtual_mac, Discard, Received},
         time::Instant,
     },
 };
@@ -117,6 +117,13 @@ impl Host {
     /// The parent, if there is one.
     pub(super) fn carpdev(&self) -> Option<&Device> {
         self.place.as_ref().map(|place| place.parent().device())
+    }
+
+    /// Whether advertisements of this family go to unicast peers.
+    pub(super) fn has_peers(&self, family: Family) -> bool {
+        self.peers
+            .iter()
+            .any(|peer| peer.is_ipv4() == (family == Family::Ipv4))
     }
 
     /// What elections are to know of the interface.
@@ -321,6 +328,9 @@ impl Carp {
     /// An advertisement for one of our vhids came in on the parent. Softirq
     /// context.
     ///
+    /// An interface with unicast peers hears unicast alone, in that family, and one
+    /// without hears the group alone.
+    ///
     /// # Errors
     ///
     /// Why it was dropped.
@@ -328,12 +338,16 @@ impl Carp {
         &self,
         family: Family,
         source: IpAddr,
+        unicast: bool,
         received: &Received<'_>,
     ) -> Result<(), Discard> {
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
             let now = Instant(timer::now());
+            if host.has_peers(family) != unicast {
+                return Err(Discard::BadVhid);
+            }
             let place = host
                 .nodes
                 .iter()
@@ -396,14 +410,12 @@ impl Carp {
         {
             let mut host = self.host.lock();
             let host = &mut *host;
-            let same_mode = host.settings.balancing() == settings.balancing()
-                && host.settings.nodes.leader().vhid == settings.nodes.leader().vhid;
             for place in 0..host.nodes.len() {
                 let stays = host
                     .nodes
                     .get(place)
                     .is_some_and(|node| settings.nodes.contains(node.vhid()));
-                if !(stays && same_mode) {
+                if !stays {
                     self.handle_node(host, place, Event::Stop { bow_out: true }, &mut outbox);
                 }
             }
@@ -440,6 +452,38 @@ impl Carp {
         drop(fresh);
     }
 
+    /// The link-layer address in whose name this host may speak for the interface's
+    /// addresses: in the modes by hash whoever is master of anything shares one, in
+    /// the mode arp each virtual host has its own. Any context.
+    pub(super) fn voice(&self) -> Option<MacAddress> {
+        match self.balancing() {
+            Balancing::None => self.is_master().then(|| self.mac()),
+            Balancing::Arp => self.mastered(|_| true),
+            Balancing::Ip | Balancing::IpStealth | Balancing::IpUnicast => {
+                self.masters().is_any().then(|| self.mac())
+            }
+        }
+    }
+
+    /// Whether this is such an address.
+    pub(super) fn speaks_with(&self, mac: &MacAddress) -> bool {
+        match self.balancing() {
+            Balancing::Arp => self.mastered(|own| own == mac).is_some(),
+            _ => self.voice().is_some_and(|own| own == *mac),
+        }
+    }
+
+    /// Of the virtual hosts' own addresses the first that is `wanted` and of which we
+    /// are master.
+    fn mastered(&self, wanted: impl Fn(&MacAddress) -> bool) -> Option<MacAddress> {
+        let host = self.host.lock();
+        host.nodes
+            .iter()
+            .filter(|node| node.election.state() == State::Master)
+            .map(|node| virtual_mac(node.vhid()))
+            .find(|mac| wanted(mac))
+    }
+
     /// The vhid in this place of the order.
     pub(super) fn vhid_in(&self, place: u32) -> Option<u8> {
         let host = self.host.lock();
@@ -450,6 +494,15 @@ impl Carp {
     /// The administrator wants this state.
     pub(super) fn force(&self, state: State) {
         self.handle(Event::Force(state));
+    }
+
+    /// The parent has another link-layer address, and whether one that was set by hand
+    /// is hashed depends on that.
+    pub(super) fn parents_mac_changed(&self) {
+        let mut host = self.host.lock();
+        if host.settings.lladdr.is_some() {
+            host.rehash();
+        }
     }
 
     /// The list of addresses changed: what is hashed, sent and run for follows.

@@ -66,6 +66,7 @@ impl LinkKind for Carp {
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         namespace.add_interface(dev.net(), rtnl)?;
         Self::begin(this, dev, rtnl);
+        dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
         this.join(namespace.groups(), default, rtnl)?;
         this.reconfigure(this, dev, change, &request.extack, rtnl)
@@ -288,6 +289,8 @@ impl Carp {
         self.configure(new, change.key.take(), fresh);
         if own.mac() != new.mac() {
             own.change_mac(&new.mac(), rtnl);
+            // Neighbours have the old one.
+            self.announce_again();
         }
         self.update(rtnl);
         match change.state {
@@ -329,7 +332,11 @@ impl Carp {
     }
 
     /// Leaves the old parent, if any, for `dev`.
-    fn move_to(
+    ///
+    /// # Errors
+    ///
+    /// In words: `dev` cannot be the parent; nothing changed.
+    pub(super) fn move_to(
         &self,
         this: &Arc<Self>,
         own: &OwnDevice,
@@ -363,6 +370,7 @@ impl Carp {
             host.rehash();
         }
         self.follow_mtu(dev, rtnl);
+        self.join_groups(own, rtnl);
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 
 //! A parent: the device (`carpdev`) that carp interfaces stand on.
 
-use super::{counters::Counters, device::Carp};
+use super::{counters::Counters, device::Carp, neighbour};
 use crate::{
     linux::{
+        inet6::Membership,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         netlink::Extack,
@@ -13,15 +14,16 @@ use crate::{
         rx_handler::{self, RxHandler, Verdict},
         skbuff::{PacketType, Skb},
     },
-    proto::carp::{balancing, balancing::Balancing, frame, packet},
+    proto::carp::{balancing, balancing::Balancing, frame, neighbour::Place, packet},
 };
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use kernel::{
+    new_mutex,
     prelude::*,
     sync::{
         aref::ARef,
         atomic::{Atomic, Relaxed},
-        rcu, Arc,
+        rcu, Arc, Mutex,
     },
 };
 use pin_init::pin_init_array_from_fn;
@@ -38,6 +40,9 @@ pub(crate) struct Parent {
     lladdrs: RcuSlot<KVec<Lladdr>>,
     /// Whether there is one: asked for every packet.
     has_lladdrs: Atomic<bool>,
+    /// Membership in the group of IPv6 advertisements; RTNL.
+    #[pin]
+    group6: Mutex<Option<Membership>>,
     /// How many interfaces stand on it, with a vhid or without; RTNL.
     interfaces: Atomic<usize>,
     /// Packets that came in here and belong to none of them.
@@ -64,6 +69,7 @@ pub(crate) struct Port {
 const ETH_HLEN: u32 = 14;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
+const ETH_P_IPV6: u16 = 0x86dd;
 
 impl Parent {
     /// The parent that `dev` is, made if it is none yet.
@@ -82,6 +88,7 @@ impl Parent {
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 lladdrs: RcuSlot::new(),
                 has_lladdrs: Atomic::new(false),
+                group6 <- new_mutex!(None, "carp_group6"),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
             }),
@@ -90,6 +97,7 @@ impl Parent {
         rx_handler::register(dev, parent.clone(), extack, rtnl)?;
         // Switches that snoop must know before a takeover.
         dev.join_group(packet::GROUP_IPV4, rtnl);
+        *parent.group6.lock() = Some(dev.join_group6(packet::GROUP_IPV6, rtnl));
         Ok(parent)
     }
 
@@ -97,7 +105,17 @@ impl Parent {
     pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {
             self.dev.leave_group(packet::GROUP_IPV4, rtnl);
+            if let Some(group) = self.group6.lock().take() {
+                group.leave(&self.dev, rtnl);
+            }
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
+        }
+    }
+
+    /// Joins the IPv6 group again if the device has lost it.
+    pub(super) fn refresh_group6(&self, rtnl: &Rtnl) {
+        if let Some(group) = &mut *self.group6.lock() {
+            group.refresh(&self.dev, rtnl);
         }
     }
 
@@ -226,14 +244,19 @@ impl RxHandler for Parent {
     fn receive(&self, dev: &Device, skb: Skb) -> Verdict {
         // The destination first: nearly every packet is somebody else's.
         let mac = skb.ethernet_destination();
+        let by_hand = || match self.has_lladdrs.load(Relaxed) {
+            true => self.vhid_of(&mac),
+            false => None,
+        };
         let vhid = match mac {
-            [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(vhid),
+            [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(by_hand().unwrap_or(vhid)),
             _ if mac == frame::multicast_mac(packet::GROUP_IPV4) => None,
-            _ if self.has_lladdrs.load(Relaxed) => match self.vhid_of(&mac) {
+            // The solicited-node groups of RFC 4291.
+            [0x33, 0x33, 0xff, _, _, _] => return neighbour::receive(self, dev, skb),
+            _ => match by_hand() {
                 Some(vhid) => Some(vhid),
                 None => return Verdict::Pass(skb),
             },
-            _ => return Verdict::Pass(skb),
         };
         // What was looped back has no Ethernet header; what has a VLAN tag is for
         // another device.
@@ -266,6 +289,10 @@ impl Parent {
         if is_group && balancing != Balancing::Ip {
             return Verdict::Pass(skb);
         }
+        // The parent's own address given by hand stays the parent's, master or not.
+        if *mac == dev.mac() {
+            return Verdict::Pass(skb);
+        }
         let masters = port.carp.masters();
         if !balancing.is_by_hash() && !masters.is_master_of(port.place) {
             // Somebody else's, at a switch that does not know yet.
@@ -282,8 +309,21 @@ impl Parent {
                 Share::Hash(_) => return Verdict::Consumed,
             }
         }
+        let place = match skb.protocol() {
+            ETH_P_IPV6 => skb
+                .pull_up_to(neighbour::NEEDED)
+                .map_or(Place::Parent, Place::of),
+            _ => Place::Parent,
+        };
+        if place == Place::Solicitation {
+            return neighbour::receive(self, dev, skb);
+        }
         port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
         skb.set_to_this_host();
+        if place == Place::Interface {
+            skb.set_device(&port.dev);
+            return Verdict::Another(skb);
+        }
         // A parent without IPv4 would refuse it: then the way back leads through
         // the carp interface, and so does this.
         if matches!(skb.protocol(), ETH_P_IP | ETH_P_ARP) && dev.primary_address(&rcu).is_none() {
@@ -306,10 +346,11 @@ enum Share {
 /// By which hash a packet is shared out among hosts.
 fn share(dev: &Device, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
     const ICMP: u8 = 1;
+    const ICMPV6: u8 = 58;
 
     match skb.protocol() {
         ETH_P_IP => {
-            let Some(packet) = skb.peek(HASHED) else {
+            let Some(packet) = skb.pull_up_to(HASHED) else {
                 return Share::Hash(None);
             };
             let destination = packet
@@ -323,6 +364,24 @@ fn share(dev: &Device, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
                     let to_us = packet.get(9) == Some(&ICMP)
                         && Device::by_address_rcu(dev.net(), destination, rcu).is_some();
                     Share::Hash(balancing::hash_of_ipv4(packet, to_us))
+                }
+                None => Share::Hash(None),
+            }
+        }
+        ETH_P_IPV6 => {
+            let Some(packet) = skb.pull_up_to(HASHED) else {
+                return Share::Hash(None);
+            };
+            let destination = packet
+                .get(24..)
+                .and_then(|rest| rest.first_chunk::<16>())
+                .map(|octets| Ipv6Addr::from(*octets));
+            match destination {
+                Some(destination) if destination.is_multicast() => Share::Everybody,
+                Some(destination) => {
+                    let to_us = packet.get(6) == Some(&ICMPV6)
+                        && Device::by_address6_rcu(dev.net(), destination, rcu).is_some();
+                    Share::Hash(balancing::hash_of_ipv6(packet, to_us))
                 }
                 None => Share::Hash(None),
             }

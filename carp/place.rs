@@ -10,14 +10,16 @@ use super::{
 };
 use crate::{
     linux::{
+        inet6::Membership,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
     },
-    proto::carp::{balancing::Balancing, packet::virtual_mac},
+    proto::carp::{balancing::Balancing, neighbour::solicited_node, packet::virtual_mac},
 };
+use core::net::Ipv6Addr;
 use kernel::{prelude::*, sync::Arc};
 
 /// A place; [`Self::detach`] gives it up.
@@ -27,6 +29,9 @@ pub(super) struct Place {
     vhids: KVec<u8>,
     /// What the parent's filter lets through for it.
     filter: KVec<MacAddress>,
+    /// The groups in which the parent hears who looks for the interface's IPv6
+    /// addresses.
+    groups: KVec<Membership>,
 }
 
 /// What a change needs, all of it there before anything happens.
@@ -57,6 +62,7 @@ impl Place {
             parent,
             vhids: KVec::new(),
             filter: KVec::new(),
+            groups: KVec::new(),
         };
         let attached = dev.link_upper(own, extack, rtnl).and_then(|()| {
             place
@@ -151,6 +157,9 @@ impl Place {
             self.parent.set_lladdrs(lladdrs, rtnl);
         }
         self.close_filter(rtnl);
+        for group in core::mem::take(&mut self.groups) {
+            group.leave(self.parent.device(), rtnl);
+        }
         self.parent.device().unlink_upper(own, rtnl);
         self.parent.leave(rtnl);
         self.parent.release(rtnl);
@@ -186,10 +195,50 @@ impl Place {
         }
     }
 
+    /// Makes the parent a member of the groups of these addresses, and no others for
+    /// this interface. It is one before a takeover, for switches that snoop.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: some are missing.
+    pub(super) fn join(&mut self, addresses: &[Ipv6Addr], rtnl: &Rtnl) -> Result {
+        let dev = self.parent.device();
+        let old = core::mem::take(&mut self.groups);
+        let mut result = Ok(());
+        // First those that are wanted, so that none is left for a moment: they are
+        // counted.
+        for address in addresses {
+            let group = solicited_node(*address);
+            if self.groups.iter().any(|other| other.group() == group) {
+                continue;
+            }
+            match self.groups.reserve(1, GFP_KERNEL) {
+                Ok(()) => result = push(&mut self.groups, dev.join_group6(group, rtnl)),
+                Err(error) => result = Err(error.into()),
+            }
+        }
+        for group in old {
+            group.leave(dev, rtnl);
+        }
+        result
+    }
+
+    /// Joins again what the parent has lost.
+    pub(super) fn refresh_groups(&mut self, rtnl: &Rtnl) {
+        for group in self.groups.iter_mut() {
+            group.refresh(self.parent.device(), rtnl);
+        }
+    }
+
     /// The parent.
     pub(super) fn parent(&self) -> &Arc<Parent> {
         &self.parent
     }
+}
+
+/// Room was made for it.
+fn push(groups: &mut KVec<Membership>, group: Membership) -> Result {
+    groups.push_within_capacity(group).map_err(|_| ENOMEM)
 }
 
 /// The Ethernet addresses that an interface with these settings is to hear.

@@ -3,13 +3,15 @@
 //! Advertisements that come in: IP protocol 112.
 
 use super::{
+    addresses::Listed,
     counters::{Counter, Counters},
     netns::Namespace,
-    parent::Parent,
+    parent::{Parent, Port},
 };
 use crate::{
     linux::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
+        inet6::{Ipv6Protocol, Ipv6Receiver},
         log,
         log::{print_at, Printed},
         netdevice::Device,
@@ -17,8 +19,12 @@ use crate::{
     },
     proto::carp::{
         election::Family,
-        packet::{Discard, Received, LEN, PROTOCOL},
+        packet::{Discard, Received, LEN, PROTOCOL, TTL},
     },
+};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
 };
 use kernel::sync::rcu;
 
@@ -29,44 +35,95 @@ pub(crate) struct Receiver;
 /// Its registration.
 pub(crate) static PROTOCOL_IPV4: Ipv4Protocol<Receiver> = Ipv4Protocol::new();
 
+/// The same in IPv6.
+pub(crate) static PROTOCOL_IPV6: Ipv6Protocol<Receiver> = Ipv6Protocol::new();
+
+#[allow(clippy::cast_possible_truncation)]
+const NEEDED: u32 = LEN as u32;
+
 impl Ipv4Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
-    #[allow(clippy::cast_possible_truncation)]
-    const LEN: u32 = LEN as u32;
+    const LEN: u32 = NEEDED;
 
     fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()> {
-        let namespace = Namespace::of(packet.net).ok_or(())?;
-        let dev = Device::by_index_rcu(packet.net, packet.iif, rcu);
-        let Err(discard) = dispatch(packet, namespace, dev, rcu) else {
-            return Ok(());
-        };
-        let level = discard.level().ok_or(())?;
-        // The right to print is asked for last: asking uses it up.
-        if let Some(dev) = dev {
-            if namespace.prints(level) && log::ratelimit() {
-                print_at!(
-                    level as u8,
-                    "{}: advertisement from {} dropped: {}\n",
-                    dev.name(),
-                    Printed(packet.source),
-                    discard.as_str()
-                );
-            }
+        receive(packet, Family::Ipv4, packet.destination.is_multicast(), rcu)
+    }
+}
+
+impl Ipv6Receiver for Receiver {
+    const PROTOCOL: u8 = PROTOCOL;
+    const LEN: u32 = NEEDED;
+
+    fn receive(packet: &Packet<'_, Ipv6Addr>, rcu: &rcu::Guard) -> Result<(), ()> {
+        receive(packet, Family::Ipv6, packet.destination.is_multicast(), rcu)
+    }
+}
+
+fn receive<A: Into<IpAddr> + Copy>(
+    packet: &Packet<'_, A>,
+    family: Family,
+    multicast: bool,
+    rcu: &rcu::Guard,
+) -> Result<(), ()> {
+    let namespace = Namespace::of(packet.net).ok_or(())?;
+    let dev = Device::by_index_rcu(packet.net, packet.iif, rcu);
+    let Err(discard) = dispatch(packet, family, multicast, namespace, dev, rcu) else {
+        return Ok(());
+    };
+    let level = discard.level().ok_or(())?;
+    // The right to print is asked for last: asking uses it up.
+    if let Some(dev) = dev {
+        if namespace.prints(level) && log::ratelimit() {
+            let source: IpAddr = packet.source.into();
+            print_at!(
+                level as u8,
+                "{}: advertisement from {} dropped: {}{}\n",
+                dev.name(),
+                Printed(source),
+                discard.as_str(),
+                Printed(Ours::new(discard, dev, packet.payload, rcu))
+            );
         }
-        Err(())
+    }
+    Err(())
+}
+
+/// What the sender's list of addresses is to be compared with, where a digest differs.
+struct Ours<'a>(Option<(&'a Port, Listed)>);
+
+impl<'a> Ours<'a> {
+    fn new(discard: Discard, dev: &'a Device, payload: &[u8], rcu: &'a rcu::Guard) -> Self {
+        let vhid = payload.get(1).filter(|_| discard == Discard::BadDigest);
+        let port = vhid.and_then(|vhid| rx_handler::get_rcu::<Parent>(dev, rcu)?.port(*vhid, rcu));
+        Self(port.map(|port| (port, port.carp.listed())))
+    }
+}
+
+impl fmt::Display for Ours<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some((port, listed)) => write!(f, "; {} has {listed}", port.dev.name()),
+            None => Ok(()),
+        }
     }
 }
 
 /// Brings an advertisement to its virtual host, with OpenBSD's checks in
 /// OpenBSD's order; each is counted where it becomes known whose it is.
-fn dispatch(
-    packet: &Packet<'_>,
+fn dispatch<A: Into<IpAddr> + Copy>(
+    packet: &Packet<'_, A>,
+    family: Family,
+    multicast: bool,
     namespace: &Namespace,
     dev: Option<&Device>,
     rcu: &rcu::Guard,
 ) -> Result<(), Discard> {
+    let received = match family {
+        Family::Ipv4 => Counter::ReceivedIpv4,
+        Family::Ipv6 => Counter::ReceivedIpv6,
+    };
     let charge = |counters: &Counters, result: Result<(), Discard>| {
-        counters.count(Counter::ReceivedIpv4);
+        counters.count(received);
         result.inspect_err(|&discard| counters.discarded(discard))
     };
     if !namespace.allows() {
@@ -76,19 +133,21 @@ fn dispatch(
     let Some(parent) = parent else {
         return charge(&namespace.counters, Err(Discard::BadInterface));
     };
-    let found = Received::check(packet.ttl, packet.payload).and_then(|received| {
-        // All interfaces advertise to the group, and hear nothing else.
-        let port = parent
-            .port(received.vhid(), rcu)
-            .filter(|_| packet.destination.is_multicast())
-            .ok_or(Discard::BadVhid)?;
-        Ok((received, port))
-    });
+    // Only a unicast peer may be farther away than the link.
+    let min_ttl = Received::peek_vhid(packet.payload)
+        .filter(|_| !multicast)
+        .and_then(|vhid| parent.port(vhid, rcu))
+        .map_or(TTL, |port| port.carp.minttl());
+    let found =
+        Received::check_beyond_link(packet.ttl, min_ttl, packet.payload).and_then(|received| {
+            let port = parent.port(received.vhid(), rcu).ok_or(Discard::BadVhid)?;
+            Ok((received, port))
+        });
     match found {
         Err(discard) => charge(&parent.counters, Err(discard)),
         Ok((received, port)) => {
             let source = packet.source.into();
-            let result = port.carp.advertised(Family::Ipv4, source, &received);
+            let result = port.carp.advertised(family, source, !multicast, &received);
             charge(&port.carp.counters, result)
         }
     }

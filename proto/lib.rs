@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What CARP says on the wire and in time: the root of the ordinary crate.
+//! What CARP and pfsync say on the wire and in time: the root of the ordinary
+//! crate.
 //!
 //! The kernel module does not see this file; it starts at `mod.rs`.
 

@@ -15,3 +15,4 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod carp;
+pub mod pfsync;

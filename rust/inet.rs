@@ -6,20 +6,21 @@ use super::{bindings, namespace::Net, netdevice::Device, rtnl::Rtnl, skbuff::Skb
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
 use kernel::{prelude::*, sync::rcu};
 
-/// A packet of an IPv4 protocol, delivered to this host.
-pub(crate) struct Packet<'a> {
+/// A packet of an IP protocol, delivered to this host; `A` is the kind of its
+/// addresses.
+pub(crate) struct Packet<'a, A = Ipv4Addr> {
     /// The namespace that it arrived in.
     pub(crate) net: &'a Net,
     /// The index of the device that it came in on; under a VRF not that of
     /// `skb->dev`.
     pub(crate) iif: c_int,
-    /// The IPv4 header's time to live.
+    /// The IP header's time to live, or hop limit.
     pub(crate) ttl: u8,
-    /// The IPv4 source address.
-    pub(crate) source: Ipv4Addr,
-    /// The IPv4 destination address: this host's, or a group's.
-    pub(crate) destination: Ipv4Addr,
-    /// The first bytes behind the IPv4 header, as many as were asked for or the
+    /// The IP source address.
+    pub(crate) source: A,
+    /// The IP destination address: this host's, or a group's.
+    pub(crate) destination: A,
+    /// The first bytes behind the IP headers, as many as were asked for or the
     /// packet has.
     pub(crate) payload: &'a [u8],
 }
@@ -98,38 +99,29 @@ impl<T: Ipv4Receiver> Drop for Ipv4Registered<T> {
 /// Only the kernel may call it, as `net_protocol.handler`.
 unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_int {
     let rcu = rcu::Guard::new();
-    // SAFETY: The kernel hands over a packet whose IPv4 header it has checked and
-    // whose data begins behind it.
-    unsafe {
-        let skb = Skb::from_raw(skb);
-        let wanted = skb.len().min(T::LEN);
-        if !bindings::pskb_may_pull(skb.as_ptr(), wanted) {
-            return 0;
+    // SAFETY: The kernel hands over the packet.
+    let mut skb = unsafe { Skb::from_raw(skb) };
+    let raw = skb.as_ptr();
+    // SAFETY: The kernel has checked the IPv4 header, which lies before the data,
+    // linear.
+    let header: [u8; 20] = unsafe { skb.network_header() };
+    let [_, _, _, _, _, _, _, _, ttl, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
+    let Some(payload) = skb.pull_up_to(T::LEN) else {
+        return 0;
+    };
+    // SAFETY: The packet's device is alive under RCU.
+    let packet = unsafe {
+        Packet {
+            net: Net::from_raw(bindings::dev_net(bindings::skb_dev(raw))),
+            iif: bindings::ipcb_iif(raw),
+            ttl,
+            source: Ipv4Addr::new(s0, s1, s2, s3),
+            destination: Ipv4Addr::new(d0, d1, d2, d3),
+            payload,
         }
-        let header: *const bindings::iphdr = bindings::skb_network_header(skb.as_ptr()).cast();
-        let packet = Packet {
-            net: Net::from_raw(bindings::dev_net(bindings::skb_dev(skb.as_ptr()))),
-            iif: bindings::ipcb_iif(skb.as_ptr()),
-            ttl: (*header).ttl,
-            source: Ipv4Addr::from(
-                (*header)
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .saddr
-                    .to_ne_bytes(),
-            ),
-            destination: Ipv4Addr::from(
-                (*header)
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .daddr
-                    .to_ne_bytes(),
-            ),
-            payload: core::slice::from_raw_parts((*skb.as_ptr()).data, wanted as usize),
-        };
-        if T::receive(&packet, &rcu).is_ok() {
-            skb.consume();
-        }
+    };
+    if T::receive(&packet, &rcu).is_ok() {
+        skb.consume();
     }
     0
 }

@@ -47,6 +47,27 @@ impl Device {
         found
     }
 
+    /// The longest prefix of an address of the device in whose subnet `wanted` lies.
+    /// Any context.
+    pub(crate) fn subnet_of(&self, wanted: Ipv4Addr, _rcu: &rcu::Guard) -> Option<u32> {
+        let mut longest = None;
+        // SAFETY: `self` is live, RCU is held: entries that leave the list stay
+        // in memory.
+        unsafe {
+            let in_dev = bindings::__in_dev_get_rcu(self.as_ptr()).as_ref()?;
+            let mut ifa = bindings::in_dev_first_ifa(in_dev);
+            while let Some(address) = ifa.as_ref() {
+                let mask = u32::from_be(address.ifa_mask);
+                let network = u32::from_be(address.ifa_address);
+                if (network ^ wanted.to_bits()) & mask == 0 && mask != 0 {
+                    longest = longest.max(Some(mask.count_ones()));
+                }
+                ifa = bindings::in_ifa_next(address);
+            }
+        }
+        longest
+    }
+
     /// The first IPv4 address of the device: its primary one. Any context.
     pub(crate) fn primary_address(&self, _rcu: &rcu::Guard) -> Option<Ipv4Addr> {
         // SAFETY: `self` is live, RCU is held: entries that leave the list stay

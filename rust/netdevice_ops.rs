@@ -85,7 +85,8 @@ impl<T: Driver> Operations<T> {
                 ndo_get_iflink: Some(iflink::<T>),
                 ndo_work: Some(work::<T>),
                 ndo_get_stats64: Some(bindings::dev_get_tstats64),
-                ndo_validate_addr: Some(bindings::eth_validate_addr),
+                // No ndo_validate_addr: the driver chooses the addresses, multicast
+                // ones among them; those of the user are checked as they are set.
                 // SAFETY: All zeroes is a valid `net_device_ops`: no operation.
                 ..unsafe { core::mem::zeroed() }
             },
@@ -212,6 +213,14 @@ impl Device {
 }
 
 impl OwnDevice {
+    /// The driver's data, if the device is registered with this driver. RTNL keeps it
+    /// in place.
+    pub(crate) fn data<T: Driver>(&self, _rtnl: &Rtnl) -> Option<Arc<T>> {
+        self.own::<T>()?;
+        // SAFETY: The device is of this driver and has its data.
+        Some(unsafe { data_arc::<T>(self.as_ptr()) }.into())
+    }
+
     /// # Safety
     ///
     /// `ptr` is a device of a [`Driver`] that stays alive for `'a`.

@@ -259,6 +259,47 @@ impl Extack<'_> {
     }
 }
 
+/// Room for an error in words where no user asked for anything, so that the log can
+/// tell it.
+pub(crate) struct ExtackBuffer(bindings::netlink_ext_ack);
+
+impl ExtackBuffer {
+    /// Without words yet.
+    pub(crate) fn new() -> Self {
+        // SAFETY: All zeroes is a valid `netlink_ext_ack`.
+        Self(unsafe { core::mem::zeroed() })
+    }
+
+    /// Where the error is to be told.
+    pub(crate) fn extack(&mut self) -> Extack<'_> {
+        // SAFETY: The pointer is valid for as long as `self` is borrowed.
+        unsafe { Extack::from_raw(&raw mut self.0) }
+    }
+
+    /// What was told, or nothing.
+    pub(crate) fn text(&self) -> Told<'_> {
+        Told(self)
+    }
+}
+
+/// The words in an [`ExtackBuffer`].
+pub(crate) struct Told<'a>(&'a ExtackBuffer);
+
+impl kernel::fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        if self.0 .0._msg.is_null() {
+            return Ok(());
+        }
+        // SAFETY: Whoever sets it points to a string that outlives the request: a
+        // literal, or the buffer beside it.
+        let text = unsafe { CStr::from_char_ptr(self.0 .0._msg) };
+        for &byte in text.to_bytes() {
+            fmt::Write::write_char(f, char::from(byte))?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes into an array and leaves room for a zero byte.
 struct Buffer<'a> {
     bytes: &'a mut [c_char],

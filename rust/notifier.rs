@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Events of devices and their IPv4 addresses (notifier chains).
+//! Events of devices and their IP addresses (notifier chains).
 
-use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl};
-use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
-use kernel::{error::to_result, prelude::*};
+use super::{bindings, inet6, netdevice::Device, netlink::Extack, rtnl::Rtnl};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+use kernel::{error::to_result, prelude::*, sync::rcu};
 
 /// What happened to a device; the rest is not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(crate) enum DeviceEvent {
     Down,
     /// Its MTU changed.
     Mtu,
+    /// It has another link-layer address.
+    Address,
     /// It has moved to another port of the switch, or the like: neighbours are to be
     /// told.
     NotifyPeers,
@@ -48,6 +54,45 @@ pub(crate) trait Notified: 'static {
 
     /// An IPv4 address was removed.
     fn address_removed(dev: &Device, rtnl: &Rtnl);
+
+    /// An IPv6 address is about to be added, by the user or by the kernel under
+    /// RTNL; not asked for those that router advertisements bring, in softirqs
+    /// (`ipv6_add_addr` with `can_block` false). IPv6 knows the device by now. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// Refuse it; the user is told.
+    fn address6_wanted(
+        dev: &Device,
+        address: Ipv6Addr,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
+        let _ = (dev, address, extack, rtnl);
+        Ok(())
+    }
+
+    /// An IPv6 address was added: it is in the device's list, its routes and
+    /// duplicate address detection come next. Must not sleep: the chain is an atomic
+    /// one, called under RTNL for users and from softirqs for router advertisements;
+    /// no lock is held.
+    ///
+    /// A metric in return makes it an address that is used as it is, without duplicate
+    /// address detection (`IFA_F_NODAD`), and whose network's route gets the metric,
+    /// if the user gave none. Its local route is set a little later, by a work item
+    /// (`addrconf_dad_work`), whatever the device's state.
+    fn address6_added(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
+        let _ = (dev, address, rcu);
+        None
+    }
+
+    /// An IPv6 address was removed: it is in the device's list no more, or passed
+    /// over there. Under RTNL, but must not sleep. Not told of addresses that the
+    /// kernel keeps while the device is down (`keep_addr_on_down`).
+    fn address6_removed(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) {
+        let _ = (dev, address, rcu);
+    }
 }
 
 /// The registration of a [`Notified`], to be kept in a static.
@@ -55,6 +100,8 @@ pub(crate) struct Notifiers<T> {
     device: UnsafeCell<bindings::notifier_block>,
     address: UnsafeCell<bindings::notifier_block>,
     validator: UnsafeCell<bindings::notifier_block>,
+    address6: UnsafeCell<bindings::notifier_block>,
+    validator6: UnsafeCell<bindings::notifier_block>,
     _receiver: PhantomData<fn() -> T>,
 }
 
@@ -80,6 +127,8 @@ impl<T: Notified> Notifiers<T> {
             // Before the routing table hears of the address, at 0.
             address: block(address::<T>, 1),
             validator: block(validator::<T>, 0),
+            address6: block(address6::<T>, 0),
+            validator6: block(validator6::<T>, 0),
             _receiver: PhantomData,
         }
     }
@@ -96,6 +145,10 @@ impl<T: Notified> Notifiers<T> {
                 self.validator.get(),
             ))?;
             to_result(bindings::register_inetaddr_notifier(self.address.get()))?;
+            to_result(bindings::register_inet6addr_validator_notifier(
+                self.validator6.get(),
+            ))?;
+            to_result(bindings::register_inet6addr_notifier(self.address6.get()))?;
             to_result(bindings::register_netdevice_notifier(self.device.get()))?;
             Ok(registered)
         }
@@ -110,6 +163,8 @@ impl<T: Notified> Drop for Registered<T> {
         // SAFETY: The blocks are registered, or the kernel says that they are not.
         unsafe {
             bindings::unregister_netdevice_notifier(self.0.device.get());
+            bindings::unregister_inet6addr_notifier(self.0.address6.get());
+            bindings::unregister_inet6addr_validator_notifier(self.0.validator6.get());
             bindings::unregister_inetaddr_notifier(self.0.address.get());
             bindings::unregister_inetaddr_validator_notifier(self.0.validator.get());
         }
@@ -144,6 +199,7 @@ unsafe extern "C" fn device<T: Notified>(
         bindings::netdev_cmd_NETDEV_DOWN => DeviceEvent::Down,
         bindings::netdev_cmd_NETDEV_NOTIFY_PEERS => DeviceEvent::NotifyPeers,
         bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Mtu,
+        bindings::netdev_cmd_NETDEV_CHANGEADDR => DeviceEvent::Address,
         bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
         bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
         _ => return NOTIFY_DONE,
@@ -214,6 +270,75 @@ unsafe extern "C" fn validator<T: Notified>(
         )
     };
     match T::address_wanted(dev, &extack, &rtnl) {
+        Ok(()) => NOTIFY_DONE,
+        // `notifier_from_errno`
+        Err(error) => NOTIFY_STOP_MASK | NOTIFY_OK.wrapping_sub(error.to_errno()),
+    }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as an inet6addr notifier.
+unsafe extern "C" fn address6<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    ifa: *mut c_void,
+) -> c_int {
+    let rcu = rcu::Guard::new();
+    let ifa: *mut bindings::inet6_ifaddr = ifa.cast();
+    // SAFETY: The kernel passes a live address of a live device.
+    let (dev, address) = unsafe {
+        (
+            Device::from_raw((*(*ifa).idev).dev),
+            inet6::from_raw(&(*ifa).addr),
+        )
+    };
+    match u32::try_from(event).unwrap_or(0) {
+        bindings::netdev_cmd_NETDEV_UP => {
+            if let Some(metric) = T::address6_added(dev, address, &rcu) {
+                let tentative = bindings::IFA_F_TENTATIVE | bindings::IFA_F_OPTIMISTIC;
+                // SAFETY: The address is alive. Its lock, which softirqs take as
+                // well, is not held; it guards the flags. Nobody has made the route
+                // yet.
+                unsafe {
+                    bindings::spin_lock_bh(&raw mut (*ifa).lock);
+                    (*ifa).flags = ((*ifa).flags | bindings::IFA_F_NODAD) & !tentative;
+                    bindings::spin_unlock_bh(&raw mut (*ifa).lock);
+                    if (*ifa).rt_priority == 0 {
+                        (*ifa).rt_priority = metric;
+                    }
+                }
+            }
+        }
+        bindings::netdev_cmd_NETDEV_DOWN => T::address6_removed(dev, address, &rcu),
+        _ => {}
+    }
+    NOTIFY_DONE
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as an inet6addr validator.
+unsafe extern "C" fn validator6<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    if u32::try_from(event).unwrap_or(0) != bindings::netdev_cmd_NETDEV_UP {
+        return NOTIFY_DONE;
+    }
+    let info: *mut bindings::in6_validator_info = info.cast();
+    // SAFETY: The kernel passes a live device. All callers of `ipv6_add_addr` that can
+    // block hold RTNL.
+    let (dev, address, extack, rtnl) = unsafe {
+        (
+            Device::from_raw((*(*info).i6vi_dev).dev),
+            inet6::from_raw(&(*info).i6vi_addr),
+            Extack::from_raw((*info).extack),
+            Rtnl::assume_held(),
+        )
+    };
+    match T::address6_wanted(dev, address, &extack, &rtnl) {
         Ok(()) => NOTIFY_DONE,
         // `notifier_from_errno`
         Err(error) => NOTIFY_STOP_MASK | NOTIFY_OK.wrapping_sub(error.to_errno()),

@@ -48,6 +48,22 @@ impl Skb {
         self.0.as_ptr()
     }
 
+    /// The first `N` bytes of the network header. They are copied as bytes: on many
+    /// machines headers lie unaligned (`NET_IP_ALIGN` is 0), so they must not be read
+    /// through a pointer to their C structure.
+    ///
+    /// # Safety
+    ///
+    /// The buffer has a network header of at least `N` bytes, linear.
+    pub(super) unsafe fn network_header<const N: usize>(&self) -> [u8; N] {
+        // SAFETY: The caller promises that the bytes are there.
+        unsafe {
+            bindings::skb_network_header(self.as_ptr())
+                .cast::<[u8; N]>()
+                .read()
+        }
+    }
+
     /// Gives the buffer out of our hands.
     pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
         ManuallyDrop::new(self).as_ptr()
@@ -93,13 +109,7 @@ impl Skb {
     /// The packet was dropped on the way, in the queue or the driver.
     pub(crate) fn transmit(self) -> Result {
         // SAFETY: The buffer is ours and given away; it names its device.
-        match unsafe { bindings::dev_queue_xmit(self.into_raw()) } {
-            0 => Ok(()),
-            error if error < 0 => Err(Error::from_errno(error)),
-            // NET_XMIT_CN: another packet was dropped for this one.
-            2 => Ok(()),
-            _ => Err(ENOBUFS),
-        }
+        xmit_result(unsafe { bindings::dev_queue_xmit(self.into_raw()) })
     }
 
     /// Moves the packet to another device for sending; see [`Self::transmit`].
@@ -200,19 +210,20 @@ impl Skb {
         }
     }
 
-    /// The bytes from where the current layer begins, at most so many. The buffer
-    /// must not be shared ([`Self::unshare`]). Nothing, if there is no memory to
-    /// make them linear.
-    pub(crate) fn peek(&mut self, most: u32) -> Option<&[u8]> {
-        let len = self.len().min(most);
+    /// The first `len` bytes from where the current layer begins, or all that the
+    /// packet has; nothing, if there is no memory to make them linear.
+    pub(crate) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {
+        let len = self.len().min(len);
         // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
         // least `len` bytes, which live as long as the buffer is not changed.
         unsafe {
             if !bindings::pskb_may_pull(self.as_ptr(), len) {
                 return None;
             }
-            let data = (*self.as_ptr()).data.cast_const();
-            Some(core::slice::from_raw_parts(data, len as usize))
+            Some(core::slice::from_raw_parts(
+                (*self.as_ptr()).data,
+                len as usize,
+            ))
         }
     }
 
@@ -236,6 +247,17 @@ impl Skb {
     pub(crate) fn set_device(&mut self, dev: &Device) {
         // SAFETY: The buffer is ours; RCU keeps `dev` while the packet is handled.
         unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) }
+    }
+}
+
+/// What became of a packet that was given away for sending.
+pub(super) fn xmit_result(result: c_int) -> Result {
+    match result {
+        0 => Ok(()),
+        error if error < 0 => Err(Error::from_errno(error)),
+        // NET_XMIT_CN: another packet was dropped for this one.
+        2 => Ok(()),
+        _ => Err(ENOBUFS),
     }
 }
 

@@ -1,47 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An advertisement as it goes on the wire: Ethernet, IPv4 and 36 bytes.
+//! An advertisement as it goes on the wire: Ethernet, IP and 36 bytes.
 //!
-//! The driver hands complete frames to the parent. On the way through the IP
-//! stack a multicast packet would be looped back and look like our own echo, and
-//! the interface's own queue stands still when the last word is to be said.
+//! To a group the driver hands complete frames to the parent ([`ipv4`],
+//! [`ipv6`]). On the way through the IP stack a multicast packet would be looped
+//! back and look like our own echo, and the interface's own queue stands still
+//! when the last word is to be said. To a unicast peer the stack must find the
+//! way, so it gets the bare packet ([`ipv4_packet`], [`ipv6_packet`]).
 
-use super::packet::{checksum, Advertisement, GROUP_IPV4, LEN, PROTOCOL, TOS, TTL};
-use core::net::Ipv4Addr;
+use super::packet::{checksum, Advertisement, GROUP_IPV4, GROUP_IPV6, LEN, PROTOCOL, TOS, TTL};
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// An Ethernet address.
+pub type MacAddress = [u8; 6];
+
+/// Length of [`ipv4_packet`]'s packet in bytes.
+pub const IPV4_PACKET_LEN: usize = IPV4_HEADER_LEN + LEN;
+
+/// Length of [`ipv6_packet`]'s packet in bytes.
+pub const IPV6_PACKET_LEN: usize = IPV6_HEADER_LEN + LEN;
 
 /// Length of [`ipv4`]'s frame in bytes.
-pub const IPV4_LEN: usize = ETHERNET_LEN + IPV4_HEADER_LEN + LEN;
+pub const IPV4_LEN: usize = ETHERNET_LEN + IPV4_PACKET_LEN;
 
-const ETHERNET_LEN: usize = 14;
+/// Length of [`ipv6`]'s frame in bytes.
+pub const IPV6_LEN: usize = ETHERNET_LEN + IPV6_PACKET_LEN;
+
+pub(super) const ETHERNET_LEN: usize = 14;
+pub(super) const IPV6_HEADER_LEN: usize = 40;
 const IPV4_HEADER_LEN: usize = 20;
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+pub(super) const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 
 /// The don't-fragment bit, as it stands in the header.
 const DF: [u8; 2] = [0x40, 0x00];
 
 /// The Ethernet address of an IPv4 multicast group: RFC 1112, section 6.4.
 #[must_use]
-pub const fn multicast_mac(group: Ipv4Addr) -> [u8; 6] {
+pub const fn multicast_mac(group: Ipv4Addr) -> MacAddress {
     let [_, b, c, d] = group.octets();
     [0x01, 0x00, 0x5e, b & 0x7f, c, d]
+}
+
+/// The Ethernet address of an IPv6 multicast group: RFC 2464, section 7.
+#[must_use]
+pub const fn multicast_mac_ipv6(group: Ipv6Addr) -> MacAddress {
+    let [.., a, b, c, d] = group.octets();
+    [0x33, 0x33, a, b, c, d]
 }
 
 /// The frame that carries `advertisement` from `source` to 224.0.0.18.
 ///
 /// `mac` becomes the Ethernet source.
 #[must_use]
-pub fn ipv4(mac: [u8; 6], source: Ipv4Addr, advertisement: &Advertisement) -> [u8; IPV4_LEN] {
+pub fn ipv4(mac: MacAddress, source: Ipv4Addr, advertisement: &Advertisement) -> [u8; IPV4_LEN] {
     let mut frame = [0; IPV4_LEN];
-    let (ethernet, rest) = frame.split_at_mut(ETHERNET_LEN);
-    copy(
-        ethernet,
-        &[&multicast_mac(GROUP_IPV4), &mac, &ETHERTYPE_IPV4],
-    );
+    let packet = ipv4_packet(source, GROUP_IPV4, advertisement);
+    let to = multicast_mac(GROUP_IPV4);
+    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV4, &packet]);
+    frame
+}
 
-    let (header, payload) = rest.split_at_mut(IPV4_HEADER_LEN);
-    // The sum of two constants below 2^16.
-    #[allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
-    let total = ((IPV4_HEADER_LEN + LEN) as u16).to_be_bytes();
+/// The frame that carries `advertisement` from `source` to ff02::12.
+///
+/// `mac` becomes the Ethernet source.
+#[must_use]
+pub fn ipv6(mac: MacAddress, source: Ipv6Addr, advertisement: &Advertisement) -> [u8; IPV6_LEN] {
+    let mut frame = [0; IPV6_LEN];
+    let packet = ipv6_packet(source, GROUP_IPV6, advertisement);
+    let to = multicast_mac_ipv6(GROUP_IPV6);
+    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV6, &packet]);
+    frame
+}
+
+/// The IPv4 packet that carries `advertisement` from `source` to `peer`.
+#[must_use]
+pub fn ipv4_packet(
+    source: Ipv4Addr,
+    peer: Ipv4Addr,
+    advertisement: &Advertisement,
+) -> [u8; IPV4_PACKET_LEN] {
+    let mut packet = [0; IPV4_PACKET_LEN];
+    let (header, payload) = packet.split_at_mut(IPV4_HEADER_LEN);
+    #[allow(clippy::cast_possible_truncation)]
+    let total = (IPV4_PACKET_LEN as u16).to_be_bytes();
     let fields: [&[u8]; 7] = [
         // Version 4, five words of header.
         &[0x45, TOS],
@@ -51,7 +93,7 @@ pub fn ipv4(mac: [u8; 6], source: Ipv4Addr, advertisement: &Advertisement) -> [u
         &DF,
         &[TTL, PROTOCOL, 0, 0],
         &source.octets(),
-        &GROUP_IPV4.octets(),
+        &peer.octets(),
     ];
     copy(header, &fields);
     let sum = checksum(header).to_be_bytes();
@@ -59,14 +101,55 @@ pub fn ipv4(mac: [u8; 6], source: Ipv4Addr, advertisement: &Advertisement) -> [u
         place.copy_from_slice(&sum);
     }
     payload.copy_from_slice(&advertisement.emit());
-    frame
+    packet
+}
+
+/// The IPv6 packet that carries `advertisement` from `source` to `peer`.
+///
+/// OpenBSD leaves the traffic class 0; here it is IPv4's.
+#[must_use]
+pub fn ipv6_packet(
+    source: Ipv6Addr,
+    peer: Ipv6Addr,
+    advertisement: &Advertisement,
+) -> [u8; IPV6_PACKET_LEN] {
+    let mut packet = [0; IPV6_PACKET_LEN];
+    #[allow(clippy::cast_possible_truncation)]
+    let header = ipv6_header(TOS, LEN as u16, PROTOCOL, source, peer);
+    copy(&mut packet, &[&header, &advertisement.emit()]);
+    packet
+}
+
+/// An IPv6 header without extensions; the hop limit is 255.
+pub(super) fn ipv6_header(
+    class: u8,
+    len: u16,
+    next: u8,
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+) -> [u8; IPV6_HEADER_LEN] {
+    let mut header = [0; IPV6_HEADER_LEN];
+    let fields: [&[u8]; 5] = [
+        // Version 6, the class's eight bits, and no flow label.
+        &[0x60 | (class >> 4), class << 4, 0, 0],
+        &len.to_be_bytes(),
+        &[next, TTL],
+        &source.octets(),
+        &destination.octets(),
+    ];
+    copy(&mut header, &fields);
+    header
 }
 
 /// Writes `fields` one behind the other.
-fn copy(into: &mut [u8], fields: &[&[u8]]) {
-    let bytes = fields.iter().flat_map(|field| field.iter());
-    for (to, &from) in into.iter_mut().zip(bytes) {
-        *to = from;
+pub(super) fn copy(into: &mut [u8], fields: &[&[u8]]) {
+    let mut rest = into;
+    for field in fields {
+        let Some((place, behind)) = rest.split_at_mut_checked(field.len()) else {
+            return;
+        };
+        place.copy_from_slice(field);
+        rest = behind;
     }
 }
 
@@ -104,11 +187,65 @@ mod tests {
         assert_eq!(frame[34..], advertisement.emit());
     }
 
+    fn advertisement() -> Advertisement {
+        Advertisement {
+            vhid: 7,
+            advskew: 100,
+            demote: 0,
+            advbase: 1,
+            counter: [3; 8],
+            digest: [9; 20],
+        }
+    }
+
+    #[test]
+    fn an_ipv6_advertisement_on_the_wire() {
+        let source: Ipv6Addr = "fe80::a:b".parse().unwrap();
+        let frame = ipv6([0, 0, 0x5e, 0, 1, 7], source, &advertisement());
+        assert_eq!(
+            frame[..14],
+            [0x33, 0x33, 0, 0, 0, 0x12, 0, 0, 0x5e, 0, 1, 7, 0x86, 0xdd]
+        );
+        assert_eq!(frame[14..18], [0x61, 0, 0, 0], "version 6, class 0x10");
+        assert_eq!(frame[18..20], [0, 36], "the bytes behind the header");
+        assert_eq!(frame[20..22], [112, 255], "protocol and hop limit");
+        assert_eq!(frame[22..38], source.octets());
+        assert_eq!(frame[38..54], GROUP_IPV6.octets());
+        assert_eq!(frame[54..], advertisement().emit());
+    }
+
+    #[test]
+    fn a_packet_for_a_peer_goes_to_the_peer() {
+        let (source, peer) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+        let packet = ipv4_packet(source, peer, &advertisement());
+        assert_eq!(packet.len(), 56);
+        assert_eq!(packet[2..4], [0, 56]);
+        assert_eq!(packet[8..10], [255, 112]);
+        assert_eq!(packet[12..20], [10, 0, 0, 1, 10, 0, 0, 2]);
+        assert_eq!(checksum(&packet[..20]), 0);
+        assert_eq!(packet[20..], advertisement().emit());
+
+        let (source, peer): (Ipv6Addr, Ipv6Addr) = (
+            "2001:db8::1".parse().unwrap(),
+            "2001:db8::2".parse().unwrap(),
+        );
+        let packet = ipv6_packet(source, peer, &advertisement());
+        assert_eq!(packet.len(), 76);
+        assert_eq!(packet[4..8], [0, 36, 112, 255]);
+        assert_eq!(packet[8..24], source.octets());
+        assert_eq!(packet[24..40], peer.octets());
+        assert_eq!(packet[40..], advertisement().emit());
+    }
+
     #[test]
     fn a_group_is_mapped_to_ethernet_by_its_lower_23_bits() {
         assert_eq!(
             multicast_mac(Ipv4Addr::new(239, 255, 0, 1)),
             [1, 0, 0x5e, 0x7f, 0, 1]
+        );
+        assert_eq!(
+            multicast_mac_ipv6("ff02::1:ff03:405".parse().unwrap()),
+            [0x33, 0x33, 0xff, 3, 4, 5]
         );
     }
 }

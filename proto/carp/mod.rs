@@ -25,6 +25,7 @@ pub mod effects;
 pub mod election;
 pub mod frame;
 pub mod log;
+pub mod neighbour;
 pub mod packet;
 pub mod send_errors;
 pub mod time;

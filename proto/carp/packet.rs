@@ -175,7 +175,17 @@ impl<'a> Received<'a> {
     ///
     /// [`Discard::BadTtl`], [`Discard::BadLength`] or [`Discard::BadChecksum`].
     pub fn check(ttl: u8, payload: &'a [u8]) -> Result<Self, Discard> {
-        if ttl != TTL {
+        Self::check_beyond_link(ttl, TTL, payload)
+    }
+
+    /// The same for a unicast advertisement, which the administrator may have let come
+    /// from farther away: from where a TTL of at least `min_ttl` is left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`].
+    pub fn check_beyond_link(ttl: u8, min_ttl: u8, payload: &'a [u8]) -> Result<Self, Discard> {
+        if ttl < min_ttl {
             return Err(Discard::BadTtl);
         }
         let (wire, _) = Wire::ref_from_prefix(payload).map_err(|_| Discard::BadLength)?;
@@ -183,6 +193,12 @@ impl<'a> Received<'a> {
             return Err(Discard::BadChecksum);
         }
         Ok(Self(wire))
+    }
+
+    /// The virtual host that a packet that was not checked yet may be for.
+    #[must_use]
+    pub fn peek_vhid(payload: &[u8]) -> Option<u8> {
+        payload.get(1).copied()
     }
 
     /// The virtual host that it claims to speak for.

@@ -41,7 +41,19 @@ fn panics(name: &str, flags: &[&str]) -> Vec<&'static str> {
             .any(|part| part == text.as_bytes())
     };
     for part in [
-        "received", "event", "packet", "digest", "count", "hash", "time",
+        "received",
+        "event",
+        "packet",
+        "digest",
+        "count",
+        "hash",
+        "time",
+        "neighbour",
+        "frame",
+        "state",
+        "step",
+        "bulk",
+        "held",
     ] {
         assert!(contains(part), "every {part} is in the object");
     }

@@ -62,6 +62,40 @@ def create_pair(lan: Lan, *, preempt: bool = False, **options: Any) -> None:
     wait_state(lan.b, "backup")
 
 
+def create_nodes(
+    host: Host,
+    nodes: str,
+    mode: str = "ip",
+    *,
+    name: str = "carp0",
+    carpdev: str = "eth0",
+    address: str = f"{VIP}/24",
+) -> None:
+    """Makes a carp interface with several virtual hosts."""
+    host.ip_batch(
+        f"link add {name} type carp carpnodes {nodes} balancing {mode} carpdev {carpdev}"
+        f" pass {PASS}",
+        f"addr add {address} dev {name}",
+        f"link set {name} up",
+    )
+
+
+def masters(host: Host, name: str = "carp0") -> list[int]:
+    """The vhids of an interface that the host is master of."""
+    nodes = info(host, name)["carpnodes"]
+    return [node["vhid"] for node in nodes if node["state"] == "master"]
+
+
+def wait_masters(host: Host, vhids: list[int], timeout: float = 8, name: str = "carp0") -> None:
+    """Waits until the host is master of these vhids and no other."""
+    wait_for(
+        lambda: masters(host, name) == vhids,
+        timeout,
+        f"{host} is master of {vhids}",
+        interval=0.1,
+    )
+
+
 def wait_state(host: Host, wanted: str, timeout: float = 20, name: str = "carp0") -> None:
     """Waits until an interface is "init", "backup" or "master"."""
     wait_for(

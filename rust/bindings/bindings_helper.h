@@ -9,6 +9,7 @@
 #include <linux/igmp.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/kobject.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
@@ -20,9 +21,14 @@
 #include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
+#include <net/addrconf.h>
 #include <net/arp.h>
 #include <net/genetlink.h>
+#include <net/if_inet6.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/ndisc.h>
 #include <net/net_namespace.h>
 #include <net/netlink.h>
 #include <net/netns/generic.h>

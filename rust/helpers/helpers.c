@@ -10,6 +10,7 @@
 #include "genetlink.c"
 #include "skbuff.c"
 #include "inet.c"
+#include "inet6.c"
 #include "neighbour.c"
 #include "namespace.c"
 #include "spinlock.c"

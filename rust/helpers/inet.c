@@ -2,6 +2,8 @@
 
 #include <linux/igmp.h>
 #include <linux/inetdevice.h>
+#include <net/dst.h>
+#include <net/inet_dscp.h>
 #include <net/ip.h>
 
 struct in_device *carp_helper___in_dev_get_rcu(const struct net_device *dev)
@@ -38,4 +40,14 @@ int carp_helper_ipcb_iif(const struct sk_buff *skb)
 struct net_device *carp_helper_net_loopback_dev(struct net *net)
 {
 	return net->loopback_dev;
+}
+
+dscp_t carp_helper_inet_dsfield_to_dscp(u8 dsfield)
+{
+	return inet_dsfield_to_dscp(dsfield);
+}
+
+struct net_device *carp_helper_dst_dev(const struct dst_entry *dst)
+{
+	return dst_dev(dst);
 }

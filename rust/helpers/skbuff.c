@@ -97,6 +97,21 @@ __be16 carp_helper_skb_protocol_field(const struct sk_buff *skb)
 	return skb->protocol;
 }
 
+void carp_helper_skb_set_transport_header(struct sk_buff *skb, int offset)
+{
+	skb_set_transport_header(skb, offset);
+}
+
+void carp_helper_skb_reset_network_header(struct sk_buff *skb)
+{
+	skb_reset_network_header(skb);
+}
+
+void carp_helper_skb_set_priority(struct sk_buff *skb, u32 priority)
+{
+	skb->priority = priority;
+}
+
 u8 carp_helper_skb_pkt_type(const struct sk_buff *skb)
 {
 	return skb->pkt_type;

@@ -11,16 +11,38 @@ mod proto;
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use proto::carp::address_change::Signer;
 use proto::carp::arp_hash::{seed_input, ArpHash};
 use proto::carp::balancing::{arpbalance, hash_of_ipv4, hash_of_ipv6, Balancing, Masters};
-use proto::carp::demotion::{count, is_automatic, visible_to_all, Counter};
+use proto::carp::carpnodes::{Carpnode, Carpnodes};
+use proto::carp::demotion::{count, is_automatic, visible_to_all, Counter, GroupName};
 use proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
+use proto::carp::neighbour::{self, solicited_node, Place, Solicitation, Speaker};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
+use proto::pfsync::bulk_answer::{BulkAnswer, Do};
+use proto::pfsync::bulk_request::{bulk_within, BulkRequest, Effects as BulkEffects};
+use proto::pfsync::conntrack::Entry;
+use proto::pfsync::defer::{Deferred, Ticket};
+use proto::pfsync::expectation::Expectation;
+use proto::pfsync::extra::{Companion, Extra};
+use proto::pfsync::frame::{Discard as FrameDiscard, Frame, Section};
+use proto::pfsync::id::StateId;
+use proto::pfsync::mapping;
+use proto::pfsync::merge::Verdict;
+use proto::pfsync::message::Message;
+use proto::pfsync::outbox::{Leave, Outbox};
+use proto::pfsync::pending::{Config as PendingConfig, Pending, Step};
+use proto::pfsync::receive::{self, Course, Known};
+use proto::pfsync::short::{Bulk, Clear, Tdb};
+use proto::pfsync::state::{Direction, State};
+use proto::pfsync::tuples;
+use proto::pfsync::update::Update;
+use proto::pfsync::writer::{Full, Outgoing, Writer};
 
 /// Stands for the kernel's HMAC, of which the compiler knows as little.
 #[derive(Clone)]
@@ -153,6 +175,231 @@ pub fn every_time(now: Instant, advbase: u8, advskew: u8, any: Interval) -> [Ins
         now.after(Interval::between_advertisements(advbase, advskew)),
         now.after(Interval::until_master_down(advbase, advskew)),
     ]
+}
+
+#[inline(never)]
+pub fn every_neighbour(
+    packet: &[u8],
+    speaker: Speaker,
+) -> Option<([u8; neighbour::LEN], [u8; neighbour::LEN], Ipv6Addr)> {
+    if Place::of(packet) != Place::Solicitation {
+        return None;
+    }
+    let solicitation = Solicitation::parse(packet)?;
+    let answer = speaker.answer(&solicitation, speaker.at);
+    let group = solicited_node(solicitation.target);
+    Some((answer, speaker.announce(solicitation.source), group))
+}
+
+#[inline(never)]
+pub fn every_carpnode(list: &[(u8, u8)], name: &[u8]) -> Result<(u8, usize), u8> {
+    let nodes = Carpnodes::new(
+        list.iter()
+            .map(|&(vhid, advskew)| Carpnode { vhid, advskew }),
+    )
+    .map_err(|_| 0)?;
+    let name = GroupName::new(name).ok_or(1)?;
+    Ok((nodes.leader().vhid, name.as_str().len()))
+}
+
+#[inline(never)]
+pub fn every_signer(
+    signer: &mut Signer<Opaque>,
+    now: Instant,
+    new: Digests<Opaque>,
+    received: &Received<'_>,
+    own: &[u8; 8],
+) -> Result<Advertisement, Discard> {
+    signer.addresses_changed(now, new);
+    signer.authenticate(now, received, own)
+}
+
+#[inline(never)]
+pub fn every_carp_frame(
+    mac: [u8; 6],
+    ipv4: [Ipv4Addr; 2],
+    ipv6: [Ipv6Addr; 2],
+    sent: &Advertisement,
+) -> (
+    [u8; frame::IPV6_LEN],
+    [u8; frame::IPV4_PACKET_LEN],
+    [u8; frame::IPV6_PACKET_LEN],
+) {
+    (
+        frame::ipv6(mac, ipv6[0], sent),
+        frame::ipv4_packet(ipv4[0], ipv4[1], sent),
+        frame::ipv6_packet(ipv6[0], ipv6[1], sent),
+    )
+}
+
+#[inline(never)]
+pub fn every_frame(
+    ttl: u8,
+    payload: &[u8],
+    known: Option<&Known>,
+    mut entry: Entry,
+    mut sink: impl FnMut(Result<Entry, &'static str>),
+) -> Result<usize, FrameDiscard> {
+    let mut companion = Companion::default();
+    let mut others = 0_usize;
+    for section in Frame::check(ttl, payload)?.sections() {
+        let Section::Messages(messages) = section? else {
+            continue;
+        };
+        for message in messages {
+            let (course, extra) = match message {
+                Message::Insert(state) | Message::Update(state) => {
+                    let extra = companion.take(&state.id())?;
+                    (receive::state(&state, known)?, extra)
+                }
+                Message::UpdateCompressed(bytes) => {
+                    let update = Update::parse(bytes)?;
+                    let extra = companion.take(&update.id)?;
+                    (receive::update(update, known), extra)
+                }
+                Message::Extra(received) => {
+                    companion.offer(received);
+                    continue;
+                }
+                Message::Expectation(received) => {
+                    others = others.wrapping_add(usize::from(received.parse()?.protocol));
+                    continue;
+                }
+                Message::Clear(clear) => {
+                    others = others.wrapping_add(clear.interface.name().len());
+                    continue;
+                }
+                _ => continue,
+            };
+            match course {
+                Course::Insert(state) => sink(
+                    mapping::import(&state, extra.as_ref()).map_err(tuples::Unmappable::as_str),
+                ),
+                Course::Merge(update, verdict) => {
+                    mapping::apply(&mut entry, &update, verdict, extra.as_ref());
+                    sink(Ok(entry));
+                }
+                Course::Request(_) => others = others.wrapping_add(1),
+            }
+        }
+    }
+    Ok(others)
+}
+
+#[inline(never)]
+pub fn every_frame_received(
+    payload: &[u8],
+    known: Option<&Known>,
+    entry: &Entry,
+    sink: fn(Result<Entry, &'static str>),
+) -> Result<usize, &'static str> {
+    every_frame(255, payload, known, *entry, sink).map_err(FrameDiscard::as_str)
+}
+
+#[inline(never)]
+#[allow(clippy::too_many_arguments)]
+pub fn every_state(
+    buffer: &mut [u8],
+    entry: &Entry,
+    other: &State,
+    id: &StateId,
+    direction: Direction,
+    expectation: &Expectation,
+    short: (&Clear, &Bulk, &Tdb),
+    extra: &Extra,
+) -> Result<(usize, bool), Full> {
+    let Ok((state, own)) = mapping::export(entry, *id, direction, 0) else {
+        return Err(Full);
+    };
+    let mut writer = Writer::new(buffer)?;
+    writer.push_with(id, Some(&own), Outgoing::Insert(&state))?;
+    writer.push_with(id, Some(extra), Outgoing::UpdateCompressed(&state.update()))?;
+    let (clear, bulk, tdb) = short;
+    for message in [
+        Outgoing::Update(other),
+        Outgoing::Delete(other),
+        Outgoing::DeleteCompressed(id),
+        Outgoing::Clear(clear),
+        Outgoing::Bulk(bulk),
+        Outgoing::Tdb(tdb),
+        Outgoing::Expectation(expectation),
+    ] {
+        writer.push(message)?;
+        writer.end_section();
+    }
+    Ok((writer.finish(), tuples::combine(&state, other).is_some()))
+}
+
+#[inline(never)]
+pub fn every_step(
+    pending: &mut Pending,
+    outbox: &mut Outbox,
+    config: &PendingConfig,
+    now: Instant,
+    verdict: Verdict,
+    what: u8,
+) -> (Step, Leave, u16) {
+    let step = match what {
+        0 => pending.updated(config, now, true),
+        1 => pending.deleted(),
+        2 => pending.forgotten(),
+        3 => pending.updated_by_peer(now, verdict, true),
+        4 => pending.requested(),
+        5 => pending.acknowledged(),
+        6 => pending.sent(config, now),
+        7 => pending.sent_in_bulk(config, now),
+        8 => pending.timer(now),
+        _ => {
+            let (new, step) = Pending::received(now, what == 9);
+            *pending = new;
+            step
+        }
+    };
+    let leave = outbox.took(now, &step);
+    (step, leave, pending.flags(config))
+}
+
+#[inline(never)]
+pub fn every_bulk(
+    request: &mut BulkRequest,
+    answer: &mut BulkAnswer,
+    now: Instant,
+    what: u8,
+    states: u32,
+) -> (BulkEffects, Option<Do>, Option<Instant>, Option<Instant>) {
+    let effects = match what {
+        0 => request.up(now),
+        1 => request.down(),
+        2 => request.link(now, states > 0),
+        3 => request.started(now),
+        4 => request.ended(now),
+        5 => {
+            *request = BulkRequest::new(bulk_within(states, states), true);
+            answer.sent(now, states);
+            BulkEffects::default()
+        }
+        6 => {
+            answer.confirmed(now);
+            answer.requested(now);
+            BulkEffects::default()
+        }
+        _ => request.timer(now),
+    };
+    answer.walked(now);
+    let next = answer.next(now, states as usize);
+    (effects, next, request.deadline(), answer.deadline())
+}
+
+#[inline(never)]
+pub fn every_packet_held(
+    held: &mut Deferred<u64>,
+    now: Instant,
+    packet: u64,
+    ticket: Ticket,
+) -> (Option<Ticket>, [Option<u64>; 4], Option<Instant>) {
+    let (new, early) = held.hold(now, packet);
+    let released = [early, held.release(ticket), held.expired(now), held.any()];
+    (new, released, held.deadline())
 }
 
 /// What `object.rs` must find, to show that it would find the like of it.

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The parent of an interface that was given none: its first address says which it is.
+
+use super::device::Carp;
+use crate::linux::{
+    netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer, rtnl::Rtnl,
+};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, rcu},
+};
+
+impl Carp {
+    /// An address was added. If there is no parent, it becomes the device in whose
+    /// subnet the address lies: `subnet` says the length of the prefix. Of several the
+    /// longest counts, and then the device that was there first.
+    ///
+    /// If that one cannot be a parent there is none, and the log says why: whoever adds
+    /// an address is not asked about parents.
+    pub(super) fn choose_carpdev(
+        &self,
+        own: &OwnDevice,
+        rtnl: &Rtnl,
+        subnet: impl Fn(&Device, &rcu::Guard) -> Option<u32>,
+    ) {
+        if self.host.lock().place.is_some() {
+            return;
+        }
+        let Some(this) = own.data::<Self>(rtnl) else {
+            return;
+        };
+        let Some(dev) = find(own, subnet) else {
+            return;
+        };
+        let settings = self.host.lock().settings;
+        let mut words = ExtackBuffer::new();
+        let moved = self.move_to(&this, own, &dev, &settings, &words.extack(), rtnl);
+        match moved {
+            Ok(()) => self.update(rtnl),
+            Err(error) => pr_warn!(
+                "{}: {}, which has an address in the same subnet, cannot be its carpdev: {} ({})\n",
+                own.name(),
+                dev.name(),
+                words.text(),
+                error.to_errno()
+            ),
+        }
+    }
+}
+
+fn find(
+    own: &OwnDevice,
+    subnet: impl Fn(&Device, &rcu::Guard) -> Option<u32>,
+) -> Option<ARef<Device>> {
+    let rcu = rcu::read_lock();
+    let mut best: Option<(u32, &Device)> = None;
+    for dev in Device::walk(own.net(), 1, &rcu) {
+        if !dev.is_ethernet() || dev.is_picky_macvlan() || dev.of_driver::<Carp>(&rcu).is_some() {
+            continue;
+        }
+        if let Some(prefix) = subnet(dev, &rcu) {
+            if best.is_none_or(|(longest, _)| prefix > longest) {
+                best = Some((prefix, dev));
+            }
+        }
+    }
+    best.map(|(_, dev)| dev.hold())
+}

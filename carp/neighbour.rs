@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who answers neighbour solicitations for a virtual address: the master alone, with
+//! the virtual MAC, on the parent.
+//!
+//! The address lives on the carp interface, so that the kernel does not answer on the
+//! parent by itself; and what is for us never gets so far.
+
+use super::{device::Carp, netns::Namespace, parent::Parent, parent::Port};
+use crate::{
+    linux::{
+        ndisc,
+        netdevice::Device,
+        rx_handler::Verdict,
+        skbuff::{PacketType, Skb},
+    },
+    proto::carp::{
+        balancing,
+        balancing::Balancing,
+        neighbour::{Place, Solicitation, Speaker},
+        packet::virtual_mac,
+    },
+};
+use core::net::Ipv6Addr;
+use kernel::sync::rcu;
+
+/// How much of a packet [`Place::of`] looks at.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) const NEEDED: u32 = Place::NEEDED as u32;
+
+/// More than a solicitation with all its options has.
+const LONGEST: u32 = 1280;
+
+const ETH_P_IPV6: u16 = 0x86dd;
+
+/// `TC_PRIO_CONTROL`
+const PRIORITY: u32 = 7;
+
+/// A packet for a solicited-node group, or a solicitation for a virtual MAC, came in
+/// on the parent `dev`.
+pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
+    if skb.packet_type() == PacketType::Loopback
+        || skb.has_vlan_tag()
+        || skb.protocol() != ETH_P_IPV6
+    {
+        return Verdict::Pass(skb);
+    }
+    let Some(mut skb) = skb.unshare() else {
+        return Verdict::Consumed;
+    };
+    let asker = skb.ethernet_source();
+    let Some(solicitation) = skb.pull_up_to(LONGEST).and_then(Solicitation::parse) else {
+        return Verdict::Pass(skb);
+    };
+    let rcu = rcu::read_lock();
+    let Some(port) = owner(parent, dev, &solicitation, &rcu) else {
+        return Verdict::Pass(skb);
+    };
+    answer(port, dev, &solicitation, asker, &rcu);
+    skb.consume();
+    Verdict::Consumed
+}
+
+/// The interface that has the address that is asked for; with
+/// `net.inet.carp.arpbalance` the one of several that is to answer this asker.
+fn owner<'a>(
+    parent: &'a Parent,
+    dev: &Device,
+    solicitation: &Solicitation,
+    rcu: &'a rcu::Guard,
+) -> Option<&'a Port> {
+    let owners = || {
+        parent
+            .ports(rcu)
+            .filter(|port| port.place == 0 && port.dev.has_address6(solicitation.target, rcu))
+    };
+    let first = owners().next()?;
+    if !Namespace::of(dev.net()).is_some_and(Namespace::balances_arp) {
+        return Some(first);
+    }
+    let running = || owners().filter(|port| port.carp.state() != 0);
+    let interfaces = u32::try_from(running().count()).unwrap_or(u32::MAX);
+    let hash = balancing::ipv6(solicitation.source, Ipv6Addr::UNSPECIFIED);
+    hash.checked_rem(interfaces)
+        .and_then(|n| running().nth(usize::try_from(n).ok()?))
+        .or(Some(first))
+}
+
+fn answer(
+    port: &Port,
+    dev: &Device,
+    solicitation: &Solicitation,
+    asker: [u8; 6],
+    rcu: &rcu::Guard,
+) {
+    let carp: &Carp = &port.carp;
+    // In the mode arp the virtual host that the asker is given.
+    let given = (carp.balancing() == Balancing::Arp)
+        .then(|| carp.masters().owner(carp.arp_hash().of(asker)))
+        .flatten();
+    if !carp.masters().is_master_of(given.unwrap_or(0)) {
+        return;
+    }
+    if let (false, Some(mac)) = (
+        solicitation.is_duplicate_detection(),
+        solicitation.source_mac,
+    ) {
+        ndisc::learn_from_solicitation(dev, solicitation.source, &mac, rcu);
+    }
+    let at = given
+        .and_then(|place| carp.vhid_in(place))
+        .map_or_else(|| carp.mac(), virtual_mac);
+    let frame = speaker(carp, dev, at, rcu).answer(solicitation, asker);
+    if let Some(skb) = Skb::from_frame(dev, &frame, PRIORITY) {
+        // Who got no answer asks again.
+        let _ = skb.transmit();
+    }
+}
+
+/// In whose name an interface says that its addresses are `at` this MAC.
+fn speaker(carp: &Carp, carpdev: &Device, at: [u8; 6], rcu: &rcu::Guard) -> Speaker {
+    Speaker {
+        from: if carp.balancing().hides_its_mac() {
+            carpdev.mac()
+        } else {
+            at
+        },
+        at,
+        router: ndisc::is_forwarding(carpdev, rcu),
+    }
+}
+
+impl Carp {
+    /// Says to everybody, unasked, that `address` is here. Any context.
+    pub(super) fn announce_neighbour(&self, carpdev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) {
+        let frame = speaker(self, carpdev, self.mac(), rcu).announce(address);
+        if let Some(skb) = Skb::from_frame(carpdev, &frame, PRIORITY) {
+            // It is said again later.
+            let _ = skb.transmit();
+        }
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending all states to a peer that asked.
+//!
+//! The driver walks its table. As long as [`BulkAnswer::next`] says so, it sends
+//! a frame: [`Do::States`], as many as fit and are allowed, then
+//! [`Do::End`].
+//!
+//! OpenBSD sends a frame every 20 ms, some 250 states a second, whatever the
+//! peer could take. We count what is on its way: each state asks for an INS_ACK
+//! (see [`pending`](super::pending)), and each INS_ACK makes room for two more.
+//! A peer that confirms nothing, because it knows the states or because it is
+//! slow or gone, gets at least what OpenBSD would send. The END waits until
+//! everything is confirmed or was sent often enough.
+//!
+//! START and END are said three times: a peer that misses both would wait for
+//! half an hour, and one that misses START takes no END.
+
+use super::pending::{ATTEMPTS, CONFIRM_WITHIN};
+use super::time::{Instant, Millis};
+
+/// States on their way at first.
+const WINDOW_FIRST: u32 = 32;
+
+/// What fits into a frame; for less none is sent.
+const FRAME: u32 = 4;
+
+/// At least: two frames.
+const WINDOW_MIN: u32 = 8;
+
+/// At most: what a slow peer's socket may hold.
+const WINDOW_MAX: u32 = 2048;
+
+/// How long nothing is confirmed until the states on their way no longer count.
+const FORGET_AFTER: Millis = Millis(20);
+
+/// How often START is said, and END.
+const REPEATS: u8 = 3;
+
+/// From one END to the next.
+const REPEAT_EVERY: Millis = Millis(100);
+
+/// How long to wait for confirmations at the end: until nothing is sent again.
+pub const CONFIRMED_WITHIN: Millis =
+    Millis(CONFIRM_WITHIN.0.saturating_mul(ATTEMPTS as u32)).plus(CONFIRM_WITHIN);
+
+/// What to send, in a frame of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Do {
+    /// A frame of UPDs. Then call [`BulkAnswer::sent`], or
+    /// [`BulkAnswer::walked`] if there were no more.
+    States {
+        /// So many at most.
+        most: u32,
+        /// Say BUS START first.
+        start: bool,
+    },
+    /// A frame of BUS START and BUS END, in two sections.
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Walking,
+    /// All were sent; some may have to be sent again.
+    Confirming {
+        until: Instant,
+    },
+    Ending {
+        next: Instant,
+        left: u8,
+    },
+}
+
+/// Sending all states, on one interface.
+#[derive(Clone, Copy, Debug)]
+pub struct BulkAnswer {
+    phase: Phase,
+    /// Somebody asked while we were at it.
+    again: bool,
+    starts: u8,
+    window: u32,
+    on_the_way: u32,
+    forget_at: Instant,
+}
+
+impl Default for BulkAnswer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BulkAnswer {
+    /// Nobody has asked yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            again: false,
+            starts: 0,
+            window: WINDOW_FIRST,
+            on_the_way: 0,
+            forget_at: Instant(0),
+        }
+    }
+
+    /// Whether states are being sent.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    /// A peer asks for everything. Returns whether the driver is to begin its
+    /// walk, from the first state.
+    ///
+    /// One who asks while we are at it may have missed the first states, or just
+    /// the START: it gets that at once, and then the table once more.
+    pub fn requested(&mut self, now: Instant) -> bool {
+        self.starts = REPEATS;
+        match self.phase {
+            Phase::Walking => {
+                self.again = true;
+                false
+            }
+            _ => {
+                self.begin(now);
+                true
+            }
+        }
+    }
+
+    /// What to send now; `None`: nothing until [`Self::deadline`].
+    ///
+    /// `unconfirmed` is the number of states in
+    /// [`Place::Awaiting`](super::pending::Place::Awaiting) or queued to be sent
+    /// again.
+    pub fn next(&mut self, now: Instant, unconfirmed: usize) -> Option<Do> {
+        if let Phase::Confirming { until } = self.phase {
+            if unconfirmed > 0 && now < until {
+                return None;
+            }
+            self.phase = Phase::Ending {
+                next: now,
+                left: REPEATS,
+            };
+        }
+        match self.phase {
+            Phase::Idle | Phase::Confirming { .. } => None,
+            Phase::Walking => {
+                if self.window.saturating_sub(self.on_the_way) < FRAME {
+                    if now < self.forget_at {
+                        return None;
+                    }
+                    self.on_the_way = 0;
+                    self.window = (self.window / 2).max(WINDOW_MIN);
+                }
+                Some(Do::States {
+                    most: self.window.saturating_sub(self.on_the_way),
+                    start: self.starts > 0,
+                })
+            }
+            Phase::Ending { next, left } => {
+                if now < next {
+                    return None;
+                }
+                self.phase = match left {
+                    0 | 1 => Phase::Idle,
+                    _ => Phase::Ending {
+                        next: REPEAT_EVERY.after(now),
+                        left: left.saturating_sub(1),
+                    },
+                };
+                Some(Do::End)
+            }
+        }
+    }
+
+    /// When to ask [`Self::next`] again, if nothing else happens before.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle => None,
+            Phase::Walking => Some(self.forget_at),
+            Phase::Confirming { until } => Some(until),
+            Phase::Ending { next, .. } => Some(next),
+        }
+    }
+
+    /// A frame of so many states was sent.
+    pub fn sent(&mut self, now: Instant, states: u32) {
+        self.starts = self.starts.saturating_sub(1);
+        self.on_the_way = self.on_the_way.saturating_add(states);
+        self.forget_at = FORGET_AFTER.after(now);
+    }
+
+    /// One of the states was confirmed.
+    pub fn confirmed(&mut self, now: Instant) {
+        self.on_the_way = self.on_the_way.saturating_sub(1);
+        self.window = self.window.saturating_add(1).min(WINDOW_MAX);
+        self.forget_at = FORGET_AFTER.after(now);
+    }
+
+    /// The walk has come to the end of the table. Returns whether the driver is
+    /// to walk once more.
+    pub fn walked(&mut self, now: Instant) -> bool {
+        if self.phase != Phase::Walking {
+            return false;
+        }
+        if self.again {
+            self.begin(now);
+            return true;
+        }
+        self.phase = Phase::Confirming {
+            until: CONFIRMED_WITHIN.after(now),
+        };
+        false
+    }
+
+    /// The interface goes down, or has no link.
+    pub fn stop(&mut self) {
+        *self = Self::new();
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.phase = Phase::Walking;
+        self.again = false;
+        self.on_the_way = 0;
+        self.window = WINDOW_FIRST;
+        self.forget_at = FORGET_AFTER.after(now);
+    }
+}

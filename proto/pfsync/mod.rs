@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! pfsync version 6, as OpenBSD's pfsync(4) speaks it, for conntrack.
+//!
+//! No standard describes pfsync. The reference is OpenBSD's implementation
+//! (`sys/net/if_pfsync.c` and `if_pfsync.h`); where a comment names a function,
+//! it is one of that file.
+//!
+//! # A frame that comes in
+//!
+//! [`frame::Frame::check`] looks at TTL and header, [`frame::Frame::sections`]
+//! steps from section to section, and each yields [`message::Message`]s. An
+//! [`extra::Companion`] keeps what stands beside a state. With what the driver
+//! knows of the state, [`receive`] says what is to be done: take it over
+//! ([`mapping::import`]), merge it ([`mapping::apply`]), or ask for it. The
+//! state's [`pending::Pending`] is told, so that an INS_ACK leaves or ours is
+//! sent back. BUS and UPD_REQ for everything go to [`bulk_request`] and
+//! [`bulk_answer`].
+//!
+//! # A state that changes
+//!
+//! The driver keeps a [`pending::Pending`] in each state, six lists through
+//! them, and one [`outbox::Outbox`]. Each event gives a [`pending::Step`] to be
+//! taken, which the outbox counts: all in a time that does not depend on how
+//! many states there are. When the outbox says so, or its deadline has passed,
+//! the driver fills frames with a [`writer::Writer`] from the lists in order,
+//! each state by [`mapping::export`].
+//!
+//! Nothing here has a clock: the driver sets one timer to the earliest of
+//! [`outbox::Outbox::deadline`], [`pending::Pending::deadline`] of the first
+//! state in the list of those that await confirmation,
+//! [`bulk_request::BulkRequest::deadline`],
+//! [`bulk_answer::BulkAnswer::deadline`] and [`defer::Deferred::deadline`].
+//!
+//! There is no authentication in version 6: whoever can send to the syncdev can
+//! insert states.
+
+pub mod action;
+pub mod bulk_answer;
+pub mod bulk_request;
+pub mod conntrack;
+pub mod defer;
+pub mod expectation;
+pub mod extra;
+pub mod frame;
+pub mod id;
+pub mod mapping;
+pub mod merge;
+pub mod message;
+pub mod outbox;
+pub mod peer;
+pub mod pending;
+pub mod receive;
+pub mod short;
+pub mod state;
+pub mod tcp;
+pub mod time;
+pub mod timeout;
+pub mod tuples;
+pub mod update;
+pub mod writer;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Spans of time, in milliseconds, and the points between which they lie.
+
+pub use super::super::carp::time::Instant;
+
+/// A span of time in milliseconds, the finest that pfsync counts in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u32);
+
+impl Millis {
+    /// So many seconds; at most some 49 days.
+    #[must_use]
+    pub const fn from_secs(seconds: u32) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// The point this span after `start`, at most the end of time.
+    #[must_use]
+    pub const fn after(self, start: Instant) -> Instant {
+        Instant(
+            start
+                .0
+                .saturating_add((self.0 as u64).saturating_mul(1_000_000)),
+        )
+    }
+
+    /// The sum, at most the longest span.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}

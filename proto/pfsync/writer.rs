@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Filling a frame.
+//!
+//! A [`Writer`] is given a buffer as long as a frame may be and takes one
+//! message after the other until one does not fit. Messages of one type and
+//! length that follow each other share a section.
+
+use zerocopy::IntoBytes as _;
+
+use super::action::Action;
+use super::expectation::Expectation;
+use super::extra::Extra;
+use super::frame::{header, section_header, HEADER_LEN, MESSAGE_LEN_MAX, SECTION_LEN};
+use super::id::StateId;
+use super::short::{Bulk, Clear, Tdb};
+use super::state::State;
+use super::update::Update;
+
+/// A message to be sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Outgoing<'a> {
+    /// CLR
+    Clear(&'a Clear),
+    /// INS_ACK
+    InsertAck(&'a StateId),
+    /// UPD_C
+    UpdateCompressed(&'a Update),
+    /// UPD_REQ
+    Request(&'a StateId),
+    /// DEL. We send DEL_C, as OpenBSD does.
+    Delete(&'a State),
+    /// DEL_C
+    DeleteCompressed(&'a StateId),
+    /// BUS
+    Bulk(&'a Bulk),
+    /// INS
+    Insert(&'a State),
+    /// UPD
+    Update(&'a State),
+    /// TDB
+    Tdb(&'a Tdb),
+    /// What is to come just before the state that it belongs to.
+    Extra(&'a StateId, &'a Extra),
+    /// A connection that is expected.
+    Expectation(&'a Expectation),
+}
+
+impl Outgoing<'_> {
+    /// Its type.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Clear(_) => Action::Clear,
+            Self::InsertAck(_) => Action::InsertAck,
+            Self::UpdateCompressed(_) => Action::UpdateCompressed,
+            Self::Request(_) => Action::Request,
+            Self::Delete(_) => Action::Delete,
+            Self::DeleteCompressed(_) => Action::DeleteCompressed,
+            Self::Bulk(_) => Action::Bulk,
+            Self::Insert(_) => Action::Insert,
+            Self::Update(_) => Action::Update,
+            Self::Tdb(_) => Action::Tdb,
+            Self::Extra(..) => Action::Extra,
+            Self::Expectation(_) => Action::Expectation,
+        }
+    }
+
+    /// Its bytes on the wire, without those of a section.
+    #[must_use]
+    pub fn message_len(&self) -> usize {
+        match self {
+            Self::Extra(_, extra) => extra.message_len(),
+            Self::Expectation(_) => Expectation::LEN,
+            _ => self.action().message_len(),
+        }
+    }
+
+    fn emit(&self, to: &mut [u8]) {
+        let copy = |to: &mut [u8], from: &[u8]| {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        };
+        match self {
+            Self::Clear(clear) => copy(to, &clear.emit()),
+            Self::InsertAck(id) | Self::Request(id) | Self::DeleteCompressed(id) => {
+                copy(to, id.as_bytes());
+            }
+            Self::UpdateCompressed(update) => copy(to, &update.emit()),
+            Self::Delete(state) | Self::Insert(state) | Self::Update(state) => {
+                copy(to, &state.emit());
+            }
+            Self::Bulk(bulk) => copy(to, &bulk.emit()),
+            Self::Tdb(tdb) => copy(to, &tdb.emit()),
+            Self::Extra(id, extra) => extra.emit(id, to),
+            Self::Expectation(expectation) => copy(to, &expectation.emit()),
+        }
+    }
+}
+
+/// There is no room for a message in what is left of a frame.
+///
+/// One that does not fit into an empty frame either can never be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The section that is being filled.
+#[derive(Clone, Copy)]
+struct Open {
+    at: usize,
+    action: Action,
+    words: u8,
+    count: u16,
+}
+
+/// A frame that is being filled.
+pub struct Writer<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+    open: Option<Open>,
+}
+
+impl<'b> Writer<'b> {
+    /// Begins a frame of at most `buffer`'s length: the MTU without the IP
+    /// header. What the buffer holds is overwritten.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if not even the header fits.
+    pub fn new(buffer: &'b mut [u8]) -> Result<Self, Full> {
+        if buffer.len() < HEADER_LEN {
+            return Err(Full);
+        }
+        Ok(Self {
+            buffer,
+            len: HEADER_LEN,
+            open: None,
+        })
+    }
+
+    /// Whether there is nothing in it yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len <= HEADER_LEN
+    }
+
+    /// Adds a message.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for it. The frame is as before.
+    pub fn push(&mut self, message: Outgoing<'_>) -> Result<(), Full> {
+        let len = message.message_len();
+        let words = u8::try_from(len / 4).map_err(|_| Full)?;
+        if len > MESSAGE_LEN_MAX {
+            return Err(Full);
+        }
+        let same = |open: &Open| open.action == message.action() && open.words == words;
+        let section = match self.open.filter(same) {
+            Some(Open {
+                at, action, count, ..
+            }) => Open {
+                at,
+                action,
+                words,
+                count: count.checked_add(1).ok_or(Full)?,
+            },
+            None => Open {
+                at: self.len,
+                action: message.action(),
+                words,
+                count: 1,
+            },
+        };
+        let start = match section.count {
+            1 => self.len.saturating_add(SECTION_LEN),
+            _ => self.len,
+        };
+        let end = start.saturating_add(len);
+        if end > usize::from(u16::MAX) {
+            return Err(Full);
+        }
+        let to = self.buffer.get_mut(start..end).ok_or(Full)?;
+        // Messages of variable length end with zeroes.
+        to.fill(0);
+        message.emit(to);
+        self.put(
+            section.at,
+            &section_header(section.action, section.words, section.count),
+        );
+        self.open = Some(section);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Adds a message about a state with what conntrack knows besides, or
+    /// neither.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for both. The frame is as before.
+    pub fn push_with(
+        &mut self,
+        id: &StateId,
+        extra: Option<&Extra>,
+        message: Outgoing<'_>,
+    ) -> Result<(), Full> {
+        let before = (self.len, self.open);
+        if let Some(extra) = extra {
+            self.push(Outgoing::Extra(id, extra))?;
+        }
+        self.push(message).inspect_err(|Full| {
+            (self.len, self.open) = before;
+            // The count may have grown already.
+            if let Some(open) = self.open {
+                self.put(
+                    open.at,
+                    &section_header(open.action, open.words, open.count),
+                );
+            }
+        })
+    }
+
+    /// Ends the section: the next message begins one, whatever it is.
+    ///
+    /// Between BUS START and BUS END: of a section of BUS, only the first
+    /// message is read.
+    pub fn end_section(&mut self) {
+        self.open = None;
+    }
+
+    /// Writes the header. Returns the frame's length: so much of the buffer is
+    /// to be sent.
+    #[must_use]
+    pub fn finish(mut self) -> usize {
+        // push() keeps it that short
+        let len = u16::try_from(self.len).unwrap_or(u16::MAX);
+        self.put(0, &header(len));
+        self.len
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        let to = self.buffer.iter_mut().skip(at);
+        for (to, from) in to.zip(bytes) {
+            *to = *from;
+        }
+    }
+}

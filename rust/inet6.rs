@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! IPv6: protocols of one's own, multicast groups, and an interface that says
+//! nothing by itself.
+//!
+//! The kernel's IPv6 is never a module (CONFIG_IPV6 is a bool), but it may have been
+//! turned off when the machine was booted (`ipv6.disable=1`). Then no device has an
+//! `inet6_dev`, tables that its functions use were never set up, and [`enabled`]
+//! says so: everything here and in [`super::inet6addr`], [`super::ndisc`] and
+//! [`super::ip_output`] asks it where that matters, and does nothing. Registering
+//! protocols and notifiers only links them into lists that are always there.
+
+use super::{
+    bindings, inet::Packet, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
+    rtnl::Rtnl, skbuff::Skb,
+};
+use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr, ptr::NonNull};
+use kernel::{prelude::*, sync::rcu};
+
+/// Whether this kernel speaks IPv6 (`ipv6_mod_enabled`): it does not change while
+/// the kernel runs. Any context.
+pub(crate) fn enabled() -> bool {
+    // SAFETY: The function has no preconditions.
+    unsafe { bindings::ipv6_mod_enabled() }
+}
+
+/// An address as the kernel has it.
+pub(super) fn to_raw(address: Ipv6Addr) -> bindings::in6_addr {
+    bindings::in6_addr {
+        in6_u: bindings::in6_addr__bindgen_ty_1 {
+            u6_addr8: address.octets(),
+        },
+    }
+}
+
+/// An address of the kernel's.
+pub(super) fn from_raw(address: &bindings::in6_addr) -> Ipv6Addr {
+    // SAFETY: All parts of the union are 16 bytes, any of which are valid.
+    Ipv6Addr::from(unsafe { address.in6_u.u6_addr8 })
+}
+
+/// What matters of an IPv6 header (RFC 8200, section 3).
+pub(super) struct Header {
+    pub(super) next: u8,
+    pub(super) hop_limit: u8,
+    pub(super) source: Ipv6Addr,
+    pub(super) destination: Ipv6Addr,
+}
+
+impl From<[u8; 40]> for Header {
+    fn from(bytes: [u8; 40]) -> Self {
+        let [_, _, _, _, _, _, next, hop_limit, addresses @ ..] = bytes;
+        let mut halves = [[0; 16]; 2];
+        halves.as_flattened_mut().copy_from_slice(&addresses);
+        let [source, destination] = halves.map(Ipv6Addr::from);
+        Self {
+            next,
+            hop_limit,
+            source,
+            destination,
+        }
+    }
+}
+
+/// A receiver of an IPv6 protocol.
+pub(crate) trait Ipv6Receiver: 'static {
+    /// The protocol number: the last next header.
+    const PROTOCOL: u8;
+    /// How many bytes behind the IPv6 header and its extensions the receiver wants
+    /// to see.
+    const LEN: u32;
+
+    /// A packet has arrived, after netfilter's input chain. Softirq context, RCU
+    /// is held, no lock.
+    ///
+    /// A packet for a group comes only if the device is a member: IPv6 asks twice,
+    /// in `ip6_mc_input` and, as the protocol is a final one, in
+    /// `ip6_protocol_deliver_rcu`. Nobody asks whether the source is this host's own
+    /// address, as IPv4 does.
+    ///
+    /// # Errors
+    ///
+    /// The packet was dropped, and shows as such to who watches drops.
+    fn receive(packet: &Packet<'_, Ipv6Addr>, rcu: &rcu::Guard) -> Result<(), ()>;
+}
+
+/// The registration of an [`Ipv6Receiver`], to be kept in a static.
+pub(crate) struct Ipv6Protocol<T> {
+    protocol: UnsafeCell<bindings::inet6_protocol>,
+    _receiver: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The kernel only reads it.
+unsafe impl<T> Sync for Ipv6Protocol<T> {}
+
+impl<T: Ipv6Receiver> Ipv6Protocol<T> {
+    /// A registration that is not in place yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            protocol: UnsafeCell::new(bindings::inet6_protocol {
+                handler: Some(receive::<T>),
+                // Packets without a policy of IPsec are taken as they are: the
+                // protocol authenticates by itself. And it is no extension header.
+                flags: bindings::INET6_PROTO_NOPOLICY | bindings::INET6_PROTO_FINAL,
+                // SAFETY: All zeroes is a valid `inet6_protocol`.
+                ..unsafe { core::mem::zeroed() }
+            }),
+            _receiver: PhantomData,
+        }
+    }
+
+    /// Receives the protocol in all namespaces until the returned guard is
+    /// dropped. Process context, may sleep. Where IPv6 is turned off it succeeds,
+    /// and nothing comes.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else receives it.
+    pub(crate) fn register(&'static self) -> Result<Ipv6Registered<T>> {
+        // SAFETY: The structure lives in a static, nobody writes it after this.
+        if unsafe { bindings::inet6_add_protocol(self.protocol.get(), T::PROTOCOL) } < 0 {
+            return Err(EBUSY);
+        }
+        Ok(Ipv6Registered(self))
+    }
+}
+
+/// Keeps an [`Ipv6Protocol`] registered.
+pub(crate) struct Ipv6Registered<T: Ipv6Receiver>(&'static Ipv6Protocol<T>);
+
+impl<T: Ipv6Receiver> Drop for Ipv6Registered<T> {
+    fn drop(&mut self) {
+        // SAFETY: `register` has registered it; the function waits for packets
+        // that are with the receiver.
+        unsafe { bindings::inet6_del_protocol(self.0.protocol.get(), T::PROTOCOL) };
+    }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `inet6_protocol.handler`.
+unsafe extern "C" fn receive<T: Ipv6Receiver>(skb: *mut bindings::sk_buff) -> c_int {
+    let rcu = rcu::Guard::new();
+    // SAFETY: The kernel hands over the packet.
+    let mut skb = unsafe { Skb::from_raw(skb) };
+    let raw = skb.as_ptr();
+    // SAFETY: The kernel has checked the IPv6 header, which lies linear before the
+    // data, perhaps with extensions between.
+    let header: Header = unsafe { skb.network_header::<40>().into() };
+    let Some(payload) = skb.pull_up_to(T::LEN) else {
+        return 0;
+    };
+    // SAFETY: The packet's device is alive under RCU.
+    let packet = unsafe {
+        Packet {
+            net: Net::from_raw(bindings::dev_net(bindings::skb_dev(raw))),
+            iif: bindings::ip6cb_iif(raw),
+            ttl: header.hop_limit,
+            source: header.source,
+            destination: header.destination,
+            payload,
+        }
+    };
+    if T::receive(&packet, &rcu).is_ok() {
+        skb.consume();
+    }
+    // Done with: more than 0 would name a next header to go on with.
+    0
+}
+
+/// A device's membership in an IPv6 multicast group.
+///
+/// Groups hang on the device's `inet6_dev`. That stays while the device goes down
+/// and up again, or IPv6 is turned off and on for it (`disable_ipv6`): the kernel
+/// leaves the group at the filter and joins it again by itself (`ipv6_mc_down`,
+/// `ipv6_mc_up`). But it is destroyed with all groups when the MTU falls below 1280
+/// (`addrconf_ifdown`), and a new one is made, without them, when the MTU rises
+/// again (NETDEV_CHANGEMTU), when the device comes up or gets link (NETDEV_UP,
+/// NETDEV_CHANGE), or when an address is set. A membership remembers for which it
+/// holds; [`Self::refresh`] after these events joins again where it is needed.
+///
+/// It keeps the device from being unregistered: [`Self::leave`] on
+/// NETDEV_UNREGISTER at the latest. One that is dropped instead leaves the device a
+/// member until it goes.
+///
+/// # Invariants
+///
+/// If there is an `inet6_dev`, we hold a count of it, and have joined the group with
+/// it once.
+pub(crate) struct Membership {
+    group: Ipv6Addr,
+    joined: Option<NonNull<bindings::inet6_dev>>,
+}
+
+// SAFETY: The count is not bound to a thread.
+unsafe impl Send for Membership {}
+// SAFETY: There is nothing to be done with a shared reference.
+unsafe impl Sync for Membership {}
+
+impl Membership {
+    /// Which group it is.
+    pub(crate) fn group(&self) -> Ipv6Addr {
+        self.group
+    }
+
+    /// Joins `dev` to the group again if it has lost it, or could not join before.
+    /// `dev` is the device that it was made for. Process context, may sleep.
+    pub(crate) fn refresh(&mut self, dev: &Device, _rtnl: &Rtnl) {
+        // SAFETY: `dev` is live; RTNL keeps what it has of IPv6.
+        let current = NonNull::new(unsafe { bindings::in6_dev_peek(dev.as_ptr()) });
+        if current == self.joined {
+            return;
+        }
+        self.forget();
+        let Some(current) = current else {
+            return;
+        };
+        let group = to_raw(self.group);
+        // SAFETY: `dev` is live and in process context; RTNL keeps `current`, of
+        // which a count is taken if the group was joined with it.
+        unsafe {
+            if bindings::ipv6_dev_mc_inc(dev.as_ptr(), &group) == 0 {
+                bindings::in6_dev_hold(current.as_ptr());
+                // INVARIANT: The count and the group are ours.
+                self.joined = Some(current);
+            }
+        }
+    }
+
+    /// Leaves the group, if the device is still a member by our doing. Process
+    /// context, may sleep.
+    pub(crate) fn leave(mut self, dev: &Device, _rtnl: &Rtnl) {
+        // SAFETY: `dev` is live; RTNL keeps what it has of IPv6.
+        let current = NonNull::new(unsafe { bindings::in6_dev_peek(dev.as_ptr()) });
+        if current.is_some() && current == self.joined {
+            let group = to_raw(self.group);
+            // SAFETY: `dev` is live, in process context, and a member by the
+            // invariant. What went wrong would be that it is none.
+            let _ = unsafe { bindings::ipv6_dev_mc_dec(dev.as_ptr(), &group) };
+        }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        if let Some(joined) = self.joined.take() {
+            // SAFETY: By the invariant the count is ours.
+            unsafe { bindings::in6_dev_put(joined.as_ptr()) };
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl Device {
+    /// Joins an IPv6 multicast group; counted. A device without IPv6 joins when
+    /// [`Membership::refresh`] finds some. Process context, may sleep; MLD reports
+    /// it from here, if the device is up.
+    pub(crate) fn join_group6(&self, group: Ipv6Addr, rtnl: &Rtnl) -> Membership {
+        // INVARIANT: Nothing is joined yet.
+        let mut membership = Membership {
+            group,
+            joined: None,
+        };
+        membership.refresh(self, rtnl);
+        membership
+    }
+}
+
+impl OwnDevice {
+    /// Sees to it that IPv6 gives the device no address and says nothing about it
+    /// that was not asked for, and keeps those that it has: no addresses from router
+    /// advertisements, none made up (link-local, temporary), no router
+    /// solicitations, no duplicate address detection, and what is set stays when the
+    /// device is down (but for link-local addresses, which the kernel never keeps).
+    /// The user may change all this later.
+    ///
+    /// Returns whether it could: IPv6 must know the device, which is so from
+    /// `register_netdevice` on, if its MTU is at least 1280. Until then the device
+    /// keeps `IFF_NO_ADDRCONF`, which it has from its set-up and which also stops
+    /// IPv6 from making addresses up. To be called when the device is registered,
+    /// and, as what IPv6 knows of a device does not survive an MTU below 1280, after
+    /// each change of its MTU, each NETDEV_UP and NETDEV_CHANGE, and for each address
+    /// that is about to be added. It changes settings once, so what the user sets
+    /// afterwards stays.
+    pub(crate) fn silence_inet6(&self, _rtnl: &Rtnl) -> bool {
+        let none = bindings::netdev_priv_flags_IFF_NO_ADDRCONF as c_ulong;
+        // SAFETY: The device is live; RTNL keeps what it has of IPv6, and serialises
+        // changes of its flags. Readers of the settings read single words.
+        unsafe {
+            let dev = self.as_ptr();
+            let idev = bindings::in6_dev_peek(dev);
+            let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
+            if idev.is_null() {
+                flags.set_priv_flags(flags.priv_flags() | none);
+                return false;
+            }
+            if flags.priv_flags() & none == 0 {
+                return true;
+            }
+            let cnf = &raw mut (*idev).cnf;
+            (&raw mut (*cnf).accept_ra).write_volatile(0);
+            (&raw mut (*cnf).autoconf).write_volatile(0);
+            (&raw mut (*cnf).rtr_solicits).write_volatile(0);
+            (&raw mut (*cnf).use_tempaddr).write_volatile(0);
+            (&raw mut (*cnf).accept_dad).write_volatile(0);
+            (&raw mut (*cnf).dad_transmits).write_volatile(0);
+            (&raw mut (*cnf).keep_addr_on_down).write_volatile(1);
+            (&raw mut (*cnf).addr_gen_mode)
+                .write_volatile(bindings::in6_addr_gen_mode_IN6_ADDR_GEN_MODE_NONE);
+            flags.set_priv_flags(flags.priv_flags() & !none);
+            true
+        }
+    }
+}

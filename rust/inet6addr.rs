@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The IPv6 addresses of devices.
+//!
+//! Sources: `ipv6_add_addr`, `ipv6_del_addr` and `addrconf_ifdown` in
+//! `net/ipv6/addrconf.c`.
+
+use super::{
+    bindings,
+    inet6::{enabled, from_raw, to_raw},
+    namespace::Net,
+    netdevice::Device,
+    rtnl::Rtnl,
+};
+use core::{mem::offset_of, net::Ipv6Addr};
+use kernel::sync::rcu;
+
+/// What an address must not be to be used as a source.
+const UNUSABLE: u32 = bindings::IFA_F_TENTATIVE | bindings::IFA_F_DADFAILED;
+
+impl Device {
+    /// Calls `each` with every unicast IPv6 address of the device, tentative ones
+    /// included: global before link-local ones, the latest first. RTNL keeps the
+    /// list as it is, but for addresses that router advertisements add, in softirqs.
+    pub(crate) fn for_each_address6(&self, _rtnl: &Rtnl, each: impl FnMut(Ipv6Addr)) {
+        // SAFETY: RTNL is held.
+        unsafe { self.for_each_unicast(each) };
+    }
+
+    /// The same, any context. Addresses that come or go meanwhile may be missed.
+    ///
+    /// One whose removal is being told (`Notified::address6_removed`) is left out:
+    /// with the device itself down it stands in the list still, but is marked dead.
+    pub(crate) fn for_each_address6_rcu(&self, _rcu: &rcu::Guard, each: impl FnMut(Ipv6Addr)) {
+        // SAFETY: RCU is held.
+        unsafe { self.for_each_unicast(each) };
+    }
+
+    /// # Safety
+    ///
+    /// RTNL or RCU is held.
+    unsafe fn for_each_unicast(&self, mut each: impl FnMut(Ipv6Addr)) {
+        // SAFETY: The caller promises it.
+        unsafe {
+            self.walk_inet6(|ifa| {
+                let address = from_raw(&ifa.addr);
+                if !address.is_multicast() {
+                    each(address);
+                }
+            });
+        }
+    }
+
+    /// Whether it has an IPv6 address, be it tentative. Any context.
+    pub(crate) fn has_address6(&self, wanted: Ipv6Addr, rcu: &rcu::Guard) -> bool {
+        let mut found = false;
+        self.for_each_address6_rcu(rcu, |address| found |= address == wanted);
+        found
+    }
+
+    /// The device's oldest link-local address that may be used as a source, as
+    /// `ipv6_get_lladdr` finds it: what a host says to its link has it as the
+    /// source. Any context.
+    pub(crate) fn link_local_address(&self, _rcu: &rcu::Guard) -> Option<Ipv6Addr> {
+        let mut oldest = None;
+        // SAFETY: RCU is held. The flags are a plain field of a live address, read as
+        // by `READ_ONCE`.
+        unsafe {
+            self.walk_inet6(|ifa| {
+                let address = from_raw(&ifa.addr);
+                let flags = (&raw const ifa.flags).read_volatile();
+                if address.is_unicast_link_local() && flags & UNUSABLE == 0 {
+                    oldest = Some(address);
+                }
+            });
+        }
+        oldest
+    }
+
+    /// # Safety
+    ///
+    /// RTNL or RCU is held.
+    unsafe fn walk_inet6(&self, mut each: impl FnMut(&bindings::inet6_ifaddr)) {
+        // SAFETY: `self` is live. Under RCU what leaves the list stays in memory, and
+        // still leads to the rest of it; under RTNL nothing leaves. The list's head
+        // lies in `inet6_dev`, its other elements in addresses.
+        unsafe {
+            let Some(idev) = bindings::in6_dev_peek(self.as_ptr()).as_ref() else {
+                return;
+            };
+            let head = &raw const idev.addr_list;
+            let mut element = (&raw const (*head).next).read_volatile();
+            while !core::ptr::eq(element, head) {
+                let ifa = &*element
+                    .byte_sub(offset_of!(bindings::inet6_ifaddr, if_list))
+                    .cast::<bindings::inet6_ifaddr>();
+                let state = (&raw const ifa.state).read_volatile();
+                if u32::try_from(state) != Ok(bindings::INET6_IFADDR_STATE_DEAD) {
+                    each(ifa);
+                }
+                element = (&raw const (*element).next).read_volatile();
+            }
+        }
+    }
+
+    /// The device that has an IPv6 address that is not tentative
+    /// (`ipv6_dev_find`); one of them if there are several. Devices in a VRF are not
+    /// found. Any context.
+    pub(crate) fn by_address6_rcu<'a>(
+        net: &Net,
+        address: Ipv6Addr,
+        _rcu: &'a rcu::Guard,
+    ) -> Option<&'a Self> {
+        if !enabled() {
+            return None;
+        }
+        let address = to_raw(address);
+        // SAFETY: The RCU lock is held, which keeps the device in memory for `'a`;
+        // without a device to start from all outside of VRFs are looked at.
+        unsafe {
+            let dev = bindings::ipv6_dev_find(net.as_ptr(), &address, core::ptr::null_mut());
+            (!dev.is_null()).then(|| Self::from_raw(dev))
+        }
+    }
+}
