@@ -53,7 +53,7 @@ impl ArpHash {
     /// As one number, for a place that is read without a lock.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        (self.b as u64) << u32::BITS | self.c as u64
+        ((self.b as u64) << u32::BITS) | self.c as u64
     }
 
     /// From [`Self::to_bits`].

@@ -100,7 +100,7 @@ impl Masters {
     /// As one number, for a place that is read without a lock.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        (self.hosts as u64) << u32::BITS | self.mask as u64
+        ((self.hosts as u64) << u32::BITS) | self.mask as u64
     }
 
     /// From [`Self::to_bits`].
