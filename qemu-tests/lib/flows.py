@@ -40,7 +40,9 @@ class Flow:
     def frame(self, to: str, mac: str = "02:00:00:00:00:64", target: str = VIP) -> bytes:
         payload = struct.pack("!I", self.number)
         udp = struct.pack("!HHHH", self.port, PORT, 8 + len(payload), 0) + payload
-        header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), self.number & 0xFFFF, 0, 64, 17, 0)
+        header = struct.pack(
+            "!BBHHHBBH", 0x45, 0, 20 + len(udp), self.number & 0xFFFF, 0, 64, 17, 0
+        )
         header += socket.inet_aton(self.source) + socket.inet_aton(target)
         header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
         return mac_bytes(to) + mac_bytes(mac) + b"\x08\x00" + header + udp
