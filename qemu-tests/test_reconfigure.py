@@ -401,7 +401,7 @@ def test_hosts_that_go_on_to_differ(lan: Lan, log: Kmsg) -> None:
         assert "digest differs: address list or passphrase" in text
         assert ",".join(addresses) in text
     lines = [line for line in log.read() if "differs" in line]
-    expected = "eth0: advertisement from {} dropped: address list or passphrase differs; carp0 has {}"
+    expected = "{} dropped: address list or passphrase differs; carp0 has {}"
     for host, other in (lan.hosts, lan.hosts[::-1]):
         wanted = expected.format(other.address, ", ".join(lists[host]))
         assert any(wanted in line for line in lines), lines
@@ -430,9 +430,7 @@ def test_another_passphrase(lan: Lan, log: Kmsg) -> None:
     change(lan.b, "pass", "verysecret")
     c.wait_state(lan.b, "backup", 3)
     assert c.state(lan.a) == "master"
-    wait_for(
-        lambda: "digest_differs" not in c.info(lan.b), 3, "the backup hears the master", 0.2
-    )
+    wait_for(lambda: "digest_differs" not in c.info(lan.b), 3, "the backup hears the master", 0.2)
     assert not [line for line in log.read() if "secret" in line]
 
 
