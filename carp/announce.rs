@@ -199,10 +199,9 @@ impl Carp {
         if let Some(carpdev) = outbox.carpdev.take() {
             for packet in &outbox.packets {
                 let (counter, result) = packet.send(&carpdev);
-                // That a peer is down is no fault of ours.
-                if !matches!(result, Err(EHOSTUNREACH | EHOSTDOWN)) {
-                    record(counter, result);
-                }
+                // That a peer is down would be no fault of ours, and does not show
+                // here: an error says that there is no way to it.
+                record(counter, result);
             }
         }
         let Some(own) = outbox.own else {
