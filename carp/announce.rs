@@ -150,7 +150,7 @@ impl Carp {
             if let (true, Some(source)) = (group6, source6) {
                 post(&frame::ipv6(mac, source, &signed));
             }
-            for peer in &host.peers {
+            for peer in host.peers.iter().filter(|peer| !is_own(carpdev, peer, &rcu)) {
                 let packet = match *peer {
                     IpAddr::V4(peer) if outgoing.families.ipv4 => {
                         ip_output::source_ipv4(carpdev, peer)
@@ -282,6 +282,19 @@ impl Carp {
                 self.announce_neighbour(carpdev, address, &rcu);
             }
         }
+    }
+}
+
+/// Whether a peer is this very host: all hosts may have the same list.
+fn is_own(carpdev: &Device, peer: &IpAddr, rcu: &rcu::Guard) -> bool {
+    let net = carpdev.net();
+    match *peer {
+        IpAddr::V4(peer) => Device::by_address_rcu(net, peer, rcu).is_some(),
+        // On another link it may be somebody else's.
+        IpAddr::V6(peer) if peer.is_unicast_link_local() => {
+            carpdev.link_local_address(rcu) == Some(peer)
+        }
+        IpAddr::V6(peer) => Device::by_address6_rcu(net, peer, rcu).is_some(),
     }
 }
 
