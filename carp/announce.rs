@@ -150,7 +150,11 @@ impl Carp {
             if let (true, Some(source)) = (group6, source6) {
                 post(&frame::ipv6(mac, source, &signed));
             }
-            for peer in host.peers.iter().filter(|peer| !is_own(carpdev, peer, &rcu)) {
+            for peer in host
+                .peers
+                .iter()
+                .filter(|peer| !is_own(carpdev, peer, &rcu))
+            {
                 let packet = match *peer {
                     IpAddr::V4(peer) if outgoing.families.ipv4 => {
                         ip_output::source_ipv4(carpdev, peer)
