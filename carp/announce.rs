@@ -150,7 +150,11 @@ impl Carp {
             if let (true, Some(source)) = (group6, source6) {
                 post(&frame::ipv6(mac, source, &signed));
             }
-            for peer in &host.peers {
+            for peer in host
+                .peers
+                .iter()
+                .filter(|peer| !is_own(carpdev, peer, &rcu))
+            {
                 let packet = match *peer {
                     IpAddr::V4(peer) if outgoing.families.ipv4 => {
                         ip_output::source_ipv4(carpdev, peer)
@@ -199,10 +203,9 @@ impl Carp {
         if let Some(carpdev) = outbox.carpdev.take() {
             for packet in &outbox.packets {
                 let (counter, result) = packet.send(&carpdev);
-                // That a peer is down is no fault of ours.
-                if !matches!(result, Err(EHOSTUNREACH | EHOSTDOWN)) {
-                    record(counter, result);
-                }
+                // That a peer is down would be no fault of ours, and does not show
+                // here: an error says that there is no way to it.
+                record(counter, result);
             }
         }
         let Some(own) = outbox.own else {
@@ -283,6 +286,19 @@ impl Carp {
                 self.announce_neighbour(carpdev, address, &rcu);
             }
         }
+    }
+}
+
+/// Whether a peer is this very host: all hosts may have the same list.
+fn is_own(carpdev: &Device, peer: &IpAddr, rcu: &rcu::Guard) -> bool {
+    let net = carpdev.net();
+    match *peer {
+        IpAddr::V4(peer) => Device::by_address_rcu(net, peer, rcu).is_some(),
+        // On another link it may be somebody else's.
+        IpAddr::V6(peer) if peer.is_unicast_link_local() => {
+            carpdev.link_local_address(rcu) == Some(peer)
+        }
+        IpAddr::V6(peer) => Device::by_address6_rcu(net, peer, rcu).is_some(),
     }
 }
 

@@ -301,9 +301,7 @@ fn read_peers(peers: Elements<'_>, extack: &Extack<'_>) -> Result<KVec<IpAddr>> 
         };
         let address: IpAddr = address
             .ok_or_else(|| extack.error(EINVAL, format_args!("carppeer: malformed address")))?;
-        let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
-        if address.is_multicast() || address.is_unspecified() || address.is_loopback() || broadcast
-        {
+        if !is_unicast(&address) {
             return Err(extack.error(
                 EINVAL,
                 format_args!("a carppeer is the unicast address of another host"),
@@ -324,6 +322,16 @@ fn read_peers(peers: Elements<'_>, extack: &Extack<'_>) -> Result<KVec<IpAddr>> 
         }
     }
     Ok(list)
+}
+
+/// Whether an address may be that of another host.
+fn is_unicast(address: &IpAddr) -> bool {
+    let special = match address {
+        // 0.0.0.0/8: RFC 1122, section 3.2.1.3.
+        IpAddr::V4(address) => address.is_broadcast() || address.octets().starts_with(&[0]),
+        IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
+    };
+    !(special || address.is_multicast() || address.is_unspecified() || address.is_loopback())
 }
 
 fn read_adv(value: Option<u8>, name: &str, extack: &Extack<'_>) -> Result<Option<u8>> {

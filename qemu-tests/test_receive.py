@@ -6,10 +6,10 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Callable
 
 import pytest
 from lib import carp as c
+from lib.carp import counted, sends, with_checksum
 from lib.host import Host
 from lib.kmsg import Kmsg
 from lib.lan import VIP, Lan
@@ -34,34 +34,6 @@ def be_backup(host: Host) -> None:
 
 BECOME = {"master": be_master, "backup": be_backup}
 roles = pytest.mark.parametrize("role", BECOME)
-
-
-def counted(host: Host, act: Callable[[], object]) -> dict[str, int]:
-    """What the host counts of what it receives while something is done."""
-    before = c.stats(host)
-    act()
-    time.sleep(0.02)
-    after = c.stats(host)
-    return {
-        name: value - before[name]
-        for name, value in after.items()
-        if name.startswith("rx_") and value != before[name]
-    }
-
-
-def sends(host: Host, *frames: bytes, device: str = "eth0") -> Callable[[], None]:
-    """Something to be done: these frames are sent."""
-
-    def act() -> None:
-        for frame in frames:
-            host.send_frame(frame, device)
-
-    return act
-
-
-def with_checksum(payload: bytes) -> bytes:
-    payload = payload[:6] + b"\0\0" + payload[8:]
-    return payload[:6] + struct.pack("!H", c.checksum(payload)) + payload[8:]
 
 
 def vrrp(version: int, addresses: int) -> bytes:

@@ -61,9 +61,9 @@ pub(crate) fn source_ipv6(dev: &Device, peer: Ipv6Addr) -> Option<Ipv6Addr> {
 ///
 /// # Errors
 ///
-/// EINVAL: it is no such packet, or not our source. EHOSTUNREACH, ENETUNREACH and the
-/// like: a route says that there is none. EPERM: a filter took it. ENOBUFS and ENOMEM: too much at once. That
-/// nobody answers for the next hop shows too late to be told.
+/// EINVAL: it is no such packet, or not our source. EPERM: a filter took it. ENOBUFS
+/// and ENOMEM: too much at once. That nobody answers for the next hop shows too late to
+/// be told.
 pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
     let len = u16::try_from(packet.len())?;
     let header = packet.first_chunk::<IPV4_LEN>().ok_or(EINVAL)?;
@@ -96,7 +96,8 @@ pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
 ///
 /// # Errors
 ///
-/// As [`send_ipv4`]; ENETUNREACH: no route; EAFNOSUPPORT where IPv6 is turned off.
+/// As [`send_ipv4`]; ENETUNREACH: no route; EHOSTUNREACH, EACCES: a route that says so;
+/// EAFNOSUPPORT where IPv6 is turned off.
 pub(crate) fn send_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result {
     if !enabled() {
         return Err(EAFNOSUPPORT);

@@ -91,6 +91,46 @@ fn a_ttl_other_than_255_is_discarded() {
 }
 
 #[test]
+fn a_peer_may_be_as_far_away_as_is_allowed() {
+    let bytes = packet(|_| ());
+    for (ttl, min_ttl) in [(0, 1), (63, 64), (254, 255)] {
+        let result = Received::check_beyond_link(ttl, min_ttl, &bytes);
+        assert_eq!(result.err(), Some(Discard::BadTtl), "{ttl} < {min_ttl}");
+    }
+    for (ttl, min_ttl) in [(0, 0), (1, 1), (64, 64), (65, 64), (255, 64), (255, 255)] {
+        let received = Received::check_beyond_link(ttl, min_ttl, &bytes).unwrap();
+        assert_eq!(received.vhid(), 1, "{ttl} >= {min_ttl}");
+    }
+}
+
+#[test]
+fn a_peer_far_away_is_checked_like_one_on_the_link() {
+    let check = |payload| Received::check_beyond_link(64, 64, payload).err();
+    let bytes = packet(|_| ());
+    let mut wrong_sum = bytes;
+    wrong_sum[35] ^= 1;
+    assert_eq!(check(&bytes[..LEN - 1]), Some(Discard::BadLength));
+    assert_eq!(check(&wrong_sum), Some(Discard::BadChecksum));
+    // the TTL is still the first thing that is asked
+    let too_far = Received::check_beyond_link(63, 64, &wrong_sum[..1]);
+    assert_eq!(too_far.err(), Some(Discard::BadTtl));
+    assert_eq!(check(&bytes), None);
+}
+
+#[test]
+fn the_vhid_can_be_seen_before_anything_is_checked() {
+    let mut bytes = packet(|bytes| bytes[1] = 0xab);
+    assert_eq!(Received::peek_vhid(&bytes), Some(0xab));
+    // whatever else is wrong
+    bytes[0] = 0xff;
+    bytes[35] ^= 1;
+    assert_eq!(Received::peek_vhid(&bytes), Some(0xab));
+    assert_eq!(Received::peek_vhid(&bytes[..2]), Some(0xab));
+    assert_eq!(Received::peek_vhid(&bytes[..1]), None);
+    assert_eq!(Received::peek_vhid(&[]), None);
+}
+
+#[test]
 fn a_short_packet_is_discarded() {
     let bytes = packet(|_| ());
     for len in 0..LEN {
@@ -264,6 +304,11 @@ proptest! {
             Received::check(TTL, &bytes).is_ok(),
             bytes.len() >= LEN && checksum(&bytes[..LEN]) == 0
         );
+        prop_assert_eq!(
+            Received::check_beyond_link(ttl, 64, &bytes).is_ok(),
+            ttl >= 64 && Received::check(TTL, &bytes).is_ok()
+        );
+        prop_assert_eq!(Received::peek_vhid(&bytes), bytes.get(1).copied());
     }
 
     #[test]

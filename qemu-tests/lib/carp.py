@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.capture import Packet
 from lib.clock import wait_for
-from lib.frames import GROUP, checksum, digest
+from lib.frames import GROUP, GROUP6, checksum, digest
 from lib.frames import IPPROTO_CARP as PROTOCOL
 from lib.host import Host
 from lib.lan import VIP, Lan
 
 GROUP_MAC = bytes.fromhex("01005e000012")
+GROUP6_MAC = bytes.fromhex("333300000012")
 PASS = "secret"
 
 # include/uapi/linux/if_carp.h
@@ -121,6 +124,35 @@ def stats(host: Host, name: str = "carp0") -> dict[str, int]:
     return info(host, name)["stats"]
 
 
+def counted(host: Host, act: Callable[[], object]) -> dict[str, int]:
+    """What the host counts of what it receives while something is done."""
+    before = stats(host)
+    act()
+    time.sleep(0.02)
+    after = stats(host)
+    return {
+        name: value - before[name]
+        for name, value in after.items()
+        if name.startswith("rx_") and value != before[name]
+    }
+
+
+def sends(host: Host, *frames: bytes, device: str = "eth0") -> Callable[[], None]:
+    """Something to be done: these frames are sent."""
+
+    def act() -> None:
+        for frame in frames:
+            host.send_frame(frame, device)
+
+    return act
+
+
+def with_checksum(payload: bytes) -> bytes:
+    """The same with the checksum that is right."""
+    payload = payload[:6] + b"\0\0" + payload[8:]
+    return payload[:6] + struct.pack("!H", checksum(payload)) + payload[8:]
+
+
 @dataclass(frozen=True)
 class Advertisement:
     """An advertisement as another host would send it."""
@@ -134,8 +166,11 @@ class Advertisement:
     password: str = PASS
     version: int = 2
     source: str = "10.0.0.77"
+    """Its family is that of the packet."""
     ttl: int = 255
     mac: bytes = field(default=bytes.fromhex("02000000004d"))
+    linklocal: bool = False
+    """Link-local addresses are hashed, too."""
 
     def but(self, **changes: Any) -> Advertisement:
         """The same with some fields changed."""
@@ -143,7 +178,12 @@ class Advertisement:
 
     def digest(self) -> bytes:
         """HMAC-SHA1 over version, type, vhid, addresses and counter."""
-        return digest(self.password, self.vhid, self.addresses, self.counter)
+        hashed = [
+            address
+            for address in self.addresses
+            if self.linklocal or not ipaddress.ip_address(address).is_link_local or "." in address
+        ]
+        return digest(self.password, self.vhid, hashed, self.counter)
 
     def payload(self) -> bytes:
         """The 36 bytes behind the IP header."""
@@ -161,13 +201,22 @@ class Advertisement:
         return data[:6] + struct.pack("!H", checksum(data)) + data[8:]
 
     def frame(self, payload: bytes | None = None) -> bytes:
-        """The whole Ethernet frame."""
-        return frame(
+        """The whole Ethernet frame, to the group."""
+        make = frame6 if ":" in self.source else frame
+        return make(
             self.payload() if payload is None else payload,
             source=self.source,
             ttl=self.ttl,
             mac=self.mac,
         )
+
+    def unicast(self, host: Host) -> bytes:
+        """The same to a host alone."""
+        to = bytes.fromhex(host.mac.replace(":", ""))
+        options: Any = {"source": self.source, "ttl": self.ttl, "mac": self.mac, "to": to}
+        if ":" in self.source:
+            return frame6(self.payload(), destination=host.address6, **options)
+        return frame(self.payload(), destination=host.address, **options)
 
 
 def frame(
@@ -196,6 +245,22 @@ def frame(
     )
     header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
     return to + mac + b"\x08\x00" + header + payload
+
+
+def frame6(
+    payload: bytes,
+    *,
+    source: str = "fd00::77",
+    destination: str = GROUP6,
+    ttl: int = 255,
+    mac: bytes = bytes.fromhex("02000000004d"),
+    to: bytes = GROUP6_MAC,
+    protocol: int = PROTOCOL,
+) -> bytes:
+    """An Ethernet frame with an IPv6 packet."""
+    header = struct.pack("!IHBB", 0x60000000, len(payload), protocol, ttl)
+    header += ipaddress.IPv6Address(source).packed + ipaddress.IPv6Address(destination).packed
+    return to + mac + b"\x86\xdd" + header + payload
 
 
 def arp(
