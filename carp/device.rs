@@ -297,7 +297,26 @@ impl Carp {
     /// longer.
     fn set_filter(&self, up: bool, rtnl: &Rtnl) -> Result {
         let settings = self.host.lock().settings;
-        self.with_place(|place| place.set_filter(&settings, up, rtnl))
+        let masters = self.masters();
+        self.with_place(|place| place.set_filter(&settings, up, masters, rtnl))
+    }
+
+    /// Where the parent's receive filter depends on the state, brings it in line.
+    pub(super) fn follow_state(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        let (up, follows) = {
+            let host = self.host.lock();
+            let place = host.place.as_ref();
+            (
+                host.admin_up,
+                place.is_some_and(Place::filter_follows_state),
+            )
+        };
+        if follows && self.set_filter(up, rtnl).is_err() {
+            pr_err!(
+                "{}: no memory for the receive filter of its parent\n",
+                own.name()
+            );
+        }
     }
 
     /// Takes the place out of the lock, for what may sleep. RTNL keeps others from

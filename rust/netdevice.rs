@@ -295,7 +295,6 @@ impl Device {
     }
 
     /// Whether it is a bridge, which switches frames between its ports itself.
-    #[allow(dead_code)]
     pub(crate) fn is_bridge(&self) -> bool {
         // SAFETY: `self` is a live device.
         unsafe { bindings::netif_is_bridge_master(self.as_ptr()) }
