@@ -241,7 +241,7 @@ impl Carp {
         });
         own.for_each_address6_rcu(&rcu, |address| {
             if self.is_master() {
-                self.announce_neighbour(carpdev, address, &rcu);
+                self.announce_neighbour(own, carpdev, address, &rcu);
             }
         });
     }
@@ -264,12 +264,12 @@ impl Carp {
     }
 
     /// Tells the same of one address that has just been added.
-    pub(super) fn announce_address(&self, address: Ipv4Addr) {
+    pub(super) fn announce_address(&self, own: &OwnDevice, address: Ipv4Addr) {
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
             if self.is_master()
                 && !self.is_balanced()
-                && !is_shared(carpdev.net(), carpdev, address, &rcu)
+                && !is_shared(own.net(), carpdev, address, &rcu)
             {
                 arp::announce(carpdev, address, &self.mac());
             }
@@ -279,11 +279,11 @@ impl Carp {
 
 impl Carp {
     /// The same for IPv6.
-    pub(super) fn announce_address6(&self, address: Ipv6Addr) {
+    pub(super) fn announce_address6(&self, own: &OwnDevice, address: Ipv6Addr) {
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
             if self.is_master() && !self.is_balanced() {
-                self.announce_neighbour(carpdev, address, &rcu);
+                self.announce_neighbour(own, carpdev, address, &rcu);
             }
         }
     }

@@ -43,11 +43,12 @@ impl<'a> Owner<'a> {
     }
 
     /// Who has `address`, if it is a virtual one. Of several the one on `dev`: two
-    /// segments, in two VRFs, may have the same.
+    /// segments, in two VRFs, may have the same; and it may be one of another namespace
+    /// with its parent in this.
     fn of(net: &Net, address: Ipv4Addr, dev: &'a Device, rcu: &'a rcu::Guard) -> Option<Self> {
-        let first = Device::by_address_rcu(net, address, rcu)?;
+        let first = Device::by_address_rcu(net, address, rcu);
         let owner = first
-            .of_driver::<Carp>(rcu)
+            .and_then(|first| first.of_driver::<Carp>(rcu))
             .map(|(own, carp)| Self::new(own, carp, rcu));
         if owner.as_ref().is_some_and(|owner| owner.is_on(dev)) {
             return owner;
@@ -62,8 +63,8 @@ impl<'a> Owner<'a> {
 
     /// With `net.inet.carp.arpbalance`, of several interfaces on the segment that
     /// have the address the one that is to answer this sender.
-    fn instead(self, net: &Net, packet: &ArpPacket, rcu: &'a rcu::Guard) -> Self {
-        if !Namespace::of(net).is_some_and(Namespace::balances_arp) {
+    fn instead(self, packet: &ArpPacket, rcu: &'a rcu::Guard) -> Self {
+        if !Namespace::of(self.own.net()).is_some_and(Namespace::balances_arp) {
             return self;
         }
         let Some(parent) = self
@@ -145,6 +146,16 @@ impl<'a> Owner<'a> {
         );
     }
 
+    /// On which device it is noted what a packet on `dev` told: where the way to its
+    /// sender leads.
+    fn learner<'b>(&'b self, dev: &'b Device) -> &'b Device {
+        if dev.net() == self.own.net() {
+            dev
+        } else {
+            self.own
+        }
+    }
+
     /// Whether a packet on `dev` is on the virtual host's segment.
     fn is_on(&self, dev: &Device) -> bool {
         dev.is(self.own) || self.carpdev.is_some_and(|carpdev| carpdev.is(dev))
@@ -182,7 +193,7 @@ impl ArpFilter for Filter {
         // To a question asked in the name of the address whoever asked.
         let owner = match packet.operation {
             Operation::Reply => owner.who(packet.target, dev, rcu, |carp| carp.voice().is_some()),
-            _ => Some(owner.instead(net, packet, rcu))
+            _ => Some(owner.instead(packet, rcu))
                 .filter(|owner| owner.answers(packet) && owner.is_on(dev)),
         };
         let Some((owner, carpdev)) = owner.and_then(|owner| Some((owner, owner.carpdev?))) else {
@@ -196,17 +207,18 @@ impl ArpFilter for Filter {
         {
             return Incoming::Drop;
         }
+        let learner = owner.learner(dev);
         match packet.operation {
             Operation::Request => {}
             Operation::Reply => {
-                arp::learn_from_reply(dev, packet.sender, &packet.sender_mac);
+                arp::learn_from_reply(learner, packet.sender, &packet.sender_mac);
                 return Incoming::Drop;
             }
             Operation::Other => return Incoming::Drop,
         }
         // 0.0.0.0 asks whether the address is free (RFC 5227): it is not.
         if !packet.sender.is_unspecified() {
-            arp::learn_from_request(dev, packet.sender, &packet.sender_mac);
+            arp::learn_from_request(learner, packet.sender, &packet.sender_mac);
         }
         owner.answer(carpdev, packet);
         Incoming::Drop

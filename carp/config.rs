@@ -380,6 +380,10 @@ fn read_carpdev<'a>(request: &Request<'a>, rtnl: &'a Rtnl) -> Result<Option<Opti
     match ifindex {
         None => Ok(None),
         Some(0) => Ok(Some(None)),
+        Some(_) if !request.link_net_capable => Err(extack.error(
+            EPERM,
+            format_args!("carpdev: its network namespace is not yours to administer"),
+        )),
         Some(ifindex) => {
             let dev = Device::by_index(request.link_net, ifindex, rtnl).ok_or_else(|| {
                 extack.error(

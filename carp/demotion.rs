@@ -7,6 +7,7 @@ use super::{
     device::Carp,
     genetlink,
     groups::{Group, Groups},
+    host::Host,
     netns::Namespace,
 };
 use crate::{
@@ -194,17 +195,62 @@ impl Carp {
             let Some(Ok(group)) = place.map(|place| demotion.groups.remove(place)) else {
                 return false;
             };
-            let own = i32::try_from(demotion.own.get()).unwrap_or(i32::MAX);
-            group.adjust(own.saturating_neg());
-            if let (Some(dev), true) = (&host.own, own != 0) {
-                if demotion::is_automatic(group.name.as_bytes()) {
-                    genetlink::demoted(dev.net(), &group, own.saturating_neg(), LEFT);
-                }
-            }
+            take_away(&host, &group);
             group
         };
         groups.leave(&group, rtnl);
         true
+    }
+
+    /// Leaves all groups of a namespace, as [`Self::leave`], but remembers which they
+    /// were.
+    pub(super) fn leave_groups_behind(&self, groups: &Groups, rtnl: &Rtnl) {
+        for place in 0..usize::MAX {
+            let Some(group) = self.group(place) else {
+                break;
+            };
+            take_away(&self.host.lock(), &group);
+            groups.leave(&group, rtnl);
+        }
+    }
+
+    /// Joins the groups of the same names in another namespace.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: some are not joined.
+    pub(super) fn join_groups_again(&self, groups: &Groups, rtnl: &Rtnl) -> Result {
+        let mut result = Ok(());
+        let mut announce = false;
+        for place in 0..usize::MAX {
+            let Some(old) = self.group(place) else {
+                break;
+            };
+            let group = match groups.join(old.name, rtnl) {
+                Ok(group) => group,
+                Err(error) => {
+                    // The old one stays, of which nobody else knows.
+                    result = Err(error);
+                    continue;
+                }
+            };
+            let mut host = self.host.lock();
+            let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);
+            announce |= group.adjust(own);
+            if let (Some(dev), true) = (&host.own, own != 0) {
+                if demotion::is_automatic(group.name.as_bytes()) {
+                    genetlink::demoted(dev.net(), &group, own, JOINED);
+                }
+            }
+            if let Some(known) = host.demotion.groups.get_mut(place) {
+                *known = group;
+            }
+        }
+        let dev = self.host.lock().own.clone();
+        if let (Some(dev), true) = (dev, announce) {
+            advertise_all(dev.net(), |_| true);
+        }
+        result
     }
 
     /// Leaves all groups.
@@ -251,6 +297,17 @@ impl Rounds {
             if self.0.cmpxchg(Self::BUSY, Self::IDLE, Full).is_ok() {
                 return;
             }
+        }
+    }
+}
+
+/// Takes an interface's own demotion away from a group that it leaves.
+fn take_away(host: &Host, group: &Group) {
+    let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);
+    group.adjust(own.saturating_neg());
+    if let (Some(dev), true) = (&host.own, own != 0) {
+        if demotion::is_automatic(group.name.as_bytes()) {
+            genetlink::demoted(dev.net(), group, own.saturating_neg(), LEFT);
         }
     }
 }

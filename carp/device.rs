@@ -227,12 +227,10 @@ impl Driver for Carp {
             (host.own.take(), host.timer.take())
         };
         drop(timer);
-        if own.is_some() {
-            if let Some(namespace) = Namespace::of(dev.net()) {
-                self.leave_all(namespace.groups(), rtnl);
-                namespace.remove_interface(dev.net(), rtnl);
-            }
+        if let Some(namespace) = Namespace::of(dev.net()) {
+            self.leave_all(namespace.groups(), rtnl);
         }
+        self.leave_home(dev, rtnl);
         drop(own);
     }
 
@@ -284,6 +282,50 @@ impl Driver for Carp {
 }
 
 impl Carp {
+    /// The interface is in this namespace from now on.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: ARP is not watched for it.
+    pub(super) fn find_home(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
+        Namespace::hook_arp(own.net(), rtnl)?;
+        self.host.lock().at_home = true;
+        Ok(())
+    }
+
+    fn leave_home(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        let at_home = core::mem::take(&mut self.host.lock().at_home);
+        if at_home {
+            Namespace::unhook_arp(own.net(), rtnl);
+        }
+    }
+
+    /// The interface is about to move to another namespace. It is down by now and its
+    /// addresses are about to go; the parent stays, and stays where it is.
+    pub(super) fn leave_namespace(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        if let Some(namespace) = Namespace::of(own.net()) {
+            self.leave_groups_behind(namespace.groups(), rtnl);
+        }
+        self.leave_home(own, rtnl);
+    }
+
+    /// The interface is registered in a namespace: after a move, or for the first time,
+    /// when it is not alive yet.
+    pub(super) fn come_to_namespace(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        if self.host.lock().own.is_none() {
+            return;
+        }
+        let groups = Namespace::of(own.net()).map(Namespace::groups);
+        let joined = groups.map_or(Ok(()), |groups| self.join_groups_again(groups, rtnl));
+        // Nobody could be told in another way.
+        if self.find_home(own, rtnl).and(joined).is_err() {
+            pr_err!(
+                "{}: no memory to settle in another network namespace\n",
+                own.name()
+            );
+        }
+    }
+
     /// Takes over the parent's MTU: whatever is sent here leaves there.
     pub(super) fn follow_mtu(&self, carpdev: &Device, rtnl: &Rtnl) {
         let own = self.host.lock().own.clone();
@@ -297,7 +339,26 @@ impl Carp {
     /// longer.
     fn set_filter(&self, up: bool, rtnl: &Rtnl) -> Result {
         let settings = self.host.lock().settings;
-        self.with_place(|place| place.set_filter(&settings, up, rtnl))
+        let masters = self.masters();
+        self.with_place(|place| place.set_filter(&settings, up, masters, rtnl))
+    }
+
+    /// Where the parent's receive filter depends on the state, brings it in line.
+    pub(super) fn follow_state(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        let (up, follows) = {
+            let host = self.host.lock();
+            let place = host.place.as_ref();
+            (
+                host.admin_up,
+                place.is_some_and(Place::filter_follows_state),
+            )
+        };
+        if follows && self.set_filter(up, rtnl).is_err() {
+            pr_err!(
+                "{}: no memory for the receive filter of its parent\n",
+                own.name()
+            );
+        }
     }
 
     /// Takes the place out of the lock, for what may sleep. RTNL keeps others from

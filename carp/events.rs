@@ -25,7 +25,14 @@ const METRIC: u32 = 4096;
 
 impl Notified for Events {
     fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl) {
-        if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+        if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+            match event {
+                DeviceEvent::Unregister if own.is_registered(rtnl) => {
+                    carp.leave_namespace(own, rtnl)
+                }
+                DeviceEvent::Register => carp.come_to_namespace(own, rtnl),
+                _ => {}
+            }
             // What IPv6 knows of a device may have been made anew.
             own.silence_inet6(rtnl);
             return;
@@ -34,6 +41,7 @@ impl Notified for Events {
             return;
         };
         match event {
+            DeviceEvent::Register => {}
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
             DeviceEvent::Mtu => {
@@ -73,7 +81,7 @@ impl Notified for Events {
         let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
         carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
         carp.addresses_changed(own);
-        carp.announce_address(address);
+        carp.announce_address(own, address);
         Some(METRIC)
     }
 
@@ -91,6 +99,9 @@ impl Notified for Events {
     ) -> Result {
         if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             own.silence_inet6(rtnl);
+        } else if let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) {
+            // IPv6 may have met the device just now.
+            join_again(&parent, dev, rtnl);
         }
         Self::address_wanted(dev, extack, rtnl)
     }
@@ -98,7 +109,7 @@ impl Notified for Events {
     fn address6_added(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
         let (own, carp) = dev.of_driver::<Carp>(rcu)?;
         carp.addresses_changed(own);
-        carp.announce_address6(address);
+        carp.announce_address6(own, address);
         carp.ask_for_groups(own);
         Some(METRIC)
     }

@@ -99,6 +99,7 @@ impl Carp {
         if bits & FOLLOW_UP == 0 {
             return;
         }
+        self.follow_state(own, rtnl);
         let state = self.state();
         if self.changes.told.load(Relaxed) == state {
             own.tell_change(rtnl);

@@ -67,6 +67,8 @@ pub(crate) struct Host {
     pub(super) place: Option<Place>,
     /// Whether the administrator has set the interface up.
     pub(super) admin_up: bool,
+    /// Whether its namespace knows of it; changes under RTNL only.
+    pub(super) at_home: bool,
 }
 
 impl Host {
@@ -89,6 +91,7 @@ impl Host {
             timer: None,
             place: None,
             admin_up: false,
+            at_home: false,
         };
         let nodes = host.prepare_nodes(&settings)?;
         host.nodes = nodes;

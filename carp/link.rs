@@ -64,8 +64,8 @@ impl LinkKind for Carp {
     fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
         let change = Change::read(request, rtnl)?.with_lladdr(request)?;
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
-        namespace.add_interface(dev.net(), rtnl)?;
         Self::begin(this, dev, rtnl);
+        this.find_home(dev, rtnl)?;
         dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
         this.join(namespace.groups(), default, rtnl)?;
@@ -83,8 +83,12 @@ impl LinkKind for Carp {
         this.reconfigure(&this, dev, change, &request.extack, rtnl)
     }
 
+    fn lower<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Device> {
+        self.carpdev.get(rcu).map(|carpdev| &**carpdev)
+    }
+
     fn size(&self) -> usize {
-        let bytes: usize = [1, 4, 1, 1, 1, 4, 1, 1, 1, 1, 4]
+        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 4]
             .into_iter()
             .map(attribute_size)
             .sum();
@@ -122,6 +126,10 @@ impl LinkKind for Carp {
             let rcu = rcu::read_lock();
             if let Some(carpdev) = self.carpdev.get(&rcu) {
                 message.u32(bindings::IFLA_CARP_CARPDEV, carpdev.ifindex())?;
+                if carpdev.net() != dev.net() {
+                    let id = dev.net().id_of(carpdev.net());
+                    message.s32(bindings::IFLA_CARP_CARPDEV_NETNSID, id)?;
+                }
             }
         }
         message.u8(
@@ -345,12 +353,6 @@ impl Carp {
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        if dev.net() != own.net() {
-            return Err(extack.error(
-                EINVAL,
-                format_args!("carpdev must be in the network namespace of {}", own.name()),
-            ));
-        }
         let up = self.host.lock().admin_up;
         let place = Place::new(this, own, dev, settings, up, extack, rtnl)?;
         let carpdev = match RcuSlot::prepare(dev.hold()) {

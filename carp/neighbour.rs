@@ -11,6 +11,7 @@ use crate::{
     linux::{
         ndisc,
         netdevice::Device,
+        netdevice_ops::OwnDevice,
         rx_handler::Verdict,
         skbuff::{PacketType, Skb},
     },
@@ -53,7 +54,7 @@ pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
         return Verdict::Pass(skb);
     };
     let rcu = rcu::read_lock();
-    let Some(port) = owner(parent, dev, &solicitation, &rcu) else {
+    let Some(port) = owner(parent, &solicitation, &rcu) else {
         return Verdict::Pass(skb);
     };
     answer(port, dev, &solicitation, asker, &rcu);
@@ -65,7 +66,6 @@ pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
 /// `net.inet.carp.arpbalance` the one of several that is to answer this asker.
 fn owner<'a>(
     parent: &'a Parent,
-    dev: &Device,
     solicitation: &Solicitation,
     rcu: &'a rcu::Guard,
 ) -> Option<&'a Port> {
@@ -75,7 +75,7 @@ fn owner<'a>(
             .filter(|port| port.place == 0 && port.dev.has_address6(solicitation.target, rcu))
     };
     let first = owners().next()?;
-    if !Namespace::of(dev.net()).is_some_and(Namespace::balances_arp) {
+    if !Namespace::of(first.dev.net()).is_some_and(Namespace::balances_arp) {
         return Some(first);
     }
     let running = || owners().filter(|port| port.carp.state() != 0);
@@ -105,12 +105,17 @@ fn answer(
         solicitation.is_duplicate_detection(),
         solicitation.source_mac,
     ) {
-        ndisc::learn_from_solicitation(dev, solicitation.source, &mac, rcu);
+        let learner = if port.receives(dev, ETH_P_IPV6, rcu) {
+            &port.dev
+        } else {
+            dev
+        };
+        ndisc::learn_from_solicitation(learner, solicitation.source, &mac, rcu);
     }
     let at = given
         .and_then(|place| carp.vhid_in(place))
         .map_or_else(|| carp.mac(), virtual_mac);
-    let frame = speaker(carp, dev, at, rcu).answer(solicitation, asker);
+    let frame = speaker(&port.dev, carp, dev, at, rcu).answer(solicitation, asker);
     if let Some(skb) = Skb::from_frame(dev, &frame, PRIORITY) {
         // Who got no answer asks again.
         let _ = skb.transmit();
@@ -118,7 +123,19 @@ fn answer(
 }
 
 /// In whose name an interface says that its addresses are `at` this MAC.
-fn speaker(carp: &Carp, carpdev: &Device, at: [u8; 6], rcu: &rcu::Guard) -> Speaker {
+fn speaker(
+    own: &OwnDevice,
+    carp: &Carp,
+    carpdev: &Device,
+    at: [u8; 6],
+    rcu: &rcu::Guard,
+) -> Speaker {
+    // It forwards where its packets come in.
+    let forwarder = if own.net() == carpdev.net() {
+        carpdev
+    } else {
+        own
+    };
     Speaker {
         from: if carp.balancing().hides_its_mac() {
             carpdev.mac()
@@ -126,14 +143,20 @@ fn speaker(carp: &Carp, carpdev: &Device, at: [u8; 6], rcu: &rcu::Guard) -> Spea
             at
         },
         at,
-        router: ndisc::is_forwarding(carpdev, rcu),
+        router: ndisc::is_forwarding(forwarder, rcu),
     }
 }
 
 impl Carp {
     /// Says to everybody, unasked, that `address` is here. Any context.
-    pub(super) fn announce_neighbour(&self, carpdev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) {
-        let frame = speaker(self, carpdev, self.mac(), rcu).announce(address);
+    pub(super) fn announce_neighbour(
+        &self,
+        own: &OwnDevice,
+        carpdev: &Device,
+        address: Ipv6Addr,
+        rcu: &rcu::Guard,
+    ) {
+        let frame = speaker(own, self, carpdev, self.mac(), rcu).announce(address);
         if let Some(skb) = Skb::from_frame(carpdev, &frame, PRIORITY) {
             // It is said again later.
             let _ = skb.transmit();

@@ -26,8 +26,8 @@ pub(crate) struct Namespace {
     rounds: Rounds,
     /// Packets that belong to no parent.
     pub(crate) counters: Counters,
-    /// How many interfaces there are; RTNL.
-    interfaces: Atomic<usize>,
+    /// How many need the ARP hooks here, interfaces and parents; RTNL.
+    arp_users: Atomic<usize>,
 }
 
 /// `net.inet.carp.*`, with OpenBSD's meanings and defaults.
@@ -90,7 +90,7 @@ impl NetState for Namespace {
                 groups <- Groups::new(),
                 rounds: Rounds::new(),
                 counters: Counters::new(),
-                interfaces: Atomic::new(0),
+                arp_users: Atomic::new(0),
             }),
             GFP_KERNEL,
         )
@@ -133,25 +133,30 @@ impl Namespace {
         u8::try_from(self.sysctls.values().log.get()).is_ok_and(|log| level.is_printed(log))
     }
 
-    /// One more interface: with the first the ARP hooks come.
+    /// One more interface, or one more parent, which may be in another namespace
+    /// than its interfaces: with the first the ARP hooks come.
     ///
     /// # Errors
     ///
-    /// Out of memory; the interface was not counted.
-    pub(crate) fn add_interface(&self, net: &Net, _rtnl: &Rtnl) -> Result {
-        let interfaces = self.interfaces.load(Relaxed);
-        if interfaces == 0 {
+    /// Out of memory; it was not counted.
+    pub(crate) fn hook_arp(net: &Net, _rtnl: &Rtnl) -> Result {
+        let this = Self::of(net).ok_or(ENODEV)?;
+        let users = this.arp_users.load(Relaxed);
+        if users == 0 {
             ARP_HOOKS.register(net)?;
         }
-        self.interfaces.store(interfaces.saturating_add(1), Relaxed);
+        this.arp_users.store(users.saturating_add(1), Relaxed);
         Ok(())
     }
 
-    /// One interface less: with the last the ARP hooks go.
-    pub(crate) fn remove_interface(&self, net: &Net, _rtnl: &Rtnl) {
-        let interfaces = self.interfaces.load(Relaxed);
-        self.interfaces.store(interfaces.saturating_sub(1), Relaxed);
-        if interfaces == 1 {
+    /// One less: with the last the ARP hooks go.
+    pub(crate) fn unhook_arp(net: &Net, _rtnl: &Rtnl) {
+        let Some(this) = Self::of(net) else {
+            return;
+        };
+        let users = this.arp_users.load(Relaxed);
+        this.arp_users.store(users.saturating_sub(1), Relaxed);
+        if users == 1 {
             ARP_HOOKS.unregister(net);
         }
     }

@@ -2,10 +2,11 @@
 
 //! A parent: the device (`carpdev`) that carp interfaces stand on.
 
-use super::{counters::Counters, device::Carp, neighbour};
+use super::{counters::Counters, device::Carp, neighbour, netns::Namespace};
 use crate::{
     linux::{
         inet6::Membership,
+        namespace::Net,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         netlink::Extack,
@@ -65,6 +66,25 @@ pub(crate) struct Port {
     pub(crate) dev: ARef<OwnDevice>,
 }
 
+impl Port {
+    /// Whether the interface itself is to receive what belongs to it and came in on its
+    /// parent `dev`: if the parent is in another namespace, or does not speak this
+    /// protocol (`ETH_P_*`). The way back leads through it then, too.
+    pub(super) fn receives(&self, dev: &Device, protocol: u16, rcu: &rcu::Guard) -> bool {
+        let parent_speaks = match protocol {
+            ETH_P_IP | ETH_P_ARP => dev.primary_address(rcu).is_some(),
+            ETH_P_IPV6 => dev.speaks_inet6(rcu),
+            _ => true,
+        };
+        !parent_speaks || self.is_elsewhere(dev)
+    }
+
+    /// Whether its parent `dev` is in another namespace.
+    pub(super) fn is_elsewhere(&self, dev: &Device) -> bool {
+        self.dev.net() != dev.net()
+    }
+}
+
 /// The Ethernet header in front of what a receiver counts.
 const ETH_HLEN: u32 = 14;
 const ETH_P_IP: u16 = 0x0800;
@@ -94,7 +114,9 @@ impl Parent {
             }),
             GFP_KERNEL,
         )?;
-        rx_handler::register(dev, parent.clone(), extack, rtnl)?;
+        Namespace::hook_arp(dev.net(), rtnl)?;
+        rx_handler::register(dev, parent.clone(), extack, rtnl)
+            .inspect_err(|_| Namespace::unhook_arp(dev.net(), rtnl))?;
         // Switches that snoop must know before a takeover.
         dev.join_group(packet::GROUP_IPV4, rtnl);
         *parent.group6.lock() = Some(dev.join_group6(packet::GROUP_IPV6, rtnl));
@@ -109,6 +131,7 @@ impl Parent {
                 group.leave(&self.dev, rtnl);
             }
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
+            Namespace::unhook_arp(self.dev.net(), rtnl);
         }
     }
 
@@ -302,7 +325,7 @@ impl Parent {
             return Verdict::Consumed;
         };
         if balancing.is_by_hash() {
-            match share(dev, &mut skb, &rcu) {
+            match share(port.dev.net(), &mut skb, &rcu) {
                 Share::Everybody if is_group => return Verdict::Pass(skb),
                 Share::Everybody => {}
                 Share::Hash(hash) if masters.take(hash) => {}
@@ -320,13 +343,8 @@ impl Parent {
         }
         port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
         skb.set_to_this_host();
-        if place == Place::Interface {
-            skb.set_device(&port.dev);
-            return Verdict::Another(skb);
-        }
-        // A parent without IPv4 would refuse it: then the way back leads through
-        // the carp interface, and so does this.
-        if matches!(skb.protocol(), ETH_P_IP | ETH_P_ARP) && dev.primary_address(&rcu).is_none() {
+        // A parent that does not speak IP would refuse it.
+        if place == Place::Interface || port.receives(dev, skb.protocol(), &rcu) {
             skb.set_device(&port.dev);
             return Verdict::Another(skb);
         }
@@ -344,7 +362,7 @@ enum Share {
 }
 
 /// By which hash a packet is shared out among hosts.
-fn share(dev: &Device, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
+fn share(net: &Net, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
     const ICMP: u8 = 1;
     const ICMPV6: u8 = 58;
 
@@ -362,7 +380,7 @@ fn share(dev: &Device, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
                 Some(destination) => {
                     // Asked only where it matters.
                     let to_us = packet.get(9) == Some(&ICMP)
-                        && Device::by_address_rcu(dev.net(), destination, rcu).is_some();
+                        && Device::by_address_rcu(net, destination, rcu).is_some();
                     Share::Hash(balancing::hash_of_ipv4(packet, to_us))
                 }
                 None => Share::Hash(None),
@@ -380,7 +398,7 @@ fn share(dev: &Device, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
                 Some(destination) if destination.is_multicast() => Share::Everybody,
                 Some(destination) => {
                     let to_us = packet.get(6) == Some(&ICMPV6)
-                        && Device::by_address6_rcu(dev.net(), destination, rcu).is_some();
+                        && Device::by_address6_rcu(net, destination, rcu).is_some();
                     Share::Hash(balancing::hash_of_ipv6(packet, to_us))
                 }
                 None => Share::Hash(None),

@@ -17,7 +17,11 @@ use crate::{
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
     },
-    proto::carp::{balancing::Balancing, neighbour::solicited_node, packet::virtual_mac},
+    proto::carp::{
+        balancing::{Balancing, Masters},
+        neighbour::solicited_node,
+        packet::virtual_mac,
+    },
 };
 use core::net::Ipv6Addr;
 use kernel::{prelude::*, sync::Arc};
@@ -90,7 +94,7 @@ impl Place {
         rtnl: &Rtnl,
     ) -> Result {
         let change = self.prepare(carp, own, settings, extack, rtnl)?;
-        self.set_filter(settings, up, rtnl)?;
+        self.set_filter(settings, up, carp.masters(), rtnl)?;
         // Nothing can fail from here on.
         let old = core::mem::replace(&mut self.vhids, change.vhids);
         for (vhid, port) in change.ports {
@@ -168,11 +172,25 @@ impl Place {
     /// Lets the interface's addresses through the parent's receive filter if it is
     /// up, master or not: changing a filter may need RTNL, and a takeover must not.
     ///
+    /// A bridge would take the frames that it switches to another master, all of
+    /// them, for itself as well; so there the filter follows the state.
+    ///
     /// # Errors
     ///
     /// Out of memory: nothing changed. Never if it is not up.
-    pub(super) fn set_filter(&mut self, settings: &Settings, up: bool, rtnl: &Rtnl) -> Result {
-        let wanted = if up { macs(settings)? } else { KVec::new() };
+    pub(super) fn set_filter(
+        &mut self,
+        settings: &Settings,
+        up: bool,
+        masters: Masters,
+        rtnl: &Rtnl,
+    ) -> Result {
+        let masters = self.filter_follows_state().then_some(masters);
+        let wanted = if up {
+            macs(settings, masters)?
+        } else {
+            KVec::new()
+        };
         let dev = self.parent.device();
         for (done, mac) in wanted.iter().enumerate() {
             if let Err(error) = open(dev, mac, rtnl) {
@@ -195,6 +213,11 @@ impl Place {
         }
     }
 
+    /// Whether what the parent receives depends on who is master.
+    pub(super) fn filter_follows_state(&self) -> bool {
+        self.parent.device().is_bridge()
+    }
+
     /// Makes the parent a member of the groups of these addresses, and no others for
     /// this interface. It is one before a takeover, for switches that snoop.
     ///
@@ -213,7 +236,10 @@ impl Place {
                 continue;
             }
             match self.groups.reserve(1, GFP_KERNEL) {
-                Ok(()) => result = push(&mut self.groups, dev.join_group6(group, rtnl)),
+                Ok(()) => {
+                    let pushed = push(&mut self.groups, dev.join_group6(group, rtnl));
+                    result = result.and(pushed);
+                }
                 Err(error) => result = Err(error.into()),
             }
         }
@@ -241,16 +267,30 @@ fn push(groups: &mut KVec<Membership>, group: Membership) -> Result {
     groups.push_within_capacity(group).map_err(|_| ENOMEM)
 }
 
-/// The Ethernet addresses that an interface with these settings is to hear.
-fn macs(settings: &Settings) -> Result<KVec<MacAddress>> {
+/// The Ethernet addresses that an interface with these settings is to hear; where
+/// that depends on it, being master of these.
+fn macs(settings: &Settings, masters: Option<Masters>) -> Result<KVec<MacAddress>> {
     let mut macs = KVec::new();
-    let nodes = || settings.nodes.iter().filter(|node| node.vhid != 0);
-    if nodes().next().is_some() {
+    let nodes = || {
+        let nodes = settings.nodes.iter().filter(|node| node.vhid != 0);
+        (0_u32..).zip(nodes)
+    };
+    let mode = settings.balancing();
+    let leads = masters.is_none_or(|masters| {
+        if mode.is_by_hash() {
+            masters.is_any()
+        } else {
+            masters.is_master_of(0)
+        }
+    });
+    if leads && nodes().next().is_some() {
         macs.push(settings.mac(), GFP_KERNEL)?;
     }
-    if settings.balancing() == Balancing::Arp {
-        for node in nodes() {
-            macs.push(virtual_mac(node.vhid), GFP_KERNEL)?;
+    if mode == Balancing::Arp {
+        for (place, node) in nodes() {
+            if masters.is_none_or(|masters| masters.is_master_of(place)) {
+                macs.push(virtual_mac(node.vhid), GFP_KERNEL)?;
+            }
         }
     }
     Ok(macs)

@@ -65,9 +65,15 @@ fn receive<A: Into<IpAddr> + Copy>(
     multicast: bool,
     rcu: &rcu::Guard,
 ) -> Result<(), ()> {
-    let namespace = Namespace::of(packet.net).ok_or(())?;
     let dev = Device::by_index_rcu(packet.net, packet.iif, rcu);
-    let Err(discard) = dispatch(packet, family, multicast, namespace, dev, rcu) else {
+    let parent = dev.and_then(|dev| rx_handler::get_rcu::<Parent>(dev, rcu));
+    let port = parent
+        .zip(Received::peek_vhid(packet.payload))
+        .and_then(|(parent, vhid)| parent.port(vhid, rcu));
+    // Its administrator decides who may be in another namespace than the parent.
+    let net = port.map_or(packet.net, |port| port.dev.net());
+    let namespace = Namespace::of(net).ok_or(())?;
+    let Err(discard) = dispatch(packet, family, multicast, namespace, parent, port) else {
         return Ok(());
     };
     let level = discard.level().ok_or(())?;
@@ -115,8 +121,8 @@ fn dispatch<A: Into<IpAddr> + Copy>(
     family: Family,
     multicast: bool,
     namespace: &Namespace,
-    dev: Option<&Device>,
-    rcu: &rcu::Guard,
+    parent: Option<&Parent>,
+    port: Option<&Port>,
 ) -> Result<(), Discard> {
     let received = match family {
         Family::Ipv4 => Counter::ReceivedIpv4,
@@ -129,20 +135,15 @@ fn dispatch<A: Into<IpAddr> + Copy>(
     if !namespace.allows() {
         return charge(&namespace.counters, Err(Discard::NotAllowed));
     }
-    let parent = dev.and_then(|dev| rx_handler::get_rcu::<Parent>(dev, rcu));
     let Some(parent) = parent else {
         return charge(&namespace.counters, Err(Discard::BadInterface));
     };
     // Only a unicast peer may be farther away than the link.
-    let min_ttl = Received::peek_vhid(packet.payload)
+    let min_ttl = port
         .filter(|_| !multicast)
-        .and_then(|vhid| parent.port(vhid, rcu))
         .map_or(TTL, |port| port.carp.minttl());
-    let found =
-        Received::check_beyond_link(packet.ttl, min_ttl, packet.payload).and_then(|received| {
-            let port = parent.port(received.vhid(), rcu).ok_or(Discard::BadVhid)?;
-            Ok((received, port))
-        });
+    let found = Received::check_beyond_link(packet.ttl, min_ttl, packet.payload)
+        .and_then(|received| Ok((received, port.ok_or(Discard::BadVhid)?)));
     match found {
         Err(discard) => charge(&parent.counters, Err(discard)),
         Ok((received, port)) => {

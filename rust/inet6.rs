@@ -270,6 +270,19 @@ impl Device {
     }
 }
 
+impl Device {
+    /// Whether IPv6 takes packets that come in on the device: it may be unknown to
+    /// IPv6, or turned off there (`disable_ipv6`). Any context.
+    pub(crate) fn speaks_inet6(&self, _rcu: &rcu::Guard) -> bool {
+        // SAFETY: `self` is live, RCU is held; a plain field, read as by `READ_ONCE`.
+        unsafe {
+            bindings::in6_dev_peek(self.as_ptr())
+                .as_ref()
+                .is_some_and(|idev| (&raw const idev.cnf.disable_ipv6).read_volatile() == 0)
+        }
+    }
+}
+
 impl OwnDevice {
     /// Sees to it that IPv6 gives the device no address and says nothing about it
     /// that was not asked for, and keeps those that it has: no addresses from router

@@ -5,6 +5,7 @@
 use super::{
     bindings,
     namespace::Net,
+    netdevice::Device,
     netdevice_ops::{self, Driver, NewDevice, OwnDevice},
     netlink::{Attributes, Extack, Message, Policies},
     rtnl::Rtnl,
@@ -13,7 +14,7 @@ use core::{cell::UnsafeCell, marker::PhantomData};
 use kernel::{
     error::to_result,
     prelude::*,
-    sync::{Arc, ArcBorrow},
+    sync::{rcu, Arc, ArcBorrow},
 };
 
 /// A request to make or change a device.
@@ -24,8 +25,11 @@ pub(crate) struct Request<'a> {
     pub(crate) link: Option<u32>,
     /// The value of IFLA_ADDRESS, if it was sent: a link-layer address.
     pub(crate) address: Option<&'a [u8]>,
-    /// The namespace in which indices of devices are to be understood.
+    /// The namespace in which indices of devices are to be understood: where the device
+    /// below is, or is to be.
     pub(crate) link_net: &'a Net,
+    /// Whether the user may take devices of that namespace.
+    pub(crate) link_net_capable: bool,
     /// Where to tell what is wrong.
     pub(crate) extack: Extack<'a>,
 }
@@ -60,6 +64,9 @@ pub(crate) trait LinkKind: Driver {
         request: &Request<'_>,
         rtnl: &Rtnl,
     ) -> Result;
+
+    /// The device below, if there is one.
+    fn lower<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Device>;
 
     /// The room that [`Self::fill`] needs, in bytes.
     fn size(&self) -> usize;
@@ -100,6 +107,7 @@ impl<T: LinkKind> Link<T> {
                 dellink: Some(dellink),
                 get_size: Some(get_size::<T>),
                 fill_info: Some(fill_info::<T>),
+                get_link_net: Some(get_link_net::<T>),
                 // SAFETY: All zeroes is a valid `rtnl_link_ops`.
                 ..unsafe { core::mem::zeroed() }
             }),
@@ -180,6 +188,8 @@ unsafe extern "C" fn newlink<T: LinkKind>(
                 link: ifla_link((*params).tb),
                 address: ifla_address((*params).tb),
                 link_net: Net::from_raw(bindings::rtnl_newlink_link_net(params)),
+                // The kernel has asked for it.
+                link_net_capable: true,
                 extack: Extack::from_raw(extack),
             },
             Rtnl::assume_held(),
@@ -217,9 +227,10 @@ unsafe extern "C" fn changelink<T: LinkKind>(
     extack: *mut bindings::netlink_ext_ack,
 ) -> c_int {
     // SAFETY: The kernel passes a registered device of this kind, the request's
-    // validated attributes and RTNL.
+    // validated attributes and RTNL, which keeps namespaces from being freed.
     let (this, device, request, rtnl) = unsafe {
         let device = OwnDevice::from_raw(dev);
+        let link_net = get_link_net::<T>(dev);
         let max = (*T::link().ops.get()).maxtype;
         (
             netdevice_ops::data_arc::<T>(dev),
@@ -228,7 +239,8 @@ unsafe extern "C" fn changelink<T: LinkKind>(
                 data: Attributes::from_raw(data, max),
                 link: ifla_link(tb),
                 address: ifla_address(tb),
-                link_net: device.net(),
+                link_net: Net::from_raw(link_net),
+                link_net_capable: bindings::rtnl_dev_link_net_capable(dev, link_net),
                 extack: Extack::from_raw(extack),
             },
             Rtnl::assume_held(),
@@ -254,6 +266,24 @@ unsafe extern "C" fn dellink(dev: *mut bindings::net_device, head: *mut bindings
 unsafe extern "C" fn get_size<T: LinkKind>(dev: *const bindings::net_device) -> usize {
     // SAFETY: The kernel passes a registered device of this kind.
     unsafe { netdevice_ops::data::<T>(dev.cast_mut()) }.size()
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.get_link_net`, or under RTNL.
+unsafe extern "C" fn get_link_net<T: LinkKind>(
+    dev: *const bindings::net_device,
+) -> *mut bindings::net {
+    let rcu = rcu::Guard::new();
+    // SAFETY: The kernel passes a registered device of this kind, with RTNL held: so
+    // the device below stays where it is.
+    let (this, device) = unsafe {
+        (
+            netdevice_ops::data::<T>(dev.cast_mut()),
+            OwnDevice::from_raw(dev),
+        )
+    };
+    this.lower(&rcu).map_or(device.net(), Device::net).as_ptr()
 }
 
 /// # Safety

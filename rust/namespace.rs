@@ -32,6 +32,15 @@ impl Net {
         unsafe { bindings::net_is_initial(self.as_ptr()) }
     }
 
+    /// The number by which this namespace knows `other`, made if there is none yet; a
+    /// negative one, if there is no memory for it. Any context.
+    pub(crate) fn id_of(&self, other: &Self) -> i32 {
+        // SAFETY: Both are live namespaces.
+        unsafe {
+            bindings::peernet2id_alloc(self.as_ptr(), other.as_ptr(), kernel::bindings::GFP_ATOMIC)
+        }
+    }
+
     /// The module's state in this namespace.
     ///
     /// Nothing where the registration is not (or no longer) in place, which

@@ -139,6 +139,14 @@ impl Device {
         unsafe { Net::from_raw(bindings::dev_net(self.as_ptr())) }
     }
 
+    /// Whether it is registered and not leaving for good. A device that moves to
+    /// another namespace stays so. Under RTNL.
+    pub(crate) fn is_registered(&self, _rtnl: &Rtnl) -> bool {
+        // SAFETY: A plain field of a live device, which changes under RTNL.
+        let state = unsafe { (*self.as_ptr()).reg_state };
+        u32::from(state) == bindings::netdev_reg_state_NETREG_REGISTERED
+    }
+
     /// The interface index, unique in the namespace.
     pub(crate) fn ifindex(&self) -> u32 {
         // SAFETY: A plain field of a live device; it changes only while the device
@@ -295,7 +303,6 @@ impl Device {
     }
 
     /// Whether it is a bridge, which switches frames between its ports itself.
-    #[allow(dead_code)]
     pub(crate) fn is_bridge(&self) -> bool {
         // SAFETY: `self` is a live device.
         unsafe { bindings::netif_is_bridge_master(self.as_ptr()) }

@@ -331,8 +331,6 @@ impl NewDevice<'_> {
             // Whatever the device below can.
             (*dev).max_mtu = bindings::ETH_MAX_MTU;
             bindings::netif_carrier_off(dev);
-            // Its addresses and groups are bound to where it is.
-            (*dev).set_netns_immutable(1);
             // An address that is given, not drawn: udev leaves it alone.
             (*dev).addr_assign_type = bindings::NET_ADDR_SET as u8;
         }

@@ -28,6 +28,8 @@ pub(crate) enum DeviceEvent {
     NotifyPeers,
     /// Its link or flags changed.
     Change,
+    /// It is new, or new in the namespace.
+    Register,
     /// It leaves: references must be given back now. Also when it moves to
     /// another namespace.
     Unregister,
@@ -201,6 +203,7 @@ unsafe extern "C" fn device<T: Notified>(
         bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Mtu,
         bindings::netdev_cmd_NETDEV_CHANGEADDR => DeviceEvent::Address,
         bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
+        bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Register,
         bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
         _ => return NOTIFY_DONE,
     };
