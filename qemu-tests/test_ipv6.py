@@ -555,17 +555,26 @@ def test_hostile_neighbours(lan: Lan, log: Kmsg, tmp_path: Path) -> None:
     frames = list(strange_neighbours(4_000))
     path = tmp_path / "frames"
     path.write_bytes(b"".join(struct.pack("=H", len(frame)) + frame for frame in frames))
-    answers = [host.capture(only="icmp6 and ip6[40] = 136 and ip6 src " + VIP6) for host in lan.hosts]
-    before = [(c.stats(host), host.show("carp0")["stats64"]["rx"]["packets"]) for host in lan.hosts]
+    answers = "icmp6 and ip6[40] = 136 and ip6 src " + VIP6
+    captures = [host.capture(only=answers) for host in lan.hosts]
+
+    def look() -> list[tuple[int, int]]:
+        """How often each became master, and how many packets it took."""
+        return [
+            (c.stats(host)["preempt"], host.show("carp0")["stats64"]["rx"]["packets"])
+            for host in lan.hosts
+        ]
+
+    before = look()
     log.read()
     assert int(lan.client.run("/carp/bin/flood", "eth0", str(path)).stdout) == len(frames)
     time.sleep(0.1)
-    after = [(c.stats(host), host.show("carp0")["stats64"]["rx"]["packets"]) for host in lan.hosts]
+    after = look()
     assert (c.state(lan.a), c.state(lan.b)) == ("master", "backup")
-    assert [it[0]["preempt"] for it in after] == [it[0]["preempt"] for it in before]
+    assert [preempt for preempt, _ in after] == [preempt for preempt, _ in before]
     assert after[0][1] > before[0][1], "the master takes what comes to the virtual MAC"
     assert after[1][1] == before[1][1], "and the backup does not"
-    ours, theirs = ([p for p in it.sent() if p.data[6:12] == c.virtual_mac(1)] for it in answers)
+    ours, theirs = ([p for p in it.sent() if p.data[6:12] == c.virtual_mac(1)] for it in captures)
     assert ours and not theirs
     # those with a hole in their headers alone
     assert len(log.read()) <= 40
