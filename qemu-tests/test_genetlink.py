@@ -475,12 +475,15 @@ def test_who_may_demote(host: Host) -> None:
     nobody = f"import os; os.setgid(65534); os.setuid(65534); {DEMOTE_SCRIPT}"
     refused = host.run("python3", "-c", nobody, check=False)
     assert "Operation not permitted" in refused.stderr
-    own = f"ip link add carp0 type carp vhid 1 && python3 -c {shlex.quote(DEMOTE_SCRIPT)}"
-    unshared = host.run("unshare", "--user", "--map-root-user", "--net", "sh", "-c", own)
-    assert unshared.stdout == "done\n"
-    # and in that of others it may not
-    inside = f"unshare --user --map-root-user python3 -c {shlex.quote(DEMOTE_SCRIPT)}"
-    refused = host.run("sh", "-c", inside, check=False)
+    if not Path("/proc/self/ns/user").exists():
+        # the kernel that looks for mistakes has none
+        return
+    unshare = ("unshare", "--user", "--map-root-user")
+    script = shlex.quote(DEMOTE_SCRIPT)
+    own = f"ip link add carp0 type carp vhid 1 && python3 -c {script}"
+    assert host.run(*unshare, "--net", "sh", "-c", own).stdout == "done\n"
+    # in that of others it may not
+    refused = host.run(*unshare, "python3", "-c", DEMOTE_SCRIPT, check=False)
     assert "Operation not permitted" in refused.stderr
 
 
