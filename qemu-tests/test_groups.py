@@ -199,7 +199,7 @@ def test_carpdemote(host: Host) -> None:
         ("-g carp carpdemote 129", "a number of 1-128 is expected"),
         ("-g carp carpdemote 0", "a number of 1-128 is expected"),
         ("-g nope carpdemote", "nope: no carp interface is in a group nope"),
-        ("-g carp0", 'carp0'),
+        ("-g carp0", "carp0"),
     ],
 )
 def test_carpdemote_refused(host: Host, line: str, sentence: str) -> None:
