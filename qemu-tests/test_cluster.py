@@ -15,7 +15,7 @@ from lib.clock import wait_for
 from lib.frames import advertisements
 from lib.freebsd import FreeBSD
 from lib.host import Host
-from lib.lan import VIP, Lan
+from lib.lan import Lan
 from lib.peers import Ucarp
 
 pytestmark = pytest.mark.usefixtures("carp")
@@ -128,7 +128,9 @@ def test_one_dies_and_returns_while_another_is_dead(make_lan: Callable[..., Lan]
 
 
 @pytest.mark.parametrize("makes", [MIXED, ("ours", "freebsd", "ucarp")], ids="-".join)
-def test_a_demoted_host_is_left_by_all(make_lan: Callable[..., Lan], makes: tuple[str, ...]) -> None:
+def test_a_demoted_host_is_left_by_all(
+    make_lan: Callable[..., Lan], makes: tuple[str, ...]
+) -> None:
     """They read advskew alone; and where we do not say it by that, they do not hear it."""
     cluster = Cluster(make_lan(3), makes)
     ours, *others = cluster.members

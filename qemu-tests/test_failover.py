@@ -154,9 +154,7 @@ def test_one_is_handed_over(firewalls: Firewalls, words: str) -> None:
 
 
 @pytest.mark.parametrize("device, number", [("eth0", 0), ("eth1", 1)])
-def test_a_physical_interface_is_set_down(
-    firewalls: Firewalls, device: str, number: int
-) -> None:
+def test_a_physical_interface_is_set_down(firewalls: Firewalls, device: str, number: int) -> None:
     """Both go, and at once: one says farewell and the other that the host is demoted."""
     other = firewalls.a.capture(f"eth{1 - number}", only="ip proto 112")
     with firewalls.watched() as noted:

@@ -199,7 +199,7 @@ def test_carpdemote(host: Host) -> None:
         ("-g carp carpdemote 129", "a number of 1-128 is expected"),
         ("-g carp carpdemote 0", "a number of 1-128 is expected"),
         ("-g nope carpdemote", "nope: no carp interface is in a group nope"),
-        ("-g carp0", 'carp0'),
+        ("-g carp0", "carp0"),
     ],
 )
 def test_carpdemote_refused(host: Host, line: str, sentence: str) -> None:
@@ -451,24 +451,27 @@ def test_errors_of_sending_are_forgotten_with_the_parent(masters: Host) -> None:
 def test_many_that_fail_at_once(host: Host) -> None:
     """Each in a group of its own: each one's demotion makes all the others speak, and
     so fail, in turn."""
-    number = 100
-    names = [f"{a}{b}" for a in string.ascii_lowercase[:10] for b in string.ascii_lowercase[:10]]
-    lines = ["link set eth0 txqueuelen 1000"]
-    for i, name in enumerate(names[:number]):
+    letters = string.ascii_lowercase[:10]
+    names = [f"carp{i}" for i in range(100)]
+    lines = []
+    for i, name in enumerate(names):
         lines += [
-            f"link add carp{i} type carp vhid {i + 1} carpdev eth0 advbase 60 group {name}",
-            f"link set carp{i} type carp -group carp",
-            f"addr add 10.0.0.{100 + i}/24 dev carp{i}",
-            f"link set carp{i} up",
-            f"link set carp{i} type carp state master",
+            f"link add {name} type carp vhid {i + 1} carpdev eth0 advbase 60"
+            f" group {letters[i // 10]}{letters[i % 10]}",
+            f"link set {name} type carp -group carp",
+            f"addr add 10.0.0.{100 + i}/24 dev {name}",
+            f"link set {name} up",
+            f"link set {name} type carp state master",
         ]
     host.ip_batch(*lines)
     refuse_to_send(host)
-    host.ip_batch(*(f"link set carp{i} type carp advskew {j}" for j in (1, 2) for i in range(number)))
-    assert {demote(host, f"carp{i}") for i in (0, 50, 99)} == {0}
-    host.ip("link", "set", "carp0", "type", "carp", "advskew", "3")
-    wait_for(lambda: demote(host, f"carp{number - 1}") == 1, 10, "the last one is demoted")
-    assert {info["linkinfo"]["info_data"]["demote"] for info in host.ip_json("link", "show", "type", "carp")} == {1}
+    for advskew in (1, 2):
+        host.ip_batch(*(f"link set {name} type carp advskew {advskew}" for name in names))
+    assert {demote(host, name) for name in names[::33]} == {0}
+    change(host, "advskew 3")
+    wait_for(lambda: demote(host, names[-1]) == 1, 10, "the last one is demoted")
+    shown = host.ip_json("link", "show", "type", "carp")
+    assert [info["linkinfo"]["info_data"]["demote"] for info in shown] == [1] * len(names)
 
 
 # -- what others see

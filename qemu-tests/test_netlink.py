@@ -119,11 +119,12 @@ def test_link_means_carpdev(host: Host, words: str) -> None:
 
 
 def test_step_by_step_in_any_order(host: Host) -> None:
-    """Whatever is said last makes it BACKUP, and nothing before."""
+    """Whatever is said last makes it BACKUP, and nothing before. The address is in no
+    parent's subnet, so that it chooses none."""
     steps = (
         "link set carp0 type carp vhid 1",
         "link set carp0 type carp carpdev eth0",
-        f"addr add {VIP}/24 dev carp0",
+        "addr add 10.9.0.1/24 dev carp0",
         "link set carp0 up",
     )
     for order in itertools.permutations(steps):
