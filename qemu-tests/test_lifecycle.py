@@ -315,16 +315,6 @@ def test_a_namespace_that_dies_with_a_master(lan: Lan, world: World) -> None:
     assert "inner" not in [link["ifname"] for link in lan.switch.ip_json("link")]
 
 
-def test_an_interface_stays_in_its_namespace(lan: Lan) -> None:
-    """It is bound to where its parent and addresses are, and says so."""
-    c.create(lan.a)
-    before = lan.a.ip("-d", "-j", "link", "show", "dev", "carp0")
-    done = lan.a.run("ip", *"link set carp0 netns b".split(), check=False)
-    assert done.returncode and done.stderr.startswith("Error: "), done.stderr
-    assert "netns is immutable" in done.stderr
-    assert lan.a.ip("-d", "-j", "link", "show", "dev", "carp0") == before
-
-
 def test_a_renamed_interface(lan: Lan) -> None:
     """Names are the user's; the election does not care."""
     c.create_pair(lan)

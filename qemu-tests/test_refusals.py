@@ -190,13 +190,6 @@ def test_a_parent_that_would_not_see_the_virtual_mac(host: Host, make: str, sent
     assert words == f"Error: {sentence[:79]}."
 
 
-def test_a_parent_in_another_namespace(host: Host, world: World) -> None:
-    """Its packets would be another host's."""
-    world.host("b")
-    words = refused(host, *"link add link eth0 netns b name carp9 type carp vhid 9".split())
-    assert words == "Error: carpdev must be in the network namespace of carp9."
-
-
 @pytest.mark.parametrize("master", ["bridge", "bond", "team"])
 def test_a_parent_cannot_be_taken_by_others(host: Host, master: str) -> None:
     host.ip("link", "add", "m0", "type", master)
