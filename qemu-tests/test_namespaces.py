@@ -67,20 +67,14 @@ def test_it_elects_and_answers(lan: Lan, inner: Host) -> None:
     c.wait_state(lan.b, "backup")
     time.sleep(4)
     assert (c.state(inner), c.state(lan.b)) == ("master", "backup")
-    capture = lan.client.capture(
-        only="arp or icmp6 and (ip6[40] = 135 or ip6[40] = 136)"
-    )
+    capture = lan.client.capture(only="arp or icmp6 and (ip6[40] = 135 or ip6[40] = 136)")
     for address in (VIP, VIP6):
         ping(lan.client, address)
     for address in (lan.client.address, lan.client.address6):
         ping(inner, address)
     mac = c.virtual_mac(1)
-    told = [
-        p for p in capture.packets() if p.data[6:12] != bytes.fromhex("020000000064")
-    ]
-    assert told and {p.data[6:12] for p in told} == {mac}, (
-        "all in the virtual MAC's name"
-    )
+    told = [p for p in capture.packets() if p.data[6:12] != bytes.fromhex("020000000064")]
+    assert told and {p.data[6:12] for p in told} == {mac}, "all in the virtual MAC's name"
     # it counts what comes to the virtual MAC
     received = inner.show("carp0")["stats64"]["rx"]["packets"]
     assert received >= 8
@@ -129,9 +123,7 @@ def answer_to_unicast(lan: Lan) -> bytes:
     """The MAC in the answer to an ARP request for the virtual MAC."""
     capture = lan.client.capture(only="arp[6:2] = 2")
     mac = bytes.fromhex("020000000064")
-    lan.client.send_frame(
-        c.arp(VIP, sender=lan.client.address, mac=mac, to=c.virtual_mac(1))
-    )
+    lan.client.send_frame(c.arp(VIP, sender=lan.client.address, mac=mac, to=c.virtual_mac(1)))
     time.sleep(0.05)
     [answer] = capture.received()
     return answer.data[22:28]
@@ -259,9 +251,7 @@ def test_who_may_change_carpdev(lan: Lan) -> None:
     lan.a.ip("link", "add", "eth1", "arp", "on", "type", "dummy")
     c.create(lan.a, addresses=(), up=False)
     index = lan.a.link("eth1").index
-    stranger = lan.a.spawn(
-        "unshare", "--user", "--map-root-user", "--net", "sleep", "1000"
-    )
+    stranger = lan.a.spawn("unshare", "--user", "--map-root-user", "--net", "sleep", "1000")
     wait_for(lambda: is_stranger(stranger.pid), 5, "it is in a namespace of its own")
     lan.a.ip("link", "set", "carp0", "netns", str(stranger.pid))
     enter = ("nsenter", "-t", str(stranger.pid), "-U", "-n", "--preserve-credentials")
@@ -276,9 +266,7 @@ def test_who_may_change_carpdev(lan: Lan) -> None:
         check=False,
     )
     assert done.returncode
-    assert "its network namespace is not yours to administer" in done.stderr, (
-        done.stderr
-    )
+    assert "its network namespace is not yours to administer" in done.stderr, done.stderr
     run((*enter, "ip", "link", "set", "carp0", "type", "carp", "carpdev", "none"))
     stranger.kill()
 

@@ -84,9 +84,7 @@ def bridge(lan: Lan, world: World, host: Host) -> str:
 
 
 def macvlan(lan: Lan, world: World, host: Host) -> str:
-    host.ip_batch(
-        "link add link eth0 name p0 type macvlan mode passthru", "link set p0 up"
-    )
+    host.ip_batch("link add link eth0 name p0 type macvlan mode passthru", "link set p0 up")
     return "p0"
 
 
@@ -123,9 +121,7 @@ def cut(lan: Lan, host: Host, state: int) -> None:
     """As Lan.hard_cut, for all cables of the host."""
     for link in lan.switch.ip_json("link", "show", "master", "br0"):
         if link["ifname"] in (host.name, f"{host.name}2"):
-            lan.switch.run(
-                "bridge", "link", "set", "dev", link["ifname"], "state", str(state)
-            )
+            lan.switch.run("bridge", "link", "set", "dev", link["ifname"], "state", str(state))
 
 
 @pytest.mark.parametrize("kind", [veth, vlan, bond, vlan_on_bond, bridge, macvlan, vrf])
@@ -177,14 +173,10 @@ def test_a_bond_whose_member_fails(lan: Lan, world: World, kind: Build) -> None:
 def test_the_filter_of_a_bridge_follows_the_state(lan: Lan, world: World) -> None:
     """The backup's bridge does not take what the switch floods for the master."""
     build(lan, world, bridge)
-    wait_for(
-        lambda: promiscuity(lan.a) == 1, 2, "the master's bridge hears the virtual MAC"
-    )
+    wait_for(lambda: promiscuity(lan.a) == 1, 2, "the master's bridge hears the virtual MAC")
     assert promiscuity(lan.b) == 0
     # the switch does not learn where the master is, and sends all to everybody
-    lan.switch.run(
-        "bridge", "link", "set", "dev", "a", "learning", "off", "flood", "on"
-    )
+    lan.switch.run("bridge", "link", "set", "dev", "a", "learning", "off", "flood", "on")
     lan.switch.run("bridge", "fdb", "flush", "dev", "br0", "dynamic")
     before = received(lan.b)
     lan.client.run("ping", "-c", "50", "-i", "0.01", "-W", "1", VIP)
@@ -237,8 +229,7 @@ def test_all_vhids_elect(lan: Lan) -> None:
                 line
                 for vhid in range(1, 256)
                 for line in (
-                    f"link add carp{vhid} type carp vhid {vhid} carpdev eth0 pass x"
-                    f" advskew {skew}",
+                    f"link add carp{vhid} type carp vhid {vhid} carpdev eth0 pass x advskew {skew}",
                     f"addr add 10.0.1.{vhid}/32 dev carp{vhid}",
                     f"link set carp{vhid} up",
                 )
