@@ -16,6 +16,7 @@ from lib.host import Host
 from lib.lan import VIP, VIP6, Lan
 from lib.pinger import longest_gap, lost
 from lib.process import run
+from lib.rtnl import attribute
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
@@ -74,7 +75,7 @@ def test_it_elects_and_answers(lan: Lan, inner: Host) -> None:
     mac = c.virtual_mac(1)
     told = [p for p in capture.packets() if p.data[6:12] != bytes.fromhex("020000000064")]
     assert told and {p.data[6:12] for p in told} == {mac}, "all in the virtual MAC's name"
-    # another carp interface of the segment learns of the master as all others do
+    # it counts what comes to the virtual MAC
     received = inner.show("carp0")["stats64"]["rx"]["packets"]
     assert received >= 8
     # away, and back
@@ -115,11 +116,11 @@ def test_made_in_another_namespace(lan: Lan, inner: Host, own: bool) -> None:
     assert data["carpdev_netnsid"] == shown["link_netnsid"] == 0
     assert data["carpdev"] == f"if{lan.a.link('eth0').index}"
     # a question by unicast, as who has an old answer asks
-    before = capture_answers(lan)
-    assert before == c.virtual_mac(1)
+    assert answer_to_unicast(lan) == c.virtual_mac(1)
 
 
-def capture_answers(lan: Lan) -> bytes:
+def answer_to_unicast(lan: Lan) -> bytes:
+    """The MAC in the answer to an ARP request for the virtual MAC."""
     capture = lan.client.capture(only="arp[6:2] = 2")
     mac = bytes.fromhex("020000000064")
     lan.client.send_frame(c.arp(VIP, sender=lan.client.address, mac=mac, to=c.virtual_mac(1)))
@@ -132,8 +133,7 @@ def test_the_parents_namespace_does_not_answer(lan: Lan, inner: Host) -> None:
     """It has the address no more than any router has; and it is the master alone who
     answers."""
     move(lan.a, inner)
-    move_to_backup = "advbase 250"
-    inner.ip("link", "set", "carp0", "type", "carp", *move_to_backup.split())
+    inner.ip("link", "set", "carp0", "type", "carp", "advbase", "250")
     inner.ip_batch("link set carp0 down", "link set carp0 up")
     assert c.state(inner) == "backup"
     capture = lan.client.capture(only="arp[6:2] = 2 or icmp6 and ip6[40] = 136")
@@ -228,7 +228,7 @@ def test_a_new_carpdev_is_one_of_the_parents_namespace(lan: Lan, inner: Host) ->
     lan.a.ip("link", "add", "eth1", "arp", "on", "type", "dummy")
     move(lan.a, inner, f"{VIP}/24")
     index = lan.a.link("eth1").index
-    inner.rtnl.change_link("carp0", "carp", index_of(index))
+    inner.rtnl.change_link("carp0", "carp", carpdev(index))
     assert c.info(inner)["carpdev"] == f"if{index}"
     inner.ip(*"link set carp0 type carp carpdev none".split())
     assert "carpdev" not in c.info(inner)
@@ -240,9 +240,8 @@ def test_a_new_carpdev_is_one_of_the_parents_namespace(lan: Lan, inner: Host) ->
     c.wait_state(inner, "master")
 
 
-def index_of(index: int) -> bytes:
-    from lib.rtnl import attribute
-
+def carpdev(index: int) -> bytes:
+    """IFLA_CARP_CARPDEV"""
     return attribute(2, index.to_bytes(4, "little"))
 
 
@@ -258,8 +257,14 @@ def test_who_may_change_carpdev(lan: Lan) -> None:
     enter = ("nsenter", "-t", str(stranger.pid), "-U", "-n", "--preserve-credentials")
     run((*enter, "ip", "link", "set", "carp0", "type", "carp", "advskew", "7"))
     # an index that is one of both, so that ip(8) has a name for it
-    run((*enter, "ip", "link", "add", "x", "index", str(index), "type", "dummy"), check=False)
-    done = run((*enter, "ip", "link", "set", "carp0", "type", "carp", "carpdev", "x"), check=False)
+    run(
+        (*enter, "ip", "link", "add", "x", "index", str(index), "type", "dummy"),
+        check=False,
+    )
+    done = run(
+        (*enter, "ip", "link", "set", "carp0", "type", "carp", "carpdev", "x"),
+        check=False,
+    )
     assert done.returncode
     assert "its network namespace is not yours to administer" in done.stderr, done.stderr
     run((*enter, "ip", "link", "set", "carp0", "type", "carp", "carpdev", "none"))
