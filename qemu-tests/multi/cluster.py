@@ -17,6 +17,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import tempfile
 import sys
 import time
 from collections.abc import Callable
@@ -298,7 +299,8 @@ class Cluster:
 
 
 def make_folder() -> Path:
-    """Where the sockets are; Unix sockets want short paths."""
-    folder = Path(os.environ["CARP_CACHE"]) / "run" / f"cluster.{os.getpid()}"
-    folder.mkdir(parents=True)
-    return folder
+    """Where the sockets are; Unix sockets want short paths. Not named by a process: in
+    the build root these numbers repeat, and a run that was killed leaves its folder."""
+    run = Path(os.environ["CARP_CACHE"]) / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="cluster.", dir=run))
