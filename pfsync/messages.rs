@@ -185,6 +185,8 @@ impl Reader<'_> {
         }
     }
 
+    // Apart, as `insert`.
+    #[inline(never)]
     fn merge(
         &mut self,
         slot: Slot,
@@ -245,6 +247,8 @@ impl Reader<'_> {
         }
     }
 
+    // Apart, for the stack's sake: what it needs there, others need not.
+    #[inline(never)]
     fn insert(
         &mut self,
         state: &State,
