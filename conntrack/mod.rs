@@ -12,7 +12,8 @@ use crate::linux::{
     hook::Watched,
     net::{self, Net, Tracked},
     packet::HeldPacket,
-    table::{Events, Expected, Operations, Plain, Stolen, Table},
+    table::{Events, Expected, Plain, Stolen, Table},
+    table_calls::Operations,
     walk::{self, Cursor},
 };
 use kernel::{

@@ -301,10 +301,7 @@ impl Entry {
                 &raw const (*ct).zone,
                 &raw const (*ct).tuplehash[0].tuple,
             );
-            if !exp.is_null()
-                && (*exp).master.cast() == master
-                && (*exp).flags & bindings::NF_CT_EXPECT_PERMANENT == 0
-            {
+            if !exp.is_null() && (*exp).master.cast() == master && (*exp).flags & FLAGS == 0 {
                 bindings::nf_ct_unlink_expect_report(exp, 0, 0);
             }
         }

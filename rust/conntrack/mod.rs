@@ -18,6 +18,7 @@ pub(crate) mod net;
 pub(crate) mod new_entry;
 pub(crate) mod packet;
 pub(crate) mod table;
+pub(crate) mod table_calls;
 pub(crate) mod tracking;
 pub(crate) mod tuple;
 pub(crate) mod walk;

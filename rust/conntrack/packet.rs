@@ -63,12 +63,14 @@ impl<'a> Packet<'a> {
         } else {
             self.state.in_
         };
-        // SAFETY: Netfilter passes devices that are alive, or null.
-        !dev.is_null()
-            && unsafe {
-                bindings::netif_is_loopback(dev)
-                    || self.is_leaving() && bindings::netif_is_l3_master(dev)
-            }
+        if dev.is_null() {
+            return false;
+        }
+        // SAFETY: Netfilter passes devices that are alive.
+        unsafe {
+            bindings::netif_is_loopback(dev)
+                || self.is_leaving() && bindings::netif_is_l3_master(dev)
+        }
     }
 
     fn entry_and_info(&self) -> Option<(&Entry, u32)> {
@@ -161,10 +163,9 @@ impl<'a> Packet<'a> {
     fn is_unicast(&self) -> bool {
         const MANY: u32 = bindings::RTCF_BROADCAST | bindings::RTCF_MULTICAST;
         if u32::from(self.state.pf) == bindings::NFPROTO_IPV4 {
-            let to = self.header::<20>().map(|header| header[16]);
             // SAFETY: The packet is valid, and of IPv4, so its route is, too.
-            to.is_some_and(|first| first < 224)
-                && unsafe { bindings::skb_rt_flags(self.skb) } & MANY == 0
+            let route = unsafe { bindings::skb_rt_flags(self.skb) };
+            route & MANY == 0 && self.header::<20>().is_some_and(|header| header[16] < 224)
         } else {
             self.header::<40>().is_some_and(|header| header[24] != 0xff)
         }

@@ -52,9 +52,11 @@ impl Locked<'_> {
 
     /// What is known of TCP, if that is the protocol.
     pub(crate) fn tcp(&self) -> Option<Tcp> {
+        if !self.is(bindings::IPPROTO_TCP) {
+            return None;
+        }
         // SAFETY: The protocol says which member counts; the lock is held.
-        self.is(bindings::IPPROTO_TCP)
-            .then(|| unsafe { (*self.0.as_ptr()).proto.tcp })
+        Some(unsafe { (*self.0.as_ptr()).proto.tcp })
     }
 
     /// Sets what is known of TCP.
@@ -79,9 +81,11 @@ impl Locked<'_> {
 
     /// What is known of SCTP, if that is the protocol.
     pub(crate) fn sctp(&self) -> Option<Sctp> {
+        if !self.is(bindings::IPPROTO_SCTP) {
+            return None;
+        }
         // SAFETY: The protocol says which member counts; the lock is held.
-        self.is(bindings::IPPROTO_SCTP)
-            .then(|| unsafe { (*self.0.as_ptr()).proto.sctp })
+        Some(unsafe { (*self.0.as_ptr()).proto.sctp })
     }
 
     /// Sets what is known of SCTP.

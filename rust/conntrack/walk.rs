@@ -10,7 +10,7 @@ use kernel::sync::{aref::ARef, rcu};
 pub(crate) type Cursor = [u64; 2];
 
 /// Places that are looked at for each entry that is asked for; most are empty.
-const PLACES_FOR_EACH: u64 = 16;
+const PLACES_FOR_EACH: u64 = 64;
 
 /// Where the table lies, and its size. The two belong together, which who resizes the
 /// table sees to with all of its locks.
