@@ -6,12 +6,12 @@
 .PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
 	test-debug demo install clean clean-cache shell rust-analyzer help
 
-all: module plugins tools ## build carp.ko, the plug-in for ip(8) and carpctl
+all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
 
 module: ## build carp.ko; KDIR=... for a kernel that was built with Rust
 	@scripts/build-module --no-print-directory modules
 
-plugins: ## build the plug-in for ip(8)
+plugins: ## build the plug-ins for ip(8)
 	@scripts/in-root $(MAKE) --no-print-directory -C iproute2
 
 tools: ## build carpctl
@@ -44,7 +44,7 @@ demo: module plugins ## boot two hosts and a client, and watch a failover
 shell: module plugins ## a shell in a guest with carp.ko; Ctrl-A X leaves
 	@scripts/run-guest --shell
 
-install: ## install module, plug-in, carpctl, headers and manuals (DESTDIR=... respected)
+install: ## install module, plug-ins, carpctl, headers and manuals (DESTDIR=... respected)
 	@scripts/install
 
 rust-analyzer: ## write rust-project.json, so that editors understand the module

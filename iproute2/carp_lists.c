@@ -2,7 +2,6 @@
 /* The words whose value is a list: virtual hosts, and unicast peers. */
 #define _GNU_SOURCE
 #include <string.h>
-#include <arpa/inet.h>
 
 #include "carp_plugin.h"
 
@@ -70,14 +69,11 @@ int put_carpnodes(struct command *c)
 static int put_peer(struct command *c, char *text)
 {
 	unsigned char address[sizeof(struct in6_addr)];
-	int len = sizeof(struct in_addr);
+	int len = read_address(text, address);
 
-	if (inet_pton(AF_INET, text, address) != 1) {
-		len = sizeof(struct in6_addr);
-		if (inet_pton(AF_INET6, text, address) != 1)
-			return bad_value(c, text,
-					 "an IPv4 or IPv6 address, or several with commas between");
-	}
+	if (!len)
+		return bad_value(c, text,
+				 "an IPv4 or IPv6 address, or several with commas between");
 	return addattr_l(c->n, IP_REQUEST_ROOM, CARP_PEER, address, len);
 }
 

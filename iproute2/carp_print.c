@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* From attributes to words: text for people, JSON for programs. */
-#include <string.h>
-#include <arpa/inet.h>
-
 #include "carp_plugin.h"
 
 /* The next element of a kind in a nest, which may be absent; NULL after the last. */
@@ -31,14 +28,6 @@ static struct rtattr *next_element(const struct rtattr *nest, struct rtattr *rta
 #define for_each_element(rta, nest, kind)			\
 	for ((rta) = next_element(nest, NULL, kind); (rta);	\
 	     (rta) = next_element(nest, rta, kind))
-
-static void print_u8(const char *key, const char *fmt, const struct rtattr *rta)
-{
-	const __u8 *value = payload(rta, sizeof(*value));
-
-	if (value)
-		print_uint(PRINT_ANY, key, fmt, *value);
-}
 
 static void print_state(const struct rtattr *rta)
 {
@@ -88,19 +77,6 @@ static void print_carpdev(struct rtattr *tb[])
 	snprintf(number, sizeof(number), "if%u", *ifindex);
 	print_string(PRINT_ANY, "carpdev", "carpdev %s ", number);
 	print_int(PRINT_ANY, "carpdev_netnsid", "carpdev-netnsid %d ", *nsid);
-}
-
-/* A switch shows in text only where it is not at its default. */
-static void print_switch(const char *key, const char *text, bool usual,
-			 const struct rtattr *rta)
-{
-	const __u8 *value = payload(rta, sizeof(*value));
-
-	if (!value)
-		return;
-	print_bool(PRINT_JSON, key, NULL, *value);
-	if (!*value == usual)
-		print_string(PRINT_FP, NULL, "%s ", text);
 }
 
 static int count_nodes(const struct rtattr *nest)
@@ -171,11 +147,8 @@ static void print_addresses(const char *key, const struct rtattr *nest, int kind
 		return;
 	open_json_array(PRINT_JSON, key);
 	for_each_element(rta, nest, kind) {
-		int family = RTA_PAYLOAD(rta) == sizeof(struct in_addr) ? AF_INET : AF_INET6;
-
-		if (family == AF_INET6 && RTA_PAYLOAD(rta) != sizeof(struct in6_addr))
+		if (!address_text(rta, text))
 			continue;
-		inet_ntop(family, RTA_DATA(rta), text, sizeof(text));
 		if (t != PRINT_JSON)
 			print_string(PRINT_FP, NULL, "%s", before);
 		print_string(t, NULL, "%s", text);
@@ -209,7 +182,6 @@ void print_carp(struct rtattr *tb[])
 	const struct rtattr *nodes = tb[IFLA_CARP_CARPNODES];
 	const bool several = count_nodes(nodes) > 1;
 	const __u8 *ttl = payload(tb[IFLA_CARP_MINTTL], sizeof(*ttl));
-	const __u32 *demote = payload(tb[IFLA_CARP_DEMOTE], sizeof(*demote));
 	const bool stats = show_stats && tb[IFLA_CARP_STATS];
 
 	print_state(tb[IFLA_CARP_STATE]);
@@ -229,16 +201,12 @@ void print_carp(struct rtattr *tb[])
 	}
 	print_switch("linklocal", "linklocal", false, tb[IFLA_CARP_LINKLOCAL]);
 	print_switch("demoteskew", "-demoteskew", true, tb[IFLA_CARP_DEMOTESKEW]);
-	if (demote)
-		print_uint(PRINT_ANY, "demote", "demote %u ", *demote);
+	print_u32("demote", "demote %u ", tb[IFLA_CARP_DEMOTE]);
 	print_groups(tb[IFLA_CARP_GROUPS]);
 	print_nodes(nodes, several);
 	print_digest(tb);
 	if (stats)
 		print_stats(tb[IFLA_CARP_STATS]);
-	/* ip goes on with words of its own, of every link. */
-	if (several || tb[IFLA_CARP_DIGEST_DIFFERS] || stats) {
-		print_nl();
-		print_string(PRINT_FP, NULL, "%s", "    ");
-	}
+	if (several || tb[IFLA_CARP_DIGEST_DIFFERS] || stats)
+		end_lines();
 }

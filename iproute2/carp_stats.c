@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The counters of carp(4), as ip -statistics shows them. */
-#include <inttypes.h>
-#include <string.h>
-
+/* The counters of carp(4). */
 #include "carp_plugin.h"
 
 /* The names are an interface: scripts read them from ip -json. */
-static const struct {
-	int type;
-	const char *name;
-	bool starts_line;
-} counters[] = {
+static const struct counter counters[] = {
 	{ CARP_STATS_RX_IPV4,			"rx_ipv4", true },
 	{ CARP_STATS_RX_IPV6,			"rx_ipv6", false },
 	{ CARP_STATS_RX_ECHO,			"rx_echo", false },
@@ -34,27 +27,9 @@ static const struct {
 
 _Static_assert(ARRAY_SIZE(counters) == CARP_STATS_MAX - CARP_STATS_PAD,
 	       "a counter of if_carp.h has no name here");
+_Static_assert(CARP_STATS_MAX <= COUNTERS_MAX, "COUNTERS_MAX is too small");
 
-void print_stats(struct rtattr *nest)
+void print_stats(const struct rtattr *nest)
 {
-	struct rtattr *tb[CARP_STATS_MAX + 1];
-
-	parse_rtattr(tb, CARP_STATS_MAX, RTA_DATA(nest), RTA_PAYLOAD(nest));
-	open_json_object("stats");
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
-		const void *data = payload(tb[counters[i].type], sizeof(__u64));
-		__u64 value;
-
-		if (counters[i].starts_line) {
-			print_nl();
-			print_string(PRINT_FP, NULL, "%s", "      ");
-		}
-		if (!data)
-			continue;
-		/* Netlink aligns to 4 bytes only. */
-		memcpy(&value, data, sizeof(value));
-		print_string(PRINT_FP, NULL, "%s ", counters[i].name);
-		print_u64(PRINT_ANY, counters[i].name, "%" PRIu64 " ", value);
-	}
-	close_json_object();
+	print_counters(nest, counters, ARRAY_SIZE(counters));
 }

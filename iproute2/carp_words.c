@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* From words to attributes. */
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "carp_plugin.h"
 
-static const struct {
-	const char *word;
-	int type;
-	const char *range;
-} numbers[] = {
+static const struct number_word numbers[] = {
 	{ "vhid",	IFLA_CARP_VHID,		VHID_RANGE },
 	{ "advbase",	IFLA_CARP_ADVBASE,	ADV_RANGE },
 	{ "advskew",	IFLA_CARP_ADVSKEW,	ADV_RANGE },
@@ -39,74 +34,6 @@ const char *const carp_balancings[] = {
 	[CARP_BALANCING_IP_STEALTH]	= "ip-stealth",
 	[CARP_BALANCING_IP_UNICAST]	= "ip-unicast",
 };
-
-char *next_value(struct command *c)
-{
-	if (c->argc < 2) {
-		fprintf(stderr, "Error: \"%s\" needs a value.\n", c->word);
-		return NULL;
-	}
-	c->argc--;
-	return *++c->argv;
-}
-
-int bad_value(const struct command *c, const char *value, const char *expected)
-{
-	fprintf(stderr, "Error: \"%s\" value \"%s\" is invalid: %s is expected.\n",
-		c->word, value, expected);
-	return -1;
-}
-
-int give_once(struct command *c, int type)
-{
-	/* The kernel would take the last one without a word. */
-	if (c->seen & (1U << type)) {
-		fprintf(stderr, "Error: duplicate \"%s\".\n", c->word);
-		return -1;
-	}
-	c->seen |= 1U << type;
-	return 0;
-}
-
-int put(struct command *c, int type, const void *data, int len)
-{
-	if (give_once(c, type))
-		return -1;
-	return addattr_l(c->n, IP_REQUEST_ROOM, type, data, len);
-}
-
-static int put_number(struct command *c, int type, const char *range)
-{
-	char expected[32];
-	const char *value;
-	__u8 number;
-
-	value = next_value(c);
-	if (!value)
-		return -1;
-	/* In base 0 "vhid 010" would mean 8. */
-	if (get_u8(&number, value, 10)) {
-		snprintf(expected, sizeof(expected), "a number of %s", range);
-		return bad_value(c, value, expected);
-	}
-	return put(c, type, &number, sizeof(number));
-}
-
-static int put_carpdev(struct command *c)
-{
-	const char *name;
-	__u32 ifindex = 0;
-
-	name = next_value(c);
-	if (!name)
-		return -1;
-	if (strcmp(name, "none")) {
-		ifindex = ll_name_to_index(name);
-		if (!ifindex)
-			return nodev(name);
-	}
-	return put(c, IFLA_CARP_CARPDEV, &ifindex, sizeof(ifindex));
-}
 
 static int put_state(struct command *c)
 {
@@ -165,7 +92,7 @@ int put_word(struct command *c)
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		if (!strcmp(c->word, numbers[i].word))
-			return put_number(c, numbers[i].type, numbers[i].range);
+			return put_number(c, &numbers[i]);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++) {
 		const __u8 value = on;
@@ -174,7 +101,7 @@ int put_word(struct command *c)
 			return put(c, switches[i].type, &value, sizeof(value));
 	}
 	if (!strcmp(c->word, "carpdev"))
-		return put_carpdev(c);
+		return put_device(c, IFLA_CARP_CARPDEV);
 	if (!strcmp(c->word, "-carpdev"))
 		return put(c, IFLA_CARP_CARPDEV, &detached, sizeof(detached));
 	if (!strcmp(c->word, "carpnodes"))

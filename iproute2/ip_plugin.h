@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What link_carp.so uses of ip(8). iproute2 installs no header for plug-ins,
+ * What our plug-ins use of ip(8). iproute2 installs no header for plug-ins,
  * so this declares those few symbols of the ip binary that we call. They are
  * the same from iproute2 6.1 (Debian bookworm) to 6.15 (trixie).
  */
@@ -46,6 +46,8 @@ int parse_rtattr(struct rtattr *tb[], int max, struct rtattr *rta, int len);
 
 /* 0 and -1 mean success and failure. */
 int get_u8(__u8 *val, const char *arg, int base);
+int get_u16(__u16 *val, const char *arg, int base);
+int get_u32(__u32 *val, const char *arg, int base);
 /* Says that there is no such device; returns -1. */
 int nodev(const char *dev);
 
@@ -84,6 +86,8 @@ int print_color_int(enum output_type t, enum color_attr color,
 		    const char *key, const char *fmt, int value);
 int print_color_bool(enum output_type t, enum color_attr color,
 		     const char *key, const char *fmt, bool value);
+int print_color_0xhex(enum output_type t, enum color_attr color,
+		      const char *key, const char *fmt, unsigned long long value);
 int print_color_u64(enum output_type t, enum color_attr color,
 		    const char *key, const char *fmt, uint64_t value);
 
@@ -109,6 +113,13 @@ static inline void print_bool(enum output_type t, const char *key,
 			      const char *fmt, bool value)
 {
 	print_color_bool(t, COLOR_NONE, key, fmt, value);
+}
+
+/* In JSON a string, "0x1". */
+static inline void print_0xhex(enum output_type t, const char *key,
+			       const char *fmt, unsigned long long value)
+{
+	print_color_0xhex(t, COLOR_NONE, key, fmt, value);
 }
 
 static inline void print_u64(enum output_type t, const char *key,

@@ -7,8 +7,6 @@
  * kernel's to refuse, whose extended acknowledgment says in words what is
  * wrong; so an old plug-in is never in the way of a newer kernel.
  */
-#include <string.h>
-
 #include "carp_plugin.h"
 
 static void explain(FILE *f)
@@ -56,24 +54,7 @@ static void explain(FILE *f)
 static int carp_parse_opt(struct link_util *lu, int argc, char **argv,
 			  struct nlmsghdr *n)
 {
-	struct command c = { .argc = argc, .argv = argv, .n = n };
-	int ret;
-
-	(void)lu;
-	for (; c.argc > 0; c.argc--, c.argv++) {
-		c.word = *c.argv;
-		ret = put_word(&c);
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			continue;
-		if (strcmp(c.word, "help"))
-			fprintf(stderr, "Error: carp does not know the word \"%s\".\n",
-				c.word);
-		explain(stderr);
-		return -1;
-	}
-	return 0;
+	return read_words(lu, argc, argv, n, put_word, explain);
 }
 
 static void carp_print_opt(struct link_util *lu, FILE *f, struct rtattr *tb[])

@@ -6,37 +6,39 @@
 use crate::{
     address::{Action, AddressChange},
     attributes::{emit, text, u32},
-    contract::link::{IFLA_CARP_CARPDEV, IFLA_CARP_GROUP_JOIN, IFLA_CARP_GROUP_LEAVE},
+    contract::link::{IFLA_CARP_GROUP_JOIN, IFLA_CARP_GROUP_LEAVE},
     error::{failed, usage, Error, Result},
     interface::{
-        Address, Interface, Route, KIND, NAME_MAX, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR,
-        RTM_NEWLINK,
+        info_kind, not_ours, Address, Interface, Route, NAME_MAX, RTM_DELADDR, RTM_DELLINK,
+        RTM_NEWADDR, RTM_NEWLINK,
     },
+    kind::Kind,
     socket::EOPNOTSUPP,
-    words::Change,
+    words::{self, Change},
 };
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{
     address::{AddressAttribute, AddressMessage},
-    link::{InfoData, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    link::{InfoData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
     AddressFamily,
 };
 use std::net::IpAddr;
 
-pub fn apply(name: &str, change: &Change) -> Result<()> {
+/// Does what the words that follow an interface's name ask for.
+pub fn apply(name: &str, words: &[String]) -> Result<()> {
     let mut route = Route::open()?;
     let existing = route.by_name(name)?;
+    let kind = existing.as_ref().and_then(Interface::kind);
+    let change = &words::read(kind.unwrap_or(Kind::of_name(name)), words)?;
     if change.destroy {
-        let (interface, _) = route.carp_by_name(name)?;
+        let interface = route.ours_by_name(name)?;
         return delete(&mut route, interface.index).map_err(|error| error.about(name));
     }
     match &existing {
         Some(_) if change.create => return failed(format!("{name} is there already")),
-        Some(interface) if interface.carp.is_none() => {
-            return failed(format!("{name} is not a carp interface"));
-        }
+        Some(interface) if interface.kind().is_none() => return failed(not_ours(name)),
         Some(_) => {}
-        None => check_new_name(name, change.create)?,
+        None => check_new_name(name, change)?,
     }
     let present = match &existing {
         Some(interface) => route.addresses(Some(interface.index))?,
@@ -47,11 +49,9 @@ pub fn apply(name: &str, change: &Change) -> Result<()> {
         .map_err(|error| error.about(name))
 }
 
-/// Naming a carpN that is not there makes it, as ifconfig(8) does.
-fn check_new_name(name: &str, create: bool) -> Result<()> {
-    let number = name.strip_prefix(KIND).unwrap_or_default();
-    let usual = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    if !usual && !create {
+/// Naming a carpN or pfsyncN that is not there makes it, as ifconfig(8) does.
+fn check_new_name(name: &str, change: &Change) -> Result<()> {
+    if !change.kind.is_usual_name(name) && !change.create {
         return failed(format!("{name}: there is no such interface"));
     }
     if name.len() > NAME_MAX {
@@ -63,6 +63,7 @@ fn check_new_name(name: &str, create: bool) -> Result<()> {
 /// A command that was checked against what is there.
 struct Plan<'a> {
     name: &'a str,
+    kind: Kind,
     /// Nothing: it is to be made.
     index: Option<u32>,
     /// All that is about the link; nothing: only addresses change.
@@ -110,7 +111,7 @@ impl<'a> Plan<'a> {
                 .push(LinkAttribute::Address(lladdr.to_vec()));
         }
         if existing.is_none() || !data.is_empty() {
-            message.attributes.push(link_info(&data));
+            message.attributes.push(link_info(change.kind, &data));
         }
         if (up && !late) || change.up == Some(false) {
             message.header.change_mask = LinkFlags::Up;
@@ -121,6 +122,7 @@ impl<'a> Plan<'a> {
         let needed = !message.attributes.is_empty() || !message.header.change_mask.is_empty();
         Ok(Self {
             name,
+            kind: change.kind,
             index: existing.map(|interface| interface.index),
             link: needed.then_some(message),
             further,
@@ -143,7 +145,7 @@ impl<'a> Plan<'a> {
         }
         let index = match self.index {
             Some(index) => index,
-            None => route.carp_by_name(self.name)?.0.index,
+            None => route.ours_by_name(self.name)?.index,
         };
         let Err(error) = self.the_rest(route, index) else {
             return Ok(());
@@ -163,7 +165,7 @@ impl<'a> Plan<'a> {
         for attribute in &self.further {
             let mut message = LinkMessage::default();
             message.header.index = index;
-            message.attributes = vec![link_info(std::slice::from_ref(attribute))];
+            message.attributes = vec![link_info(self.kind, std::slice::from_ref(attribute))];
             route.request(RTM_NEWLINK, 0, &message)?;
         }
         for address in &self.remove {
@@ -202,12 +204,13 @@ fn no_such_kind(error: Error) -> Error {
 /// rtnetlink keeps the last of several attributes alike.
 fn attributes(change: &Change, route: &mut Route) -> Result<(Vec<DefaultNla>, Vec<DefaultNla>)> {
     let mut data = change.attributes.clone();
-    match &change.carpdev {
+    let (word, kind) = change.kind.device();
+    match &change.device {
         None => {}
-        Some(None) => data.push(u32(IFLA_CARP_CARPDEV, 0)),
-        Some(Some(parent)) => match route.by_name(parent)? {
-            Some(parent) => data.push(u32(IFLA_CARP_CARPDEV, parent.index)),
-            None => return failed(format!("carpdev {parent}: there is no such interface")),
+        Some(None) => data.push(u32(kind, 0)),
+        Some(Some(device)) => match route.by_name(device)? {
+            Some(device) => data.push(u32(kind, device.index)),
+            None => return failed(format!("{word} {device}: there is no such interface")),
         },
     }
     let mut further = Vec::new();
@@ -222,8 +225,8 @@ fn attributes(change: &Change, route: &mut Route) -> Result<(Vec<DefaultNla>, Ve
     Ok((data, further))
 }
 
-fn link_info(data: &[DefaultNla]) -> LinkAttribute {
-    let mut info = vec![LinkInfo::Kind(InfoKind::Other(KIND.to_owned()))];
+fn link_info(kind: Kind, data: &[DefaultNla]) -> LinkAttribute {
+    let mut info = vec![info_kind(kind)];
     if !data.is_empty() {
         info.push(LinkInfo::Data(InfoData::Other(emit(data))));
     }
@@ -338,7 +341,7 @@ mod tests {
 
     fn change(line: &str) -> Change {
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
-        crate::words::read(&words).expect("is right")
+        words::read(Kind::Carp, &words).expect("is right")
     }
 
     fn present(words: &[&str]) -> Vec<Address> {
@@ -381,13 +384,14 @@ mod tests {
 
     #[test]
     fn which_names_make_an_interface() {
-        assert!(check_new_name("carp0", false).is_ok());
-        assert!(check_new_name("carp12", true).is_ok());
-        assert!(check_new_name("vip", true).is_ok());
+        let (create, vhid) = (change("create"), change("vhid 1"));
+        assert!(check_new_name("carp0", &vhid).is_ok());
+        assert!(check_new_name("carp12", &create).is_ok());
+        assert!(check_new_name("vip", &create).is_ok());
         for name in ["carp", "carpx", "eth0", ""] {
-            assert!(check_new_name(name, false).is_err(), "{name}");
+            assert!(check_new_name(name, &vhid).is_err(), "{name}");
         }
-        let long = check_new_name("carp000000000000", false).expect_err("is too long");
+        let long = check_new_name("carp000000000000", &vhid).expect_err("is too long");
         assert_eq!(long.exit_status(), 2);
     }
 }

@@ -89,6 +89,10 @@ impl<'a> Attributes<'a> {
         self.array(kind).map(|[value]| value)
     }
 
+    pub fn u16(&self, kind: u16) -> Option<u16> {
+        self.array(kind).map(u16::from_ne_bytes)
+    }
+
     pub fn u32(&self, kind: u16) -> Option<u32> {
         self.array(kind).map(u32::from_ne_bytes)
     }

@@ -4,9 +4,9 @@
 
 use crate::{
     attributes::{as_address, as_text, Attributes},
-    contract::{link::*, name, BALANCINGS, COUNTERS, FIRST_COUNTER, STATES},
+    contract::{link::*, name, BALANCINGS, COUNTERS, STATES},
+    counters::Counters,
 };
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Carp {
                 .collect(),
             counters: data
                 .nest(IFLA_CARP_STATS)
-                .map(Counters::read)
+                .map(|nest| Counters::read(nest, COUNTERS))
                 .unwrap_or_default(),
         }
     }
@@ -92,35 +92,13 @@ fn nodes(data: Attributes<'_>) -> Vec<Node> {
     }]
 }
 
-/// carp(4)'s counters, with their names; one that the kernel does not know is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counters(pub Vec<(&'static str, u64)>);
-
-impl Counters {
-    pub fn read(nest: Attributes<'_>) -> Self {
-        let named = COUNTERS.iter().zip(FIRST_COUNTER..);
-        Self(
-            named
-                .filter_map(|(name, kind)| Some((*name, nest.u64(kind)?)))
-                .collect(),
-        )
-    }
-}
-
-impl Serialize for Counters {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attributes::{address, bytes, emit, i32, nest, text, u32, u8};
+    use crate::{
+        attributes::{address, bytes, emit, i32, nest, text, u32, u8},
+        contract::FIRST_COUNTER,
+    };
 
     #[test]
     fn everything() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The numbers of include/uapi/linux/if_carp.h and carp.h, under their names there,
-//! and what they are called in words. A test compares them with the headers.
+//! The numbers of include/uapi/linux/if_carp.h, if_pfsync.h and carp.h, under their
+//! names there, and what they are called in words. A test compares them with the headers.
 
-/// What stands in IFLA_INFO_DATA.
+/// What stands in IFLA_INFO_DATA of a carp interface.
 pub mod link {
     pub const IFLA_CARP_VHID: u16 = 1;
     pub const IFLA_CARP_CARPDEV: u16 = 2;
@@ -39,6 +39,24 @@ pub mod link {
     pub const CARP_PEERS_MAX: usize = 16;
     pub const CARP_GROUP_NAME_MAX: usize = 15;
     pub const CARP_PASS_MAX: usize = 19;
+}
+
+/// What stands in IFLA_INFO_DATA of a pfsync interface.
+pub mod pfsync {
+    pub const IFLA_PFSYNC_SYNCDEV: u16 = 1;
+    pub const IFLA_PFSYNC_SYNCPEER: u16 = 2;
+    pub const IFLA_PFSYNC_MAXUPD: u16 = 3;
+    pub const IFLA_PFSYNC_DEFER: u16 = 4;
+    pub const IFLA_PFSYNC_NOSYNC_MARK: u16 = 5;
+    pub const IFLA_PFSYNC_NOSYNC_MASK: u16 = 6;
+    pub const IFLA_PFSYNC_NOSYNC_ZONE: u16 = 7;
+    pub const IFLA_PFSYNC_TABLE: u16 = 8;
+    pub const IFLA_PFSYNC_BULK: u16 = 9;
+    pub const IFLA_PFSYNC_DEMOTE: u16 = 10;
+    pub const IFLA_PFSYNC_STATES: u16 = 11;
+    pub const IFLA_PFSYNC_QUEUED: u16 = 12;
+    pub const IFLA_PFSYNC_UNCONFIRMED: u16 = 13;
+    pub const IFLA_PFSYNC_STATS: u16 = 14;
 }
 
 /// The generic netlink family.
@@ -118,7 +136,50 @@ pub const COUNTERS: &[&str] = &[
     "rx_not_allowed",
 ];
 
-/// The attribute of the first of [`COUNTERS`].
+/// enum pfsync_bulk.
+pub const BULKS: &[&str] = &["down", "no-link", "asking", "receiving", "done"];
+
+/// PFSYNC_STATS_*, from 2 on, as above.
+pub const PFSYNC_COUNTERS: &[&str] = &[
+    "ipackets",
+    "ipackets6",
+    "badif",
+    "badttl",
+    "hdrops",
+    "badver",
+    "badauth",
+    "badact",
+    "badlen",
+    "badval",
+    "stale",
+    "badstate",
+    "skipped",
+    "opackets",
+    "opackets6",
+    "onomem",
+    "oerrors",
+    "inserted",
+    "updated",
+    "deleted",
+    "acknowledged",
+    "requested",
+    "full",
+    "sent_inserts",
+    "sent_updates",
+    "sent_compressed",
+    "sent_deletes",
+    "sent_acks",
+    "sent_requests",
+    "repeated",
+    "unanswered",
+    "deferred",
+    "undeferred",
+    "bulk_asked",
+    "bulk_answered",
+    "bulk_received",
+];
+
+/// The attribute of the first of [`COUNTERS`] and [`PFSYNC_COUNTERS`].
 pub const FIRST_COUNTER: u16 = 2;
 
 /// What a number is called; one from a newer kernel is shown as it is.
@@ -134,9 +195,10 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    const HEADERS: [&str; 2] = [
+    const HEADERS: [&str; 3] = [
         include_str!("../../../include/uapi/linux/if_carp.h"),
         include_str!("../../../include/uapi/linux/carp.h"),
+        include_str!("../../../include/uapi/linux/if_pfsync.h"),
     ];
 
     /// Every enumerator and every plain #define of the headers.
@@ -206,14 +268,17 @@ mod tests {
         check("CARP_STATE_", 0, STATES);
         check("CARP_BALANCING_", 0, BALANCINGS);
         check("CARP_REASON_", 0, REASONS);
-        check("CARP_STATS_", FIRST_COUNTER, COUNTERS);
+        check("PFSYNC_BULK_", 0, BULKS);
         let headers = of_headers();
-        let end = usize::from(FIRST_COUNTER) + COUNTERS.len();
-        assert_eq!(
-            headers["__CARP_STATS_MAX"],
-            end.to_string(),
-            "a counter has no name"
-        );
+        for (prefix, names) in [("CARP", COUNTERS), ("PFSYNC", PFSYNC_COUNTERS)] {
+            check(&format!("{prefix}_STATS_"), FIRST_COUNTER, names);
+            let end = usize::from(FIRST_COUNTER) + names.len();
+            assert_eq!(
+                headers[&format!("__{prefix}_STATS_MAX")],
+                end.to_string(),
+                "a counter has no name"
+            );
+        }
         let reasons = headers
             .keys()
             .filter(|name| name.starts_with("CARP_REASON_"))

@@ -4,8 +4,8 @@
 
 use crate::{
     attributes::{emit, i32, text, Attributes},
-    carp::Counters,
-    contract::{family::*, name, REASONS, STATES},
+    contract::{family::*, name, COUNTERS, REASONS, STATES},
+    counters::Counters,
     error::{failed, Error, Result},
     socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
 };
@@ -237,7 +237,9 @@ impl Family {
         let nest = answers
             .iter()
             .find_map(|answer| said(answer).nest(CARP_A_STATS));
-        Ok(nest.map(Counters::read).unwrap_or_default())
+        Ok(nest
+            .map(|nest| Counters::read(nest, COUNTERS))
+            .unwrap_or_default())
     }
 
     pub fn listen(&self) -> Result<()> {

@@ -6,6 +6,8 @@ use crate::{
     attributes::Attributes,
     carp::Carp,
     error::{failed, Error, Result},
+    kind::Kind,
+    pfsync::Pfsync,
     socket::{Netlink, Raw, ENODEV},
 };
 use netlink_packet_core::{Emitable, NlasIterator, Parseable, ParseableParametrized};
@@ -27,9 +29,6 @@ const RTM_GETADDR: u16 = 22;
 /// Interfaces have names of at most so many bytes.
 pub const NAME_MAX: usize = 15;
 
-/// The kind of link that all of this is about.
-pub const KIND: &str = "carp";
-
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
     pub index: u32,
@@ -37,8 +36,9 @@ pub struct Interface {
     pub flags: LinkFlags,
     pub mtu: u32,
     pub lladdr: Vec<u8>,
-    /// Nothing: it is of another kind.
+    /// What its kind tells of it; nothing: it is of another one.
     pub carp: Option<Carp>,
+    pub pfsync: Option<Pfsync>,
 }
 
 impl Interface {
@@ -57,11 +57,20 @@ impl Interface {
                 Ok(LinkAttribute::IfName(name)) => interface.name = name,
                 Ok(LinkAttribute::Mtu(mtu)) => interface.mtu = mtu,
                 Ok(LinkAttribute::Address(lladdr)) => interface.lladdr = lladdr,
-                Ok(LinkAttribute::LinkInfo(info)) => interface.carp = carp(&info),
+                Ok(LinkAttribute::LinkInfo(info)) => {
+                    interface.carp = info_data(&info, Kind::Carp).map(Carp::read);
+                    interface.pfsync = info_data(&info, Kind::Pfsync).map(Pfsync::read);
+                }
                 _ => {}
             }
         }
         Some(interface)
+    }
+
+    /// Nothing: neither of ours.
+    pub fn kind(&self) -> Option<Kind> {
+        let carp = self.carp.as_ref().map(|_| Kind::Carp);
+        carp.or(self.pfsync.as_ref().map(|_| Kind::Pfsync))
     }
 
     pub fn is_up(&self) -> bool {
@@ -69,15 +78,21 @@ impl Interface {
     }
 }
 
-fn carp(info: &[LinkInfo]) -> Option<Carp> {
-    if !info.contains(&LinkInfo::Kind(InfoKind::Other(KIND.to_owned()))) {
+/// IFLA_INFO_KIND of a kind.
+pub fn info_kind(kind: Kind) -> LinkInfo {
+    LinkInfo::Kind(InfoKind::Other(kind.name().to_owned()))
+}
+
+/// Nothing: it is of another kind.
+fn info_data(info: &[LinkInfo], kind: Kind) -> Option<Attributes<'_>> {
+    if !info.contains(&info_kind(kind)) {
         return None;
     }
     let data = info.iter().find_map(|info| match info {
         LinkInfo::Data(InfoData::Other(data)) => Some(data.as_slice()),
         _ => None,
     });
-    Some(Carp::read(Attributes::new(data.unwrap_or_default())))
+    Some(Attributes::new(data.unwrap_or_default()))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,11 +177,10 @@ impl Route {
         })
     }
 
-    /// Every carp interface, in the order of their indexes.
-    pub fn all(&mut self) -> Result<Vec<Interface>> {
+    /// Every interface of a kind, in the order of their indexes.
+    pub fn all(&mut self, kind: Kind) -> Result<Vec<Interface>> {
         let mut message = LinkMessage::default();
-        let kind = LinkInfo::Kind(InfoKind::Other(KIND.to_owned()));
-        message.attributes = vec![LinkAttribute::LinkInfo(vec![kind])];
+        message.attributes = vec![LinkAttribute::LinkInfo(vec![info_kind(kind)])];
         let answers = match self.0.dump(RTM_GETLINK, &emit(&message)) {
             // without carp.ko there is no such kind to ask for, on some kernels
             Err(Error::Kernel { code: ENODEV, .. }) => Vec::new(),
@@ -175,7 +189,7 @@ impl Route {
         let mut found: Vec<_> = answers
             .iter()
             .filter_map(|answer| Interface::read(&answer.body))
-            .filter(|interface| interface.carp.is_some())
+            .filter(|interface| interface.kind() == Some(kind))
             .collect();
         found.sort_by_key(|interface| interface.index);
         Ok(found)
@@ -198,15 +212,19 @@ impl Route {
     /// # Errors
     ///
     /// There is none, or it is of another kind.
-    pub fn carp_by_name(&mut self, name: &str) -> Result<(Interface, Carp)> {
-        let Some(interface) = self.by_name(name)? else {
-            return failed(format!("{name}: there is no such interface"));
-        };
-        match interface.carp.clone() {
-            Some(carp) => Ok((interface, carp)),
-            None => failed(format!("{name} is not a carp interface")),
+    pub fn ours_by_name(&mut self, name: &str) -> Result<Interface> {
+        match self.by_name(name)? {
+            Some(interface) if interface.kind().is_some() => Ok(interface),
+            Some(_) => failed(not_ours(name)),
+            None => failed(format!("{name}: there is no such interface")),
         }
     }
+}
+
+/// Of an interface that is of another kind.
+pub fn not_ours(name: &str) -> String {
+    let kind = Kind::of_name(name).name();
+    format!("{name} is not a {kind} interface")
 }
 
 fn emit(message: &impl Emitable) -> Vec<u8> {
@@ -220,7 +238,7 @@ mod tests {
     use super::*;
     use crate::{
         attributes::{self, nest, text, u8},
-        contract::link::IFLA_CARP_VHID,
+        contract::{link::IFLA_CARP_VHID, pfsync::IFLA_PFSYNC_MAXUPD},
     };
     use netlink_packet_core::DefaultNla;
 
@@ -245,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_carp_interface() {
-        let info = [text(1, KIND), nest(2, &[u8(IFLA_CARP_VHID, 3)])];
+        let info = [text(1, "carp"), nest(2, &[u8(IFLA_CARP_VHID, 3)])];
         let interface = Interface::read(&link(&info)).expect("is read");
         assert_eq!((interface.index, &*interface.name), (7, "carp0"));
         assert!(interface.is_up());
@@ -253,9 +271,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pfsync_interface() {
+        let info = [text(1, "pfsync"), nest(2, &[u8(IFLA_PFSYNC_MAXUPD, 3)])];
+        let interface = Interface::read(&link(&info)).expect("is read");
+        assert_eq!(interface.kind(), Some(Kind::Pfsync));
+        assert_eq!(interface.pfsync.expect("is pfsync").maxupd, 3);
+    }
+
+    #[test]
     fn another_interface() {
         let interface = Interface::read(&link(&[text(1, "dummy")])).expect("is read");
-        assert_eq!(interface.carp, None);
+        assert_eq!(interface.kind(), None);
         assert!(Interface::read(&[0; 8]).is_none());
     }
 }

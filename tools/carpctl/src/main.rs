@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! carpctl shows and configures carp interfaces and groups in ifconfig(8)'s words.
+//! carpctl shows and configures carp and pfsync interfaces, and groups, in ifconfig(8)'s words.
 
 #![forbid(unsafe_code)]
 
@@ -9,10 +9,13 @@ mod apply;
 mod attributes;
 mod carp;
 mod contract;
+mod counters;
 mod error;
 mod family;
 mod interface;
+mod kind;
 mod output;
+mod pfsync;
 mod phrase;
 mod show;
 mod socket;
@@ -26,8 +29,11 @@ use std::process::ExitCode;
 
 const WORDS: &str = "\
 An interface and words, which are checked before anything is changed:
-  create, destroy     make it, take it away; naming carpN makes it, too
+  create, destroy     make it, take it away; naming carpN or pfsyncN makes it, too
   up, down            an address brings it up
+  mtu N               as of other interfaces
+
+Of a carp interface:
   vhid N              the virtual host, 1-255
   carpnodes V:S[,...] several virtual hosts, each with its advskew
   carpdev IF          the parent; -carpdev: none
@@ -43,16 +49,22 @@ An interface and words, which are checked before anything is changed:
   [-]linklocal        advertise the digest over link-local addresses, too
   [-]demoteskew       while demoted advertise an advskew of at least 240
   state STATE         backup or master, once
-  lladdr MAC, mtu N   as of other interfaces; lladdr random
+  lladdr MAC          as of other interfaces; lladdr random
   [inet] A/LEN        the address; also netmask MASK, broadcast B
   inet6 A [LEN]       an IPv6 address
   alias, -alias       before or behind an address: a further one; away with it
   -inet, -inet6       all addresses of the family go
 
+Of a pfsync interface:
+  syncdev IF          where states are sent and received; -syncdev: nowhere
+  syncpeer A          send them to this host; -syncpeer: to 224.0.0.240
+  maxupd N            updates of a TCP state until they are sent, 1-255
+  [-]defer            hold first packets until a peer has their state
+
 A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change it.
 ";
 
-/// Shows and configures carp interfaces and groups in ifconfig(8)'s words.
+/// Shows and configures carp and pfsync interfaces, and groups, in ifconfig(8)'s words.
 #[derive(Parser)]
 #[command(
     version,
@@ -114,7 +126,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Some(Command::Interface(words)) => match &words[..] {
             [] => Ok(()),
             [name] => output.text(&show::one(name)?),
-            [name, words @ ..] => apply::apply(name, &words::read(words)?),
+            [name, words @ ..] => apply::apply(name, words),
         },
     }
 }

@@ -6,6 +6,8 @@ use crate::{
     carp::Carp,
     error::Result,
     interface::{Address, Interface, Route},
+    kind::Kind,
+    pfsync::Pfsync,
 };
 use netlink_packet_route::link::LinkFlags;
 use std::{
@@ -17,35 +19,54 @@ use std::{
 pub fn one(name: &str) -> Result<String> {
     let mut route = Route::open()?;
     if route.by_name(name)?.is_none() {
-        let in_group = |carp: &Carp| carp.groups.iter().any(|group| group == name);
+        let in_group = |interface: &Interface| {
+            let carp = interface.carp.as_ref();
+            carp.is_some_and(|carp| carp.groups.iter().any(|group| group == name))
+        };
         let members = several(&mut route, in_group)?;
         if !members.is_empty() {
             return Ok(members);
         }
     }
-    let (interface, carp) = route.carp_by_name(name)?;
+    let interface = route.ours_by_name(name)?;
     let addresses = route.addresses(Some(interface.index))?;
-    let carpdev = route.carpdev(&carp)?;
-    Ok(text(&interface, &carp, carpdev.as_deref(), &addresses))
+    shown(&mut route, &interface, &addresses)
 }
 
 pub fn all() -> Result<String> {
     several(&mut Route::open()?, |_| true)
 }
 
-fn several(route: &mut Route, wanted: impl Fn(&Carp) -> bool) -> Result<String> {
+fn several(route: &mut Route, wanted: impl Fn(&Interface) -> bool) -> Result<String> {
     let addresses = route.addresses(None)?;
-    let mut shown = String::new();
-    for interface in route.all()? {
-        let Some(carp) = interface.carp.as_ref().filter(|carp| wanted(carp)) else {
-            continue;
-        };
-        let carpdev = route.carpdev(carp)?;
-        let of_it = |address: &&Address| address.interface == interface.index;
-        let mine: Vec<_> = addresses.iter().filter(of_it).cloned().collect();
-        shown += &text(&interface, carp, carpdev.as_deref(), &mine);
+    let mut text = String::new();
+    for kind in Kind::ALL {
+        for interface in route.all(kind)? {
+            if !wanted(&interface) {
+                continue;
+            }
+            let of_it = |address: &&Address| address.interface == interface.index;
+            let mine: Vec<_> = addresses.iter().filter(of_it).cloned().collect();
+            text += &shown(route, &interface, &mine)?;
+        }
     }
-    Ok(shown)
+    Ok(text)
+}
+
+fn shown(route: &mut Route, interface: &Interface, addresses: &[Address]) -> Result<String> {
+    let mut of_kind = Vec::new();
+    if let Some(carp) = &interface.carp {
+        let carpdev = route.carpdev(carp)?;
+        of_kind = carp_lines(carp, carpdev.as_deref());
+    }
+    if let Some(pfsync) = &interface.pfsync {
+        let syncdev = match pfsync.syncdev {
+            Some(index) => Some(route.name(index)?),
+            None => None,
+        };
+        of_kind = pfsync_lines(pfsync, syncdev.as_deref());
+    }
+    Ok(text(interface, of_kind, addresses))
 }
 
 const FLAGS: [(LinkFlags, &str); 9] = [
@@ -69,12 +90,7 @@ pub fn joined<T: ToString>(pieces: &[T], between: &str) -> String {
         .join(between)
 }
 
-fn text(
-    interface: &Interface,
-    carp: &Carp,
-    carpdev: Option<&str>,
-    addresses: &[Address],
-) -> String {
+fn text(interface: &Interface, of_kind: Vec<String>, addresses: &[Address]) -> String {
     let mut lines = Vec::new();
     let flags: Vec<_> = FLAGS
         .iter()
@@ -97,11 +113,7 @@ fn text(
         lines.push(format!("\tlladdr {}", octets.join(":")));
     }
     lines.push(format!("\tindex {}", interface.index));
-    lines.extend(carp_lines(carp, carpdev));
-    if !carp.groups.is_empty() {
-        lines.push(format!("\tgroups: {}", carp.groups.join(" ")));
-    }
-    lines.push(format!("\tstatus: {}", status(carp)));
+    lines.extend(of_kind);
     lines.extend(addresses.iter().map(address_line));
     lines.join("\n") + "\n"
 }
@@ -117,6 +129,19 @@ pub fn status(carp: &Carp) -> &str {
 }
 
 fn carp_lines(carp: &Carp, carpdev: Option<&str>) -> Vec<String> {
+    let mut lines = host_lines(carp, carpdev);
+    if carp.digest_differs.is_some() {
+        lines.push(format!("\t\t{}", digest_differs(carp)));
+    }
+    if !carp.groups.is_empty() {
+        lines.push(format!("\tgroups: {}", carp.groups.join(" ")));
+    }
+    lines.push(format!("\tstatus: {}", status(carp)));
+    lines
+}
+
+/// The interface and its virtual hosts.
+fn host_lines(carp: &Carp, carpdev: Option<&str>) -> Vec<String> {
     let carpdev = match carp.carpdev_netnsid {
         Some(id) => format!("{} carpdev-netnsid {id}", carpdev.unwrap_or("none")),
         None => carpdev.unwrap_or("none").to_owned(),
@@ -132,7 +157,7 @@ fn carp_lines(carp: &Carp, carpdev: Option<&str>) -> Vec<String> {
         let _ = write!(rest, " demote {demote}");
     }
     let advbase = carp.advbase;
-    let mut lines = match &carp.nodes[..] {
+    match &carp.nodes[..] {
         [] => vec![format!(
             "\tcarp: INIT carpdev {carpdev} advbase {advbase}{rest}"
         )],
@@ -153,11 +178,33 @@ fn carp_lines(carp: &Carp, carpdev: Option<&str>) -> Vec<String> {
             }));
             lines
         }
-    };
-    if carp.digest_differs.is_some() {
-        lines.push(format!("\t\t{}", digest_differs(carp)));
     }
-    lines
+}
+
+/// As OpenBSD shows it; what only Linux has follows.
+fn pfsync_lines(pfsync: &Pfsync, syncdev: Option<&str>) -> Vec<String> {
+    let mut words = format!("\tpfsync: syncdev: {}", syncdev.unwrap_or("none"));
+    if let Some(peer) = pfsync.syncpeer {
+        let _ = write!(words, " syncpeer: {peer}");
+    }
+    let defer = if pfsync.defer { "on" } else { "off" };
+    let _ = write!(words, " maxupd: {} defer: {defer}", pfsync.maxupd);
+    if let Some((mark, mask)) = pfsync.nosync_mark {
+        let _ = write!(words, " nosync-mark: {mark:#x}/{mask:#x}");
+    }
+    if let Some(zone) = pfsync.nosync_zone {
+        let _ = write!(words, " nosync-zone: {zone}");
+    }
+    if pfsync.table != "conntrack" {
+        let _ = write!(words, " table: {}", pfsync.table);
+    }
+    vec![
+        words,
+        format!(
+            "\t\tbulk: {} demote: {} states: {} queued: {} unconfirmed: {}",
+            pfsync.bulk, pfsync.demote, pfsync.states, pfsync.queued, pfsync.unconfirmed
+        ),
+    ]
 }
 
 /// The best known trouble with carp: what it may be, and what we have.
@@ -216,7 +263,7 @@ mod tests {
             flags: LinkFlags::Up | LinkFlags::Broadcast | LinkFlags::Running | LinkFlags::Multicast,
             mtu: 1500,
             lladdr: vec![0, 0, 0x5e, 0, 1, 1],
-            carp: None,
+            ..Interface::default()
         };
         let carp = Carp {
             carpdev: Some(2),
@@ -231,7 +278,7 @@ mod tests {
             address("2001:db8::1", 64, None),
         ];
         assert_eq!(
-            text(&interface, &carp, Some("eth0"), &addresses),
+            text(&interface, carp_lines(&carp, Some("eth0")), &addresses),
             "carp0: flags=1043<UP,BROADCAST,RUNNING,MULTICAST> mtu 1500\n\
              \tlladdr 00:00:5e:00:01:01\n\
              \tindex 7\n\
@@ -265,9 +312,37 @@ mod tests {
                 "\t\tstate BACKUP vhid 1 advskew 0",
                 "\t\tstate MASTER vhid 2 advskew 100",
                 "\t\tdigest differs: address list or passphrase; addresses 10.0.0.1",
+                "\tstatus: master",
             ]
         );
-        assert_eq!(status(&carp), "master");
+    }
+
+    #[test]
+    fn pfsync_as_ifconfig_shows_it() {
+        let usual = Pfsync {
+            syncdev: Some(3),
+            maxupd: 128,
+            table: "conntrack".into(),
+            bulk: "done".into(),
+            states: 5,
+            ..Pfsync::default()
+        };
+        let progress = "\t\tbulk: done demote: 0 states: 5 queued: 0 unconfirmed: 0";
+        assert_eq!(
+            pfsync_lines(&usual, Some("eth2")),
+            ["\tpfsync: syncdev: eth2 maxupd: 128 defer: off", progress]
+        );
+        let other = Pfsync {
+            syncpeer: Some("172.16.1.2".parse().expect("is an address")),
+            defer: true,
+            nosync_mark: Some((16, 240)),
+            nosync_zone: Some(7),
+            table: "memory".into(),
+            ..usual
+        };
+        let words = "\tpfsync: syncdev: none syncpeer: 172.16.1.2 maxupd: 128 defer: on \
+                     nosync-mark: 0x10/0xf0 nosync-zone: 7 table: memory";
+        assert_eq!(pfsync_lines(&other, None), [words, progress]);
     }
 
     #[test]
@@ -279,9 +354,8 @@ mod tests {
         };
         assert_eq!(
             carp_lines(&carp, None),
-            ["\tcarp: INIT carpdev none advbase 1"]
+            ["\tcarp: INIT carpdev none advbase 1", "\tstatus: init"]
         );
-        assert_eq!(status(&carp), "init");
         assert_eq!(
             address_line(&address("10.0.0.1", 0, None)),
             "\tinet 10.0.0.1 netmask 0x00000000"

@@ -3,10 +3,11 @@
 //! `carpctl status`, `monitor` and `stats`, and `carpctl -g`.
 
 use crate::{
-    carp::Counters,
+    counters::Counters,
     error::{usage, Result},
     family::{Event, Family, Group, VirtualHost},
     interface::Route,
+    kind::Kind,
     output::Output,
     show::digest_differs,
     words::check_group,
@@ -37,7 +38,7 @@ impl Status {
         let mut virtual_hosts = family.virtual_hosts()?;
         let mut parents = BTreeMap::new();
         let mut trouble = BTreeMap::new();
-        for interface in route.all()? {
+        for interface in route.all(Kind::Carp)? {
             let Some(carp) = interface.carp else { continue };
             if let Some(name) = route.carpdev(&carp)? {
                 parents.insert(interface.index, name);
@@ -198,10 +199,15 @@ fn event_line(event: &Event) -> String {
     }
 }
 
-/// Of one interface, or of the whole network namespace.
+/// Of one interface, or of all carp interfaces of the network namespace.
 pub fn stats(output: &mut Output, json: bool, interface: Option<&str>) -> Result<()> {
     let counters = match interface {
-        Some(name) => Route::open()?.carp_by_name(name)?.1.counters,
+        Some(name) => {
+            let interface = Route::open()?.ours_by_name(name)?;
+            let carp = interface.carp.map(|carp| carp.counters);
+            let pfsync = interface.pfsync.map(|pfsync| pfsync.counters);
+            carp.or(pfsync).unwrap_or_default()
+        }
         None => Family::open()?.counters()?,
     };
     if json {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ifconfig(8)'s words for one carp interface, checked before anything is done.
+//! ifconfig(8)'s words for one interface, checked before anything is done.
 
 use crate::{
     address::{looks_like_address, Action, AddressChange, AddressWords},
     attributes::{address, bytes, nest, u8},
-    contract::{link::*, BALANCINGS, STATES},
+    contract::{link::*, pfsync::*, BALANCINGS, STATES},
     error::{usage, Result},
+    kind::Kind,
     phrase,
 };
 use netlink_packet_core::DefaultNla;
@@ -15,12 +16,14 @@ use std::{collections::HashSet, fs::File, io::Read, iter::Peekable, net::IpAddr,
 /// What the words of a command ask for.
 #[derive(Debug, Default)]
 pub struct Change {
+    /// Whose words they are.
+    pub kind: Kind,
     pub create: bool,
     pub destroy: bool,
     /// For IFLA_INFO_DATA, but for what is in the next three.
     pub attributes: Vec<DefaultNla>,
-    /// A name; `Some(None)`: none any more.
-    pub carpdev: Option<Option<String>>,
+    /// The carpdev's or syncdev's name; `Some(None)`: none any more.
+    pub device: Option<Option<String>>,
     pub join: Vec<String>,
     pub leave: Vec<String>,
     pub up: Option<bool>,
@@ -32,12 +35,15 @@ pub struct Change {
     pub addresses: Vec<AddressChange>,
 }
 
-/// Reads the words that follow an interface's name.
-pub fn read(words: &[String]) -> Result<Change> {
+/// Reads the words that follow the name of an interface of a kind.
+pub fn read(kind: Kind, words: &[String]) -> Result<Change> {
     let mut reader = Reader {
         words: words.iter().peekable(),
         said: HashSet::new(),
-        change: Change::default(),
+        change: Change {
+            kind,
+            ..Change::default()
+        },
         addresses: Vec::new(),
         action: None,
     };
@@ -65,6 +71,22 @@ impl<'a> Reader<'a> {
                 self.once("up or down")?;
                 self.change.up = Some(word == "up");
             }
+            "mtu" => match self.value_once("mtu")?.parse() {
+                Ok(mtu) => self.change.mtu = Some(mtu),
+                Err(_) => return usage("mtu: a number is expected"),
+            },
+            _ => {
+                return match self.change.kind {
+                    Kind::Carp => self.carp_word(word),
+                    Kind::Pfsync => self.pfsync_word(word),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn carp_word(&mut self, word: &str) -> Result<()> {
+        match word {
             "vhid" => self.number("vhid", IFLA_CARP_VHID, "1-255")?,
             "advbase" => self.number("advbase", IFLA_CARP_ADVBASE, "0-254")?,
             "advskew" => self.number("advskew", IFLA_CARP_ADVSKEW, "0-254")?,
@@ -84,14 +106,7 @@ impl<'a> Reader<'a> {
                 let file = self.value("passfile")?;
                 self.put(bytes(IFLA_CARP_PASS, &phrase::from_file(file)?));
             }
-            "carpdev" => {
-                let name = self.value_once("carpdev")?;
-                self.change.carpdev = Some((name != "none").then(|| name.to_owned()));
-            }
-            "-carpdev" => {
-                self.once("carpdev")?;
-                self.change.carpdev = Some(None);
-            }
+            "carpdev" | "-carpdev" => self.device(word)?,
             "carpnodes" => {
                 let nodes = read_nodes(self.value_once("carpnodes")?)?;
                 self.put(nest(IFLA_CARP_CARPNODES, &nodes));
@@ -113,11 +128,30 @@ impl<'a> Reader<'a> {
                 self.change.leave.push(name);
             }
             "lladdr" => self.change.lladdr = Some(read_lladdr(self.value_once("lladdr")?)?),
-            "mtu" => match self.value_once("mtu")?.parse() {
-                Ok(mtu) => self.change.mtu = Some(mtu),
-                Err(_) => return usage("mtu: a number is expected"),
-            },
             _ => return self.address_word(word),
+        }
+        Ok(())
+    }
+
+    fn pfsync_word(&mut self, word: &str) -> Result<()> {
+        match word {
+            "syncdev" | "-syncdev" => self.device(word)?,
+            "syncpeer" => {
+                let value = self.value_once("syncpeer")?;
+                let Ok(peer) = value.parse::<IpAddr>() else {
+                    return usage(format!(
+                        "syncpeer \"{value}\": an IPv4 or IPv6 address is expected"
+                    ));
+                };
+                self.put(address(IFLA_PFSYNC_SYNCPEER, peer));
+            }
+            "-syncpeer" => {
+                self.once("syncpeer")?;
+                self.put(bytes(IFLA_PFSYNC_SYNCPEER, &[]));
+            }
+            "maxupd" => self.number("maxupd", IFLA_PFSYNC_MAXUPD, "1-255")?,
+            "defer" | "-defer" => self.switch(word, "defer", IFLA_PFSYNC_DEFER)?,
+            _ => return no_word(word),
         }
         Ok(())
     }
@@ -141,7 +175,7 @@ impl<'a> Reader<'a> {
             "alias" => self.action(Action::Add),
             "-alias" | "delete" => self.action(Action::Remove),
             _ if looks_like_address(word) || word.contains('/') => self.address(word)?,
-            _ => return usage(format!("there is no word \"{word}\": see carpctl --help")),
+            _ => return no_word(word),
         }
         Ok(())
     }
@@ -214,6 +248,18 @@ impl<'a> Reader<'a> {
         self.value(word)
     }
 
+    /// The device that the interface stands on, with or without a minus.
+    fn device(&mut self, word: &str) -> Result<()> {
+        let (name, _) = self.change.kind.device();
+        self.once(name)?;
+        self.change.device = Some(None);
+        if word == name {
+            let device = self.value(name)?;
+            self.change.device = Some((device != "none").then(|| device.to_owned()));
+        }
+        Ok(())
+    }
+
     fn number(&mut self, word: &'static str, kind: u16, range: &str) -> Result<()> {
         let value = self.value_once(word)?;
         match read_u8(value) {
@@ -281,6 +327,10 @@ impl<'a> Reader<'a> {
         }
         Ok(self.change)
     }
+}
+
+fn no_word<T>(word: &str) -> Result<T> {
+    usage(format!("there is no word \"{word}\": see carpctl --help"))
 }
 
 /// A group's name, as far as its attribute can hold it.

@@ -5,13 +5,18 @@
 use super::*;
 use crate::attributes::{emit, Attributes};
 
-fn reads(line: &str) -> Result<Change> {
+fn reads_as(kind: Kind, line: &str) -> Result<Change> {
     read(
+        kind,
         &line
             .split_whitespace()
             .map(str::to_owned)
             .collect::<Vec<_>>(),
     )
+}
+
+fn reads(line: &str) -> Result<Change> {
+    reads_as(Kind::Carp, line)
 }
 
 fn right(line: &str) -> Change {
@@ -52,7 +57,7 @@ fn what_openbsd_users_type() {
     assert_eq!(data.u8(IFLA_CARP_VHID), Some(1));
     assert_eq!(data.get(IFLA_CARP_PASS), Some(&b"secret"[..]));
     assert_eq!(data.u8(IFLA_CARP_ADVSKEW), Some(100));
-    assert_eq!(change.carpdev, Some(Some("eth0".to_owned())));
+    assert_eq!(change.device, Some(Some("eth0".to_owned())));
     assert_eq!(change.addresses.len(), 1);
     assert!(!change.create && !change.destroy && change.up.is_none());
 }
@@ -89,7 +94,7 @@ fn every_attribute() {
     );
     assert_eq!(change.join, ["a", "b"]);
     assert_eq!(change.leave, ["c"]);
-    assert_eq!(change.carpdev, Some(None));
+    assert_eq!(change.device, Some(None));
     assert_eq!(change.up, Some(true));
     assert_eq!(change.mtu, Some(1400));
     assert_eq!(change.lladdr, Some([2, 0, 0, 0xa, 0xb, 0xff]));
@@ -97,7 +102,7 @@ fn every_attribute() {
         right("-carppeer").attributes,
         [nest(IFLA_CARP_CARPPEERS, &[])]
     );
-    assert_eq!(right("carpdev none").carpdev, Some(None));
+    assert_eq!(right("carpdev none").device, Some(None));
 }
 
 #[test]
@@ -225,4 +230,65 @@ fn no_message_shows_the_phrase() {
     ] {
         assert!(!wrong(line).contains("1234"));
     }
+}
+
+fn pfsync(line: &str) -> Change {
+    reads_as(Kind::Pfsync, line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+#[test]
+fn what_openbsd_users_type_for_pfsync() {
+    let change = pfsync("create syncdev eth2 syncpeer 172.16.1.2 maxupd 7 defer up mtu 9000");
+    let peer = "172.16.1.2".parse().expect("is an address");
+    assert_eq!(
+        change.attributes,
+        [
+            address(IFLA_PFSYNC_SYNCPEER, peer),
+            u8(IFLA_PFSYNC_MAXUPD, 7),
+            u8(IFLA_PFSYNC_DEFER, 1),
+        ]
+    );
+    assert_eq!(change.kind, Kind::Pfsync);
+    assert_eq!(change.device, Some(Some("eth2".to_owned())));
+    assert_eq!((change.create, change.up), (true, Some(true)));
+    assert_eq!(change.mtu, Some(9000));
+    let change = pfsync("-syncdev -syncpeer -defer down");
+    assert_eq!(
+        change.attributes,
+        [bytes(IFLA_PFSYNC_SYNCPEER, &[]), u8(IFLA_PFSYNC_DEFER, 0)]
+    );
+    assert_eq!((change.device, change.up), (Some(None), Some(false)));
+    assert_eq!(pfsync("syncdev none").device, Some(None));
+    assert!(pfsync("destroy").destroy);
+}
+
+#[test]
+fn what_is_wrong_is_told_for_pfsync() {
+    for (line, told) in [
+        ("vhid 1", "there is no word \"vhid\": see carpctl --help"),
+        (
+            "10.0.0.1/24",
+            "there is no word \"10.0.0.1/24\": see carpctl --help",
+        ),
+        ("syncdev", "syncdev needs a value"),
+        ("syncdev eth2 -syncdev", "syncdev is said twice"),
+        (
+            "syncpeer me",
+            "syncpeer \"me\": an IPv4 or IPv6 address is expected",
+        ),
+        ("syncpeer 10.0.0.1 -syncpeer", "syncpeer is said twice"),
+        (
+            "maxupd 256",
+            "maxupd \"256\": a number of 1-255 is expected",
+        ),
+        ("defer -defer", "defer is said twice"),
+        ("destroy down", "destroy stands alone"),
+    ] {
+        let error = reads_as(Kind::Pfsync, line).expect_err(line);
+        assert_eq!((error.exit_status(), error.to_string()), (2, told.into()));
+    }
+    assert_eq!(
+        wrong("syncdev eth2"),
+        "there is no word \"syncdev\": see carpctl --help"
+    );
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the plug-ins for ip(8) share: words, attributes, and what is shown of them. */
+#ifndef IPROUTE2_SHARED_H
+#define IPROUTE2_SHARED_H
+
+#include <netinet/in.h>
+
+#include "ip_plugin.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define STRINGIFY_(x)	#x
+#define STRINGIFY(x)	STRINGIFY_(x)
+
+/* The words that are still to be read, and the message that they fill. */
+struct command {
+	int argc;
+	char **argv;
+	const char *word;
+	unsigned int seen;
+	struct nlmsghdr *n;
+};
+
+/* A word whose value is a number that fits into a u8. */
+struct number_word {
+	const char *word;
+	int type;
+	const char *range;
+};
+
+/* shared_words.c */
+
+/*
+ * Reads all words of a command. @put_word takes one with its value: 0, or -1 after
+ * it has said what is wrong, or 1 if there is no such word; then @explain is shown.
+ */
+int read_words(struct link_util *lu, int argc, char **argv, struct nlmsghdr *n,
+	       int (*put_word)(struct command *c), void (*explain)(FILE *f));
+char *next_value(struct command *c);
+int bad_value(const struct command *c, const char *value, const char *expected);
+/* Notes that an attribute is being given; -1 if it was before. */
+int give_once(struct command *c, int type);
+int put(struct command *c, int type, const void *data, int len);
+int put_number(struct command *c, const struct number_word *number);
+/* A device's name; "none" is index 0. */
+int put_device(struct command *c, int type);
+/* @bytes has room for 16. How many an address has: 4, 16, or 0 if @text is none. */
+int read_address(const char *text, unsigned char *bytes);
+
+/* shared_print.c */
+
+void print_u8(const char *key, const char *fmt, const struct rtattr *rta);
+void print_u32(const char *key, const char *fmt, const struct rtattr *rta);
+/* A switch shows in text only where it is not at its default. */
+void print_switch(const char *key, const char *text, bool usual,
+		  const struct rtattr *rta);
+/* NULL if an attribute has no length of an address. */
+const char *address_text(const struct rtattr *rta, char text[INET6_ADDRSTRLEN]);
+
+/* At least as many counters as any kind has. */
+#define COUNTERS_MAX	63
+
+struct counter {
+	int type;
+	const char *name;
+	bool starts_line;
+};
+
+/* The counters in a nest, as ip -statistics shows them. */
+void print_counters(const struct rtattr *nest, const struct counter *counters,
+		    size_t count);
+/* After lines of one's own: ip goes on with words of its own, of every link. */
+void end_lines(void);
+
+/* NULL if the attribute is absent or of a shape that we do not know. */
+static inline const void *payload(const struct rtattr *rta, size_t len)
+{
+	return rta && RTA_PAYLOAD(rta) == len ? RTA_DATA(rta) : NULL;
+}
+
+#endif /* IPROUTE2_SHARED_H */

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/* From words to attributes: what the words of all kinds have in common. */
+#include <string.h>
+#include <arpa/inet.h>
+
+#include "shared.h"
+
+int read_words(struct link_util *lu, int argc, char **argv, struct nlmsghdr *n,
+	       int (*put_word)(struct command *c), void (*explain)(FILE *f))
+{
+	struct command c = { .argc = argc, .argv = argv, .n = n };
+	int ret;
+
+	for (; c.argc > 0; c.argc--, c.argv++) {
+		c.word = *c.argv;
+		ret = put_word(&c);
+		if (ret < 0)
+			return -1;
+		if (ret == 0)
+			continue;
+		if (strcmp(c.word, "help"))
+			fprintf(stderr, "Error: %s does not know the word \"%s\".\n",
+				lu->id, c.word);
+		explain(stderr);
+		return -1;
+	}
+	return 0;
+}
+
+char *next_value(struct command *c)
+{
+	if (c->argc < 2) {
+		fprintf(stderr, "Error: \"%s\" needs a value.\n", c->word);
+		return NULL;
+	}
+	c->argc--;
+	return *++c->argv;
+}
+
+int bad_value(const struct command *c, const char *value, const char *expected)
+{
+	fprintf(stderr, "Error: \"%s\" value \"%s\" is invalid: %s is expected.\n",
+		c->word, value, expected);
+	return -1;
+}
+
+int give_once(struct command *c, int type)
+{
+	/* The kernel would take the last one without a word. */
+	if (c->seen & (1U << type)) {
+		fprintf(stderr, "Error: duplicate \"%s\".\n", c->word);
+		return -1;
+	}
+	c->seen |= 1U << type;
+	return 0;
+}
+
+int put(struct command *c, int type, const void *data, int len)
+{
+	if (give_once(c, type))
+		return -1;
+	return addattr_l(c->n, IP_REQUEST_ROOM, type, data, len);
+}
+
+int put_number(struct command *c, const struct number_word *number)
+{
+	char expected[32];
+	const char *value;
+	__u8 parsed;
+
+	value = next_value(c);
+	if (!value)
+		return -1;
+	/* In base 0 "vhid 010" would mean 8. */
+	if (get_u8(&parsed, value, 10)) {
+		snprintf(expected, sizeof(expected), "a number of %s", number->range);
+		return bad_value(c, value, expected);
+	}
+	return put(c, number->type, &parsed, sizeof(parsed));
+}
+
+int put_device(struct command *c, int type)
+{
+	const char *name;
+	__u32 ifindex = 0;
+
+	name = next_value(c);
+	if (!name)
+		return -1;
+	if (strcmp(name, "none")) {
+		ifindex = ll_name_to_index(name);
+		if (!ifindex)
+			return nodev(name);
+	}
+	return put(c, type, &ifindex, sizeof(ifindex));
+}
+
+int read_address(const char *text, unsigned char *bytes)
+{
+	if (inet_pton(AF_INET, text, bytes) == 1)
+		return sizeof(struct in_addr);
+	if (inet_pton(AF_INET6, text, bytes) == 1)
+		return sizeof(struct in6_addr);
+	return 0;
+}
