@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Making an entry that another host has told of.
+
+use super::update;
+use crate::linux::{
+    entry::{event, Entry, Status},
+    helper::{Helper, Name},
+    module_request::{ask, Answer, Purpose},
+    net::Net,
+    new_entry::NewEntry,
+    table::Plain,
+};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, rcu},
+};
+
+/// Bits of the status that the other host knows.
+const SHARED: u32 = Status::SEEN_REPLY.0 | Status::ASSURED.0 | Status::FIXED_TIMEOUT.0;
+
+/// All that can be told of a new entry.
+const EVENTS: u32 = event::REPLY
+    | event::ASSURED
+    | event::HELPER
+    | event::PROTOINFO
+    | event::SEQADJ
+    | event::MARK
+    | event::LABEL
+    | event::SYNPROXY;
+
+/// Makes an entry. Any context but hard interrupts.
+pub(super) fn insert(net: &Net, plain: &Plain, master: Option<&Entry>) -> Result<ARef<Entry>> {
+    let rcu = rcu::Guard::new();
+    let helper = helper(plain, &rcu)?;
+    let mut new = NewEntry::new(net, plain)?;
+    if let Some(master) = master {
+        if !master.is_in(net) {
+            return Err(EINVAL);
+        }
+        new.set_master(master);
+    }
+    if let Some(helper) = helper {
+        new.set_helper(helper)?;
+    }
+    new.set_up_nat(&plain.reply)?;
+    new.extend(plain.synproxy.present != 0);
+    new.set_start(plain.start);
+    let entry = new.confirm();
+    entry.set_timeout(plain.timeout);
+    entry.change_status(Status(plain.status & SHARED), Status(0));
+    entry.set_mark(plain.mark);
+    entry.set_labels(&plain.labels);
+    update::set_protocol(entry, plain)?;
+    let entry = new.insert()?;
+    let created = if master.is_some() {
+        entry.fulfil(net);
+        event::RELATED
+    } else {
+        event::NEW
+    };
+    entry.report(EVENTS | created);
+    Ok(entry)
+}
+
+/// The helper that the entry is to have.
+///
+/// # Errors
+///
+/// EAGAIN: its module is being asked for. If there is none, it has to do without.
+fn helper<'a>(plain: &Plain, rcu: &'a rcu::Guard) -> Result<Option<Helper<'a>>> {
+    let Some(name) = Name::new(&plain.helper) else {
+        return Ok(None);
+    };
+    let Some(helper) = Helper::find(&name, plain.family, plain.protocol, rcu) else {
+        return match ask(Purpose::Help, &name) {
+            Answer::Wait => Err(EAGAIN),
+            Answer::Asked => Ok(None),
+        };
+    };
+    let [original, reply] = [&plain.original, &plain.reply];
+    if original.source != reply.destination || original.destination != reply.source {
+        // What it finds in packets is translated by another module. There is time for
+        // that until this host gets packets.
+        ask(Purpose::Translate, &name);
+    }
+    Ok(Some(helper))
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What belongs to an entry only where somebody uses it.
+
+use super::{bindings, entry::Entry};
+use core::sync::atomic::{AtomicI64, Ordering};
+
+/// What the SYN proxy remembers.
+pub(crate) type Synproxy = bindings::nf_conn_synproxy;
+
+impl Entry {
+    fn counters(&self) -> Option<[[&AtomicI64; 2]; 2]> {
+        // SAFETY: The entry is live, its extensions are complete and go with it; the
+        // kernel changes the numbers by atomic operations only.
+        unsafe {
+            let acct = bindings::nf_conn_acct_find(self.as_ptr());
+            if acct.is_null() {
+                return None;
+            }
+            Some((*acct).counter.each_mut().map(|counter| {
+                [&raw mut counter.packets, &raw mut counter.bytes]
+                    .map(|number| AtomicI64::from_ptr(number.cast()))
+            }))
+        }
+    }
+
+    /// Packets and bytes of the initiator, and of the other side; zeroes, if they are
+    /// not counted.
+    pub(crate) fn counted(&self) -> [[u64; 2]; 2] {
+        self.counters().map_or([[0; 2]; 2], |counters| {
+            counters.map(|both| both.map(|number| number.load(Ordering::Relaxed) as u64))
+        })
+    }
+
+    /// The labels; zeroes, if there are none.
+    pub(crate) fn labels(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // SAFETY: The entry is live, its extensions are complete; others change the
+        // words at any time.
+        let words = unsafe {
+            let labels = bindings::nf_ct_labels_find(self.as_ptr());
+            if labels.is_null() {
+                return bytes;
+            }
+            (&raw const (*labels).bits).read_volatile()
+        };
+        let from = words.iter().flat_map(|word| word.to_ne_bytes());
+        for (to, from) in bytes.iter_mut().zip(from) {
+            *to = from;
+        }
+        bytes
+    }
+
+    /// Sets the labels, if the entry has room for them: if any rule uses labels. What
+    /// is told of it waits for the next that is told.
+    pub(crate) fn set_labels(&self, bytes: &[u8; 16]) {
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = bytes.try_into().map_or(0, u32::from_ne_bytes);
+        }
+        // SAFETY: The entry is live, the words are as many as we say. The function
+        // neither sleeps nor takes a lock.
+        unsafe {
+            bindings::nf_connlabels_replace(self.as_ptr(), words.as_ptr(), core::ptr::null(), 4);
+        }
+    }
+
+    /// What the SYN proxy remembers, if it has to do with this entry.
+    pub(crate) fn synproxy(&self) -> Option<Synproxy> {
+        // SAFETY: The entry is live, its extensions are complete.
+        unsafe { bindings::nfct_synproxy(self.as_ptr()).as_ref().copied() }
+    }
+
+    /// Sets what the SYN proxy remembers, if it has to do with this entry.
+    pub(crate) fn set_synproxy(&self, synproxy: Synproxy) {
+        // SAFETY: The entry is live, its extensions are complete; the kernel writes
+        // there without a lock, too.
+        unsafe {
+            let place = bindings::nfct_synproxy(self.as_ptr());
+            if !place.is_null() {
+                place.write(synproxy);
+            }
+        }
+    }
+}

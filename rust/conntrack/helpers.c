@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of the kernel that Rust cannot call, one function
+ * each. bindings.rs names them without their prefix.
+ */
+
+#include <linux/bottom_half.h>
+#include <linux/export.h>
+#include <linux/ip.h>
+#include <linux/jiffies.h>
+#include <linux/kmod.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/skbuff.h>
+#include <linux/timekeeping.h>
+#include <linux/workqueue.h>
+#include <net/l3mdev.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_acct.h>
+#include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_ecache.h>
+#include <net/netfilter/nf_conntrack_expect.h>
+#include <net/netfilter/nf_conntrack_extend.h>
+#include <net/netfilter/nf_conntrack_helper.h>
+#include <net/netfilter/nf_conntrack_labels.h>
+#include <net/netfilter/nf_conntrack_seqadj.h>
+#include <net/netfilter/nf_conntrack_synproxy.h>
+#include <net/netfilter/nf_conntrack_timestamp.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+#include "../../include/pfsync_table.h"
+
+void carp_helper_local_bh_disable(void)
+{
+	local_bh_disable();
+}
+
+void carp_helper_local_bh_enable(void)
+{
+	local_bh_enable();
+}
+
+void carp_helper_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void carp_helper_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+void carp_helper_spin_unlock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+
+u32 carp_helper_jiffies32(void)
+{
+	return nfct_time_stamp;
+}
+
+u64 carp_helper_ktime_get_real_ns(void)
+{
+	return ktime_get_real_ns();
+}
+
+/* Packets */
+
+struct nf_conn *carp_helper_nf_ct_get(const struct sk_buff *skb, unsigned int *info)
+{
+	enum ip_conntrack_info ctinfo;
+	struct nf_conn *ct = nf_ct_get(skb, &ctinfo);
+
+	*info = ctinfo;
+	return ct;
+}
+
+int carp_helper_nf_conntrack_confirm(struct sk_buff *skb)
+{
+	return nf_conntrack_confirm(skb);
+}
+
+void carp_helper_kfree_skb(struct sk_buff *skb)
+{
+	kfree_skb(skb);
+}
+
+int carp_helper_skb_network_offset(const struct sk_buff *skb)
+{
+	return skb_network_offset(skb);
+}
+
+unsigned int carp_helper_skb_len(const struct sk_buff *skb)
+{
+	return skb->len;
+}
+
+struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
+{
+	return skb->dev;
+}
+
+bool carp_helper_skb_has_dst(const struct sk_buff *skb)
+{
+	return skb_dst(skb);
+}
+
+bool carp_helper_skb_dst_force(struct sk_buff *skb)
+{
+	return skb_dst_force(skb);
+}
+
+/* The route of an IPv4 packet; 0 if it has none. */
+unsigned int carp_helper_skb_rt_flags(const struct sk_buff *skb)
+{
+	return skb_dst(skb) ? skb_rtable(skb)->rt_flags : 0;
+}
+
+bool carp_helper_skb_sk_is_prefetched(struct sk_buff *skb)
+{
+	return skb_sk_is_prefetched(skb);
+}
+
+bool carp_helper_nf_bridge_info_exists(const struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	return nf_bridge_info_exists(skb);
+#else
+	return false;
+#endif
+}
+
+bool carp_helper_sk_refcount_inc_not_zero(struct sock *sk)
+{
+	return refcount_inc_not_zero(&sk->sk_refcnt);
+}
+
+void carp_helper_dev_hold(struct net_device *dev)
+{
+	dev_hold(dev);
+}
+
+void carp_helper_dev_put(struct net_device *dev)
+{
+	dev_put(dev);
+}
+
+bool carp_helper_netif_is_loopback(const struct net_device *dev)
+{
+	return dev->flags & IFF_LOOPBACK;
+}
+
+bool carp_helper_netif_is_l3_master(const struct net_device *dev)
+{
+	return netif_is_l3_master(dev);
+}
+
+/* Entries */
+
+struct net *carp_helper_nf_ct_net(const struct nf_conn *ct)
+{
+	return nf_ct_net(ct);
+}
+
+void carp_helper_nf_ct_hold(struct nf_conn *ct)
+{
+	nf_conntrack_get(&ct->ct_general);
+}
+
+/* What is read after it is that of the entry that was counted. */
+bool carp_helper_nf_ct_hold_not_zero(struct nf_conn *ct)
+{
+	if (!refcount_inc_not_zero(&ct->ct_general.use))
+		return false;
+	smp_acquire__after_ctrl_dep();
+	return true;
+}
+
+void carp_helper_nf_ct_put(struct nf_conn *ct)
+{
+	nf_ct_put(ct);
+}
+
+bool carp_helper_nf_ct_is_expired(const struct nf_conn *ct)
+{
+	return nf_ct_is_expired(ct);
+}
+
+unsigned long carp_helper_nf_ct_expires(const struct nf_conn *ct)
+{
+	return nf_ct_expires(ct);
+}
+
+void carp_helper_nf_ct_set_timeout(struct nf_conn *ct, u64 timeout)
+{
+	__nf_ct_set_timeout(ct, timeout);
+}
+
+void carp_helper_nf_ct_set_status_bit(struct nf_conn *ct, unsigned int bit)
+{
+	set_bit(bit, &ct->status);
+}
+
+void carp_helper_nf_ct_clear_status_bit(struct nf_conn *ct, unsigned int bit)
+{
+	clear_bit(bit, &ct->status);
+}
+
+void carp_helper_nf_conntrack_event_cache(unsigned int event, struct nf_conn *ct)
+{
+	nf_conntrack_event_cache(event, ct);
+}
+
+struct nf_conn *carp_helper_nf_ct_tuplehash_to_ctrack(const struct nf_conntrack_tuple_hash *hash)
+{
+	return nf_ct_tuplehash_to_ctrack(hash);
+}
+
+/* Extensions */
+
+struct nf_conn_acct *carp_helper_nf_conn_acct_find(const struct nf_conn *ct)
+{
+	return nf_conn_acct_find(ct);
+}
+
+struct nf_conn_tstamp *carp_helper_nf_conn_tstamp_find(const struct nf_conn *ct)
+{
+	return nf_conn_tstamp_find(ct);
+}
+
+struct nf_conn_labels *carp_helper_nf_ct_labels_find(const struct nf_conn *ct)
+{
+	return nf_ct_labels_find(ct);
+}
+
+struct nf_conn_seqadj *carp_helper_nfct_seqadj(const struct nf_conn *ct)
+{
+	return nfct_seqadj(ct);
+}
+
+struct nf_conn_synproxy *carp_helper_nfct_synproxy(const struct nf_conn *ct)
+{
+	return nfct_synproxy(ct);
+}
+
+struct nf_conn_help *carp_helper_nfct_help(const struct nf_conn *ct)
+{
+	return nfct_help(ct);
+}
+
+void carp_helper_nf_ct_acct_ext_add(struct nf_conn *ct)
+{
+	nf_ct_acct_ext_add(ct, GFP_ATOMIC);
+}
+
+void carp_helper_nf_ct_tstamp_ext_add(struct nf_conn *ct)
+{
+	nf_ct_tstamp_ext_add(ct, GFP_ATOMIC);
+}
+
+void carp_helper_nf_ct_labels_ext_add(struct nf_conn *ct)
+{
+	nf_ct_labels_ext_add(ct);
+}
+
+void carp_helper_nfct_seqadj_ext_add(struct nf_conn *ct)
+{
+	nfct_seqadj_ext_add(ct);
+}
+
+void carp_helper_nfct_synproxy_ext_add(struct nf_conn *ct)
+{
+	nfct_synproxy_ext_add(ct);
+}
+
+/* Helpers */
+
+struct nf_conntrack_helper *carp_helper_nfct_help_helper(const struct nf_conn_help *help)
+{
+	return rcu_dereference_raw(help->helper);
+}
+
+/* Of an entry that nobody knows yet. */
+void carp_helper_nfct_help_set(struct nf_conn_help *help, struct nf_conntrack_helper *helper)
+{
+	RCU_INIT_POINTER(help->helper, helper);
+}
+
+bool carp_helper_nf_ct_helper_hold(struct nf_conntrack_helper *helper)
+{
+	return refcount_inc_not_zero(&helper->ct_refcnt);
+}
+
+bool carp_helper_nf_ct_helper_helps(const struct nf_conntrack_helper *helper)
+{
+	return rcu_access_pointer(helper->help);
+}
+
+int carp_helper_request_module(const char *prefix, const char *name)
+{
+	return request_module("%s%s", prefix, name);
+}
+
+/* Expectations */
+
+bool carp_helper_nf_ct_exp_is_expired(const struct nf_conntrack_expect *exp)
+{
+	return nf_ct_exp_is_expired(exp);
+}
+
+struct net *carp_helper_nf_ct_exp_net(struct nf_conntrack_expect *exp)
+{
+	return nf_ct_exp_net(exp);
+}
+
+/* Those of an entry, and the next one; nf_conntrack_expect_lock is held. */
+struct nf_conntrack_expect *carp_helper_nf_ct_exp_first(const struct nf_conn_help *help)
+{
+	return hlist_entry_safe(help->expectations.first, struct nf_conntrack_expect, lnode);
+}
+
+struct nf_conntrack_expect *carp_helper_nf_ct_exp_next(const struct nf_conntrack_expect *exp)
+{
+	return hlist_entry_safe(exp->lnode.next, struct nf_conntrack_expect, lnode);
+}
+
+struct nf_conntrack_helper *carp_helper_nf_ct_exp_helper(const struct nf_conntrack_expect *exp)
+{
+	return rcu_dereference_raw(exp->helper);
+}
+
+struct nf_conntrack_helper *carp_helper_nf_ct_exp_assigned(const struct nf_conntrack_expect *exp)
+{
+	return rcu_dereference_raw(exp->assign_helper);
+}
+
+/* Of an expectation that nobody knows yet, with what it inherits from its master. */
+void carp_helper_nf_ct_exp_inherit(struct nf_conntrack_expect *exp, struct nf_conn *ct,
+				   struct nf_conntrack_helper *helper,
+				   struct nf_conntrack_helper *assigned)
+{
+	struct nf_conntrack_ecache *ecache = nf_ct_ecache_find(ct);
+
+	write_pnet(&exp->net, nf_ct_net(ct));
+#ifdef CONFIG_NF_CONNTRACK_ZONES
+	exp->zone = ct->zone;
+#endif
+	exp->master_tuple = ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
+	if (ecache)
+		exp->event_mask = ecache->expmask;
+	RCU_INIT_POINTER(exp->helper, helper);
+	RCU_INIT_POINTER(exp->assign_helper, assigned);
+}
+
+/* Work */
+
+void carp_helper_init_work(struct work_struct *work, void (*function)(struct work_struct *work))
+{
+	INIT_WORK(work, function);
+}
+
+bool carp_helper_schedule_work(struct work_struct *work)
+{
+	return schedule_work(work);
+}
+
+#ifndef __BINDGEN__
+/* The table itself is Rust's; only C can export it. */
+extern const struct pfsync_table_ops pfsync_table_conntrack;
+EXPORT_SYMBOL_GPL(pfsync_table_conntrack);
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is known of an entry's protocol, and how its sequence numbers are adjusted:
+//! all that changes under the entry's lock.
+
+use super::{
+    bindings,
+    context::{seconds_to_jiffies, HZ},
+    entry::Entry,
+    packet::Segment,
+};
+use core::marker::PhantomData;
+use kernel::{prelude::*, types::NotThreadSafe};
+
+/// Of TCP.
+pub(crate) type Tcp = bindings::ip_ct_tcp;
+/// Of SCTP.
+pub(crate) type Sctp = bindings::ip_ct_sctp;
+/// How sequence numbers of one direction are adjusted.
+pub(crate) type SeqAdjust = bindings::nf_ct_seqadj;
+
+/// In the flags of one side of TCP: its windows are not checked.
+pub(crate) const BE_LIBERAL: u8 = bindings::IP_CT_TCP_FLAG_BE_LIBERAL as u8;
+const MAXACK_SET: u8 = bindings::IP_CT_TCP_FLAG_MAXACK_SET as u8;
+
+/// The largest factor of window scaling that there is (RFC 7323).
+const MAX_SCALE: u8 = 14;
+
+/// An entry whose lock is held.
+pub(crate) struct Locked<'a>(&'a Entry, PhantomData<NotThreadSafe>);
+
+impl Entry {
+    /// Takes the entry's lock. Any context but hard interrupts.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        // SAFETY: `self` is a live entry.
+        unsafe { bindings::spin_lock_bh(&raw mut (*self.as_ptr()).lock) };
+        Locked(self, PhantomData)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: We hold the lock.
+        unsafe { bindings::spin_unlock_bh(&raw mut (*self.0.as_ptr()).lock) };
+    }
+}
+
+impl Locked<'_> {
+    fn is(&self, protocol: u32) -> bool {
+        u32::from(self.0.protocol()) == protocol
+    }
+
+    /// What is known of TCP, if that is the protocol.
+    pub(crate) fn tcp(&self) -> Option<Tcp> {
+        if !self.is(bindings::IPPROTO_TCP) {
+            return None;
+        }
+        // SAFETY: The protocol says which member counts; the lock is held.
+        Some(unsafe { (*self.0.as_ptr()).proto.tcp })
+    }
+
+    /// Sets what is known of TCP.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL: it is another protocol, or a number is none that the kernel may see:
+    /// it looks up tables with them.
+    pub(crate) fn set_tcp(&mut self, tcp: &Tcp) -> Result {
+        if !self.is(bindings::IPPROTO_TCP)
+            || u32::from(tcp.state) >= bindings::tcp_conntrack_TCP_CONNTRACK_MAX
+            || tcp.last_dir > 1
+            || tcp.last_wscale > MAX_SCALE
+            || tcp.seen.iter().any(|side| side.td_scale > MAX_SCALE)
+        {
+            return Err(EINVAL);
+        }
+        // SAFETY: The protocol says which member counts; the lock is held.
+        unsafe { (*self.0.as_ptr()).proto.tcp = *tcp };
+        Ok(())
+    }
+
+    /// What is known of SCTP, if that is the protocol.
+    pub(crate) fn sctp(&self) -> Option<Sctp> {
+        if !self.is(bindings::IPPROTO_SCTP) {
+            return None;
+        }
+        // SAFETY: The protocol says which member counts; the lock is held.
+        Some(unsafe { (*self.0.as_ptr()).proto.sctp })
+    }
+
+    /// Sets what is known of SCTP.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL: as with [`Self::set_tcp`].
+    pub(crate) fn set_sctp(&mut self, sctp: &Sctp) -> Result {
+        if !self.is(bindings::IPPROTO_SCTP)
+            || sctp.state >= bindings::sctp_conntrack_SCTP_CONNTRACK_MAX
+            || sctp.last_dir > 1
+        {
+            return Err(EINVAL);
+        }
+        // SAFETY: The protocol says which member counts; the lock is held.
+        unsafe { (*self.0.as_ptr()).proto.sctp = *sctp };
+        Ok(())
+    }
+
+    /// The two timeouts of GRE in seconds, if that is the protocol: before there was
+    /// an answer, and after.
+    pub(crate) fn gre(&self) -> Option<[u32; 2]> {
+        self.is(bindings::IPPROTO_GRE).then(|| {
+            // SAFETY: The protocol says which member counts.
+            let gre = unsafe { (*self.0.as_ptr()).proto.gre };
+            [gre.timeout, gre.stream_timeout].map(|jiffies| jiffies / HZ)
+        })
+    }
+
+    /// Sets GRE's timeouts.
+    pub(crate) fn set_gre(&mut self, seconds: [u32; 2]) {
+        if self.is(bindings::IPPROTO_GRE) {
+            let [timeout, stream_timeout] = seconds.map(seconds_to_jiffies);
+            // SAFETY: The protocol says which member counts.
+            unsafe {
+                (*self.0.as_ptr()).proto.gre = bindings::nf_ct_gre {
+                    stream_timeout,
+                    timeout,
+                };
+            }
+        }
+    }
+
+    /// How sequence numbers are adjusted, if the entry has room for that.
+    pub(crate) fn seq_adjust(&self) -> Option<[SeqAdjust; 2]> {
+        // SAFETY: The entry is live, its extensions are complete, the lock is held.
+        unsafe {
+            bindings::nfct_seqadj(self.0.as_ptr())
+                .as_ref()
+                .map(|adjust| adjust.seq)
+        }
+    }
+
+    /// Sets how they are adjusted; false, if there is no room for that.
+    pub(crate) fn set_seq_adjust(&mut self, adjust: [SeqAdjust; 2]) -> bool {
+        // SAFETY: The entry is live, its extensions are complete, the lock is held.
+        unsafe {
+            let place = bindings::nfct_seqadj(self.0.as_ptr());
+            if place.is_null() {
+                return false;
+            }
+            (*place).seq = adjust;
+        }
+        true
+    }
+
+    /// Has TCP's windows checked again. If this segment is beyond what is known, which
+    /// was let through without learning from it, they are learned from the segments
+    /// that follow.
+    ///
+    /// The segment is as connection tracking has seen it: not adjusted yet.
+    pub(crate) fn check_windows(&mut self, segment: &Segment) {
+        let Some(mut tcp) = self.tcp() else { return };
+        let [original, reply] = &mut tcp.seen;
+        let (sender, receiver) = if segment.is_reply {
+            (&*reply, &*original)
+        } else {
+            (&*original, &*reply)
+        };
+        let ahead = is_after(segment.end, sender.td_end)
+            || segment.ack.is_some_and(|ack| {
+                let other = u32::from(!segment.is_reply);
+                // SAFETY: The entry is live, its extensions are complete.
+                let offset = unsafe {
+                    bindings::nf_ct_seq_offset(self.0.as_ptr(), other, ack.wrapping_sub(1))
+                };
+                is_after(ack.wrapping_sub(offset as u32), receiver.td_end)
+            });
+        for side in [original, reply] {
+            side.flags &= !BE_LIBERAL;
+            if ahead {
+                // What the kernel does with flows that come back from a flow table.
+                side.td_maxwin = 0;
+                side.flags &= !MAXACK_SET;
+            }
+        }
+        // SAFETY: The protocol says which member counts; the lock is held.
+        unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
+    }
+}
+
+/// Whether a sequence number comes after another one.
+const fn is_after(one: u32, other: u32) -> bool {
+    (other.wrapping_sub(one) as i32) < 0
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A walk through the table.
+
+use super::{bindings, entry::Entry, net::Net};
+use core::ptr::{self, NonNull};
+use kernel::sync::{aref::ARef, rcu};
+
+/// Where a walk is: at which place of the table, and of how many. Zeroes at first.
+pub(crate) type Cursor = [u64; 2];
+
+/// Places that are looked at for each entry that is asked for; most are empty.
+const PLACES_FOR_EACH: u64 = 64;
+
+/// Where the table lies, and its size. The two belong together, which who resizes the
+/// table sees to with all of its locks.
+fn table(_rcu: &rcu::Guard) -> (*mut bindings::hlist_nulls_head, u64) {
+    // SAFETY: Any of the locks will do. The table that is found stays for as long as
+    // RCU is held.
+    unsafe {
+        let lock = (&raw mut bindings::nf_conntrack_locks).cast::<bindings::spinlock_t>();
+        bindings::local_bh_disable();
+        bindings::nf_conntrack_lock(lock);
+        let hash = (&raw const bindings::nf_conntrack_hash).read();
+        let size = (&raw const bindings::nf_conntrack_htable_size).read();
+        bindings::spin_unlock(lock);
+        bindings::local_bh_enable();
+        (hash, u64::from(size))
+    }
+}
+
+/// A link of a chain: another node, or the end, which says which chain it ends.
+enum Link {
+    Node(*mut bindings::hlist_nulls_node),
+    End(u64),
+}
+
+/// # Safety
+///
+/// The pointer is a head's or a node's, under RCU.
+unsafe fn follow(link: *const *mut bindings::hlist_nulls_node) -> Link {
+    // SAFETY: The caller promises a valid pointer. RCU's dependency ordering is that of
+    // a volatile load.
+    let node = unsafe { link.read_volatile() };
+    if node.addr() & 1 != 0 {
+        Link::End((node.addr() >> 1) as u64)
+    } else {
+        Link::Node(node)
+    }
+}
+
+/// The entry of a node, counted, if the node is that of its original tuple.
+///
+/// # Safety
+///
+/// The node was met in the table, under RCU.
+unsafe fn entry_of(node: *mut bindings::hlist_nulls_node) -> Option<ARef<Entry>> {
+    let hash = node.cast::<bindings::nf_conntrack_tuple_hash>();
+    // SAFETY: The node is the structure's first field. Entries are memory of entries
+    // for as long as RCU is held; only a count says that it is one.
+    unsafe {
+        if (&raw const (*hash).tuple.dst.dir).read_volatile() != 0 {
+            return None;
+        }
+        let ct = bindings::nf_ct_tuplehash_to_ctrack(hash);
+        if !bindings::nf_ct_hold_not_zero(ct) {
+            return None;
+        }
+        Some(ARef::from_raw(NonNull::new_unchecked(ct.cast())))
+    }
+}
+
+/// Calls `each` with entries of a namespace from the cursor on, about `most` of them,
+/// each under RCU. Returns whether there may be more. Who is in the table all the time
+/// is met once at least.
+pub(crate) fn walk(
+    net: &Net,
+    cursor: &mut Cursor,
+    most: u32,
+    each: &mut dyn FnMut(&Entry),
+) -> bool {
+    let rcu = rcu::Guard::new();
+    let (hash, size) = table(&rcu);
+    let [mut place, known] = *cursor;
+    if known != size {
+        place = 0;
+    }
+    let last = place.saturating_add(u64::from(most).saturating_mul(PLACES_FOR_EACH));
+    let mut met = 0;
+    while place < size && place < last && met < most {
+        // SAFETY: The place is one of the table's.
+        met += unsafe { walk_chain(hash.add(place as usize), place, net, each) };
+        place += 1;
+    }
+    if !ptr::eq(table(&rcu).0, hash) {
+        // Resized meanwhile: what was yet to be met may be anywhere.
+        *cursor = [0, 0];
+        return true;
+    }
+    *cursor = [place, size];
+    place < size
+}
+
+/// # Safety
+///
+/// `head` is the chain at `place` of the table, under RCU.
+unsafe fn walk_chain(
+    head: *mut bindings::hlist_nulls_head,
+    place: u64,
+    net: &Net,
+    each: &mut dyn FnMut(&Entry),
+) -> u32 {
+    let mut met = 0;
+    // SAFETY: The caller promises a head.
+    let first = unsafe { &raw const (*head).first };
+    let mut link = first;
+    loop {
+        // SAFETY: A head's or a node's link, under RCU.
+        match unsafe { follow(link) } {
+            Link::End(end) if end == place => return met,
+            // An entry has moved to another chain while we were with it.
+            Link::End(_) => link = first,
+            Link::Node(node) => {
+                // SAFETY: The node was just met.
+                if let Some(entry) = unsafe { entry_of(node) } {
+                    if entry.is_in(net) && entry.is_confirmed() && entry.is_alive() {
+                        each(&entry);
+                        met += 1;
+                    }
+                }
+                // SAFETY: Nodes stay memory of nodes under RCU.
+                link = unsafe { &raw const (*node).next };
+            }
+        }
+    }
+}
