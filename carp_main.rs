@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CARP, the Common Address Redundancy Protocol, as OpenBSD's carp(4) has it.
+//! CARP, the Common Address Redundancy Protocol, as OpenBSD's carp(4) has it, and
+//! pfsync(4), which keeps connection states the same on several hosts.
 //!
 //! This is the root of `carp.ko`. Data flows one way through three layers:
 //! `linux` (the folder `rust/`) wraps what the kernel crate lacks, `proto` says
-//! what the protocol says and knows no kernel, and `carp` connects the two:
-//! events go in, effects are carried out.
+//! what the protocols say and knows no kernel, and `carp` and `pfsync` connect the
+//! two: events go in, effects are carried out.
 
 use kernel::prelude::*;
 
@@ -13,6 +14,8 @@ use kernel::prelude::*;
 mod carp;
 #[path = "rust/mod.rs"]
 mod linux;
+#[forbid(unsafe_code)]
+mod pfsync;
 #[forbid(unsafe_code)]
 mod proto;
 
@@ -24,7 +27,7 @@ module! {
     license: "GPL",
     // What `ip link add type carp` asks for, and who looks for the generic netlink
     // family.
-    alias: ["rtnl-link-carp", "net-pf-16-proto-16-family-carp"],
+    alias: ["rtnl-link-carp", "rtnl-link-pfsync", "net-pf-16-proto-16-family-carp"],
 }
 
 /// What is registered while the module is loaded.
@@ -34,6 +37,8 @@ module! {
 /// then packets, events and namespaces, none of which has an interface to look
 /// for any more; last, what readers may still have seen is gone.
 struct CarpModule {
+    // Its interfaces are in groups of carp's.
+    _pfsync: PfsyncParts,
     _link: linux::link::Registered<carp::Carp>,
     // No interface is left that could send an event; requests look into namespaces.
     _family: linux::genetlink::Registered,
@@ -42,6 +47,36 @@ struct CarpModule {
     _notifiers: linux::notifier::Registered<carp::Events>,
     _namespaces: linux::namespace::Registered<carp::Namespace>,
     _barrier: linux::rcu::Barrier,
+}
+
+/// What of it belongs to pfsync, in the same order.
+struct PfsyncParts {
+    _link: linux::link::Registered<pfsync::Pfsync>,
+    _protocol: linux::inet::Ipv4Registered<pfsync::Receiver>,
+    _protocol6: linux::inet6::Ipv6Registered<pfsync::Receiver>,
+    _notifiers: linux::notifier::Registered<pfsync::Events>,
+    _namespaces: linux::namespace::Registered<pfsync::Namespace>,
+}
+
+impl PfsyncParts {
+    fn register() -> Result<Self> {
+        let namespaces = pfsync::NAMESPACES.register()?;
+        let notifiers = pfsync::NOTIFIERS.register()?;
+        let protocol = pfsync::PROTOCOL_IPV4.register().inspect_err(|_| {
+            pr_err!("another module has IP protocol 240 already\n");
+        })?;
+        let protocol6 = pfsync::PROTOCOL_IPV6.register().inspect_err(|_| {
+            pr_err!("another module has IP protocol 240 already, in IPv6\n");
+        })?;
+        let link = pfsync::LINK.register()?;
+        Ok(Self {
+            _link: link,
+            _protocol: protocol,
+            _protocol6: protocol6,
+            _notifiers: notifiers,
+            _namespaces: namespaces,
+        })
+    }
 }
 
 impl kernel::Module for CarpModule {
@@ -59,7 +94,9 @@ impl kernel::Module for CarpModule {
         })?;
         let family = carp::FAMILY.register(module)?;
         let link = carp::LINK.register()?;
+        let pfsync = PfsyncParts::register()?;
         Ok(Self {
+            _pfsync: pfsync,
             _link: link,
             _family: family,
             _protocol: protocol,

@@ -266,7 +266,12 @@ fn read_balancing(mode: u8, extack: &Extack<'_>) -> Result<Balancing> {
     }
 }
 
-fn read_switch(value: Option<u8>, name: &str, extack: &Extack<'_>) -> Result<Option<bool>> {
+/// A value that is off or on.
+pub(crate) fn read_switch(
+    value: Option<u8>,
+    name: &str,
+    extack: &Extack<'_>,
+) -> Result<Option<bool>> {
     match value {
         None => Ok(None),
         Some(0) => Ok(Some(false)),
@@ -325,7 +330,7 @@ fn read_peers(peers: Elements<'_>, extack: &Extack<'_>) -> Result<KVec<IpAddr>> 
 }
 
 /// Whether an address may be that of another host.
-fn is_unicast(address: &IpAddr) -> bool {
+pub(crate) fn is_unicast(address: &IpAddr) -> bool {
     let special = match address {
         // 0.0.0.0/8: RFC 1122, section 3.2.1.3.
         IpAddr::V4(address) => address.is_broadcast() || address.octets().starts_with(&[0]),

@@ -301,6 +301,17 @@ impl Rounds {
     }
 }
 
+/// Demotes a group, or takes it back, on behalf of an interface that is none of carp's.
+/// Any context; no lock that [`Carp`] takes is held.
+pub(crate) fn demote_group(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
+    let announce = group.adjust(by);
+    genetlink::demoted(own.net(), group, by, cause);
+    if announce {
+        advertise_everywhere(own.net());
+    }
+    tell(own, group, by, cause);
+}
+
 /// Takes an interface's own demotion away from a group that it leaves.
 fn take_away(host: &Host, group: &Group) {
     let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);

@@ -34,9 +34,11 @@ pub(crate) mod receive;
 mod settings;
 pub(crate) mod status;
 
+pub(crate) use demotion::demote_group;
 pub(crate) use device::Carp;
 pub(crate) use events::{Events, NOTIFIERS};
 pub(crate) use genetlink::FAMILY;
+pub(crate) use groups::Group;
 pub(crate) use link::LINK;
 pub(crate) use netns::{Namespace, NAMESPACES};
 pub(crate) use receive::{Receiver, PROTOCOL_IPV4, PROTOCOL_IPV6};

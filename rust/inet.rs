@@ -23,6 +23,17 @@ pub(crate) struct Packet<'a, A = Ipv4Addr> {
     /// The first bytes behind the IP headers, as many as were asked for or the
     /// packet has.
     pub(crate) payload: &'a [u8],
+    /// The packet, while it is with the receiver.
+    pub(super) skb: *mut bindings::sk_buff,
+}
+
+impl<A> Packet<'_, A> {
+    /// Shows the packet to the taps of a device that has no link layer.
+    pub(crate) fn show_to_taps(&self, dev: &Device) {
+        // SAFETY: The packet is with us, its network header linear. The taps get
+        // copies; the payload stays where it is.
+        unsafe { bindings::skb_show_ip_to_taps(self.skb, dev.as_ptr()) }
+    }
 }
 
 /// A receiver of an IPv4 protocol.
@@ -118,6 +129,7 @@ unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_
             source: Ipv4Addr::new(s0, s1, s2, s3),
             destination: Ipv4Addr::new(d0, d1, d2, d3),
             payload,
+            skb: raw,
         }
     };
     if T::receive(&packet, &rcu).is_ok() {

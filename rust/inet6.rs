@@ -159,6 +159,7 @@ unsafe extern "C" fn receive<T: Ipv6Receiver>(skb: *mut bindings::sk_buff) -> c_
             source: header.source,
             destination: header.destination,
             payload,
+            skb: raw,
         }
     };
     if T::receive(&packet, &rcu).is_ok() {

@@ -65,6 +65,16 @@ pub(crate) fn source_ipv6(dev: &Device, peer: Ipv6Addr) -> Option<Ipv6Addr> {
 /// and ENOMEM: too much at once. That nobody answers for the next hop shows too late to
 /// be told.
 pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
+    let skb = route_ipv4(dev, packet, priority)?;
+    send_routed_ipv4(dev, skb)
+}
+
+/// A packet for [`send_routed_ipv4`], as [`send_ipv4`] takes it. A lock may be held.
+///
+/// # Errors
+///
+/// As [`send_ipv4`].
+pub(crate) fn route_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result<Skb> {
     let len = u16::try_from(packet.len())?;
     let header = packet.first_chunk::<IPV4_LEN>().ok_or(EINVAL)?;
     let [0x45, tos, _, _, _, _, _, _, _, protocol, _, _, rest @ ..] = header else {
@@ -85,7 +95,21 @@ pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
     let route = unsafe { bindings::ip_route_output_flow(net, &mut flow, core::ptr::null()) };
     let route = from_err_ptr(route)?;
     // SAFETY: The length is the packet's; the route is ours, and given to the packet.
-    let skb = unsafe { routed(packet, len, IPV4_LEN, &raw mut (*route).dst, priority) }?;
+    unsafe { routed(packet, len, IPV4_LEN, &raw mut (*route).dst, priority) }
+}
+
+/// Sends what [`route_ipv4`] has made for `dev`.
+///
+/// # Errors
+///
+/// As [`send_ipv4`]; EINVAL: the packet has no route.
+pub(crate) fn send_routed_ipv4(dev: &Device, skb: Skb) -> Result {
+    let net = dev.net().as_ptr();
+    // SAFETY: The packet is ours.
+    if !unsafe { bindings::skb_has_dst(skb.as_ptr()) } {
+        return Err(EINVAL);
+    }
+    let _rcu = rcu::Guard::new();
     // SAFETY: The packet is ours and given away, with its route and its headers.
     xmit_result(unsafe { bindings::ip_local_out(net, core::ptr::null_mut(), skb.into_raw()) })
 }
@@ -99,6 +123,16 @@ pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
 /// As [`send_ipv4`]; ENETUNREACH: no route; EHOSTUNREACH, EACCES: a route that says so;
 /// EAFNOSUPPORT where IPv6 is turned off.
 pub(crate) fn send_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result {
+    let skb = route_ipv6(dev, packet, priority)?;
+    send_routed_ipv6(dev, skb)
+}
+
+/// A packet for [`send_routed_ipv6`], as [`send_ipv6`] takes it. A lock may be held.
+///
+/// # Errors
+///
+/// As [`send_ipv6`].
+pub(crate) fn route_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result<Skb> {
     if !enabled() {
         return Err(EAFNOSUPPORT);
     }
@@ -119,14 +153,28 @@ pub(crate) fn send_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result {
     // SAFETY: The namespace is live, no socket asks. The result is never null, and
     // ours, to be given to the packet, whose length it is; it may be a route that
     // only says what is wrong.
-    let skb = unsafe {
+    unsafe {
         let route = bindings::ip6_route_output_flags(net, core::ptr::null(), &mut flow, 0);
         if let Err(error) = to_result(c_int::from((*route).error)) {
             bindings::dst_release(route);
             return Err(error);
         }
         routed(packet, len, IPV6_LEN, route, priority)
-    }?;
+    }
+}
+
+/// Sends what [`route_ipv6`] has made for `dev`.
+///
+/// # Errors
+///
+/// As [`send_ipv6`]; EINVAL: the packet has no route.
+pub(crate) fn send_routed_ipv6(dev: &Device, skb: Skb) -> Result {
+    let net = dev.net().as_ptr();
+    // SAFETY: The packet is ours.
+    if !unsafe { bindings::skb_has_dst(skb.as_ptr()) } {
+        return Err(EINVAL);
+    }
+    let _rcu = rcu::Guard::new();
     // SAFETY: The packet is ours and given away, with its route and its headers.
     xmit_result(unsafe { bindings::ip6_local_out(net, core::ptr::null_mut(), skb.into_raw()) })
 }

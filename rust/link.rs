@@ -39,6 +39,12 @@ pub(crate) trait LinkKind: Driver {
     /// The static that registers the kind.
     fn link() -> &'static Link<Self>;
 
+    /// A request of a user, before any lock is taken; here modules can be loaded.
+    /// Whether it is a good one shows later.
+    fn prepare(data: &Attributes<'_>) {
+        let _ = data;
+    }
+
     /// Makes the data of a new device. Nothing may point to it yet.
     ///
     /// # Errors
@@ -102,6 +108,7 @@ impl<T: LinkKind> Link<T> {
                 setup: Some(setup::<T>),
                 maxtype: policies.max(),
                 policy: policies.as_ptr(),
+                validate: Some(validate::<T>),
                 newlink: Some(newlink::<T>),
                 changelink: Some(changelink::<T>),
                 dellink: Some(dellink),
@@ -167,6 +174,19 @@ unsafe fn ifla_link(tb: *mut *mut bindings::nlattr) -> Option<u32> {
 unsafe fn ifla_address<'a>(tb: *mut *mut bindings::nlattr) -> Option<&'a [u8]> {
     // SAFETY: The caller promises it.
     unsafe { Attributes::from_raw(tb, bindings::IFLA_ADDRESS) }.binary(bindings::IFLA_ADDRESS)
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `rtnl_link_ops.validate`.
+unsafe extern "C" fn validate<T: LinkKind>(
+    _tb: *mut *mut bindings::nlattr,
+    data: *mut *mut bindings::nlattr,
+    _extack: *mut bindings::netlink_ext_ack,
+) -> c_int {
+    // SAFETY: The kernel passes the request's validated attributes, or null.
+    T::prepare(&unsafe { Attributes::from_raw(data, (*T::link().ops.get()).maxtype) });
+    0
 }
 
 /// # Safety

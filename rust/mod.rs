@@ -30,5 +30,7 @@ pub(crate) mod rcu;
 pub(crate) mod rtnl;
 pub(crate) mod rx_handler;
 pub(crate) mod skbuff;
+pub(crate) mod state_table;
 pub(crate) mod sysctl;
 pub(crate) mod timer;
+pub(crate) mod watch;

@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    namespace::Net,
     netdevice::{Device, MacAddress},
     rtnl::Rtnl,
     skbuff::Skb,
@@ -21,8 +22,23 @@ use kernel::{
     },
 };
 
+/// What a device speaks below IP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkLayer {
+    /// Ethernet.
+    Ethernet,
+    /// Nothing: its packets begin with the IP header, and it has no addresses.
+    None {
+        /// Its MTU at first.
+        mtu: u32,
+    },
+}
+
 /// What a driver does for its devices; `self` is the data of one device.
 pub(crate) trait Driver: Sized + Send + Sync + 'static {
+    /// What its devices speak below IP.
+    const LINK_LAYER: LinkLayer = LinkLayer::Ethernet;
+
     /// The static that holds the operations; its address tells our devices from
     /// those of others.
     fn operations() -> &'static Operations<Self>;
@@ -44,8 +60,15 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// # Errors
     ///
     /// Nothing changed.
-    fn set_mac(this: ArcBorrow<'_, Self>, dev: &OwnDevice, mac: &MacAddress, rtnl: &Rtnl)
-        -> Result;
+    fn set_mac(
+        this: ArcBorrow<'_, Self>,
+        dev: &OwnDevice,
+        mac: &MacAddress,
+        rtnl: &Rtnl,
+    ) -> Result {
+        let _ = (this, dev, mac, rtnl);
+        Err(EOPNOTSUPP)
+    }
 
     /// The device leaves (`ndo_uninit`): nothing may find it any more when this
     /// returns. An RCU grace period passes before the data is dropped.
@@ -56,7 +79,9 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
 
     /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
     /// who asked since it was done last (`ndo_work`). Process context.
-    fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl);
+    fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl) {
+        let _ = (dev, bits, rtnl);
+    }
 
     /// The index of the device below, or nothing (`ndo_get_iflink`). RCU or RTNL
     /// is held.
@@ -309,7 +334,7 @@ impl OwnDevice {
 pub(crate) struct NewDevice<'a>(pub(super) &'a OwnDevice);
 
 impl NewDevice<'_> {
-    /// Makes it a virtual Ethernet device with the operations of `T`: no queue
+    /// Makes it a virtual device with the operations of `T`: no queue
     /// of its own, transmits without a lock, per-CPU counters, no carrier yet.
     pub(super) fn setup<T: Driver>(&self) {
         let dev = self.0.as_ptr();
@@ -333,7 +358,15 @@ impl NewDevice<'_> {
             bindings::netif_carrier_off(dev);
             // An address that is given, not drawn: udev leaves it alone.
             (*dev).addr_assign_type = bindings::NET_ADDR_SET as u8;
+            if let LinkLayer::None { mtu } = T::LINK_LAYER {
+                bindings::netdev_without_link_layer(dev, mtu);
+            }
         }
+    }
+
+    /// The namespace that it will be in.
+    pub(crate) fn net(&self) -> &Net {
+        self.0.net()
     }
 
     /// Sets the link-layer address.

@@ -16,6 +16,8 @@ pub(crate) enum Policy {
     Reject,
     /// One byte.
     U8,
+    /// Two bytes in host order.
+    U16,
     /// Four bytes in host order.
     U32,
     /// Four bytes in host order, with a sign.
@@ -57,6 +59,7 @@ impl<const N: usize> Policies<N> {
             match policy {
                 Policy::Reject => {}
                 Policy::U8 => entry.type_ = bindings::NLA_U8 as u8,
+                Policy::U16 => entry.type_ = bindings::NLA_U16 as u8,
                 Policy::U32 => entry.type_ = bindings::NLA_U32 as u8,
                 Policy::S32 => entry.type_ = bindings::NLA_S32 as u8,
                 Policy::Binary(len) => {
@@ -130,6 +133,12 @@ impl<'a> Attributes<'a> {
     /// The value of a one-byte attribute, if it was sent.
     pub(crate) fn u8(&self, attribute: u32) -> Option<u8> {
         self.bytes(attribute)?.first().copied()
+    }
+
+    /// The value of a two-byte attribute in host order, if it was sent.
+    pub(crate) fn u16(&self, attribute: u32) -> Option<u16> {
+        let bytes = self.bytes(attribute)?.first_chunk::<2>()?;
+        Some(u16::from_ne_bytes(*bytes))
     }
 
     /// The value of a four-byte attribute in host order, if it was sent.
@@ -356,6 +365,11 @@ impl Message<'_> {
     /// The message is full; so with all of these.
     pub(crate) fn u8(&mut self, attribute: u32, value: u8) -> Result {
         self.put(attribute, &[value])
+    }
+
+    /// Adds a two-byte attribute in host order.
+    pub(crate) fn u16(&mut self, attribute: u32, value: u16) -> Result {
+        self.put(attribute, &value.to_ne_bytes())
     }
 
     /// Adds a four-byte attribute in host order.

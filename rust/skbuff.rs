@@ -243,6 +243,14 @@ impl Skb {
         }
     }
 
+    /// Shows an IP packet, from its network header on, to the taps of a device that
+    /// has no link layer.
+    pub(crate) fn show_ip_to_taps(&mut self, dev: &Device) {
+        // SAFETY: The buffer is ours, with its network header linear and in place;
+        // the taps copy.
+        unsafe { bindings::skb_show_ip_to_taps(self.as_ptr(), dev.as_ptr()) }
+    }
+
     /// Makes `dev` the device that the packet came in on.
     pub(crate) fn set_device(&mut self, dev: &Device) {
         // SAFETY: The buffer is ours; RCU keeps `dev` while the packet is handled.

@@ -26,10 +26,10 @@ pub const IPV4_LEN: usize = ETHERNET_LEN + IPV4_PACKET_LEN;
 /// Length of [`ipv6`]'s frame in bytes.
 pub const IPV6_LEN: usize = ETHERNET_LEN + IPV6_PACKET_LEN;
 
-pub(super) const ETHERNET_LEN: usize = 14;
-pub(super) const IPV6_HEADER_LEN: usize = 40;
-const IPV4_HEADER_LEN: usize = 20;
-const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+pub(crate) const ETHERNET_LEN: usize = 14;
+pub(crate) const IPV6_HEADER_LEN: usize = 40;
+pub(crate) const IPV4_HEADER_LEN: usize = 20;
+pub(crate) const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 pub(super) const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 
 /// The don't-fragment bit, as it stands in the header.
@@ -81,27 +81,41 @@ pub fn ipv4_packet(
     advertisement: &Advertisement,
 ) -> [u8; IPV4_PACKET_LEN] {
     let mut packet = [0; IPV4_PACKET_LEN];
-    let (header, payload) = packet.split_at_mut(IPV4_HEADER_LEN);
     #[allow(clippy::cast_possible_truncation)]
-    let total = (IPV4_PACKET_LEN as u16).to_be_bytes();
+    let header = ipv4_header(TOS, LEN as u16, PROTOCOL, source, peer);
+    copy(&mut packet, &[&header, &advertisement.emit()]);
+    packet
+}
+
+/// An IPv4 header without options, for `len` bytes that are never fragmented; the
+/// TTL is 255.
+pub(crate) fn ipv4_header(
+    tos: u8,
+    len: u16,
+    protocol: u8,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+) -> [u8; IPV4_HEADER_LEN] {
+    let mut header = [0; IPV4_HEADER_LEN];
+    #[allow(clippy::cast_possible_truncation)]
+    let total = len.saturating_add(IPV4_HEADER_LEN as u16).to_be_bytes();
     let fields: [&[u8]; 7] = [
         // Version 4, five words of header.
-        &[0x45, TOS],
+        &[0x45, tos],
         &total,
         // No fragment ever, so no identification.
         &[0, 0],
         &DF,
-        &[TTL, PROTOCOL, 0, 0],
+        &[TTL, protocol, 0, 0],
         &source.octets(),
-        &peer.octets(),
+        &destination.octets(),
     ];
-    copy(header, &fields);
-    let sum = checksum(header).to_be_bytes();
+    copy(&mut header, &fields);
+    let sum = checksum(&header).to_be_bytes();
     if let Some(place) = header.get_mut(10..12) {
         place.copy_from_slice(&sum);
     }
-    payload.copy_from_slice(&advertisement.emit());
-    packet
+    header
 }
 
 /// The IPv6 packet that carries `advertisement` from `source` to `peer`.
@@ -121,7 +135,7 @@ pub fn ipv6_packet(
 }
 
 /// An IPv6 header without extensions; the hop limit is 255.
-pub(super) fn ipv6_header(
+pub(crate) fn ipv6_header(
     class: u8,
     len: u16,
     next: u8,

@@ -98,6 +98,19 @@ impl Outcome {
     }
 }
 
+/// How far a request has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Progress {
+    /// There is none, or not any more.
+    Done,
+    /// It waits for link.
+    NoLink,
+    /// Nobody has answered yet.
+    Asking,
+    /// States are coming in.
+    Receiving,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
@@ -153,6 +166,17 @@ impl BulkRequest {
             .plus(within)
             .plus(asking_again)
             .plus(within)
+    }
+
+    /// How far it has got.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        match self.phase {
+            Phase::Idle => Progress::Done,
+            Phase::NoLink { .. } => Progress::NoLink,
+            Phase::Asking { .. } => Progress::Asking,
+            Phase::Receiving { .. } => Progress::Receiving,
+        }
     }
 
     /// Whether groups are demoted until all states are here.

@@ -8,6 +8,8 @@
 //!
 //! Source: `pfsync_defer`, `pfsync_deferred`.
 
+use core::ops::DerefMut;
+
 use super::time::{Instant, Millis};
 
 /// How long a packet is held.
@@ -32,7 +34,8 @@ struct Held<T> {
     until: Instant,
 }
 
-struct Slot<T> {
+/// Room for a packet.
+pub struct Slot<T> {
     held: Option<Held<T>>,
     /// The next younger packet; or the next free slot.
     next: Option<u8>,
@@ -40,40 +43,44 @@ struct Slot<T> {
     previous: Option<u8>,
 }
 
-/// The packets that are held; `T` is what the driver has of a packet.
-///
-/// Some kilobytes: for the heap, not for the stack.
-pub struct Deferred<T> {
-    slots: [Slot<T>; HELD_MAX],
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            held: None,
+            next: None,
+            previous: None,
+        }
+    }
+}
+
+/// The packets that are held; `T` is what the driver has of a packet, and `S` the
+/// room for them, which the driver provides: some kilobytes are nothing for a
+/// kernel's stack.
+pub struct Deferred<T, S: DerefMut<Target = [Slot<T>]>> {
+    slots: S,
     oldest: Option<u8>,
     youngest: Option<u8>,
     free: Option<u8>,
     count: u64,
 }
 
-impl<T> Default for Deferred<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T> Deferred<T> {
-    /// None yet.
+impl<T, S: DerefMut<Target = [Slot<T>]>> Deferred<T, S> {
+    /// None yet. Of the room as much is used as there is, up to [`HELD_MAX`].
     #[must_use]
-    pub fn new() -> Self {
-        let mut number = 0_u8;
+    pub fn new(mut slots: S) -> Self {
+        let len = slots.len().min(HELD_MAX);
+        for (index, slot) in slots.iter_mut().take(len).enumerate() {
+            let next = index.saturating_add(1);
+            *slot = Slot {
+                next: u8::try_from(next).ok().filter(|_| next < len),
+                ..Slot::default()
+            };
+        }
         Self {
-            slots: [(); HELD_MAX].map(|()| {
-                number = number.saturating_add(1);
-                Slot {
-                    held: None,
-                    next: (usize::from(number) < HELD_MAX).then_some(number),
-                    previous: None,
-                }
-            }),
+            slots,
             oldest: None,
             youngest: None,
-            free: Some(0),
+            free: (len > 0).then_some(0),
             count: 0,
         }
     }

@@ -48,6 +48,7 @@ pub mod mapping;
 pub mod merge;
 pub mod message;
 pub mod outbox;
+pub mod packet;
 pub mod peer;
 pub mod pending;
 pub mod receive;

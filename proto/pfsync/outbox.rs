@@ -23,7 +23,9 @@ impl Queue {
         }
     }
 
-    const fn has_extra(self) -> bool {
+    /// Whether its messages say how a state is, and so have more beside them.
+    #[must_use]
+    pub const fn tells(self) -> bool {
         matches!(self, Self::UpdateCompressed | Self::Insert | Self::Update)
     }
 }
@@ -70,6 +72,11 @@ impl Outbox {
             counts: [0; 5],
             deadline: None,
         }
+    }
+
+    /// Frames hold `room` bytes behind the IP header from now on.
+    pub fn set_room(&mut self, room: usize) {
+        self.room = room.saturating_sub(HEADER_LEN);
     }
 
     /// When to send at the latest; `None`: nothing waits.
@@ -127,7 +134,7 @@ impl Outbox {
                 continue;
             }
             let mut each = queue.action().message_len();
-            if queue.has_extra() {
+            if queue.tells() {
                 each = each.saturating_add(self.extra);
             }
             let count = usize::try_from(count).unwrap_or(usize::MAX);

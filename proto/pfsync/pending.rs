@@ -229,6 +229,36 @@ impl Pending {
         }
     }
 
+    /// Local packets have changed it so often that [`Config::max_updates`] is
+    /// reached, says a driver that counts them by itself: [`Self::updated`] was
+    /// told of the first one.
+    pub fn updated_often(&mut self) -> Step {
+        match self.place {
+            Place::Queued(Queue::Insert | Queue::Update | Queue::UpdateCompressed)
+                if !self.deleted =>
+            {
+                self.again(true)
+            }
+            _ => self.stay(),
+        }
+    }
+
+    /// It does not change any more for now: tells its last change once more, as a
+    /// whole, to be confirmed. An UPD_C that is lost would otherwise leave the
+    /// peer behind for as long as the connection is idle.
+    ///
+    /// Only Linux confirms a state that it knows.
+    pub fn settled(&mut self) -> Step {
+        match self.place {
+            Place::Nowhere if !self.private && !self.deleted => {
+                self.known = false;
+                self.attempts = 0;
+                self.go(Place::Queued(Queue::Update), false)
+            }
+            _ => self.stay(),
+        }
+    }
+
     /// It is gone. The driver keeps its name until it is [`Place::Nowhere`].
     pub fn deleted(&mut self) -> Step {
         self.deleted = true;

@@ -377,6 +377,12 @@ impl<'a> Received<'a> {
         }
     }
 
+    /// Whether the sender wants an INS_ACK.
+    #[must_use]
+    pub fn wants_ack(&self) -> bool {
+        self.0.flags.get() & FLAG_ACK != 0
+    }
+
     /// What it says of a state that we have.
     ///
     /// # Errors

@@ -6,15 +6,19 @@ mod pfsync;
 
 use std::collections::VecDeque;
 
-use carp_proto::pfsync::defer::{Deferred, Ticket, HELD_MAX, HOLD};
+use carp_proto::pfsync::defer::{Deferred, Slot, Ticket, HELD_MAX, HOLD};
 use carp_proto::pfsync::time::Millis;
 use pfsync::at;
 use proptest::prelude::*;
 
+fn none<T>() -> Deferred<T, Vec<Slot<T>>> {
+    Deferred::new((0..HELD_MAX).map(|_| Slot::default()).collect())
+}
+
 #[test]
 fn a_packet_is_held_for_20_milliseconds() {
     assert_eq!(HOLD, Millis(20));
-    let mut held = Deferred::new();
+    let mut held = none();
     assert_eq!(held.deadline(), None);
     assert_eq!(held.hold(at(100), "packet").1, None);
     assert_eq!(held.deadline(), Some(at(120)));
@@ -26,7 +30,7 @@ fn a_packet_is_held_for_20_milliseconds() {
 
 #[test]
 fn a_confirmation_releases_it_once() {
-    let mut held = Deferred::new();
+    let mut held = none();
     let (first, _) = held.hold(at(0), "first");
     let (second, _) = held.hold(at(1), "second");
     assert_eq!(held.release(second.unwrap()), Some("second"));
@@ -42,7 +46,7 @@ fn a_confirmation_releases_it_once() {
 #[test]
 fn from_128_packets_the_oldest_leaves_early() {
     assert_eq!(HELD_MAX, 128);
-    let mut held = Deferred::new();
+    let mut held = none();
     for number in 0..128 {
         let (ticket, early) = held.hold(at(number), number);
         assert!(ticket.is_some());
@@ -63,7 +67,7 @@ proptest! {
     fn it_does_as_a_simple_list(
         steps in proptest::collection::vec((0..4_u8, 0..200_usize, 0..3_u64), 0..600),
     ) {
-        let mut held = Deferred::new();
+        let mut held = none();
         let mut list: VecDeque<(Ticket, u32, u64)> = VecDeque::new();
         let mut old = vec![];
         let (mut now, mut packet) = (0, 0);

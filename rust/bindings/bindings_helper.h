@@ -17,7 +17,9 @@
 #include <linux/notifier.h>
 #include <linux/pkt_sched.h>
 #include <linux/random.h>
+#include <linux/kmod.h>
 #include <linux/rcupdate.h>
+#include <linux/rhashtable.h>
 #include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <linux/sysctl.h>
@@ -37,5 +39,7 @@
 #include <net/rtnetlink.h>
 
 #include "../../include/uapi/linux/carp.h"
+#include "../../include/pfsync_table.h"
 #include "../../include/uapi/linux/if_carp.h"
+#include "../../include/uapi/linux/if_pfsync.h"
 #include "../helpers/helpers.c"

@@ -13,5 +13,6 @@
 #include "inet6.c"
 #include "neighbour.c"
 #include "namespace.c"
+#include "rhashtable.c"
 #include "spinlock.c"
 #include "string.c"

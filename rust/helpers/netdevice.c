@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/etherdevice.h>
+#include <linux/if_arp.h>
 #include <linux/if_macvlan.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
@@ -114,4 +115,16 @@ bool carp_helper_netif_is_bridge_master(const struct net_device *dev)
 struct net_device *carp_helper_netdev_at_or_after(struct net *net, unsigned long *ifindex)
 {
 	return xa_find(&net->dev_by_index, ifindex, ULONG_MAX, XA_PRESENT);
+}
+
+/* After ether_setup(): the device's packets begin with their IP header. */
+void carp_helper_netdev_without_link_layer(struct net_device *dev, unsigned int mtu)
+{
+	dev->header_ops = NULL;
+	dev->type = ARPHRD_NONE;
+	dev->hard_header_len = 0;
+	dev->addr_len = 0;
+	dev->mtu = mtu;
+	dev->flags = IFF_NOARP;
+	dev->netns_immutable = true;
 }

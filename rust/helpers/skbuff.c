@@ -169,3 +169,29 @@ bool carp_helper_skb_set_ethernet_source(struct sk_buff *skb, const u8 *mac)
 	ether_addr_copy(((struct ethhdr *)skb->data)->h_source, mac);
 	return true;
 }
+
+static void skb_move_data(struct sk_buff *skb, int by)
+{
+	if (by < 0)
+		__skb_push(skb, -by);
+	else
+		__skb_pull(skb, by);
+}
+
+/* To the taps of a device without link layer: from the IP header on. */
+void carp_helper_skb_show_ip_to_taps(struct sk_buff *skb, struct net_device *dev)
+{
+	struct net_device *orig = skb->dev;
+	int offset = skb_network_offset(skb);
+	__be16 protocol = skb->protocol;
+
+	if (!dev_nit_active_rcu(dev))
+		return;
+	skb_move_data(skb, offset);
+	skb->dev = dev;
+	skb->protocol = ip_hdr(skb)->version == 4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
+	dev_queue_xmit_nit(skb, dev);
+	skb->dev = orig;
+	skb->protocol = protocol;
+	skb_move_data(skb, -offset);
+}

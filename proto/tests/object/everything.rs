@@ -27,7 +27,7 @@ use proto::carp::time::{Instant, Interval};
 use proto::pfsync::bulk_answer::{BulkAnswer, Do};
 use proto::pfsync::bulk_request::{bulk_within, BulkRequest, Effects as BulkEffects};
 use proto::pfsync::conntrack::Entry;
-use proto::pfsync::defer::{Deferred, Ticket};
+use proto::pfsync::defer::{Deferred, Slot, Ticket};
 use proto::pfsync::expectation::Expectation;
 use proto::pfsync::extra::{Companion, Extra};
 use proto::pfsync::frame::{Discard as FrameDiscard, Frame, Section};
@@ -392,7 +392,7 @@ pub fn every_bulk(
 
 #[inline(never)]
 pub fn every_packet_held(
-    held: &mut Deferred<u64>,
+    held: &mut Deferred<u64, &mut [Slot<u64>]>,
     now: Instant,
     packet: u64,
     ticket: Ticket,

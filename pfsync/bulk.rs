@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Beginning and ending to synchronise, and what the bulk request wants of the driver.
+
+use super::{
+    counters::Counter,
+    device::{Newborn, Pfsync},
+    send::HEAD,
+    session::{Outcome, Session},
+    store::{Slot, Store},
+};
+use crate::{
+    linux::{
+        netdevice::Device,
+        rtnl::Rtnl,
+        state_table::{Cursor, HeldList, Table},
+        watch::{News, Watch},
+    },
+    proto::pfsync::{
+        bulk_request::{BulkRequest, Effects},
+        time::Instant,
+    },
+};
+use kernel::{prelude::*, sync::Arc};
+
+/// Where the answer to a bulk request is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Walk {
+    /// The next record to be sent.
+    pub(super) next: Slot,
+}
+
+/// How many entries are taken in at once while the lock is held.
+const AT_ONCE: u32 = 256;
+
+/// Whether frames can go over a device.
+pub(super) fn has_link(dev: &Device) -> bool {
+    dev.is_up() && dev.has_carrier()
+}
+
+impl Pfsync {
+    /// What the bulk request wants.
+    pub(super) fn asked(&self, session: &mut Session, effects: Effects, out: &mut Outcome) {
+        if effects.request {
+            session.send_request(out, &self.counters);
+            self.counters.count(Counter::BulkAsked);
+        }
+        out.want(effects);
+    }
+
+    /// Begins or ends to synchronise, as the settings and the administrator have it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing began.
+    pub(super) fn adapt(this: &Arc<Self>, rtnl: &Rtnl) -> Result {
+        let (wanted, running) = {
+            let session = this.session.lock();
+            let wanted = session.admin_up && session.syncdev.is_some();
+            (wanted, session.table.is_some())
+        };
+        match (wanted, running) {
+            (true, false) => Self::start(this, rtnl),
+            (false, true) => {
+                this.stop();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn start(this: &Arc<Self>, rtnl: &Rtnl) -> Result {
+        let own = this.session.lock().own.clone().ok_or(ENODEV)?;
+        let mut buffer = new_buffer(own.mtu())?;
+        let table = Table::attach(this.adapter.clone(), own.net(), this.clone(), rtnl)?;
+        let table = Arc::new(table, GFP_KERNEL)?;
+        {
+            let mut session = this.session.lock();
+            core::mem::swap(&mut session.buffer, &mut buffer);
+            table.set_defer(session.settings.defer);
+            let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
+            let room = session.room();
+            session.buffer.truncate(HEAD.saturating_add(room));
+            session.outbox = session.new_outbox();
+            session.request = BulkRequest::new(session.bulk_within(table.limit()), link);
+            session.linux_peer = false;
+            session.table = Some(table.clone());
+        }
+        // Demoted before the first packet can miss its state.
+        this.handle(|session, now, out| {
+            session.sweep.begin(now);
+            let effects = session.request.up(now);
+            this.asked(session, effects, out);
+        });
+        let mut cursor = Cursor::default();
+        let mut more = true;
+        while more {
+            this.handle(|session, now, out| {
+                more = table.walk(&mut cursor, AT_ONCE, |entry| {
+                    let newborn = Newborn {
+                        entry: entry.hold(),
+                        first: None,
+                    };
+                    this.found_before(session, now, newborn, out);
+                });
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends to synchronise: gives back the demotion, the held packets, the table, and
+    /// what was known of it, in this order.
+    fn stop(&self) {
+        self.handle(|session, _, out| {
+            let effects = session.request.down();
+            session.answer.stop();
+            out.want(effects);
+        });
+        // Without a table nothing more is sent, and the timer does nothing.
+        let table = self.session.lock().table.take();
+        // Sleeps; no packet path tells of anything after this.
+        drop(table);
+        let mut released = HeldList::new();
+        let store = {
+            let mut session = self.session.lock();
+            while let Some(held) = session.deferred.any() {
+                released.push(held);
+            }
+            Watch::drain(&self.watch, |news| {
+                if let News::New(_, newborn) = news {
+                    if let Some(first) = newborn.first {
+                        released.push(first);
+                    }
+                }
+            });
+            session.wanted.clear();
+            core::mem::replace(&mut session.store, Store::new())
+        };
+        drop(released);
+        // Many, so not under the lock.
+        drop(store);
+    }
+
+    /// The syncdev has link, or has none any more.
+    pub(super) fn link_changed(&self, link: bool) {
+        self.handle(|session, now, out| {
+            if session.table.is_none() {
+                return;
+            }
+            if !link {
+                session.answer.stop();
+            }
+            let effects = session.request.link(now, link);
+            self.asked(session, effects, out);
+        });
+    }
+
+    /// There are other peers now: asks them for all they have.
+    pub(super) fn ask_again(&self) {
+        self.handle(|session, now, out| {
+            if session.table.is_none() {
+                return;
+            }
+            session.answer.stop();
+            let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
+            let limit = session.table.as_ref().map_or(0, |table| table.limit());
+            let effects = session.request.down();
+            self.asked(session, effects, out);
+            session.request = BulkRequest::new(session.bulk_within(limit), link);
+            let effects = session.request.up(now);
+            self.asked(session, effects, out);
+        });
+    }
+
+    /// The MTU of the interface or of its syncdev is another one.
+    pub(super) fn mtu_changed(&self, _rtnl: &Rtnl) {
+        let mtu = match &self.session.lock().own {
+            Some(own) => own.mtu(),
+            None => return,
+        };
+        // Without memory the old one is used; no frame is longer than it.
+        let mut buffer = new_buffer(mtu).unwrap_or_default();
+        let mut session = self.session.lock();
+        if session.table.is_some() {
+            if !buffer.is_empty() {
+                core::mem::swap(&mut session.buffer, &mut buffer);
+            }
+            let room = session.room();
+            session.buffer.truncate(HEAD.saturating_add(room));
+            session.outbox.set_room(room);
+        }
+    }
+
+    /// A peer asks for all states.
+    pub(super) fn requested(&self, session: &mut Session, now: Instant) {
+        self.counters.count(Counter::BulkAnswered);
+        if session.answer.requested(now) {
+            session.walk.next = 0;
+        }
+    }
+}
+
+/// Where frames are built, for this MTU.
+fn new_buffer(mtu: u32) -> Result<KVec<u8>> {
+    let len = HEAD.saturating_add(mtu as usize);
+    Ok(KVec::from_elem(0, len, GFP_KERNEL)?)
+}

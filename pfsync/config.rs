@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the administrator asks for, checked: everything that can be wrong about a
+//! value by itself is told here, in words.
+
+use super::settings::{Settings, TableName};
+use crate::{
+    carp::config::{is_unicast, read_switch},
+    linux::{
+        bindings,
+        link::Request,
+        netdevice::Device,
+        netlink::{Attributes, Extack, Policies, Policy},
+        rtnl::Rtnl,
+        state_table,
+    },
+};
+use core::net::IpAddr;
+use kernel::prelude::*;
+
+/// The most that rtnetlink parses (`RTNL_MAX_TYPE`): it would ignore what lies above
+/// the last one, and a newer ip(8) would take that for success.
+const ATTRIBUTES: usize = 51;
+
+/// The kinds of values.
+pub(crate) static POLICIES: Policies<ATTRIBUTES> = Policies::new(&[
+    (bindings::IFLA_PFSYNC_SYNCDEV, Policy::U32),
+    (bindings::IFLA_PFSYNC_SYNCPEER, Policy::Binary(u16::MAX)),
+    (bindings::IFLA_PFSYNC_MAXUPD, Policy::U8),
+    (bindings::IFLA_PFSYNC_DEFER, Policy::U8),
+    (bindings::IFLA_PFSYNC_NOSYNC_MARK, Policy::U32),
+    (bindings::IFLA_PFSYNC_NOSYNC_MASK, Policy::U32),
+    (bindings::IFLA_PFSYNC_NOSYNC_ZONE, Policy::U16),
+    (bindings::IFLA_PFSYNC_TABLE, Policy::Binary(u16::MAX)),
+    (bindings::IFLA_PFSYNC_BULK, Policy::Reject),
+    (bindings::IFLA_PFSYNC_DEMOTE, Policy::Reject),
+    (bindings::IFLA_PFSYNC_STATES, Policy::Reject),
+    (bindings::IFLA_PFSYNC_QUEUED, Policy::Reject),
+    (bindings::IFLA_PFSYNC_UNCONFIRMED, Policy::Reject),
+    (bindings::IFLA_PFSYNC_STATS, Policy::Reject),
+]);
+
+/// The state table unless another one was asked for.
+const TABLE: &[u8] = b"conntrack";
+
+/// The state table that was asked for, if it can be one's name.
+pub(super) fn table(data: &Attributes<'_>) -> Option<TableName> {
+    TableName::new(data.string(bindings::IFLA_PFSYNC_TABLE).unwrap_or(TABLE))
+}
+
+/// A change that was asked for; nothing means: as it is.
+pub(super) struct Change<'a> {
+    /// A new syncdev; `Some(None)`: none any more.
+    pub(super) syncdev: Option<Option<&'a Device>>,
+    /// A new peer; `Some(None)`: the group again.
+    syncpeer: Option<Option<IpAddr>>,
+    maxupd: Option<u8>,
+    defer: Option<bool>,
+    nosync_mark: Option<u32>,
+    nosync_mask: Option<u32>,
+    nosync_zone: Option<u16>,
+    table: Option<&'a [u8]>,
+}
+
+impl<'a> Change<'a> {
+    /// Reads and checks a request about a device that is, or will be, in the request's
+    /// own namespace.
+    ///
+    /// # Errors
+    ///
+    /// In words: a value is wrong.
+    pub(super) fn read(request: &Request<'a>, rtnl: &'a Rtnl) -> Result<Self> {
+        let data = &request.data;
+        let extack = &request.extack;
+        let maxupd = data.u8(bindings::IFLA_PFSYNC_MAXUPD);
+        if maxupd == Some(0) {
+            return Err(extack.error(EINVAL, format_args!("maxupd must be 1-255")));
+        }
+        Ok(Self {
+            syncdev: data
+                .u32(bindings::IFLA_PFSYNC_SYNCDEV)
+                .map(|ifindex| read_syncdev(ifindex, request, rtnl))
+                .transpose()?,
+            syncpeer: data
+                .binary(bindings::IFLA_PFSYNC_SYNCPEER)
+                .map(|peer| read_syncpeer(peer, extack))
+                .transpose()?,
+            maxupd,
+            defer: read_switch(data.u8(bindings::IFLA_PFSYNC_DEFER), "defer", extack)?,
+            nosync_mark: data.u32(bindings::IFLA_PFSYNC_NOSYNC_MARK),
+            nosync_mask: data.u32(bindings::IFLA_PFSYNC_NOSYNC_MASK),
+            nosync_zone: data.u16(bindings::IFLA_PFSYNC_NOSYNC_ZONE),
+            table: data.string(bindings::IFLA_PFSYNC_TABLE),
+        })
+    }
+
+    /// The table cannot be changed any more.
+    ///
+    /// # Errors
+    ///
+    /// In words.
+    pub(super) fn keeps_table(&self, table: &TableName, extack: &Extack<'_>) -> Result {
+        match self.table {
+            Some(wanted) if wanted != table.as_bytes() => Err(extack.error(
+                EBUSY,
+                format_args!("the state table is chosen when the interface is made"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the interface is to be, beginning from what it is.
+    pub(super) fn apply_to(&self, old: Settings) -> Settings {
+        // A mark without a mask is compared as a whole.
+        let mask = self.nosync_mask.or(self.nosync_mark.map(|_| u32::MAX));
+        Settings {
+            syncpeer: self.syncpeer.unwrap_or(old.syncpeer),
+            maxupd: self.maxupd.unwrap_or(old.maxupd),
+            defer: self.defer.unwrap_or(old.defer),
+            nosync_mark: self.nosync_mark.unwrap_or(old.nosync_mark),
+            nosync_mask: mask.unwrap_or(old.nosync_mask),
+            nosync_zone: self.nosync_zone.unwrap_or(old.nosync_zone),
+        }
+    }
+}
+
+fn read_syncdev<'a>(
+    ifindex: u32,
+    request: &Request<'a>,
+    rtnl: &'a Rtnl,
+) -> Result<Option<&'a Device>> {
+    if ifindex == 0 {
+        return Ok(None);
+    }
+    let extack = &request.extack;
+    let dev = Device::by_index(request.link_net, ifindex, rtnl)
+        .ok_or_else(|| extack.error(ENODEV, format_args!("syncdev: there is no such interface")))?;
+    if !dev.is_ethernet() {
+        return Err(extack.error(
+            EINVAL,
+            format_args!("syncdev: {} is not an Ethernet interface", dev.name()),
+        ));
+    }
+    Ok(Some(dev))
+}
+
+fn read_syncpeer(peer: &[u8], extack: &Extack<'_>) -> Result<Option<IpAddr>> {
+    let address: IpAddr = match peer.len() {
+        0 => return Ok(None),
+        4 => peer.first_chunk::<4>().map(|peer| (*peer).into()),
+        16 => peer.first_chunk::<16>().map(|peer| (*peer).into()),
+        _ => None,
+    }
+    .ok_or_else(|| extack.error(EINVAL, format_args!("syncpeer: malformed address")))?;
+    match address {
+        // As OpenBSD's default is written out.
+        IpAddr::V4(group) if group == crate::proto::pfsync::frame::GROUP => Ok(None),
+        address if is_unicast(&address) => Ok(Some(address)),
+        _ => Err(extack.error(
+            EINVAL,
+            format_args!("syncpeer is the unicast address of another host"),
+        )),
+    }
+}
+
+/// Says why there is no such table.
+pub(super) fn no_table(error: Error, table: &TableName, extack: &Extack<'_>) -> Error {
+    // Only lower-case letters and underscores are names; others were not looked for.
+    let name = core::str::from_utf8(table.as_bytes()).unwrap_or("");
+    if error == EPROTO {
+        return extack.error(
+            error,
+            format_args!("the module pfsync_{} is of another version than carp", name),
+        );
+    }
+    if error != ENOENT {
+        return error;
+    }
+    extack.error(
+        error,
+        format_args!("the module pfsync_{} is not there: modprobe says why", name),
+    )
+}
+
+const _: () = assert!(TABLE.len() <= state_table::NAME_MAX);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An interface: what the kernel's network devices, its timer and the state table ask
+//! of their driver.
+
+use super::{
+    counters::{Counter, Counters},
+    demotion,
+    netns::Namespace,
+    session::Session,
+    settings::{Settings, TableName},
+};
+use crate::{
+    carp::Group,
+    linux::{
+        lock::{new_spinlock_bh, SpinLockBh},
+        netdevice_ops::{Driver, LinkLayer, Operations, OwnDevice},
+        rcu::RcuSlot,
+        rtnl::Rtnl,
+        skbuff::Skb,
+        state_table::{Adapter, Borrowed, Entry, Held, TableEvents},
+        timer::{self, HasTimer, Timer},
+        watch::Watch,
+    },
+    proto::pfsync::{frame::DEFAULT_MTU, time::Instant},
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Full},
+        rcu, Arc,
+    },
+};
+
+/// What a packet path says of a new entry.
+pub(super) struct Newborn {
+    /// The entry.
+    pub(super) entry: Entry,
+    /// Its first packet, if it is to be held.
+    pub(super) first: Option<Held>,
+}
+
+/// A pfsync interface. The device owns one count of it; its timer and its table others
+/// while they are in use.
+#[pin_data]
+pub(crate) struct Pfsync {
+    /// Expires when there is something to be done, or something new in the inbox.
+    #[pin]
+    timer: Timer<Self>,
+    /// Whether the timer was armed for the inbox.
+    kicked: Atomic<u32>,
+    /// What packet paths know of the states.
+    pub(super) watch: Arc<Watch<Newborn>>,
+    /// All else.
+    #[pin]
+    pub(super) session: SpinLockBh<Session>,
+    /// The syncdev's index, for frames that come in.
+    pub(super) syncdev: RcuSlot<u32>,
+    /// What happened to frames and states.
+    pub(super) counters: Counters,
+    /// The state table, and what it is called.
+    pub(super) adapter: Arc<Adapter>,
+    /// Its name.
+    pub(super) table: TableName,
+}
+
+static OPERATIONS: Operations<Pfsync> = Operations::new();
+
+impl Pfsync {
+    /// Makes the data of an interface that is not registered yet.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn new(
+        settings: Settings,
+        adapter: Arc<Adapter>,
+        table: TableName,
+    ) -> Result<Arc<Self>> {
+        let watch = Watch::new()?;
+        let session = Session::new(settings)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                timer <- Timer::new(),
+                kicked: Atomic::new(0),
+                watch,
+                session <- new_spinlock_bh!(session, "pfsync_session"),
+                syncdev: RcuSlot::new(),
+                counters: Counters::new(),
+                adapter,
+                table,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Opens the timer, and tells the session its device and its group.
+    pub(super) fn begin(this: &Arc<Self>, dev: &OwnDevice, group: Arc<Group>, _rtnl: &Rtnl) {
+        // Taken out again in `uninit`, so the cycle is no leak.
+        let guard = timer::Guard::new(this.clone());
+        let mut session = this.session.lock();
+        session.own = Some(dev.hold());
+        session.group = Some(group);
+        session.timer = Some(guard);
+    }
+
+    /// The inbox has something: has the timer expire now. Any context but hard
+    /// interrupts.
+    fn kick(&self) {
+        if self.kicked.xchg(1, Full) == 0 {
+            self.timer.arm(timer::now());
+        }
+    }
+
+    /// Sets the timer, after the inbox was emptied: what came into it meanwhile is not
+    /// to wait for `at`.
+    pub(super) fn arm(&self, at: Option<Instant>) {
+        if let Some(Instant(at)) = at {
+            self.timer.arm(at);
+        }
+        if self.watch.has_news() {
+            self.timer.arm(timer::now());
+        }
+    }
+}
+
+impl HasTimer for Pfsync {
+    fn timer(&self) -> &Timer<Self> {
+        &self.timer
+    }
+
+    fn expired(&self) {
+        // Before the inbox is emptied: who kicks after this is not overlooked.
+        self.kicked.xchg(0, Full);
+        self.timer_expired();
+    }
+}
+
+impl TableEvents for Pfsync {
+    fn created(&self, entry: Borrowed<'_>, first: Option<Held>) -> Option<Held> {
+        let newborn = Newborn {
+            entry: entry.hold(),
+            first,
+        };
+        match Watch::announce(&self.watch, entry.key(), newborn) {
+            Ok(()) => {
+                self.kick();
+                None
+            }
+            Err(newborn) => {
+                // The entry will be told of by the next bulk update that walks the
+                // table, if there is memory then.
+                self.counters.count(Counter::NoMemory);
+                newborn.first
+            }
+        }
+    }
+
+    fn passed(&self, key: usize) -> bool {
+        let rcu = rcu::read_lock();
+        let touched = self.watch.touch(key, &rcu);
+        if touched.news {
+            self.kick();
+        }
+        touched.flag
+    }
+}
+
+impl Driver for Pfsync {
+    #[allow(clippy::cast_possible_truncation)]
+    const LINK_LAYER: LinkLayer = LinkLayer::None {
+        mtu: DEFAULT_MTU as u32,
+    };
+
+    fn operations() -> &'static Operations<Self> {
+        &OPERATIONS
+    }
+
+    fn open(&self, dev: &OwnDevice, rtnl: &Rtnl) -> Result {
+        self.session.lock().admin_up = true;
+        let Some(this) = dev.data::<Self>(rtnl) else {
+            return Err(ENODEV);
+        };
+        Self::adapt(&this, rtnl).inspect_err(|_| self.session.lock().admin_up = false)
+    }
+
+    fn stop(&self, dev: &OwnDevice, rtnl: &Rtnl) {
+        self.session.lock().admin_up = false;
+        if let Some(this) = dev.data::<Self>(rtnl) {
+            // Stopping never fails.
+            let _ = Self::adapt(&this, rtnl);
+        }
+    }
+
+    fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
+        // Unreachable first: no frame, no event. The device was set down before, so
+        // the table is detached by now.
+        if let Some(namespace) = Namespace::of(dev.net()) {
+            namespace.clear_interface(rtnl);
+        }
+        self.set_syncdev(None, rtnl);
+        let (own, timer, group) = {
+            let mut session = self.session.lock();
+            (
+                session.own.take(),
+                session.timer.take(),
+                session.group.take(),
+            )
+        };
+        drop(timer);
+        if let Some(group) = group {
+            demotion::leave(dev, &group, rtnl);
+        }
+        drop(own);
+    }
+
+    fn start_xmit(&self, dev: &OwnDevice, _skb: Skb) {
+        // Nothing is sent here but what pfsync sends by itself.
+        dev.count_not_sent();
+    }
+
+    fn iflink(&self) -> Option<u32> {
+        let rcu = rcu::read_lock();
+        self.syncdev.get(&rcu).copied()
+    }
+}

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Filling frames with what waits.
+
+use super::{
+    counters::{Counter, Counters},
+    device::Pfsync,
+    plain,
+    send::HEAD,
+    session::{Outcome, Session},
+    store::{Slot, Store},
+};
+use crate::{
+    linux::state_table::{master_key, Plain},
+    proto::pfsync::{
+        bulk_answer::Do,
+        conntrack::{Entry, Tracking, TCP_BE_LIBERAL},
+        extra::Extra,
+        id::StateId,
+        mapping,
+        outbox::Leave,
+        pending::{Config, Place, Queue},
+        short::{Bulk, BulkStatus},
+        state::State,
+        time::Instant,
+        tuples,
+        writer::{Full, Outgoing, Writer},
+    },
+};
+use kernel::prelude::*;
+
+/// How many states with a helper are remembered until their expectations are sent.
+pub(super) const EXPECTING_MAX: usize = 32;
+
+/// How many expectations of one state are sent.
+const EXPECTED_MAX: u32 = 16;
+
+/// How a state's message is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Insert,
+    Update,
+    Compressed,
+}
+
+/// Why a state was not written.
+enum Unwritten {
+    /// There is no room left.
+    Full,
+    /// It is none that can be sent.
+    Unfit,
+}
+
+impl From<Full> for Unwritten {
+    fn from(Full: Full) -> Self {
+        Self::Full
+    }
+}
+
+/// Whether a state may expect others, which are to be told of as well.
+struct Expects(bool);
+
+/// Reads what the table knows of a record.
+pub(super) fn read(
+    store: &Store,
+    slot: Slot,
+    find: impl FnOnce(usize) -> Option<Slot>,
+) -> Option<(Entry, Plain)> {
+    let record = store.get(slot)?;
+    let live = record.live.as_ref()?;
+    let plain = live.entry.read();
+    let master = match master_key(&plain) {
+        0 => None,
+        key => find(key)
+            .and_then(|slot| store.get(slot))
+            .map(|master| master.id),
+    };
+    let mut entry = plain::to_entry(&plain, master);
+    if record.lenient && live.watched.has_flag() {
+        if let Tracking::Tcp(tcp) = &mut entry.details.tracking {
+            for side in &mut tcp.seen {
+                side.flags &= !TCP_BE_LIBERAL;
+            }
+        }
+    }
+    Some((entry, plain))
+}
+
+/// Writes a state.
+fn write(
+    store: &Store,
+    slot: Slot,
+    form: Form,
+    flags: u16,
+    find: impl FnOnce(usize) -> Option<Slot>,
+    writer: &mut Writer<'_>,
+) -> Result<Expects, Unwritten> {
+    let record = store.get(slot).ok_or(Unwritten::Unfit)?;
+    let (entry, _) = read(store, slot, find).ok_or(Unwritten::Unfit)?;
+    let direction = tuples::direction(entry.details.status);
+    let exported: Result<(State, Extra), _> = mapping::export(&entry, record.id, direction, flags);
+    let (state, extra) = exported.map_err(|_| Unwritten::Unfit)?;
+    let update;
+    let message = match form {
+        Form::Insert => Outgoing::Insert(&state),
+        Form::Update => Outgoing::Update(&state),
+        Form::Compressed => {
+            update = state.update();
+            Outgoing::UpdateCompressed(&update)
+        }
+    };
+    let written = writer.push_with(&record.id, Some(&extra), message);
+    match written {
+        // What does not fit into an empty frame never will.
+        Err(Full) if writer.is_empty() => Err(Unwritten::Unfit),
+        written => {
+            written?;
+            Ok(Expects(!entry.details.helper.is_empty()))
+        }
+    }
+}
+
+impl Session {
+    /// A frame of what waits, if anything does. Returns whether it was one.
+    fn fill(&mut self, now: Instant, out: &mut Outcome, pfsync: &Pfsync) -> bool {
+        let config = self.settings.config();
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let len = buffer
+            .get_mut(HEAD..)
+            .and_then(|room| self.fill_into(room, now, &config, pfsync));
+        self.buffer = buffer;
+        if let Some(len) = len {
+            self.send(len, &mut out.frames, &pfsync.counters);
+        }
+        len.is_some()
+    }
+
+    fn fill_into(
+        &mut self,
+        room: &mut [u8],
+        now: Instant,
+        config: &Config,
+        pfsync: &Pfsync,
+    ) -> Option<usize> {
+        let mut writer = Writer::new(room).ok()?;
+        'frame: for queue in Queue::ORDER {
+            while let Some(slot) = self.store.first(Place::Queued(queue)) {
+                match self.write_from(queue, slot, config, pfsync, &mut writer) {
+                    Ok(expects) => {
+                        self.note_expecting(slot, &expects);
+                        if let Some(counter) = Counter::sent(queue.action()) {
+                            pfsync.counters.count(counter);
+                        }
+                        self.step(now, slot, |record| {
+                            if let (true, Some(live)) = (queue.tells(), &record.live) {
+                                live.watched.reset();
+                                // A whole state is confirmed by itself.
+                                record.unsettled = queue == Queue::UpdateCompressed;
+                            }
+                            record.pending.sent(config, now)
+                        });
+                    }
+                    Err(Unwritten::Full) => break 'frame,
+                    Err(Unwritten::Unfit) => {
+                        pfsync.counters.count(Counter::BadState);
+                        self.step(now, slot, |record| record.pending.forgotten());
+                    }
+                }
+            }
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    fn write_from(
+        &self,
+        queue: Queue,
+        slot: Slot,
+        config: &Config,
+        pfsync: &Pfsync,
+        writer: &mut Writer<'_>,
+    ) -> Result<Expects, Unwritten> {
+        let record = self.store.get(slot).ok_or(Unwritten::Unfit)?;
+        let find = |key| pfsync.watch.find(key);
+        let flags = record.pending.flags(config);
+        let form = match queue {
+            Queue::InsertAck => {
+                writer.push(Outgoing::InsertAck(&record.id))?;
+                return Ok(Expects(false));
+            }
+            Queue::DeleteCompressed => {
+                writer.push(Outgoing::DeleteCompressed(&record.id))?;
+                return Ok(Expects(false));
+            }
+            Queue::UpdateCompressed => Form::Compressed,
+            Queue::Insert => Form::Insert,
+            Queue::Update => Form::Update,
+        };
+        write(&self.store, slot, form, flags, find, writer)
+    }
+
+    /// A frame with one message of its own.
+    fn send_alone(&mut self, messages: &[Outgoing<'_>], out: &mut Outcome, counters: &Counters) {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let len = buffer.get_mut(HEAD..).and_then(|room| {
+            let mut writer = Writer::new(room).ok()?;
+            for message in messages {
+                writer.push(*message).ok()?;
+                writer.end_section();
+                if let Some(counter) = Counter::sent(message.action()) {
+                    counters.count(counter);
+                }
+            }
+            Some(writer.finish())
+        });
+        self.buffer = buffer;
+        if let Some(len) = len {
+            self.send(len, &mut out.frames, counters);
+        }
+    }
+
+    /// Asks for the states that are wanted.
+    fn send_wanted(&mut self, out: &mut Outcome, counters: &Counters) {
+        let wanted = core::mem::take(&mut self.wanted);
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let len = buffer.get_mut(HEAD..).and_then(|room| {
+            let mut writer = Writer::new(room).ok()?;
+            for id in &wanted {
+                writer.push(Outgoing::Request(id)).ok()?;
+                counters.count(Counter::SentRequests);
+            }
+            (!writer.is_empty()).then(|| writer.finish())
+        });
+        self.buffer = buffer;
+        self.wanted = wanted;
+        self.wanted.clear();
+        if let Some(len) = len {
+            self.send(len, &mut out.frames, counters);
+        }
+    }
+
+    /// Asks for all states.
+    pub(super) fn send_request(&mut self, out: &mut Outcome, counters: &Counters) {
+        self.send_alone(&[Outgoing::Request(&StateId::EVERYTHING)], out, counters);
+    }
+
+    /// A frame of a bulk update, of at most `most` states. How many there were; `None`:
+    /// the walk has come to the end.
+    fn fill_bulk(
+        &mut self,
+        now: Instant,
+        most: u32,
+        start: bool,
+        out: &mut Outcome,
+        pfsync: &Pfsync,
+    ) -> Option<u32> {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let filled = buffer
+            .get_mut(HEAD..)
+            .and_then(|room| self.fill_bulk_into(room, now, most, start, pfsync));
+        self.buffer = buffer;
+        let (len, count) = filled?;
+        self.send(len, &mut out.frames, &pfsync.counters);
+        Some(count)
+    }
+
+    fn fill_bulk_into(
+        &mut self,
+        room: &mut [u8],
+        now: Instant,
+        most: u32,
+        start: bool,
+        pfsync: &Pfsync,
+    ) -> Option<(usize, u32)> {
+        let config = self.settings.config();
+        let mut writer = Writer::new(room).ok()?;
+        if start {
+            let bulk = Bulk::new(self.creator(), BulkStatus::Start);
+            writer.push(Outgoing::Bulk(&bulk)).ok()?;
+        }
+        let mut count = 0_u32;
+        while count < most && self.walk.next < self.store.end() {
+            let slot = self.walk.next;
+            let is_bulk = self
+                .store
+                .get(slot)
+                .is_some_and(|record| record.pending.is_bulk());
+            if is_bulk {
+                let flags = crate::proto::pfsync::state::FLAG_ACK;
+                let find = |key| pfsync.watch.find(key);
+                match write(&self.store, slot, Form::Update, flags, find, &mut writer) {
+                    Ok(expects) => {
+                        self.note_expecting(slot, &expects);
+                        pfsync.counters.count(Counter::SentUpdates);
+                        self.step(now, slot, |record| {
+                            record.pending.sent_in_bulk(&config, now)
+                        });
+                        count = count.saturating_add(1);
+                    }
+                    Err(Unwritten::Full) => break,
+                    Err(Unwritten::Unfit) => pfsync.counters.count(Counter::BadState),
+                }
+            }
+            self.walk.next = slot.saturating_add(1);
+        }
+        (count > 0).then(|| (writer.finish(), count))
+    }
+
+    /// A state was written that may expect others. If there is no room to remember it,
+    /// they follow with its next update.
+    fn note_expecting(&mut self, slot: Slot, expects: &Expects) {
+        if expects.0 && self.expecting.len() < EXPECTING_MAX {
+            let _ = self.expecting.push(slot, GFP_ATOMIC);
+        }
+    }
+
+    /// The connections that the states just written expect. They are few, so each has a
+    /// frame of its own.
+    fn send_expectations(&mut self, out: &mut Outcome, counters: &Counters) {
+        let mut masters = core::mem::take(&mut self.expecting);
+        for slot in masters.iter().copied() {
+            for place in 0..EXPECTED_MAX {
+                let record = self.store.get(slot);
+                let expected = record.and_then(|record| {
+                    let expected = record.live.as_ref()?.entry.expected(place)?;
+                    Some(plain::to_expectation(&expected, record.id))
+                });
+                let Some(expected) = expected else {
+                    break;
+                };
+                self.send_alone(&[Outgoing::Expectation(&expected)], out, counters);
+            }
+        }
+        masters.clear();
+        self.expecting = masters;
+    }
+
+    /// What is to go on answering a bulk request.
+    fn answer_bulk(&mut self, now: Instant, out: &mut Outcome, pfsync: &Pfsync) {
+        while let Some(what) = self.answer.next(now, self.unconfirmed()) {
+            match what {
+                Do::States { most, start } => match self.fill_bulk(now, most, start, out, pfsync) {
+                    Some(count) => self.answer.sent(now, count),
+                    None => {
+                        if self.answer.walked(now) {
+                            self.walk.next = 0;
+                        }
+                    }
+                },
+                Do::End => {
+                    let start = Bulk::new(self.creator(), BulkStatus::Start);
+                    let end = Bulk::new(self.creator(), BulkStatus::End);
+                    self.send_alone(
+                        &[Outgoing::Bulk(&start), Outgoing::Bulk(&end)],
+                        out,
+                        &pfsync.counters,
+                    );
+                }
+            }
+        }
+    }
+
+    /// States that were sent and are not confirmed.
+    pub(super) fn unconfirmed(&self) -> usize {
+        let awaiting = self.store.count(Place::Awaiting);
+        let again = self.store.count(Place::Queued(Queue::Update));
+        awaiting.saturating_add(again) as usize
+    }
+}
+
+impl Pfsync {
+    /// Builds the frames that are due.
+    pub(super) fn send_due(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+        if session.table.is_none() {
+            return;
+        }
+        if !session.wanted.is_empty() {
+            session.send_wanted(out, &self.counters);
+        }
+        let late = session
+            .outbox
+            .deadline()
+            .is_some_and(|deadline| deadline <= now);
+        match core::mem::replace(&mut session.leave, Leave::Later) {
+            Leave::Later if !late => {}
+            Leave::OneFrame if !late => {
+                session.fill(now, out, self);
+            }
+            _ => while session.fill(now, out, self) {},
+        }
+        // What filling asked for was done by it.
+        session.leave = Leave::Later;
+        session.answer_bulk(now, out, self);
+        if !session.expecting.is_empty() {
+            session.send_expectations(out, &self.counters);
+        }
+    }
+}

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a frame says, and what is done about it.
+
+use super::{
+    counters::Counter,
+    device::Pfsync,
+    fill::read,
+    plain,
+    session::{Outcome, Session, REQUESTS_MAX},
+    store::{Record, Slot},
+};
+use crate::{
+    linux::{
+        state_table::{Entry as TableEntry, Table},
+        watch::Watch,
+    },
+    proto::pfsync::{
+        conntrack::{protocol, Entry, Tracking, TCP_BE_LIBERAL},
+        expectation::{self, Kind},
+        extra::{Companion, Extra},
+        frame::{Discard, Frame, Section},
+        id::StateId,
+        mapping,
+        merge::judge,
+        message::Message,
+        pending::Pending,
+        receive::{self, Course, Known},
+        short::{Bulk, BulkStatus, Clear},
+        state::{Received, State},
+        time::Instant,
+        update::Update,
+    },
+};
+use kernel::{prelude::*, sync::Arc};
+
+impl Pfsync {
+    /// A frame came in over the syncdev.
+    ///
+    /// # Errors
+    ///
+    /// It was dropped, or the rest of it.
+    pub(super) fn frame(&self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
+        let mut result = Ok(());
+        self.handle(|session, now, out| {
+            let Some(table) = session.table.clone() else {
+                return;
+            };
+            let mut reader = Reader {
+                pfsync: self,
+                session,
+                table,
+                now,
+                out,
+            };
+            result = reader.frame(ttl, payload);
+        });
+        result.inspect_err(|discard| self.counters.count((*discard).into()))
+    }
+}
+
+/// What it takes to act upon a message; the lock is held.
+struct Reader<'a> {
+    pfsync: &'a Pfsync,
+    session: &'a mut Session,
+    table: Arc<Table<Pfsync>>,
+    now: Instant,
+    out: &'a mut Outcome,
+}
+
+impl Reader<'_> {
+    fn count(&self, counter: Counter) {
+        self.pfsync.counters.count(counter);
+    }
+
+    fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
+        let frame = Frame::check(ttl, payload)?;
+        // What packet paths have seen came first.
+        self.pfsync.empty_inbox(self.session, self.now, self.out);
+        let mut companion = Companion::default();
+        for section in frame.sections() {
+            match section? {
+                Section::Skipped(_) => self.count(Counter::Skipped),
+                Section::Messages(messages) => {
+                    for message in messages {
+                        if let Err(discard) = self.message(message, &mut companion) {
+                            self.count(discard.into());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn message<'m>(
+        &mut self,
+        message: Message<'m>,
+        companion: &mut Companion<'m>,
+    ) -> Result<(), Discard> {
+        match message {
+            Message::Insert(received) | Message::Update(received) => {
+                self.session.request.heard(self.now);
+                let extra = self.extra(companion, &received.id());
+                self.state(&received, extra.as_ref())
+            }
+            Message::UpdateCompressed(bytes) => {
+                let update = Update::parse(bytes)?;
+                let extra = self.extra(companion, &update.id);
+                self.update(update, extra.as_ref());
+                Ok(())
+            }
+            Message::Extra(received) => {
+                self.session.linux_peer = true;
+                companion.offer(received);
+                Ok(())
+            }
+            Message::Delete(id) | Message::DeleteCompressed(id) => {
+                // One that is not there was deleted before: it is said several times.
+                if let Some(slot) = self.session.store.find(&id) {
+                    self.delete(slot);
+                }
+                Ok(())
+            }
+            Message::InsertAck(id) => {
+                self.acknowledged(&id);
+                Ok(())
+            }
+            Message::Request(id) if id.is_everything() => {
+                self.pfsync.requested(self.session, self.now);
+                Ok(())
+            }
+            Message::Request(id) => self.requested(&id),
+            Message::Clear(clear) => {
+                self.clear(&clear);
+                Ok(())
+            }
+            Message::Bulk(bulk) => {
+                self.bulk(&bulk);
+                Ok(())
+            }
+            Message::Expectation(received) => self.expectation(&received),
+            Message::Tdb(_) => {
+                self.count(Counter::Skipped);
+                Ok(())
+            }
+        }
+    }
+
+    /// What Linux says beside the state `id`. If it makes no sense, the state may.
+    fn extra(&mut self, companion: &mut Companion<'_>, id: &StateId) -> Option<Extra> {
+        companion.take(id).unwrap_or_else(|discard| {
+            self.count(discard.into());
+            None
+        })
+    }
+
+    /// INS and UPD.
+    fn state(&mut self, received: &Received<'_>, extra: Option<&Extra>) -> Result<(), Discard> {
+        let confirm = received.wants_ack();
+        if let Some(slot) = self.session.store.find(&received.id()) {
+            let update = received.for_update()?;
+            return self.merge(slot, &update, extra, confirm);
+        }
+        match receive::state(received, None)? {
+            Course::Insert(state) => self.insert(&state, extra, confirm),
+            Course::Merge(..) | Course::Request(_) => Ok(()),
+        }
+    }
+
+    /// UPD_C.
+    fn update(&mut self, update: Update, extra: Option<&Extra>) {
+        match self.session.store.find(&update.id) {
+            // It cannot fail but for want of the state, which it has just found.
+            Some(slot) => {
+                let _ = self.merge(slot, &update, extra, false);
+            }
+            None => {
+                let wanted = &mut self.session.wanted;
+                if wanted.len() < REQUESTS_MAX && !wanted.contains(&update.id) {
+                    // There is room for so many.
+                    let _ = wanted.push(update.id, GFP_ATOMIC);
+                }
+            }
+        }
+    }
+
+    // Apart, as `insert`.
+    #[inline(never)]
+    fn merge(
+        &mut self,
+        slot: Slot,
+        update: &Update,
+        extra: Option<&Extra>,
+        confirm: bool,
+    ) -> Result<(), Discard> {
+        let watch = &self.pfsync.watch;
+        let find = |key| watch.find(key);
+        let record = self.session.store.get(slot).ok_or(Discard::BadState)?;
+        let live = record.live.as_ref().filter(|live| live.entry.is_alive());
+        let Some(live) = live else {
+            // It is still to be said that it is gone.
+            return Ok(());
+        };
+        let (mut entry, _) = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+        let (src, dst, _) = mapping::peers(&entry);
+        let known = Known {
+            protocol: entry.original.protocol,
+            src,
+            dst,
+        };
+        let verdict = judge(known.protocol, &known.src, &known.dst, update);
+        self.pfsync
+            .counters
+            .add(Counter::Stale, u64::from(verdict.stale()));
+        let before = entry.details.tracking;
+        if mapping::apply(&mut entry, update, verdict, extra) {
+            let lenient = make_lenient(&mut entry, before);
+            let plain = plain::from_entry(&entry);
+            match self.table.update(&live.entry, &plain) {
+                Ok(()) => self.count(Counter::Updated),
+                Err(_) => self.count(Counter::BadState),
+            }
+            if lenient {
+                self.set_lenient(slot);
+            }
+        }
+        let now = self.now;
+        self.session.step(now, slot, |record| {
+            record.heard = now;
+            if verdict.stale() == 0 {
+                record.local = false;
+                record.unsettled = false;
+            }
+            record.pending.updated_by_peer(now, verdict, confirm)
+        });
+        self.session.release(slot, self.out);
+        Ok(())
+    }
+
+    fn set_lenient(&mut self, slot: Slot) {
+        if let Some(record) = self.session.store.get_mut(slot) {
+            record.lenient = true;
+            if let Some(live) = &record.live {
+                live.watched.set_flag(true);
+            }
+        }
+    }
+
+    // Apart, for the stack's sake: what it needs there, others need not.
+    #[inline(never)]
+    fn insert(
+        &mut self,
+        state: &State,
+        extra: Option<&Extra>,
+        confirm: bool,
+    ) -> Result<(), Discard> {
+        let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
+        let lenient = make_lenient(&mut entry, Tracking::Other);
+        let plain = plain::from_entry(&entry);
+        let store = &self.session.store;
+        let master = entry
+            .details
+            .master
+            .and_then(|id| store.get(store.find(&id)?));
+        let inserted = self
+            .table
+            .insert(&plain, master.and_then(|it| Some(&it.live.as_ref()?.entry)));
+        match inserted {
+            Ok(entry) => self.inserted(state, entry, lenient, confirm),
+            Err(error) if error == EEXIST => {
+                let twin = self.table.find(&plain).ok_or(Discard::BadState)?;
+                let slot = self
+                    .pfsync
+                    .watch
+                    .find(twin.key())
+                    .ok_or(Discard::BadState)?;
+                self.twin(slot, state, extra, confirm)
+            }
+            // It will be sent again, for nobody confirms it.
+            Err(error) if error == EAGAIN => Ok(()),
+            Err(error) if error == ENOSPC || error == ENOMEM => {
+                self.count(Counter::Full);
+                Ok(())
+            }
+            Err(_) => Err(Discard::BadState),
+        }
+    }
+
+    /// The table has a new entry that a peer told of.
+    fn inserted(
+        &mut self,
+        state: &State,
+        entry: TableEntry,
+        lenient: bool,
+        confirm: bool,
+    ) -> Result<(), Discard> {
+        let Ok(watched) = Watch::add(&self.pfsync.watch, entry.key()) else {
+            // Nobody would ever look after it.
+            self.table.remove(&entry);
+            self.count(Counter::NoMemory);
+            return Ok(());
+        };
+        watched.set_flag(lenient);
+        let (pending, step) = Pending::received(self.now, confirm);
+        let tcp = state.protocol == protocol::TCP;
+        let mut record = Record::new(state.id, pending, entry, watched);
+        record.heard = self.now;
+        record.tcp = tcp;
+        record.lenient = lenient;
+        let Ok(slot) = self.session.store.insert(record) else {
+            self.count(Counter::NoMemory);
+            return Ok(());
+        };
+        self.session.store.set_slot(slot, self.session.often(tcp));
+        self.session.took(self.now, slot, &step);
+        self.count(Counter::Inserted);
+        Ok(())
+    }
+
+    /// This host has the connection under another name: both have seen its first
+    /// packet, or one of them has begun anew. The lesser name is kept, here as there.
+    fn twin(
+        &mut self,
+        slot: Slot,
+        state: &State,
+        extra: Option<&Extra>,
+        confirm: bool,
+    ) -> Result<(), Discard> {
+        let ours = match self.session.store.get(slot) {
+            Some(record) if !record.is_gone() => record.id,
+            _ => return Err(Discard::BadState),
+        };
+        let is_lesser = state.id < ours;
+        if is_lesser {
+            self.session.store.rename(slot, state.id);
+        }
+        let mut update = state.update();
+        update.id = state.id.min(ours);
+        self.merge(slot, &update, extra, confirm && is_lesser)?;
+        if !is_lesser {
+            self.session
+                .step(self.now, slot, |record| record.pending.requested());
+        }
+        Ok(())
+    }
+
+    /// A peer has deleted a state.
+    fn delete(&mut self, slot: Slot) {
+        let Some(record) = self.session.store.get_mut(slot) else {
+            return;
+        };
+        if let Some(live) = record.live.take() {
+            self.table.remove(&live.entry);
+        }
+        self.session.release(slot, self.out);
+        // Already nowhere, it takes no step: `took` forgets it all the same.
+        self.session
+            .step(self.now, slot, |record| record.pending.forgotten());
+        self.count(Counter::Deleted);
+    }
+
+    fn acknowledged(&mut self, id: &StateId) {
+        let Some(slot) = self.session.store.find(id) else {
+            return;
+        };
+        self.count(Counter::Acknowledged);
+        self.session.answer.confirmed(self.now);
+        self.session.release(slot, self.out);
+        self.session
+            .step(self.now, slot, |record| record.pending.acknowledged());
+    }
+
+    /// A peer asks for one state.
+    fn requested(&mut self, id: &StateId) -> Result<(), Discard> {
+        let slot = self.session.store.find(id).ok_or(Discard::BadState)?;
+        self.count(Counter::Requested);
+        self.session
+            .step(self.now, slot, |record| record.pending.requested());
+        Ok(())
+    }
+
+    /// All states of a creator are to be deleted. None here belongs to an interface.
+    fn clear(&mut self, clear: &Clear) {
+        if !clear.interface.name().is_empty() {
+            return;
+        }
+        for slot in 0..self.session.store.end() {
+            let record = self.session.store.get(slot);
+            if record.is_some_and(|record| record.id.creator == clear.creator) {
+                self.delete(slot);
+            }
+        }
+    }
+
+    fn bulk(&mut self, bulk: &Bulk) {
+        let effects = match bulk.status {
+            BulkStatus::Start => self.session.request.started(self.now),
+            BulkStatus::End => self.session.request.ended(self.now),
+            BulkStatus::Unknown(_) => return,
+        };
+        self.pfsync.asked(self.session, effects, self.out);
+    }
+
+    fn expectation(&mut self, received: &expectation::Received<'_>) -> Result<(), Discard> {
+        let expectation = received.parse()?;
+        let store = &self.session.store;
+        let master = store
+            .find(&expectation.master)
+            .and_then(|slot| store.get(slot)?.live.as_ref())
+            .ok_or(Discard::BadState)?;
+        let expected = plain::from_expectation(&expectation);
+        match expectation.kind {
+            // One that is there already is no fault: it is said several times.
+            Kind::Present => {
+                let _ = self.table.expect(&master.entry, &expected);
+            }
+            Kind::Gone => self.table.unexpect(&master.entry, &expected),
+        }
+        Ok(())
+    }
+}
+
+/// Makes a TCP entry that a peer told of lenient about windows, for the peer may have
+/// let packets pass since, unless that says nothing new or it is lenient anyway.
+/// Whether it did.
+fn make_lenient(entry: &mut Entry, before: Tracking) -> bool {
+    if entry.details.tracking == before {
+        return false;
+    }
+    let Tracking::Tcp(tcp) = &mut entry.details.tracking else {
+        return false;
+    };
+    let [original, reply] = &tcp.seen;
+    if original.flags & reply.flags & TCP_BE_LIBERAL != 0 {
+        return false;
+    }
+    for side in &mut tcp.seen {
+        side.flags |= TCP_BE_LIBERAL;
+    }
+    true
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver: interfaces of the kind `pfsync`.
+//!
+//! An interface ([`device::Pfsync`]) has a table of states, which belongs to another
+//! module, and keeps a record of each ([`store::Store`]) behind its lock
+//! ([`session::Session`]). Packet paths count packets without that lock and leave word
+//! in an inbox; the interface's timer empties it, has `proto` say what is to be sent,
+//! and when, and sends it ([`fill`], [`send`]). Frames come in through [`receive`].
+
+mod bulk;
+pub(crate) mod config;
+pub(crate) mod counters;
+pub(crate) mod demotion;
+pub(crate) mod device;
+pub(crate) mod events;
+mod fill;
+pub(crate) mod link;
+mod messages;
+pub(crate) mod netns;
+mod plain;
+pub(crate) mod receive;
+mod send;
+mod session;
+mod settings;
+mod store;
+mod sweep;
+
+pub(crate) use device::Pfsync;
+pub(crate) use events::{Events, NOTIFIERS};
+pub(crate) use link::LINK;
+pub(crate) use netns::{Namespace, NAMESPACES};
+pub(crate) use receive::{Receiver, PROTOCOL_IPV4, PROTOCOL_IPV6};

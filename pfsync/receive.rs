@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frames that come in: IP protocol 240.
+
+use super::{counters::Counter, device::Pfsync, netns::Namespace};
+use crate::{
+    linux::{
+        inet::{Ipv4Protocol, Ipv4Receiver, Packet},
+        inet6::{Ipv6Protocol, Ipv6Receiver},
+    },
+    proto::pfsync::frame::{Discard, PROTOCOL},
+};
+use core::net::Ipv6Addr;
+use kernel::sync::rcu;
+
+/// The receiver of protocol 240.
+pub(crate) struct Receiver;
+
+/// Its registration.
+pub(crate) static PROTOCOL_IPV4: Ipv4Protocol<Receiver> = Ipv4Protocol::new();
+
+/// The same in IPv6, for syncpeers.
+pub(crate) static PROTOCOL_IPV6: Ipv6Protocol<Receiver> = Ipv6Protocol::new();
+
+/// Frames are as long as the MTU lets them be.
+const LEN: u32 = u16::MAX as u32;
+
+impl Ipv4Receiver for Receiver {
+    const PROTOCOL: u8 = PROTOCOL;
+    const LEN: u32 = LEN;
+
+    fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()> {
+        receive(packet, Counter::ReceivedIpv4, rcu)
+    }
+}
+
+impl Ipv6Receiver for Receiver {
+    const PROTOCOL: u8 = PROTOCOL;
+    const LEN: u32 = LEN;
+
+    fn receive(packet: &Packet<'_, Ipv6Addr>, rcu: &rcu::Guard) -> Result<(), ()> {
+        receive(packet, Counter::ReceivedIpv6, rcu)
+    }
+}
+
+fn receive<A>(packet: &Packet<'_, A>, received: Counter, rcu: &rcu::Guard) -> Result<(), ()> {
+    let (own, pfsync) = Namespace::of(packet.net)
+        .and_then(|namespace| namespace.interface(rcu))
+        .ok_or(())?;
+    pfsync.counters.count(received);
+    let result = match is_on_syncdev(pfsync, packet.iif, rcu) {
+        true => {
+            own.count_received(u32::try_from(packet.payload.len()).unwrap_or(u32::MAX));
+            packet.show_to_taps(own);
+            pfsync.frame(packet.ttl, packet.payload)
+        }
+        false => {
+            pfsync.counters.count(Discard::BadInterface.into());
+            Err(Discard::BadInterface)
+        }
+    };
+    result.map_err(|_| ())
+}
+
+fn is_on_syncdev(pfsync: &Pfsync, iif: i32, rcu: &rcu::Guard) -> bool {
+    let syncdev = pfsync.syncdev.get(rcu);
+    syncdev.is_some_and(|syncdev| u32::try_from(iif) == Ok(*syncdev))
+}

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an interface keeps behind its lock, and what every event has in common.
+//!
+//! An event is handled under the lock; what comes of it (frames, packets that were
+//! held, demotion) is collected in an [`Outcome`] and carried out when the lock is
+//! released, for all of that may lead back into the network stack.
+
+use super::{
+    bulk::Walk,
+    counters::Counter,
+    demotion,
+    device::{Newborn, Pfsync},
+    fill::EXPECTING_MAX,
+    send::Frames,
+    settings::Settings,
+    store::{Record, Slot, Store},
+    sweep::Sweep,
+};
+use crate::{
+    carp::Group,
+    linux::{
+        netdevice::Device,
+        netdevice_ops::OwnDevice,
+        random,
+        state_table::{Held, HeldList, Table},
+        timer,
+        watch::{News, Watch, Watched},
+    },
+    proto::pfsync::{
+        bulk_answer::BulkAnswer,
+        bulk_request::{self, BulkRequest},
+        conntrack::protocol,
+        defer::{self, Deferred, HELD_MAX},
+        frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
+        id::{Creator, StateId},
+        outbox::{Leave, Outbox},
+        pending::{Pending, Place, Queue, Step},
+        state::State,
+        time::{Instant, Millis},
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
+
+/// What an [`Extra`](crate::proto::pfsync::extra::Extra) and its section take beside
+/// a TCP connection.
+pub(super) const EXTRA_LEN: usize = 92;
+
+/// How many requests for single states are sent for one frame.
+pub(super) const REQUESTS_MAX: usize = 96;
+
+/// What is behind the lock.
+pub(super) struct Session {
+    /// What the administrator chose.
+    pub(super) settings: Settings,
+    /// The interface's device, while it is registered.
+    pub(super) own: Option<ARef<OwnDevice>>,
+    /// Keeps the timer open.
+    pub(super) timer: Option<timer::Guard<Pfsync>>,
+    /// The group that it demotes.
+    pub(super) group: Option<Arc<Group>>,
+    /// Whether the administrator has set it up.
+    pub(super) admin_up: bool,
+    /// The device over which frames go.
+    pub(super) syncdev: Option<ARef<Device>>,
+    /// The state table, while states are synchronised.
+    pub(super) table: Option<Arc<Table<Pfsync>>>,
+    /// The states.
+    pub(super) store: Store,
+    /// What is to be sent, and when.
+    pub(super) outbox: Outbox,
+    /// Getting all states of the peers.
+    pub(super) request: BulkRequest,
+    /// Sending all states to them.
+    pub(super) answer: BulkAnswer,
+    /// Where that is.
+    pub(super) walk: Walk,
+    /// First packets that wait for a peer.
+    pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
+    /// Looking after states that nobody tells of.
+    pub(super) sweep: Sweep,
+    /// The most urgent of what was heard from the outbox.
+    pub(super) leave: Leave,
+    /// States to be asked for.
+    pub(super) wanted: KVec<StateId>,
+    /// States that were just sent and may expect others.
+    pub(super) expecting: KVec<Slot>,
+    /// Whether a peer is Linux: it has sent something of our own.
+    pub(super) linux_peer: bool,
+    /// By how much the group is demoted.
+    pub(super) demoted: i32,
+    /// Where frames are built.
+    pub(super) buffer: KVec<u8>,
+    creator: Creator,
+    next_id: u64,
+}
+
+/// What is to be done when the lock is released.
+pub(super) struct Outcome {
+    /// To be sent.
+    pub(super) frames: Frames,
+    /// To be let go.
+    pub(super) released: HeldList,
+    /// To be told of the bulk request.
+    effects: [bulk_request::Effects; 2],
+    /// When the timer is to expire.
+    at: Option<Instant>,
+    own: Option<ARef<OwnDevice>>,
+    group: Option<Arc<Group>>,
+}
+
+impl Session {
+    /// Of an interface that is down.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn new(settings: Settings) -> Result<Self> {
+        let creator = loop {
+            let creator: Creator = random::bytes();
+            // 0 stands for everybody.
+            if creator != [0; 4] {
+                break creator;
+            }
+        };
+        let mut slots = KVec::with_capacity(HELD_MAX, GFP_KERNEL)?;
+        for _ in 0..HELD_MAX {
+            slots.push(defer::Slot::default(), GFP_KERNEL)?;
+        }
+        Ok(Self {
+            settings,
+            own: None,
+            timer: None,
+            group: None,
+            admin_up: false,
+            syncdev: None,
+            table: None,
+            store: Store::new(),
+            outbox: Outbox::new(DEFAULT_MTU, EXTRA_LEN),
+            request: BulkRequest::new(Millis::default(), false),
+            answer: BulkAnswer::new(),
+            walk: Walk::default(),
+            deferred: Deferred::new(slots),
+            sweep: Sweep::default(),
+            leave: Leave::Later,
+            wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL)?,
+            expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL)?,
+            linux_peer: false,
+            demoted: 0,
+            buffer: KVec::new(),
+            creator,
+            // As OpenBSD has it: so that a restart does not use numbers again.
+            next_id: u64::from(u32::from_ne_bytes(random::bytes())) << 32,
+        })
+    }
+
+    /// Who we are, to peers.
+    pub(super) const fn creator(&self) -> Creator {
+        self.creator
+    }
+
+    fn new_name(&mut self) -> StateId {
+        self.next_id = self.next_id.wrapping_add(1);
+        StateId {
+            id: self.next_id.to_be_bytes(),
+            creator: self.creator,
+        }
+    }
+
+    /// Bytes that a frame may have, without IP header.
+    pub(super) fn room(&self) -> usize {
+        let mtu = |mtu: Option<u32>| mtu.and_then(|mtu| usize::try_from(mtu).ok());
+        let own = mtu(self.own.as_ref().map(|own| own.mtu()));
+        let syncdev = mtu(self.syncdev.as_ref().map(|dev| dev.mtu()));
+        let least = own
+            .unwrap_or(DEFAULT_MTU)
+            .min(syncdev.unwrap_or(DEFAULT_MTU));
+        least.saturating_sub(self.ip_header_len())
+    }
+
+    /// How long a bulk update may take.
+    pub(super) fn bulk_within(&self, limit: u32) -> Millis {
+        let room = self
+            .room()
+            .saturating_sub(HEADER_LEN.saturating_add(SECTION_LEN));
+        let states = room.checked_div(State::LEN.saturating_add(EXTRA_LEN));
+        let states = states.and_then(|states| u32::try_from(states).ok());
+        bulk_request::bulk_within(limit, states.unwrap_or(1))
+    }
+
+    /// The outbox for frames as long as they may be now.
+    pub(super) fn new_outbox(&self) -> Outbox {
+        Outbox::new(self.room().saturating_add(IP_HEADER_LEN), EXTRA_LEN)
+    }
+
+    /// A record has taken a step; forgets the record if nothing is to be said of it
+    /// any more.
+    pub(super) fn took(&mut self, now: Instant, slot: Slot, step: &Step) {
+        self.store.moved(slot, step);
+        self.leave = self.leave.max(self.outbox.took(now, step));
+        if step.to == Place::Nowhere && self.store.get(slot).is_some_and(Record::is_gone) {
+            self.store.remove(slot);
+        }
+    }
+
+    /// Has `event` happen to a record.
+    pub(super) fn step(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        event: impl FnOnce(&mut Record) -> Step,
+    ) {
+        if let Some(record) = self.store.get_mut(slot) {
+            let step = event(record);
+            self.took(now, slot, &step);
+        }
+    }
+
+    /// The first packet of a state need not be held any longer.
+    pub(super) fn release(&mut self, slot: Slot, out: &mut Outcome) {
+        let ticket = self
+            .store
+            .get_mut(slot)
+            .and_then(|record| record.ticket.take());
+        if let Some(held) = ticket.and_then(|ticket| self.deferred.release(ticket)) {
+            out.released.push(held);
+        }
+    }
+
+    /// Takes an entry in that this host has found by itself: a new one, or one that
+    /// was there before.
+    fn found(
+        &mut self,
+        now: Instant,
+        watched: Watched<Newborn>,
+        newborn: Newborn,
+        is_new: bool,
+        out: &mut Outcome,
+        counters: &super::counters::Counters,
+    ) {
+        let Newborn { entry, first } = newborn;
+        let plain = entry.read();
+        // Whom nobody is to hear of gets no record, and no node for packets to find.
+        if self.settings.is_private(&plain) {
+            if let Some(first) = first {
+                out.released.push(first);
+            }
+            return;
+        }
+        let tcp = plain.protocol == protocol::TCP;
+        let often = self.often(tcp);
+        let (pending, step) = match is_new {
+            true => {
+                let (pending, step) = Pending::created(first.is_some());
+                (pending, Some(step))
+            }
+            false => (Pending::found(), None),
+        };
+        let id = self.new_name();
+        let mut record = Record::new(id, pending, entry, watched);
+        record.tcp = tcp;
+        record.local = true;
+        let ticket = first.and_then(|first| {
+            counters.count(Counter::Deferred);
+            let (ticket, early) = self.deferred.hold(now, first);
+            if let Some(early) = early {
+                counters.count(Counter::Undeferred);
+                out.released.push(early);
+            }
+            ticket
+        });
+        record.ticket = ticket;
+        match self.store.insert(record) {
+            Ok(slot) => {
+                self.store.set_slot(slot, often);
+                if let Some(step) = step {
+                    self.took(now, slot, &step);
+                }
+            }
+            Err(_) => {
+                counters.count(Counter::NoMemory);
+                if let Some(held) = ticket.and_then(|ticket| self.deferred.release(ticket)) {
+                    out.released.push(held);
+                }
+            }
+        }
+    }
+
+    /// After how many packets of a state its owner wants to hear of it again.
+    pub(super) fn often(&self, tcp: bool) -> u32 {
+        match tcp {
+            true => u32::from(self.settings.maxupd),
+            false => 0,
+        }
+    }
+
+    /// TCP states are sent after so many updates from now on.
+    pub(super) fn set_maxupd(&mut self) {
+        for slot in 0..self.store.end() {
+            if let Some(tcp) = self.store.get(slot).map(|record| record.tcp) {
+                self.store.set_slot(slot, self.often(tcp));
+            }
+        }
+    }
+
+    /// Local packets of a state have passed, `count` since it was sent last.
+    fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
+        let config = self.settings.config();
+        self.step(now, slot, |record| {
+            record.local = true;
+            match record.tcp && count >= u32::from(config.max_updates) {
+                true if record.pending.place() != Place::Nowhere => record.pending.updated_often(),
+                _ => record.pending.updated(&config, now, record.tcp),
+            }
+        });
+    }
+}
+
+impl Outcome {
+    fn new() -> Self {
+        Self {
+            frames: Frames::new(),
+            released: HeldList::new(),
+            effects: Default::default(),
+            at: None,
+            own: None,
+            group: None,
+        }
+    }
+
+    /// The bulk request wants something done; each event has one such wish at most,
+    /// and the change of a setting two.
+    pub(super) fn want(&mut self, effects: bulk_request::Effects) {
+        let [first, second] = &mut self.effects;
+        *first = core::mem::replace(second, effects);
+    }
+}
+
+impl Pfsync {
+    /// Has an event happen, and carries out what comes of it. Any context but hard
+    /// interrupts.
+    pub(super) fn handle(&self, event: impl FnOnce(&mut Session, Instant, &mut Outcome)) {
+        let now = Instant(timer::now());
+        let mut out = Outcome::new();
+        {
+            let mut guard = self.session.lock();
+            let session = &mut *guard;
+            event(session, now, &mut out);
+            self.send_due(session, now, &mut out);
+            out.at = session.deadline();
+            out.own.clone_from(&session.own);
+            out.group.clone_from(&session.group);
+            for effects in &out.effects {
+                session.demoted = session
+                    .demoted
+                    .saturating_add(effects.demote)
+                    .saturating_add(effects.demote_for_link);
+            }
+        }
+        self.carry_out(out);
+    }
+
+    /// The lock is not held.
+    fn carry_out(&self, out: Outcome) {
+        let Outcome {
+            frames,
+            released,
+            effects,
+            at,
+            own,
+            group,
+        } = out;
+        if let Some(own) = &own {
+            frames.send(own, &self.counters);
+        }
+        drop(released);
+        self.arm(at);
+        let (Some(own), Some(group)) = (own, group) else {
+            return;
+        };
+        let bulk = effects
+            .iter()
+            .fold(0_i32, |sum, it| sum.saturating_add(it.demote));
+        let link = effects
+            .iter()
+            .fold(0_i32, |sum, it| sum.saturating_add(it.demote_for_link));
+        demotion::demote(&own, &group, bulk, link);
+        for outcome in effects.iter().filter_map(|it| it.outcome) {
+            if outcome == bulk_request::Outcome::Complete {
+                self.counters.count(Counter::BulkReceived);
+            }
+            pr_info!("{}: {}\n", own.name(), outcome.as_str());
+        }
+    }
+
+    /// The timer: whatever is due.
+    pub(super) fn timer_expired(&self) {
+        self.handle(|session, now, out| {
+            if session.table.is_none() {
+                return;
+            }
+            self.empty_inbox(session, now, out);
+            while let Some(held) = session.deferred.expired(now) {
+                self.counters.count(Counter::Undeferred);
+                out.released.push(held);
+            }
+            self.wake_awaiting(session, now);
+            let effects = session.request.timer(now);
+            self.asked(session, effects, out);
+            self.sweep(session, now);
+        });
+    }
+
+    /// What packet paths have seen.
+    pub(super) fn empty_inbox(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+        Watch::drain(&self.watch, |news| match news {
+            News::New(watched, newborn) => {
+                session.found(now, watched, newborn, true, out, &self.counters);
+            }
+            News::Packets { slot, count } => session.passed(now, slot, count),
+        });
+    }
+
+    /// An entry that was there before the interface was.
+    pub(super) fn found_before(
+        &self,
+        session: &mut Session,
+        now: Instant,
+        newborn: Newborn,
+        out: &mut Outcome,
+    ) {
+        // One that is known already was made or met a moment ago.
+        if let Ok(watched) = Watch::add(&self.watch, newborn.entry.key()) {
+            session.found(now, watched, newborn, false, out, &self.counters);
+        }
+    }
+
+    /// States that wait to be confirmed, and have waited long enough.
+    fn wake_awaiting(&self, session: &mut Session, now: Instant) {
+        while let Some(slot) = session.store.first(Place::Awaiting) {
+            let Some(record) = session.store.get_mut(slot) else {
+                break;
+            };
+            let step = record.pending.timer(now);
+            if step.to == Place::Awaiting {
+                break;
+            }
+            self.counters.count(match step.to {
+                Place::Nowhere => Counter::Unanswered,
+                _ => Counter::Repeated,
+            });
+            session.took(now, slot, &step);
+        }
+    }
+}
+
+impl Session {
+    /// When something is to be done, if nothing happens before.
+    fn deadline(&self) -> Option<Instant> {
+        self.table.as_ref()?;
+        let awaiting = self
+            .store
+            .first(Place::Awaiting)
+            .and_then(|slot| self.store.get(slot)?.pending.deadline());
+        let deadlines = [
+            self.outbox.deadline(),
+            awaiting,
+            self.request.deadline(),
+            self.answer.deadline(),
+            self.deferred.deadline(),
+            self.sweep.deadline(self.store.end()),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// How many states wait to be sent.
+    pub(super) fn queued(&self) -> u32 {
+        Queue::ORDER
+            .into_iter()
+            .map(|queue| self.store.count(Place::Queued(queue)))
+            .fold(0, u32::saturating_add)
+    }
+}

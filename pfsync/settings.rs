@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the administrator chose for an interface, apart from its syncdev.
+
+use crate::{
+    linux::state_table::{Plain, NAME_MAX},
+    proto::pfsync::{
+        conntrack::Text,
+        pending::{Config, DEFAULT_MAX_UPDATES},
+    },
+};
+use core::net::IpAddr;
+
+/// The name of a state table.
+pub(super) type TableName = Text<NAME_MAX>;
+
+/// The settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// The peer; nothing: the group.
+    pub(super) syncpeer: Option<IpAddr>,
+    /// How often a TCP state is updated until that is sent at once.
+    pub(super) maxupd: u8,
+    /// Hold first packets until a peer has the state.
+    pub(super) defer: bool,
+    /// States whose mark is this, as far as the mask goes, stay here.
+    pub(super) nosync_mark: u32,
+    /// Which bits of a mark count; none: no mark keeps a state here.
+    pub(super) nosync_mask: u32,
+    /// States of this zone stay here; 0: of none.
+    pub(super) nosync_zone: u16,
+}
+
+impl Settings {
+    /// A new interface, with OpenBSD's defaults.
+    pub(super) const DEFAULT: Self = Self {
+        syncpeer: None,
+        maxupd: DEFAULT_MAX_UPDATES,
+        defer: false,
+        nosync_mark: 0,
+        nosync_mask: 0,
+        nosync_zone: 0,
+    };
+
+    /// What the protocol wants to know.
+    pub(super) const fn config(&self) -> Config {
+        Config {
+            max_updates: self.maxupd,
+            confirm: true,
+        }
+    }
+
+    /// Whether a state is not for peers.
+    pub(super) fn is_private(&self, plain: &Plain) -> bool {
+        let marked =
+            self.nosync_mask != 0 && (plain.mark ^ self.nosync_mark) & self.nosync_mask == 0;
+        marked || (self.nosync_zone != 0 && plain.zone == self.nosync_zone)
+    }
+}

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The states that an interface knows of: found by name, and in one list each of what
+//! is still to be said of them.
+//!
+//! Records lie in chunks that never move, and refer to each other by number; so lists
+//! through them need neither pointers nor memory of their own. The table of names
+//! grows by one bucket for each record (linear hashing), for a table that is doubled
+//! at once would keep softirqs busy for milliseconds.
+
+use super::device::Newborn;
+use crate::{
+    linux::{random, state_table::Entry, watch::Watched},
+    proto::pfsync::{
+        defer::Ticket,
+        id::StateId,
+        pending::{Pending, Place, Queue, Step},
+        time::Instant,
+    },
+};
+use kernel::prelude::*;
+
+/// The number of a record; one that was freed is given out again.
+pub(super) type Slot = u32;
+
+const NONE: Slot = u32::MAX;
+
+/// Records in a chunk: some 6 KiB.
+const CHUNK: usize = 32;
+
+/// Buckets in a chunk: a page.
+const BUCKETS: usize = 1024;
+
+/// The lists, by [`Place`]; the last one is of those who await confirmation.
+const LISTS: usize = 6;
+
+/// An entry of the table. Packet paths lose sight of it before its count is given back:
+/// then its memory may be that of another one.
+pub(super) struct Live {
+    /// What packet paths see.
+    pub(super) watched: Watched<Newborn>,
+    /// The entry itself.
+    pub(super) entry: Entry,
+}
+
+/// A state.
+pub(super) struct Record {
+    /// Its name.
+    pub(super) id: StateId,
+    /// What is still to be said of it.
+    pub(super) pending: Pending,
+    /// What is there of it; nothing, when the table has forgotten it and only that is
+    /// still to be said.
+    pub(super) live: Option<Live>,
+    /// Its first packet, if that is held.
+    pub(super) ticket: Option<Ticket>,
+    /// When a peer last told of it.
+    pub(super) heard: Instant,
+    /// TCP: updates are counted.
+    pub(super) tcp: bool,
+    /// This host was the last to see a packet of it, so it is for this host to say
+    /// when it is gone.
+    pub(super) local: bool,
+    /// It was made lenient about windows here, until its first packet.
+    pub(super) lenient: bool,
+    /// Of what was sent last it is not known whether it arrived.
+    pub(super) unsettled: bool,
+    next: Slot,
+    previous: Slot,
+    /// The next one in its bucket.
+    chain: Slot,
+}
+
+impl Record {
+    /// A record that is in no list.
+    pub(super) fn new(
+        id: StateId,
+        pending: Pending,
+        entry: Entry,
+        watched: Watched<Newborn>,
+    ) -> Self {
+        Self {
+            id,
+            pending,
+            live: Some(Live { watched, entry }),
+            ticket: None,
+            heard: Instant(0),
+            tcp: false,
+            local: false,
+            lenient: false,
+            unsettled: false,
+            next: NONE,
+            previous: NONE,
+            chain: NONE,
+        }
+    }
+
+    /// Whether the table has forgotten it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.live.is_none()
+    }
+}
+
+#[allow(clippy::large_enum_variant)] // in place is what they are for
+enum Cell {
+    Free(Slot),
+    Used(Record),
+}
+
+#[derive(Clone, Copy)]
+struct List {
+    first: Slot,
+    last: Slot,
+    len: u32,
+}
+
+/// All states of an interface.
+pub(super) struct Store {
+    cells: KVec<KVec<Cell>>,
+    free: Slot,
+    len: u32,
+    lists: [List; LISTS],
+    names: Names,
+}
+
+impl Store {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        Self {
+            cells: KVec::new(),
+            free: NONE,
+            len: 0,
+            lists: [List {
+                first: NONE,
+                last: NONE,
+                len: 0,
+            }; LISTS],
+            names: Names::new(),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// No record has this number or a higher one.
+    pub(super) fn end(&self) -> Slot {
+        let chunks = self.cells.len();
+        let last = self.cells.last().map_or(0, |chunk| chunk.len());
+        let end = chunks
+            .saturating_sub(1)
+            .saturating_mul(CHUNK)
+            .saturating_add(last);
+        u32::try_from(end).unwrap_or(NONE)
+    }
+
+    /// The record of this number, if there is one.
+    pub(super) fn get(&self, slot: Slot) -> Option<&Record> {
+        let (chunk, place) = split(slot, CHUNK);
+        match self.cells.get(chunk)?.get(place)? {
+            Cell::Used(record) => Some(record),
+            Cell::Free(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Record> {
+        match self.cell(slot)? {
+            Cell::Used(record) => Some(record),
+            Cell::Free(_) => None,
+        }
+    }
+
+    fn cell(&mut self, slot: Slot) -> Option<&mut Cell> {
+        let (chunk, place) = split(slot, CHUNK);
+        self.cells.get_mut(chunk)?.get_mut(place)
+    }
+
+    /// Takes a record in. Its name must be new.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; the record is dropped.
+    pub(super) fn insert(&mut self, record: Record) -> Result<Slot> {
+        self.names.grow(self.len, &mut self.cells)?;
+        let id = record.id;
+        let slot = self.free;
+        let slot = match self.cell(slot) {
+            Some(cell) => {
+                let next = match cell {
+                    Cell::Free(next) => *next,
+                    Cell::Used(_) => NONE,
+                };
+                *cell = Cell::Used(record);
+                self.free = next;
+                slot
+            }
+            None => self.append(record)?,
+        };
+        self.len = self.len.saturating_add(1);
+        self.enter(slot, &id);
+        Ok(slot)
+    }
+
+    fn append(&mut self, record: Record) -> Result<Slot> {
+        if self.cells.last().is_none_or(|chunk| chunk.len() >= CHUNK) {
+            let chunk = KVec::with_capacity(CHUNK, GFP_ATOMIC)?;
+            self.cells.push(chunk, GFP_ATOMIC)?;
+        }
+        let slot = self.end();
+        let chunk = self.cells.last_mut().ok_or(EINVAL)?;
+        chunk.push(Cell::Used(record), GFP_ATOMIC)?;
+        Ok(slot)
+    }
+
+    /// Tells packet paths where the record is; `often` is
+    /// [`Watched::set_slot`]'s.
+    pub(super) fn set_slot(&self, slot: Slot, often: u32) {
+        if let Some(live) = self.get(slot).and_then(|record| record.live.as_ref()) {
+            live.watched.set_slot(slot, often);
+        }
+    }
+
+    /// Takes a record out, of its list as well.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Record> {
+        let record = self.get(slot)?;
+        let (id, place) = (record.id, record.pending.place());
+        self.unlink(slot, place);
+        self.leave(slot, &id);
+        let free = self.free;
+        let cell = self.cell(slot)?;
+        let Cell::Used(record) = core::mem::replace(cell, Cell::Free(free)) else {
+            return None;
+        };
+        self.free = slot;
+        self.len = self.len.saturating_sub(1);
+        Some(record)
+    }
+
+    /// The state of this name.
+    pub(super) fn find(&self, id: &StateId) -> Option<Slot> {
+        let mut slot = self.names.first(id);
+        while let Some(record) = self.get(slot) {
+            if record.id == *id {
+                return Some(slot);
+            }
+            slot = record.chain;
+        }
+        None
+    }
+
+    /// Gives a state another name, which must be new.
+    pub(super) fn rename(&mut self, slot: Slot, id: StateId) {
+        let Some(old) = self.get(slot).map(|record| record.id) else {
+            return;
+        };
+        self.leave(slot, &old);
+        if let Some(record) = self.get_mut(slot) {
+            record.id = id;
+        }
+        self.enter(slot, &id);
+    }
+
+    fn enter(&mut self, slot: Slot, id: &StateId) {
+        let Some(bucket) = self.names.bucket(id) else {
+            return;
+        };
+        let first = core::mem::replace(bucket, slot);
+        if let Some(record) = self.get_mut(slot) {
+            record.chain = first;
+        }
+    }
+
+    fn leave(&mut self, slot: Slot, id: &StateId) {
+        let after = self.get(slot).map_or(NONE, |record| record.chain);
+        let first = self.names.first(id);
+        if first == slot {
+            if let Some(bucket) = self.names.bucket(id) {
+                *bucket = after;
+            }
+            return;
+        }
+        let mut before = first;
+        while let Some(record) = self.get_mut(before) {
+            if record.chain == slot {
+                record.chain = after;
+                return;
+            }
+            before = record.chain;
+        }
+    }
+
+    /// The record has taken a step: puts it into its new list.
+    pub(super) fn moved(&mut self, slot: Slot, step: &Step) {
+        if step.moves() {
+            self.unlink(slot, step.from);
+            self.link(slot, step.to);
+        }
+    }
+
+    /// The first one in a list.
+    pub(super) fn first(&self, place: Place) -> Option<Slot> {
+        let first = self.lists.get(list(place)?)?.first;
+        (first != NONE).then_some(first)
+    }
+
+    /// How many are in a list.
+    pub(super) fn count(&self, place: Place) -> u32 {
+        let list = list(place).and_then(|list| self.lists.get(list));
+        list.map_or(0, |list| list.len)
+    }
+
+    fn link(&mut self, slot: Slot, place: Place) {
+        let Some(list) = list(place).and_then(|list| self.lists.get_mut(list)) else {
+            return;
+        };
+        let last = core::mem::replace(&mut list.last, slot);
+        if last == NONE {
+            list.first = slot;
+        }
+        list.len = list.len.saturating_add(1);
+        if let Some(record) = self.get_mut(last) {
+            record.next = slot;
+        }
+        if let Some(record) = self.get_mut(slot) {
+            record.previous = last;
+            record.next = NONE;
+        }
+    }
+
+    fn unlink(&mut self, slot: Slot, place: Place) {
+        let Some(number) = list(place) else {
+            return;
+        };
+        let Some(record) = self.get(slot) else {
+            return;
+        };
+        let (previous, next) = (record.previous, record.next);
+        if let Some(record) = self.get_mut(previous) {
+            record.next = next;
+        }
+        if let Some(record) = self.get_mut(next) {
+            record.previous = previous;
+        }
+        if let Some(list) = self.lists.get_mut(number) {
+            if previous == NONE {
+                list.first = next;
+            }
+            if next == NONE {
+                list.last = previous;
+            }
+            list.len = list.len.saturating_sub(1);
+        }
+    }
+}
+
+/// The list of a place; a state that has nothing to say is in none.
+fn list(place: Place) -> Option<usize> {
+    match place {
+        Place::Nowhere => None,
+        Place::Queued(queue) => Queue::ORDER.iter().position(|other| *other == queue),
+        Place::Awaiting => Some(LISTS.saturating_sub(1)),
+    }
+}
+
+fn split(number: u32, chunk: usize) -> (usize, usize) {
+    let number = number as usize;
+    (
+        number.checked_div(chunk).unwrap_or(0),
+        number.checked_rem(chunk).unwrap_or(0),
+    )
+}
+
+/// The buckets in which records are found by name. Each holds the first of a chain
+/// through [`Record::chain`].
+struct Names {
+    buckets: KVec<KVec<Slot>>,
+    /// How many there are: `base` + `split`.
+    count: u32,
+    /// A power of two: buckets below `split` have been split in two already.
+    base: u32,
+    split: u32,
+    /// So that no stranger can choose names that fall into one bucket.
+    seed: u64,
+}
+
+impl Names {
+    fn new() -> Self {
+        Self {
+            buckets: KVec::new(),
+            count: 0,
+            base: 1,
+            split: 0,
+            seed: u64::from_ne_bytes(random::bytes()),
+        }
+    }
+
+    fn hash(&self, id: &StateId) -> u32 {
+        let creator = u64::from(u32::from_ne_bytes(id.creator));
+        let number = u64::from_ne_bytes(id.id) ^ creator.rotate_left(17) ^ self.seed;
+        // The finish of splitmix64: each bit of the name reaches each of the hash.
+        let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed >> 32) as u32
+    }
+
+    /// The number of the bucket for `id`.
+    fn number(&self, id: &StateId) -> u32 {
+        let hash = self.hash(id);
+        let below = self.base.saturating_sub(1);
+        let number = hash & below;
+        match number < self.split {
+            true => hash & (below << 1 | 1),
+            false => number,
+        }
+    }
+
+    fn first(&self, id: &StateId) -> Slot {
+        let (chunk, place) = split(self.number(id), BUCKETS);
+        let bucket = self.buckets.get(chunk).and_then(|chunk| chunk.get(place));
+        bucket.copied().unwrap_or(NONE)
+    }
+
+    fn bucket(&mut self, id: &StateId) -> Option<&mut Slot> {
+        let number = self.number(id);
+        self.at(number)
+    }
+
+    fn at(&mut self, number: u32) -> Option<&mut Slot> {
+        let (chunk, place) = split(number, BUCKETS);
+        self.buckets.get_mut(chunk)?.get_mut(place)
+    }
+
+    /// Makes room for one more than `len` records: at most one bucket is split.
+    fn grow(&mut self, len: u32, cells: &mut KVec<KVec<Cell>>) -> Result {
+        if self.count > len {
+            return Ok(());
+        }
+        if self
+            .buckets
+            .last()
+            .is_none_or(|chunk| chunk.len() >= BUCKETS)
+        {
+            let chunk = KVec::with_capacity(BUCKETS, GFP_ATOMIC)?;
+            self.buckets.push(chunk, GFP_ATOMIC)?;
+        }
+        let chunk = self.buckets.last_mut().ok_or(EINVAL)?;
+        chunk.push(NONE, GFP_ATOMIC)?;
+        self.count = self.count.saturating_add(1);
+        if self.count == 1 {
+            return Ok(());
+        }
+        let (old, new) = (self.split, self.split.saturating_add(self.base));
+        self.split = self.split.saturating_add(1);
+        if self.split == self.base {
+            self.base = self.base.saturating_mul(2);
+            self.split = 0;
+        }
+        // What belongs into the new bucket was in the old one.
+        let mut slot = self
+            .at(old)
+            .map_or(NONE, |bucket| core::mem::replace(bucket, NONE));
+        loop {
+            let (chunk, place) = split(slot, CHUNK);
+            let cell = cells.get_mut(chunk).and_then(|chunk| chunk.get_mut(place));
+            let Some(Cell::Used(record)) = cell else {
+                break;
+            };
+            let next = record.chain;
+            let number = self.number(&record.id);
+            debug_assert!(number == old || number == new);
+            if let Some(bucket) = self.at(number) {
+                record.chain = core::mem::replace(bucket, slot);
+            }
+            slot = next;
+        }
+        Ok(())
+    }
+}
