@@ -195,3 +195,25 @@ def test_while_a_peer_answers(lan: Lan) -> None:
     assert counters == p.stats(lan.a)
     assert (counters["inserted"], counters["bulk_received"], counters["sent_acks"]) == (1, 1, 1)
     assert "inserted 1\n" in carpctl(lan.a, "stats pfsync0")
+
+
+def test_what_readme_says_of_rules(lan: Lan) -> None:
+    """Frames pass the input chain, need no entry, and states outlive the rules."""
+    rules = """
+        table inet filter { chain input { type filter hook input priority 0; policy drop; }; }
+        table inet raw { chain prerouting { type filter hook prerouting priority -300; }; }"""
+    lan.a.run("nft", "-f", "-", input=rules)
+    with p.Peer(lan.b) as peer:
+        p.create(lan.a)
+        peer.wait(Action.UPD_REQ)
+        state = w.State.of(UDP, creatorid=CREATOR, src=w.Peer(state=2), dst=w.Peer(state=2))
+        insert = frame((Action.INS, state))
+        assert p.counted(lan.a, peer.sends(insert)) == {}
+        allow = "add rule inet filter input iifname eth0 meta l4proto 240 accept"
+        notrack = "add rule inet raw prerouting iifname eth0 meta l4proto 240 notrack"
+        for rule in (allow, notrack):
+            lan.a.run("nft", *rule.split())
+        assert p.counted(lan.a, peer.sends(insert)) == {"ipackets": 1, "inserted": 1}
+        lan.a.run("nft", "flush", "ruleset")
+        assert conntrack.entry(lan.a, original=UDP)
+        assert p.info(lan.a)["states"] >= 1
