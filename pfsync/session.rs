@@ -35,7 +35,7 @@ use crate::{
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
         id::{Creator, StateId},
         outbox::{Leave, Outbox},
-        pending::{Pending, Place, Queue, Step},
+        pending::{Config, Pending, Place, Queue, Step},
         state::State,
         time::{Instant, Millis},
     },
@@ -88,6 +88,8 @@ pub(super) struct Session {
     pub(super) wanted: KVec<StateId>,
     /// States that were just sent and may expect others.
     pub(super) expecting: KVec<Slot>,
+    /// Whether there is a peer.
+    pub(super) listener: Listener,
     /// Whether a peer is Linux: it has sent something of our own.
     pub(super) linux_peer: bool,
     /// By how much the group is demoted.
@@ -96,6 +98,36 @@ pub(super) struct Session {
     pub(super) buffer: KVec<u8>,
     creator: Creator,
     next_id: u64,
+}
+
+/// Whether anybody listens: who has been heard does, until too much was sent that nobody
+/// has confirmed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Listener {
+    is_there: bool,
+    unanswered: u32,
+}
+
+impl Listener {
+    /// So many states in a row, each sent as often as it may be, and no word from
+    /// anybody meanwhile.
+    const UNANSWERED_MAX: u32 = 8;
+
+    /// A frame came in.
+    pub(super) fn heard(&mut self) {
+        *self = Self {
+            is_there: true,
+            unanswered: 0,
+        };
+    }
+
+    /// A state was sent for the last time, and not confirmed.
+    fn unanswered(&mut self) {
+        self.unanswered = self.unanswered.saturating_add(1);
+        if self.unanswered >= Self::UNANSWERED_MAX {
+            self.is_there = false;
+        }
+    }
 }
 
 /// What is to be done when the lock is released.
@@ -149,6 +181,7 @@ impl Session {
             leave: Leave::Later,
             wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL)?,
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL)?,
+            listener: Listener::default(),
             linux_peer: false,
             demoted: 0,
             buffer: KVec::new(),
@@ -156,6 +189,12 @@ impl Session {
             // As OpenBSD has it: so that a restart does not use numbers again.
             next_id: u64::from(u32::from_ne_bytes(random::bytes())) << 32,
         })
+    }
+
+    /// What the protocol wants to know. Without a listener nothing is asked to be
+    /// confirmed: who comes later asks for everything.
+    pub(super) const fn config(&self) -> Config {
+        self.settings.config(self.listener.is_there)
     }
 
     /// Who we are, to peers.
@@ -309,7 +348,7 @@ impl Session {
 
     /// Local packets of a state have passed, `count` since it was sent last.
     fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
-        let config = self.settings.config();
+        let config = self.config();
         self.step(now, slot, |record| {
             record.local = true;
             match record.tcp && count >= u32::from(config.max_updates) {
@@ -455,10 +494,12 @@ impl Pfsync {
             if step.to == Place::Awaiting {
                 break;
             }
-            self.counters.count(match step.to {
-                Place::Nowhere => Counter::Unanswered,
-                _ => Counter::Repeated,
-            });
+            if step.to == Place::Nowhere {
+                self.counters.count(Counter::Unanswered);
+                session.listener.unanswered();
+            } else {
+                self.counters.count(Counter::Repeated);
+            }
             session.took(now, slot, &step);
         }
     }
