@@ -4,10 +4,8 @@
  * each. bindings.rs names them without their prefix.
  */
 
-#include <linux/bottom_half.h>
 #include <linux/export.h>
 #include <linux/ip.h>
-#include <linux/jiffies.h>
 #include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
@@ -30,16 +28,7 @@
 #include <net/sock.h>
 
 #include "../../include/pfsync_table.h"
-
-void carp_helper_local_bh_disable(void)
-{
-	local_bh_disable();
-}
-
-void carp_helper_local_bh_enable(void)
-{
-	local_bh_enable();
-}
+#include "../adapter/helpers.c"
 
 void carp_helper_spin_lock_bh(spinlock_t *lock)
 {
@@ -54,11 +43,6 @@ void carp_helper_spin_unlock_bh(spinlock_t *lock)
 void carp_helper_spin_unlock(spinlock_t *lock)
 {
 	spin_unlock(lock);
-}
-
-u32 carp_helper_jiffies32(void)
-{
-	return nfct_time_stamp;
 }
 
 u64 carp_helper_ktime_get_real_ns(void)

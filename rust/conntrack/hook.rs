@@ -4,8 +4,8 @@
 //! itself, or on their way out.
 
 use super::{
+    adapter::net::Net,
     bindings,
-    net::Net,
     packet::{Packet, Verdict},
 };
 use core::{marker::PhantomData, ptr};

@@ -6,8 +6,8 @@
 //! whether it was found or not: names come from other hosts.
 
 use super::{
+    adapter::context::{jiffies, SoftirqsOff, HZ},
     bindings,
-    context::{jiffies, SoftirqsOff, HZ},
     helper::Name,
 };
 use kernel::{prelude::*, types::Opaque};
