@@ -141,8 +141,12 @@ impl Pfsync {
         drop(store);
     }
 
-    /// The syncdev has link, or has none any more.
+    /// The syncdev has link, or has none any more; so has the interface.
     pub(super) fn link_changed(&self, link: bool) {
+        let own = self.session.lock().own.clone();
+        if let Some(own) = own {
+            own.set_carrier(link);
+        }
         self.handle(|session, now, out| {
             if session.table.is_none() {
                 return;

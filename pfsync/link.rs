@@ -260,8 +260,6 @@ impl Pfsync {
             old.leave_group(GROUP, rtnl);
         }
         // The old one's link is not the new one's.
-        if let Some(dev) = dev {
-            self.link_changed(has_link(dev));
-        }
+        self.link_changed(dev.is_some_and(has_link));
     }
 }

@@ -18,6 +18,7 @@ from lib.process import run
 from lib.world import World
 
 MODULE = "/carp/carp.ko"
+CONNTRACK = "/carp/pfsync_conntrack.ko"
 
 log_key = pytest.StashKey[kmsg.Kmsg]()
 
@@ -120,9 +121,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """Makes hosts, cables and programs; takes them away after the test."""
-    if "carp" in request.fixturenames:
-        # loaded before the first host comes and unloaded after the last has gone
-        request.getfixturevalue("carp")
+    for modules in ("carp", "pfsync"):
+        if modules in request.fixturenames:
+            # loaded before the first host comes and unloaded after the last has gone
+            request.getfixturevalue(modules)
     world = World()
     try:
         yield world
@@ -148,6 +150,15 @@ def carp() -> Iterator[None]:
     run(("insmod", MODULE))
     yield
     run(("rmmod", "carp"))
+
+
+@pytest.fixture
+def pfsync(carp: None) -> Iterator[None]:
+    """carp.ko and what connects it to conntrack, as `carp`."""
+    run(("modprobe", "-a", "nf_nat", "nf_conntrack_netlink"))
+    run(("insmod", CONNTRACK))
+    yield
+    run(("rmmod", "pfsync_conntrack"))
 
 
 @pytest.fixture
