@@ -12,17 +12,17 @@
 //! `gone` end it, `expect` has it expect another. src, dst, sport, dport may come a second
 //! time: as answers look.
 
-use super::{Memory, State};
+use super::{Entry, Memory, State};
 use crate::linux::{
-    adapter::table::{Expected, Plain},
-    bindings::pfsync_expected,
+    adapter::{
+        context::SoftirqsOff,
+        table::{Expected, Plain},
+    },
+    bindings::{pfsync_expected, pfsync_tuple},
     counted::{blank, Token},
 };
 use core::net::IpAddr;
-use kernel::{
-    prelude::*,
-    sync::{aref::ARef, atomic::Relaxed},
-};
+use kernel::{prelude::*, sync::atomic::Relaxed};
 
 /// Protocols, and their numbers.
 pub(super) const PROTOCOLS: [(&str, u8); 4] =
@@ -89,7 +89,7 @@ fn new(memory: &Memory, plain: &Plain) -> Result {
     Ok(())
 }
 
-fn pass(memory: &Memory, entry: &ARef<super::Entry>, words: &str) -> Result {
+fn pass(memory: &Memory, entry: &Entry, words: &str) -> Result {
     let mut plain = entry.plain();
     change(&mut plain, words)?;
     entry.set(&plain);
@@ -112,8 +112,10 @@ fn expect(entry: &State, port: u16) -> Result {
         timeout: 300,
         ..Expected::default()
     };
-    let _softirqs = crate::linux::adapter::context::SoftirqsOff::new();
-    Ok(entry.expected.lock().push(expected, GFP_ATOMIC)?)
+    let _softirqs = SoftirqsOff::new();
+    let mut known = entry.expected.lock();
+    known.push(expected, GFP_ATOMIC)?;
+    Ok(())
 }
 
 fn number<T: core::str::FromStr>(text: &str) -> Result<T> {
@@ -207,7 +209,7 @@ fn change(plain: &mut Plain, words: &str) -> Result<Option<u16>> {
     Ok(port)
 }
 
-fn inverse(plain: &Plain) -> crate::linux::bindings::pfsync_tuple {
+fn inverse(plain: &Plain) -> pfsync_tuple {
     let mut tuple = plain.original;
     core::mem::swap(&mut tuple.source, &mut tuple.destination);
     let [first, second] = tuple.ids;

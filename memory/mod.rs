@@ -113,7 +113,8 @@ impl Memory {
     /// Does something with all entries, which it may change.
     fn with<R>(&self, action: impl FnOnce(&mut Contents) -> R) -> R {
         let _softirqs = SoftirqsOff::new();
-        action(&mut self.contents.lock())
+        let mut contents = self.contents.lock();
+        action(&mut contents)
     }
 
     /// Entries from a number on; fewer, if there is no memory.

@@ -248,8 +248,8 @@ impl Entry {
     /// What the security module says of its packets, as far as there is room.
     pub(crate) fn security_context<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        // SAFETY: `self` is a live entry; others write the number at any time.
-        let secmark = unsafe { (&raw const (*self.as_ptr()).secmark).read_volatile() };
+        // SAFETY: `self` is a live entry.
+        let secmark = unsafe { bindings::nf_ct_secmark(self.as_ptr()) };
         if secmark == 0 {
             return bytes;
         }
