@@ -301,10 +301,10 @@ impl Rounds {
     }
 }
 
-/// Demotes a group, or takes it back, on behalf of an interface that is none of carp's.
-/// Any context; no lock that [`Carp`] takes is held.
-pub(crate) fn demote_group(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
-    let announce = group.adjust(by);
+/// Tells of a group that was demoted, or relieved, on behalf of an interface that is none
+/// of carp's; `announce` is what [`Group::adjust`] said then. Any context; no lock that
+/// [`Carp`] takes is held.
+pub(crate) fn group_demoted(own: &OwnDevice, group: &Group, by: i32, cause: &str, announce: bool) {
     genetlink::demoted(own.net(), group, by, cause);
     if announce {
         advertise_everywhere(own.net());

@@ -34,7 +34,7 @@ pub(crate) mod receive;
 mod settings;
 pub(crate) mod status;
 
-pub(crate) use demotion::demote_group;
+pub(crate) use demotion::group_demoted;
 pub(crate) use device::Carp;
 pub(crate) use events::{Events, NOTIFIERS};
 pub(crate) use genetlink::FAMILY;

@@ -6,7 +6,10 @@
 use crate::{
     carp::{self, Group},
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
-    proto::carp::demotion::{GroupName, GROUP_CARP},
+    proto::{
+        carp::demotion::{GroupName, GROUP_CARP},
+        pfsync::bulk_request::Effects,
+    },
 };
 use kernel::{prelude::*, sync::Arc};
 
@@ -34,15 +37,41 @@ pub(super) fn leave(own: &OwnDevice, group: &Arc<Group>, rtnl: &Rtnl) {
     }
 }
 
-/// Carries out what the bulk machine wants. No lock of ours is held.
-pub(super) fn demote(own: &OwnDevice, group: &Group, bulk: i32, link: i32) {
+/// By how much the group was demoted, and why; to be told.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Demoted {
+    by: i32,
+    cause: &'static str,
+    announce: bool,
+}
+
+/// Does to the group what the bulk machine wants. Under the interface's lock: were it
+/// done later, what takes a demotion back might come before the demotion, which then
+/// nobody would take back.
+pub(super) fn demote(group: &Group, effects: &Effects) -> [Demoted; 2] {
     let cause = |by, more, less| if by > 0 { more } else { less };
-    for (by, cause) in [
+    let (bulk, link) = (effects.demote, effects.demote_for_link);
+    [
         (bulk, cause(bulk, BULK_START, BULK_END)),
         (link, cause(link, LINK_DOWN, LINK_UP)),
-    ] {
+    ]
+    .map(|(by, cause)| Demoted {
+        by,
+        cause,
+        announce: by != 0 && group.adjust(by),
+    })
+}
+
+/// Tells of it. No lock of ours is held.
+pub(super) fn tell(own: &OwnDevice, group: &Group, demoted: &[Demoted]) {
+    for Demoted {
+        by,
+        cause,
+        announce,
+    } in demoted.iter().copied()
+    {
         if by != 0 {
-            carp::demote_group(own, group, by, cause);
+            carp::group_demoted(own, group, by, cause, announce);
         }
     }
 }

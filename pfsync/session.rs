@@ -9,7 +9,7 @@
 use super::{
     bulk::Walk,
     counters::Counter,
-    demotion,
+    demotion::{self, Demoted},
     device::{Newborn, Pfsync},
     fill::EXPECTING_MAX,
     send::Frames,
@@ -104,8 +104,9 @@ pub(super) struct Outcome {
     pub(super) frames: Frames,
     /// To be let go.
     pub(super) released: HeldList,
-    /// To be told of the bulk request.
-    effects: [bulk_request::Effects; 2],
+    /// What the bulk request wanted, and what was done to the group for it; each event
+    /// has one such wish at most, and the change of a setting two.
+    wishes: [Wish; 2],
     /// When the timer is to expire.
     at: Option<Instant>,
     own: Option<ARef<OwnDevice>>,
@@ -324,19 +325,26 @@ impl Outcome {
         Self {
             frames: Frames::new(),
             released: HeldList::new(),
-            effects: Default::default(),
+            wishes: Default::default(),
             at: None,
             own: None,
             group: None,
         }
     }
 
-    /// The bulk request wants something done; each event has one such wish at most,
-    /// and the change of a setting two.
+    /// The bulk request wants something done.
     pub(super) fn want(&mut self, effects: bulk_request::Effects) {
-        let [first, second] = &mut self.effects;
-        *first = core::mem::replace(second, effects);
+        let [first, second] = &mut self.wishes;
+        *first = core::mem::take(second);
+        second.effects = effects;
     }
+}
+
+/// What the bulk request wants.
+#[derive(Default)]
+struct Wish {
+    effects: bulk_request::Effects,
+    demoted: [Demoted; 2],
 }
 
 impl Pfsync {
@@ -353,11 +361,14 @@ impl Pfsync {
             out.at = session.deadline();
             out.own.clone_from(&session.own);
             out.group.clone_from(&session.group);
-            for effects in &out.effects {
+            for Wish { effects, demoted } in &mut out.wishes {
                 session.demoted = session
                     .demoted
                     .saturating_add(effects.demote)
                     .saturating_add(effects.demote_for_link);
+                if let Some(group) = &session.group {
+                    *demoted = demotion::demote(group, effects);
+                }
             }
         }
         self.carry_out(out);
@@ -368,7 +379,7 @@ impl Pfsync {
         let Outcome {
             frames,
             released,
-            effects,
+            wishes,
             at,
             own,
             group,
@@ -381,14 +392,10 @@ impl Pfsync {
         let (Some(own), Some(group)) = (own, group) else {
             return;
         };
-        let bulk = effects
-            .iter()
-            .fold(0_i32, |sum, it| sum.saturating_add(it.demote));
-        let link = effects
-            .iter()
-            .fold(0_i32, |sum, it| sum.saturating_add(it.demote_for_link));
-        demotion::demote(&own, &group, bulk, link);
-        for outcome in effects.iter().filter_map(|it| it.outcome) {
+        for wish in &wishes {
+            demotion::tell(&own, &group, &wish.demoted);
+        }
+        for outcome in wishes.iter().filter_map(|it| it.effects.outcome) {
             if outcome == bulk_request::Outcome::Complete {
                 self.counters.count(Counter::BulkReceived);
             }

@@ -16,14 +16,14 @@ from typing import Any
 from lib.capture import Packet
 from lib.clock import wait_for
 from lib.host import Host
-from lib.pfsync_wire import Action, Frame, Refused
+from lib.pfsync_wire import Action, Frame
 
 PROTOCOL = 240
 GROUP = "224.0.0.240"
 GROUP_MAC = bytes.fromhex("01005e0000f0")
 TTL = 255
 TOS = 0x10
-# OpenBSD and Linux, of linux/in.h and linux/in6.h
+# Of linux/in.h, linux/in6.h and asm/socket.h
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 51, 52
 SO_RCVBUFFORCE = 33
@@ -244,23 +244,3 @@ class Peer:
                 raise AssertionError(f"{self.host} waited {timeout:g} s in vain for {names}")
             if set(actions) & set(received.frame.actions):
                 return received
-
-
-__all__ = [
-    "BULKS",
-    "GROUP",
-    "GROUP_MAC",
-    "PROTOCOL",
-    "TTL",
-    "Peer",
-    "Received",
-    "Refused",
-    "bulk",
-    "change",
-    "counted",
-    "create",
-    "heard",
-    "info",
-    "stats",
-    "wait_bulk",
-]

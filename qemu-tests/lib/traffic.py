@@ -217,21 +217,29 @@ class Ftp(Traffic):
         self._commands = self._session.makefile("rb")
         self._session.sendall(b"220 ready\r\n")
         assert self._lines.readline() == b"220 ready\r\n"
+        # the helper looks at lines after the first one
+        self._exchange(b"USER anonymous", b"230 welcome")
+
+    def _exchange(self, command: bytes, answer: bytes) -> bytes:
+        """The client says something, and the server answers; what it heard."""
+        self._control.sendall(command + b"\r\n")
+        heard = self._commands.readline()
+        self._session.sendall(answer + b"\r\n")
+        assert self._lines.readline() == answer + b"\r\n"
+        return heard
 
     def open_data(self) -> tuple[socket.socket, socket.socket]:
         """A data connection: the client's end, and the server's."""
         listener = listen(self.client_host, 0)
         here = self.client_host.address.replace(".", ",")
         high, low = divmod(listener.getsockname()[1], 256)
-        self._control.sendall(f"PORT {here},{high},{low}\r\n".encode())
-        command = self._commands.readline().decode()
-        assert command.startswith("PORT "), command
-        *octets, high, low = command.split()[1].split(",")
-        self._session.sendall(b"200 fine\r\n")
-        assert self._lines.readline() == b"200 fine\r\n"
+        command = self._exchange(f"PORT {here},{high},{low}".encode(), b"200 fine").decode()
+        *octets, high, low = command.removeprefix("PORT ").split(",")
+        address = ".".join(octets)
+        assert address != self.client_host.address, "the helper did not translate it"
         data = self.server_host.socket(socket.AF_INET, socket.SOCK_STREAM)
         data.settimeout(30)
-        data.connect((".".join(octets), int(high) * 256 + int(low)))
+        data.connect((address, int(high) * 256 + int(low)))
         mine, _ = listener.accept()
         listener.close()
         mine.settimeout(60)
@@ -241,10 +249,7 @@ class Ftp(Traffic):
 
     def noop(self) -> None:
         """The control connection works, both ways."""
-        self._control.sendall(b"NOOP\r\n")
-        assert self._commands.readline() == b"NOOP\r\n"
-        self._session.sendall(b"200 still here\r\n")
-        assert self._lines.readline() == b"200 still here\r\n"
+        assert self._exchange(b"NOOP", b"200 still here") == b"NOOP\r\n"
 
     def close(self) -> None:
         for end in (self._lines, self._commands, self._control, self._session):
