@@ -2,7 +2,7 @@
 
 //! What packets tell of entries: that they are new, that they may have changed.
 
-use super::{concerns_others, Conntrack};
+use super::{concerns_others, is_at_home, Conntrack};
 use crate::linux::{
     entry::{Entry, Status},
     hook::Watcher,
@@ -39,7 +39,7 @@ impl Watcher for Conntrack {
         }
         // An answer to what was never confirmed is none, and one whose place is taken
         // lives for a second.
-        if !entry.is_confirmed() || entry.status().has(Status::SPECIAL) {
+        if !entry.is_confirmed() || entry.status().has(Status::SPECIAL) || is_at_home(entry) {
             return Verdict::Accept;
         }
         self.created(&mut packet)

@@ -4,8 +4,8 @@
 //! all that changes under the entry's lock.
 
 use super::{
+    adapter::context::{seconds_to_jiffies, HZ},
     bindings,
-    context::{seconds_to_jiffies, HZ},
     entry::Entry,
     packet::Segment,
 };

@@ -2,7 +2,8 @@
 
 //! What an adapter offers to carp.ko (`include/pfsync_table.h`), as a trait.
 
-use super::{bindings, context::SoftirqsOff, net::Net, walk::Cursor};
+use super::{context::SoftirqsOff, net::Net};
+use crate::linux::bindings;
 use core::{marker::PhantomData, ptr};
 use kernel::{
     prelude::*,
@@ -14,6 +15,8 @@ use kernel::{
 
 /// Everything that is known of an entry.
 pub(crate) type Plain = bindings::pfsync_plain;
+/// Where a walk is. Zeroes at first.
+pub(crate) type Cursor = [u64; 2];
 /// A connection that is expected by an entry.
 pub(crate) type Expected = bindings::pfsync_expected;
 
@@ -101,12 +104,12 @@ impl<H: Held> Stolen<H> {
     ///
     /// It is what a receiver of events was called with and has held back, and is the
     /// caller's no more.
-    pub(super) unsafe fn from_raw(held: *mut bindings::pfsync_held) -> Self {
+    pub(in crate::linux) unsafe fn from_raw(held: *mut bindings::pfsync_held) -> Self {
         // SAFETY: It was a box of this type, as the caller promises.
         Self(unsafe { KBox::from_raw(held.cast()) })
     }
 
-    pub(super) fn into_inner(self) -> KBox<H> {
+    pub(in crate::linux) fn into_inner(self) -> KBox<H> {
         self.0
     }
 }
@@ -127,7 +130,7 @@ impl<T: Table> Events<T> {
     /// # Safety
     ///
     /// The events live until the table is detached, and may be told of with this context.
-    pub(super) unsafe fn from_raw(
+    pub(in crate::linux) unsafe fn from_raw(
         events: *const bindings::pfsync_table_events,
         context: *mut c_void,
     ) -> Self {

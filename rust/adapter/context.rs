@@ -2,7 +2,7 @@
 
 //! Where code runs: softirqs off, and the time.
 
-use super::bindings;
+use crate::linux::bindings;
 use kernel::types::NotThreadSafe;
 
 /// Keeps softirqs off this processor (`local_bh_disable`).
@@ -32,7 +32,7 @@ impl Drop for SoftirqsOff {
 /// How many jiffies a second has.
 pub(crate) const HZ: u32 = bindings::CARP_CONST_HZ;
 
-/// The low 32 bits of the count of jiffies, the clock of connection tracking.
+/// The low 32 bits of the count of jiffies, a clock that goes round.
 pub(crate) fn jiffies() -> u32 {
     // SAFETY: The function has no preconditions.
     unsafe { bindings::jiffies32() }
@@ -42,10 +42,4 @@ pub(crate) fn jiffies() -> u32 {
 pub(crate) fn seconds_to_jiffies(seconds: u32) -> u32 {
     // Beyond, the clock would take them for the past.
     seconds.saturating_mul(HZ).min(i32::MAX as u32)
-}
-
-/// Nanoseconds since 1970.
-pub(crate) fn wall_clock() -> u64 {
-    // SAFETY: The function has no preconditions outside of NMIs.
-    unsafe { bindings::ktime_get_real_ns() }
 }

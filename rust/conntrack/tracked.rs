@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network namespaces, as far as connection tracking goes.
+//! Connection tracking of a namespace as a whole.
 
-use super::bindings;
-use kernel::{error::to_result, prelude::*, types::Opaque};
-
-/// A network namespace (`struct net`) that is alive.
-#[repr(transparent)]
-pub(crate) struct Net(Opaque<bindings::net>);
-
-// SAFETY: The methods only use what the kernel lets any thread use.
-unsafe impl Sync for Net {}
+use super::{adapter::net::Net, bindings};
+use kernel::{error::to_result, prelude::*};
 
 impl Net {
-    /// # Safety
-    ///
-    /// `ptr` is a namespace that stays alive for `'a`.
-    pub(super) unsafe fn from_raw<'a>(ptr: *mut bindings::net) -> &'a Self {
-        // SAFETY: The caller promises a live namespace; the type is transparent.
-        unsafe { &*ptr.cast() }
-    }
-
-    pub(super) fn as_ptr(&self) -> *mut bindings::net {
-        self.0.get()
-    }
-
     /// Switches connection tracking on in this namespace, for IPv4 and IPv6, until
     /// the value returned is dropped. Process context, may sleep.
     ///

@@ -11,10 +11,10 @@
 #![allow(clippy::missing_safety_doc)]
 
 use super::{
-    bindings,
     net::Net,
     table::{Events, Expected, Plain, Stolen, Table},
 };
+use crate::linux::bindings;
 use core::{
     marker::PhantomData,
     ptr::{self, NonNull},
