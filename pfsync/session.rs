@@ -49,6 +49,12 @@ use kernel::{
 /// a TCP connection.
 pub(super) const EXTRA_LEN: usize = 92;
 
+/// How many states are sent again at once: a dozen frames.
+const REPEAT_AT_ONCE: u32 = 64;
+
+/// How soon after these the next ones are.
+const REPEAT_EVERY: Millis = Millis(5);
+
 /// How many requests for single states are sent for one frame.
 pub(super) const REQUESTS_MAX: usize = 96;
 
@@ -82,6 +88,8 @@ pub(super) struct Session {
     pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
     /// Looking after states that nobody tells of.
     pub(super) sweep: Sweep,
+    /// Before that no state is sent again.
+    repeat_at: Instant,
     /// The most urgent of what was heard from the outbox.
     pub(super) leave: Leave,
     /// States to be asked for.
@@ -178,6 +186,7 @@ impl Session {
             walk: Walk::default(),
             deferred: Deferred::new(slots),
             sweep: Sweep::default(),
+            repeat_at: Instant(0),
             leave: Leave::Later,
             wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL)?,
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL)?,
@@ -484,9 +493,16 @@ impl Pfsync {
         }
     }
 
-    /// States that wait to be confirmed, and have waited long enough.
+    /// States that wait to be confirmed, and have waited long enough: some at a time, for
+    /// they may wait because too much was sent at once.
     fn wake_awaiting(&self, session: &mut Session, now: Instant) {
-        while let Some(slot) = session.store.first(Place::Awaiting) {
+        if now < session.repeat_at {
+            return;
+        }
+        for _ in 0..REPEAT_AT_ONCE {
+            let Some(slot) = session.store.first(Place::Awaiting) else {
+                break;
+            };
             let Some(record) = session.store.get_mut(slot) else {
                 break;
             };
@@ -499,7 +515,9 @@ impl Pfsync {
                 session.listener.unanswered();
             } else {
                 self.counters.count(Counter::Repeated);
+                session.answer.lost(now);
             }
+            session.repeat_at = REPEAT_EVERY.after(now);
             session.took(now, slot, &step);
         }
     }
@@ -512,7 +530,8 @@ impl Session {
         let awaiting = self
             .store
             .first(Place::Awaiting)
-            .and_then(|slot| self.store.get(slot)?.pending.deadline());
+            .and_then(|slot| self.store.get(slot)?.pending.deadline())
+            .map(|deadline| deadline.max(self.repeat_at));
         let deadlines = [
             self.outbox.deadline(),
             awaiting,

@@ -84,8 +84,9 @@ class Intruder:
             i.Segment(SERVER6, 5006, CLIENT6, 22, flags=i.RST, number=self.number),
             *(
                 i.Segment(SERVER, IDLE_PORT, OUTSIDE, port, flags, end + ahead, ack, number)
+                # old data is let through by every Linux: it may be a retransmission
                 for number, (flags, ahead) in enumerate(
-                    ((i.ACK, 1 << 30), (i.ACK, 3 << 30), (i.ACK | i.RST, 1 << 30)), self.number + 1
+                    ((i.ACK, 1 << 30), (i.ACK, 1 << 28), (i.ACK | i.RST, 1 << 30)), self.number + 1
                 )
             ),
         ]

@@ -97,6 +97,7 @@ def test_bulk(world: World, figure: Figure) -> None:
     seconds = time.monotonic() - start
     instructions = (busy() - before) * 1e9
     noted = p.info(router.b)
+    print(noted, p.stats(router.a))
     assert noted["demote"] == 0 and noted["states"] >= STATES
     assert noted["stats"]["bulk_received"] == 1
     sent = p.stats(router.a)

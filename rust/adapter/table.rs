@@ -165,8 +165,8 @@ impl<T: Table> Events<T> {
         }
     }
 
-    /// A packet of a known entry has passed. Returns whether its windows are to be
-    /// learned anew.
+    /// A packet of a known entry has passed. Returns whether the entry is lenient about
+    /// windows; see [`Self::learned`].
     pub(crate) fn passed(&self, entry: &T::Entry) -> bool {
         let _softirqs = SoftirqsOff::new();
         let _rcu = rcu::Guard::new();
@@ -175,6 +175,16 @@ impl<T: Table> Events<T> {
             self.events
                 .passed
                 .is_some_and(|passed| passed(self.context, ptr::from_ref(entry).cast_mut().cast()))
+        }
+    }
+
+    /// The windows of a lenient entry were learned anew.
+    pub(crate) fn learned(&self, entry: &T::Entry) {
+        let _softirqs = SoftirqsOff::new();
+        let _rcu = rcu::Guard::new();
+        if let Some(learned) = self.events.learned {
+            // SAFETY: The entry is live.
+            unsafe { learned(self.context, ptr::from_ref(entry).cast_mut().cast()) }
         }
     }
 }
