@@ -414,3 +414,32 @@ fn the_counter_never_takes_a_peers_value() {
         assert_eq!(host.bow_out(&PREEMPT).counter, OURS);
     }
 }
+
+// --- demotion that all peers read ---
+
+#[test]
+fn of_two_that_are_demoted_alike_and_say_so_in_their_advskew_one_gives_way() {
+    for preempt in [false, true] {
+        let env = Environment {
+            preempt,
+            demote: 32,
+            demoteskew: true,
+            ..CALM
+        };
+        // The one that would win and the one that would lose, were they well.
+        for (own, other) in [(0, 100), (100, 0)] {
+            let peer = VirtualHost::new(config(1, other), THEIRS);
+            let said = peer.advertisement(&env);
+            assert_eq!(said.advskew, 240);
+            let mut host = master(config(1, own), &env);
+            let effects = receive(&mut host, 5, &env, said);
+            assert_eq!(effects, way_given(Reason::EqualMaster));
+            let mut host = backup(config(1, own), &env);
+            assert_eq!(receive(&mut host, 5, &env, said), Effects::NONE);
+        }
+        // OpenBSD says just what it is: it compares with what we say.
+        let mut host = master(config(1, 0), &env);
+        let effects = receive(&mut host, 5, &env, theirs(1, 100, 32));
+        assert_eq!(effects, way_given(Reason::BetterMaster));
+    }
+}
