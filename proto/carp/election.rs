@@ -369,6 +369,11 @@ impl VirtualHost {
             let their_interval = Interval::new(theirs.advbase, theirs.advskew);
             match their_interval.cmp(&self.compared(env)) {
                 Ordering::Less => return self.become_backup(now, env, Reason::BetterMaster),
+                // Whoever reads the demotion count gives way to its like, so that one
+                // of two can stay: else all that hear a master demoted further
+                // take over at once and give way to each other, and it comes
+                // back to the one that is demoted further, again and again.
+                Ordering::Equal if env.demote > 0 && self.counter < theirs.counter => (),
                 Ordering::Equal => return self.give_way_to_equal(now, env),
                 Ordering::Greater => (),
             }
