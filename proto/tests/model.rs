@@ -160,8 +160,11 @@ impl<const N: usize> Group<N> {
     fn usual(&self) -> Bounds {
         let interval = self.longest(Self::interval);
         let timeout = self.longest(Self::timeout);
+        // With preempt a third host can make it happen once more: one that gave
+        // way is pushed by what the worst had said before.
+        let times = if self.preempt { N as u8 - 1 } else { 1 };
         Bounds {
-            together: Some(interval + self.lag()),
+            together: Some(times * (interval + self.lag())),
             since_disturbance: true,
             waiting: Some(self.lag()).filter(|_| !self.unrest.replay),
             // Somebody's time runs out, a better one hears of it, the others
