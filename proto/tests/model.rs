@@ -226,7 +226,7 @@ impl<const N: usize> Group<N> {
     fn holds(self, name: &str) {
         let preempt = self.preempt;
         let bounds = self.bounds;
-        for (property, path) in self.visit(name) {
+        if let Some((property, path)) = self.visit(name).first() {
             panic!("{name}, preempt {preempt}, {bounds:?}: not so: {property}\n{path}");
         }
     }
