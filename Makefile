@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
-	test-debug demo install clean clean-cache shell rust-analyzer help
+	test-debug fuzz model demo install clean clean-cache shell rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
 
@@ -37,6 +37,12 @@ test-cluster: module plugins ## two hosts and a client as guests of their own, o
 
 test-debug: ## the guest tests on a kernel that looks for mistakes (builds it once: 15 min)
 	@scripts/test-debug $(T)
+
+fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for each
+	@scripts/fuzz "$(T)" $(or $(TIME),3600)
+
+model: ## every situation of a small group of hosts, in the large (minutes, some GB)
+	@scripts/model $(T)
 
 demo: module plugins ## boot two hosts and a client, and watch a failover
 	@scripts/demo

@@ -25,7 +25,7 @@ module! {
 
 /// What carp.ko looks for, by this name. C exports it.
 #[no_mangle]
-static pfsync_table_conntrack: linux::table_calls::Operations<conntrack::Attached> =
+static pfsync_table_conntrack: linux::adapter::calls::Operations<conntrack::Attached> =
     conntrack::OPERATIONS;
 
 /// Who has the table keeps the module, so nothing is attached when it goes.

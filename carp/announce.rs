@@ -16,7 +16,6 @@ use crate::{
     },
     proto::carp::{
         balancing::{Balancing, HOSTS_MAX},
-        demotion,
         effects::{Kind, Outgoing, Transition},
         election::{Environment, Family, State},
         frame,
@@ -116,13 +115,10 @@ impl Carp {
         };
         outbox.own = Some(own.clone());
         outbox.carpdev = Some((*carpdev).clone());
-        let mut advertisement = match outgoing.kind {
+        let advertisement = match outgoing.kind {
             Kind::Advertisement => node.election.advertisement(environment),
             Kind::BowOut => node.election.bow_out(environment),
         };
-        if host.settings.demoteskew {
-            advertisement = demotion::visible_to_all(advertisement);
-        }
         let mac = match host.settings.balancing() {
             // A farewell is said once in each family, and the first may have made
             // another one master already: the second must not lead switches back here.

@@ -136,6 +136,7 @@ impl Host {
             preempt: namespace.is_some_and(Namespace::preempts),
             demote: self.demotion.count(),
             families: self.addresses.families(),
+            demoteskew: self.settings.demoteskew,
         }
     }
 

@@ -4,12 +4,11 @@
 
 use super::update;
 use crate::linux::{
+    adapter::{net::Net, table::Plain},
     entry::{event, Entry, Status},
     helper::{Helper, Name},
     module_request::{ask, Answer, Purpose},
-    net::Net,
     new_entry::NewEntry,
-    table::Plain,
 };
 use kernel::{
     prelude::*,

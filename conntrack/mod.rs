@@ -8,13 +8,17 @@ mod traffic;
 mod update;
 
 use crate::linux::{
+    adapter::{
+        calls::Operations,
+        net::Net,
+        table::{Cursor, Events, Expected, Plain, Stolen, Table},
+    },
+    bindings::AF_INET,
     entry::Entry,
     hook::Watched,
-    net::{self, Net, Tracked},
     packet::HeldPacket,
-    table::{Events, Expected, Plain, Stolen, Table},
-    table_calls::Operations,
-    walk::{self, Cursor},
+    tracked::{self, Tracked},
+    walk,
 };
 use kernel::{
     prelude::*,
@@ -47,14 +51,21 @@ fn concerns_others(entry: &Entry) -> bool {
     !OWN_PROTOCOLS.contains(&entry.protocol())
 }
 
-/// Whether both ends of an entry are the same, or a loopback address. Of packets the
-/// device tells; a walk does not see these.
-fn is_loopback(entry: &Entry) -> bool {
+/// Whether an entry's packets stay on this host or on one link, by its addresses: no
+/// other host will ever see a packet of it. Of what stays on this host a packet's
+/// device tells more.
+fn is_at_home(entry: &Entry) -> bool {
     const LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     let [original, _] = entry.tuples();
-    original.source == original.destination
-        || original.source == LOOPBACK
-        || original.source[0] == 127 && original.source[4..] == [0; 12]
+    let (from, to) = (&original.source, &original.destination);
+    let is_ipv4 = u32::from(entry.family()) == AF_INET;
+    from == to
+        || match (is_ipv4, from, to) {
+            (true, [127, ..], _) | (true, _, [224, 0, 0, ..]) => true,
+            // Multicast of the scopes of an interface and of a link.
+            (false, _, [0xff, scope, ..]) => scope & 0xf <= 2,
+            _ => !is_ipv4 && *from == LOOPBACK,
+        }
 }
 
 impl Table for Attached {
@@ -78,12 +89,12 @@ impl Table for Attached {
     }
 
     fn limit(&self) -> u32 {
-        net::limit()
+        tracked::limit()
     }
 
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Entry)) -> bool {
         walk::walk(self.watcher().net, cursor, most, &mut |entry| {
-            if concerns_others(entry) && !is_loopback(entry) {
+            if concerns_others(entry) && !is_at_home(entry) {
                 each(entry);
             }
         })

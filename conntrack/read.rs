@@ -3,10 +3,10 @@
 //! An entry in plain numbers, and plain numbers for an entry.
 
 use crate::linux::{
+    adapter::table::Plain,
     bindings::{nf_ct_seqadj, pfsync_seqadj, pfsync_tcp_side},
     entry::{Entry, Status},
     helper::Helper,
-    table::Plain,
     tracking::{Sctp, SeqAdjust, Tcp, BE_LIBERAL},
 };
 use kernel::sync::rcu;

@@ -2,7 +2,7 @@
 
 //! What packets tell of entries: that they are new, that they may have changed.
 
-use super::{concerns_others, Conntrack};
+use super::{concerns_others, is_at_home, Conntrack};
 use crate::linux::{
     entry::{Entry, Status},
     hook::Watcher,
@@ -20,8 +20,7 @@ impl Watcher for Conntrack {
             return Verdict::Accept;
         }
         if entry.is_confirmed() {
-            self.passed(&packet, entry);
-            return Verdict::Accept;
+            return self.passed(&packet, entry);
         }
         // Connection tracking would confirm it next. It is done here, so that who is
         // told of an entry finds it in the table.
@@ -34,12 +33,11 @@ impl Watcher for Conntrack {
         };
         if !ptr::eq(new, entry) {
             // Another packet of the same connection was faster.
-            self.passed(&packet, entry);
-            return Verdict::Accept;
+            return self.passed(&packet, entry);
         }
         // An answer to what was never confirmed is none, and one whose place is taken
         // lives for a second.
-        if !entry.is_confirmed() || entry.status().has(Status::SPECIAL) {
+        if !entry.is_confirmed() || entry.status().has(Status::SPECIAL) || is_at_home(entry) {
             return Verdict::Accept;
         }
         self.created(&mut packet)
@@ -64,12 +62,17 @@ impl Conntrack {
         }
     }
 
-    fn passed(&self, packet: &Packet<'_>, entry: &Entry) {
+    fn passed(&self, packet: &Packet<'_>, entry: &Entry) -> Verdict {
         if entry.status().has(Status::DYING) || !self.events.passed(entry) {
-            return;
+            return Verdict::Accept;
         }
         if let Some(segment) = packet.segment() {
-            entry.lock().check_windows(&segment);
+            // Connection tracking has let it through, as the entry is lenient.
+            if !entry.lock().check_windows(&segment) {
+                return Verdict::Drop;
+            }
+            self.events.learned(entry);
         }
+        Verdict::Accept
     }
 }

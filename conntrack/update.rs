@@ -4,9 +4,9 @@
 
 use super::read;
 use crate::linux::{
+    adapter::table::Plain,
     entry::{event, Entry, Status},
     extension::Synproxy,
-    table::Plain,
     tracking::Locked,
 };
 use kernel::prelude::*;

@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	1
+#define PFSYNC_TABLE_VERSION	2
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -171,10 +171,13 @@ struct pfsync_table_events {
 	bool (*created)(void *context, void *entry, struct pfsync_held *held);
 	/*
 	 * A packet of a known entry has passed, and may have changed it. Returns
-	 * whether the entry's windows are to be learned anew: what a peer told of
-	 * them was too old.
+	 * whether the entry is lenient about windows, for what a peer told of
+	 * them may be too old: then the table learns them from the packet, if it
+	 * can be one of the connection, and says so; else it drops the packet.
 	 */
 	bool (*passed)(void *context, void *entry);
+	/* It has; the entry is lenient no more. */
+	void (*learned)(void *context, void *entry);
 };
 
 /* What an adapter does. Any context but hard interrupts, unless said otherwise. */

@@ -6,7 +6,7 @@ use super::{
     counters::Counter,
     device::{Newborn, Pfsync},
     send::HEAD,
-    session::{Outcome, Session},
+    session::{Listener, Outcome, Session},
     store::{Slot, Store},
 };
 use crate::{
@@ -84,6 +84,7 @@ impl Pfsync {
             session.outbox = session.new_outbox();
             session.request = BulkRequest::new(session.bulk_within(table.limit()), link);
             session.linux_peer = false;
+            session.listener = Listener::default();
             session.table = Some(table.clone());
         }
         // Demoted before the first packet can miss its state.

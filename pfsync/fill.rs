@@ -123,7 +123,7 @@ fn write(
 impl Session {
     /// A frame of what waits, if anything does. Returns whether it was one.
     fn fill(&mut self, now: Instant, out: &mut Outcome, pfsync: &Pfsync) -> bool {
-        let config = self.settings.config();
+        let config = self.config();
         let mut buffer = core::mem::take(&mut self.buffer);
         let len = buffer
             .get_mut(HEAD..)
@@ -271,7 +271,7 @@ impl Session {
         start: bool,
         pfsync: &Pfsync,
     ) -> Option<(usize, u32)> {
-        let config = self.settings.config();
+        let config = self.config();
         let mut writer = Writer::new(room).ok()?;
         if start {
             let bulk = Bulk::new(self.creator(), BulkStatus::Start);

@@ -75,6 +75,7 @@ impl Reader<'_> {
 
     fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
         let frame = Frame::check(ttl, payload)?;
+        self.session.listener.heard();
         // What packet paths have seen came first.
         self.pfsync.empty_inbox(self.session, self.now, self.out);
         let mut companion = Companion::default();

@@ -35,7 +35,7 @@ use crate::{
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
         id::{Creator, StateId},
         outbox::{Leave, Outbox},
-        pending::{Pending, Place, Queue, Step},
+        pending::{Config, Pending, Place, Queue, Step},
         state::State,
         time::{Instant, Millis},
     },
@@ -48,6 +48,12 @@ use kernel::{
 /// What an [`Extra`](crate::proto::pfsync::extra::Extra) and its section take beside
 /// a TCP connection.
 pub(super) const EXTRA_LEN: usize = 92;
+
+/// How many states are sent again at once: a dozen frames.
+const REPEAT_AT_ONCE: u32 = 64;
+
+/// How soon after these the next ones are.
+const REPEAT_EVERY: Millis = Millis(5);
 
 /// How many requests for single states are sent for one frame.
 pub(super) const REQUESTS_MAX: usize = 96;
@@ -82,12 +88,16 @@ pub(super) struct Session {
     pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
     /// Looking after states that nobody tells of.
     pub(super) sweep: Sweep,
+    /// Before that no state is sent again.
+    repeat_at: Instant,
     /// The most urgent of what was heard from the outbox.
     pub(super) leave: Leave,
     /// States to be asked for.
     pub(super) wanted: KVec<StateId>,
     /// States that were just sent and may expect others.
     pub(super) expecting: KVec<Slot>,
+    /// Whether there is a peer.
+    pub(super) listener: Listener,
     /// Whether a peer is Linux: it has sent something of our own.
     pub(super) linux_peer: bool,
     /// By how much the group is demoted.
@@ -96,6 +106,36 @@ pub(super) struct Session {
     pub(super) buffer: KVec<u8>,
     creator: Creator,
     next_id: u64,
+}
+
+/// Whether anybody listens: who has been heard does, until too much was sent that nobody
+/// has confirmed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Listener {
+    is_there: bool,
+    unanswered: u32,
+}
+
+impl Listener {
+    /// So many states in a row, each sent as often as it may be, and no word from
+    /// anybody meanwhile.
+    const UNANSWERED_MAX: u32 = 8;
+
+    /// A frame came in.
+    pub(super) fn heard(&mut self) {
+        *self = Self {
+            is_there: true,
+            unanswered: 0,
+        };
+    }
+
+    /// A state was sent for the last time, and not confirmed.
+    fn unanswered(&mut self) {
+        self.unanswered = self.unanswered.saturating_add(1);
+        if self.unanswered >= Self::UNANSWERED_MAX {
+            self.is_there = false;
+        }
+    }
 }
 
 /// What is to be done when the lock is released.
@@ -146,9 +186,11 @@ impl Session {
             walk: Walk::default(),
             deferred: Deferred::new(slots),
             sweep: Sweep::default(),
+            repeat_at: Instant(0),
             leave: Leave::Later,
             wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL)?,
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL)?,
+            listener: Listener::default(),
             linux_peer: false,
             demoted: 0,
             buffer: KVec::new(),
@@ -156,6 +198,12 @@ impl Session {
             // As OpenBSD has it: so that a restart does not use numbers again.
             next_id: u64::from(u32::from_ne_bytes(random::bytes())) << 32,
         })
+    }
+
+    /// What the protocol wants to know. Without a listener nothing is asked to be
+    /// confirmed: who comes later asks for everything.
+    pub(super) const fn config(&self) -> Config {
+        self.settings.config(self.listener.is_there)
     }
 
     /// Who we are, to peers.
@@ -309,7 +357,7 @@ impl Session {
 
     /// Local packets of a state have passed, `count` since it was sent last.
     fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
-        let config = self.settings.config();
+        let config = self.config();
         self.step(now, slot, |record| {
             record.local = true;
             match record.tcp && count >= u32::from(config.max_updates) {
@@ -445,9 +493,16 @@ impl Pfsync {
         }
     }
 
-    /// States that wait to be confirmed, and have waited long enough.
+    /// States that wait to be confirmed, and have waited long enough: some at a time, for
+    /// they may wait because too much was sent at once.
     fn wake_awaiting(&self, session: &mut Session, now: Instant) {
-        while let Some(slot) = session.store.first(Place::Awaiting) {
+        if now < session.repeat_at {
+            return;
+        }
+        for _ in 0..REPEAT_AT_ONCE {
+            let Some(slot) = session.store.first(Place::Awaiting) else {
+                break;
+            };
             let Some(record) = session.store.get_mut(slot) else {
                 break;
             };
@@ -455,10 +510,14 @@ impl Pfsync {
             if step.to == Place::Awaiting {
                 break;
             }
-            self.counters.count(match step.to {
-                Place::Nowhere => Counter::Unanswered,
-                _ => Counter::Repeated,
-            });
+            if step.to == Place::Nowhere {
+                self.counters.count(Counter::Unanswered);
+                session.listener.unanswered();
+            } else {
+                self.counters.count(Counter::Repeated);
+                session.answer.lost(now);
+            }
+            session.repeat_at = REPEAT_EVERY.after(now);
             session.took(now, slot, &step);
         }
     }
@@ -471,7 +530,8 @@ impl Session {
         let awaiting = self
             .store
             .first(Place::Awaiting)
-            .and_then(|slot| self.store.get(slot)?.pending.deadline());
+            .and_then(|slot| self.store.get(slot)?.pending.deadline())
+            .map(|deadline| deadline.max(self.repeat_at));
         let deadlines = [
             self.outbox.deadline(),
             awaiting,

@@ -42,11 +42,11 @@ impl Settings {
         nosync_zone: 0,
     };
 
-    /// What the protocol wants to know.
-    pub(super) const fn config(&self) -> Config {
+    /// What the protocol wants to know; `confirm`: there is a peer who might.
+    pub(super) const fn config(&self, confirm: bool) -> Config {
         Config {
             max_updates: self.maxupd,
-            confirm: true,
+            confirm,
         }
     }
 

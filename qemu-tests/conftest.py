@@ -152,12 +152,20 @@ def carp() -> Iterator[None]:
     run(("rmmod", "carp"))
 
 
+def unused() -> bool:
+    """Whether no interface has the adapter."""
+    with open("/sys/module/pfsync_conntrack/refcnt") as f:
+        return int(f.read()) == 0
+
+
 @pytest.fixture
 def pfsync(carp: None) -> Iterator[None]:
     """carp.ko and what connects it to conntrack, as `carp`."""
     run(("modprobe", "-a", "nf_nat", "nf_conntrack_netlink"))
     run(("insmod", CONNTRACK))
     yield
+    # many states take the kernel a while
+    clock.wait_for(unused, 60, "no namespace uses pfsync_conntrack any more")
     run(("rmmod", "pfsync_conntrack"))
 
 

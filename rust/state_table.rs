@@ -126,9 +126,12 @@ pub(crate) trait TableEvents: Send + Sync + 'static {
     /// Returns the packet if it is not held.
     fn created(&self, entry: Borrowed<'_>, first: Option<Held>) -> Option<Held>;
 
-    /// A packet of the entry with this key has passed. Whether its windows are to be
-    /// learned anew.
+    /// A packet of the entry with this key has passed. Whether the entry is lenient
+    /// about windows.
     fn passed(&self, key: usize) -> bool;
+
+    /// The windows of the entry with this key were learned anew.
+    fn learned(&self, key: usize);
 }
 
 /// Calls an operation that every adapter has.
@@ -353,6 +356,7 @@ impl<T: TableEvents> Table<T> {
                 events: bindings::pfsync_table_events {
                     created: Some(created::<T>),
                     passed: Some(passed::<T>),
+                    learned: Some(learned::<T>),
                 },
             },
             GFP_KERNEL,
@@ -544,6 +548,15 @@ unsafe extern "C" fn passed<T: TableEvents>(context: *mut c_void, entry: *mut c_
     // SAFETY: As for `created`.
     let context = unsafe { &*context.cast::<Context<T>>() };
     context.target.passed(entry as usize)
+}
+
+/// # Safety
+///
+/// Only an adapter may call it, as `pfsync_table_events.learned`.
+unsafe extern "C" fn learned<T: TableEvents>(context: *mut c_void, entry: *mut c_void) {
+    // SAFETY: As for `created`.
+    let context = unsafe { &*context.cast::<Context<T>>() };
+    context.target.learned(entry as usize);
 }
 
 /// What a walk carries along.

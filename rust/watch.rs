@@ -38,7 +38,7 @@ struct Node<T> {
     often: Atomic<u32>,
     /// Where the owner keeps the object; [`NO_SLOT`] while it knows nothing of it.
     slot: Atomic<u32>,
-    /// What the next packet finds, once.
+    /// What packets find.
     flag: Atomic<u32>,
     /// What came with it; touched by whoever has just made the node, then by who
     /// empties the inbox for the first time.
@@ -74,7 +74,7 @@ unsafe impl<T: Send> Sync for Watch<T> {}
 pub(crate) struct Touched {
     /// Something was put into the inbox.
     pub(crate) news: bool,
-    /// [`Watched::set_flag`] was called, and nobody has found it before.
+    /// What [`Watched::set_flag`] has said.
     pub(crate) flag: bool,
 }
 
@@ -186,7 +186,7 @@ impl<T: Send + 'static> Watch<T> {
             };
             node
         };
-        let flag = node.flag.load(Relaxed) != 0 && node.flag.xchg(0, Relaxed) != 0;
+        let flag = node.flag.load(Relaxed) != 0;
         let count = node.packets.fetch_add(1, Relaxed).wrapping_add(1);
         let wanted = count == 1 || count == node.often.load(Relaxed);
         let news = wanted && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
@@ -194,6 +194,19 @@ impl<T: Send + 'static> Watch<T> {
             self.push(ptr::from_ref(node).cast_mut());
         }
         Touched { news, flag }
+    }
+
+    /// Packets of the object at `key` find no flag any more. Any context but hard
+    /// interrupts.
+    pub(crate) fn clear_flag(&self, key: usize, _rcu: &rcu::Guard) {
+        // SAFETY: RCU is held, which keeps the node that is found.
+        let node = unsafe {
+            let node = bindings::watch_table_find(self.table.get(), key).cast::<Node<T>>();
+            node.as_ref()
+        };
+        if let Some(node) = node {
+            node.flag.store(0, Relaxed);
+        }
     }
 
     /// Puts a node into the inbox. Its state is [`QUEUED`], and was not before.
@@ -343,12 +356,12 @@ impl<T: Send + 'static> Watched<T> {
         self.inner().packets.load(Relaxed) != 0
     }
 
-    /// The next packet finds a flag, or none any more.
+    /// Packets find a flag, or none any more.
     pub(crate) fn set_flag(&self, on: bool) {
         self.inner().flag.store(u32::from(on), Relaxed);
     }
 
-    /// Whether no packet has found the flag yet.
+    /// Whether packets find the flag.
     pub(crate) fn has_flag(&self) -> bool {
         self.inner().flag.load(Relaxed) != 0
     }

@@ -156,14 +156,17 @@ pub fn count(groups: impl IntoIterator<Item = Counter>, own: Counter) -> u8 {
 }
 
 /// What a demoted host sends to peers that do not read the demotion count: the
-/// same with an advskew of at least 240.
+/// same with an advskew of at least 240, and not much above, but in the order in
+/// which it was chosen, so that of two that are demoted alike the better one is
+/// still known.
 ///
-/// FreeBSD and ucarp compare intervals alone. What we ourselves compare and
-/// wait for does not change, and OpenBSD looks at the count first.
+/// FreeBSD and ucarp compare intervals alone; OpenBSD looks at the count first.
+/// What we ourselves compare is what we say, how long we wait does not change.
 #[must_use]
 pub const fn visible_to_all(mut sent: Advertisement) -> Advertisement {
-    if sent.demote > 0 && sent.advskew < DEMOTED_ADVSKEW {
-        sent.advskew = DEMOTED_ADVSKEW;
+    if sent.demote > 0 && sent.advskew < u8::MAX {
+        // 0–254 becomes 240–254
+        sent.advskew = DEMOTED_ADVSKEW.saturating_add(sent.advskew / 17);
     }
     sent
 }

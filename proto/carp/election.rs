@@ -22,6 +22,7 @@
 
 use core::cmp::Ordering;
 
+use super::demotion::visible_to_all;
 use super::effects::{Effects, Kind, Outgoing, Reason, Transition};
 use super::packet::{Advertisement, Counter, COUNTER_LEN, DIGEST_LEN};
 use super::time::{Instant, Interval};
@@ -88,10 +89,6 @@ pub struct Config {
 }
 
 impl Config {
-    const fn as_interval(self) -> Interval {
-        Interval::new(self.advbase, self.advskew)
-    }
-
     const fn between_advertisements(self) -> Interval {
         Interval::between_advertisements(self.advbase, self.advskew)
     }
@@ -110,6 +107,9 @@ pub struct Environment {
     pub demote: u8,
     /// The families of which the interface has an address.
     pub families: Families,
+    /// Whether a demoted host says so in a way that all peers read, see
+    /// [`visible_to_all`].
+    pub demoteskew: bool,
 }
 
 /// Something that happened to a virtual host.
@@ -220,14 +220,28 @@ impl VirtualHost {
     /// The advertisement to be sent now. Its digest is zero, to be signed.
     #[must_use]
     pub const fn advertisement(&self, env: &Environment) -> Advertisement {
-        Advertisement {
+        let advertisement = Advertisement {
             vhid: self.config.vhid,
             advskew: self.config.advskew,
             demote: env.demote,
             advbase: self.config.advbase,
             counter: self.counter,
             digest: [0; DIGEST_LEN],
+        };
+        match env.demoteskew {
+            true => visible_to_all(advertisement),
+            false => advertisement,
         }
+    }
+
+    /// What others compare with theirs, so that we must do the same: were it not
+    /// what we say, two hosts that are demoted alike would both find themselves
+    /// the better one, and stay masters side by side.
+    const fn compared(&self, env: &Environment) -> Interval {
+        let Advertisement {
+            advbase, advskew, ..
+        } = self.advertisement(env);
+        Interval::new(advbase, advskew)
     }
 
     /// The farewell to be sent now. Its digest is zero, to be signed.
@@ -318,8 +332,7 @@ impl VirtualHost {
     fn reason_to_take_over(&self, env: &Environment, theirs: &Advertisement) -> Option<Reason> {
         let their_interval = Interval::new(theirs.advbase, theirs.advskew);
 
-        if env.preempt && self.config.as_interval() < their_interval && theirs.demote >= env.demote
-        {
+        if env.preempt && self.compared(env) < their_interval && theirs.demote >= env.demote {
             return Some(Reason::Preempting);
         }
         if theirs.demote > env.demote {
@@ -354,8 +367,13 @@ impl VirtualHost {
         }
         if theirs.demote == env.demote {
             let their_interval = Interval::new(theirs.advbase, theirs.advskew);
-            match their_interval.cmp(&self.config.as_interval()) {
+            match their_interval.cmp(&self.compared(env)) {
                 Ordering::Less => return self.become_backup(now, env, Reason::BetterMaster),
+                // Whoever reads the demotion count gives way to its like, so that one
+                // of two can stay: else all that hear a master demoted further
+                // take over at once and give way to each other, and it comes
+                // back to the one that is demoted further, again and again.
+                Ordering::Equal if env.demote > 0 && self.counter < theirs.counter => (),
                 Ordering::Equal => return self.give_way_to_equal(now, env),
                 Ordering::Greater => (),
             }

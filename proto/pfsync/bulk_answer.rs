@@ -28,11 +28,21 @@ const FRAME: u32 = 4;
 /// At least: two frames.
 const WINDOW_MIN: u32 = 8;
 
-/// At most: what a slow peer's socket may hold.
-const WINDOW_MAX: u32 = 2048;
+/// At most: 256 frames, of which a receiver's queue holds all (1,000 by default in
+/// Linux).
+const WINDOW_MAX: u32 = 1024;
 
-/// How long nothing is confirmed until the states on their way no longer count.
+/// How long nothing is confirmed until the states on their way no longer count, if the
+/// peer confirms nothing: as often as OpenBSD sends.
 const FORGET_AFTER: Millis = Millis(20);
+
+/// The same, if it has confirmed states before: it may only be slow, and to send more
+/// would make it slower.
+const FORGET_SLOWLY: Millis = Millis(250);
+
+/// How often the window is halved for what was lost: once for all that was on its way
+/// at that time.
+const HALVE_EVERY: Millis = Millis(250);
 
 /// How often START is said, and END.
 const REPEATS: u8 = 3;
@@ -83,6 +93,9 @@ pub struct BulkAnswer {
     window: u32,
     on_the_way: u32,
     forget_at: Instant,
+    /// Whether the peer confirms anything at all.
+    confirms: bool,
+    halve_at: Instant,
 }
 
 impl Default for BulkAnswer {
@@ -102,6 +115,15 @@ impl BulkAnswer {
             window: WINDOW_FIRST,
             on_the_way: 0,
             forget_at: Instant(0),
+            confirms: false,
+            halve_at: Instant(0),
+        }
+    }
+
+    fn forget_after(&self, now: Instant) -> Instant {
+        match self.confirms {
+            true => FORGET_SLOWLY.after(now),
+            false => FORGET_AFTER.after(now),
         }
     }
 
@@ -191,14 +213,28 @@ impl BulkAnswer {
     pub fn sent(&mut self, now: Instant, states: u32) {
         self.starts = self.starts.saturating_sub(1);
         self.on_the_way = self.on_the_way.saturating_add(states);
-        self.forget_at = FORGET_AFTER.after(now);
+        self.forget_at = self.forget_after(now);
     }
 
     /// One of the states was confirmed.
     pub fn confirmed(&mut self, now: Instant) {
+        self.confirms = true;
         self.on_the_way = self.on_the_way.saturating_sub(1);
         self.window = self.window.saturating_add(1).min(WINDOW_MAX);
-        self.forget_at = FORGET_AFTER.after(now);
+        self.forget_at = self.forget_after(now);
+        // As long as it goes on, it is worth waiting.
+        if let Phase::Confirming { until } = &mut self.phase {
+            *until = CONFIRMED_WITHIN.after(now);
+        }
+    }
+
+    /// A state was not confirmed in time and is sent again: what is on its way is too
+    /// much for somebody.
+    pub fn lost(&mut self, now: Instant) {
+        if now >= self.halve_at {
+            self.halve_at = HALVE_EVERY.after(now);
+            self.window = (self.window / 2).max(WINDOW_MIN);
+        }
     }
 
     /// The walk has come to the end of the table. Returns whether the driver is
@@ -227,6 +263,7 @@ impl BulkAnswer {
         self.again = false;
         self.on_the_way = 0;
         self.window = WINDOW_FIRST;
-        self.forget_at = FORGET_AFTER.after(now);
+        self.confirms = false;
+        self.forget_at = self.forget_after(now);
     }
 }

@@ -146,9 +146,16 @@ fn the_own_share_counts_only_if_the_groups_count_nothing() {
 #[test]
 fn a_demoted_host_can_raise_its_advskew_for_freebsd_and_ucarp() {
     assert_eq!(DEMOTED_ADVSKEW, 240);
-    let sent = visible_to_all(theirs(1, 100, 1));
-    assert_eq!(sent, theirs(1, 240, 1));
-    assert_eq!(visible_to_all(theirs(1, 250, 1)), theirs(1, 250, 1));
+    for (own, sent) in [
+        (0, 240),
+        (16, 240),
+        (17, 241),
+        (100, 245),
+        (240, 254),
+        (254, 254),
+    ] {
+        assert_eq!(visible_to_all(theirs(1, own, 1)), theirs(1, sent, 1));
+    }
     assert_eq!(visible_to_all(theirs(1, 100, 0)), theirs(1, 100, 0));
     // and still bows out
     assert!(visible_to_all(theirs(255, 255, 1)).is_bow_out());

@@ -414,3 +414,50 @@ fn the_counter_never_takes_a_peers_value() {
         assert_eq!(host.bow_out(&PREEMPT).counter, OURS);
     }
 }
+
+// --- demotion that all peers read ---
+
+const SAY_IT: Environment = Environment {
+    demote: 32,
+    demoteskew: true,
+    ..CALM
+};
+
+#[test]
+fn of_two_that_are_demoted_alike_and_say_so_in_their_advskew_the_better_one_is_master() {
+    for env in [
+        SAY_IT,
+        Environment {
+            preempt: true,
+            ..SAY_IT
+        },
+    ] {
+        let better = VirtualHost::new(config(1, 0), THEIRS).advertisement(&env);
+        let worse = VirtualHost::new(config(1, 100), THEIRS).advertisement(&env);
+        assert_eq!((better.advskew, worse.advskew), (240, 245));
+        let mut host = master(config(1, 0), &env);
+        assert_eq!(receive(&mut host, 5, &env, worse), Effects::NONE);
+        let mut host = master(config(1, 100), &env);
+        let effects = receive(&mut host, 5, &env, better);
+        assert_eq!(effects, way_given(Reason::BetterMaster));
+        // OpenBSD says just what it is: it compares with what we say.
+        let mut host = master(config(1, 0), &env);
+        let effects = receive(&mut host, 5, &env, theirs(1, 100, 32));
+        assert_eq!(effects, way_given(Reason::BetterMaster));
+    }
+}
+
+#[test]
+fn of_two_that_are_alike_and_demoted_alike_the_one_with_the_lower_counter_stays() {
+    let twin = VirtualHost::new(config(1, 3), THEIRS).advertisement(&SAY_IT);
+    let mut host = master(config(1, 0), &SAY_IT);
+    assert!(*host.counter() < twin.counter);
+    assert_eq!(receive(&mut host, 5, &SAY_IT, twin), Effects::NONE);
+    assert_eq!(host.state(), State::Master);
+    let lower = Advertisement {
+        counter: [0; 8],
+        ..twin
+    };
+    let effects = receive(&mut host, 6, &SAY_IT, lower);
+    assert_eq!(effects, way_given(Reason::EqualMaster));
+}

@@ -123,6 +123,48 @@ fn a_tcp_state_that_was_updated_maxupd_more_times_leaves_at_once() {
 }
 
 #[test]
+fn a_driver_that_counts_updates_says_so_once() {
+    let mut pending = told();
+    // nothing waits: there is nothing to be hurried
+    assert_eq!(to(pending.updated_often()), (Place::Nowhere, false));
+    let _ = pending.updated(&QUIET, at(0), true);
+    assert_eq!(
+        to(pending.updated_often()),
+        (queued(Queue::UpdateCompressed), true)
+    );
+    let (mut new, _) = Pending::created(false);
+    assert_eq!(to(new.updated_often()), (queued(Queue::Insert), true));
+    let _ = pending.deleted();
+    assert!(!pending.updated_often().send_now);
+}
+
+#[test]
+fn the_last_change_of_an_idle_state_is_confirmed() {
+    let mut pending = told();
+    let _ = pending.updated(&CONFIRM, at(0), true);
+    // what waits says it already
+    assert_eq!(
+        to(pending.settled()),
+        (queued(Queue::UpdateCompressed), false)
+    );
+    let _ = pending.sent(&CONFIRM, at(1000));
+    assert_eq!(pending.place(), Place::Nowhere, "nobody confirms an UPD_C");
+    assert_eq!(to(pending.settled()), (queued(Queue::Update), false));
+    assert_eq!(pending.flags(&CONFIRM), FLAG_ACK);
+    let _ = pending.sent(&CONFIRM, at(2000));
+    assert_eq!(pending.place(), Place::Awaiting);
+    // it is in good hands
+    assert_eq!(to(pending.settled()), (Place::Awaiting, false));
+    assert_eq!(to(pending.acknowledged()), (Place::Nowhere, false));
+    let _ = pending.deleted();
+    assert_eq!(
+        to(pending.settled()),
+        (queued(Queue::DeleteCompressed), false)
+    );
+    assert_eq!(to(Pending::private().settled()), (Place::Nowhere, false));
+}
+
+#[test]
 fn both_ends_are_active_for_two_seconds_after_a_peer_told_of_a_state() {
     let (inserted, _) = Pending::received(at(1000), false);
     let mut updated = told();
@@ -332,6 +374,17 @@ fn a_frame_leaves_when_it_is_full() {
         let (_, step) = Pending::created(false);
         assert_eq!(outbox.took(at(0), &step), Leave::OneFrame);
     }
+}
+
+#[test]
+fn another_mtu_makes_other_frames() {
+    let mut outbox = Outbox::new(1500, 0);
+    // 20 of header, 4 of section, one state
+    outbox.set_room(20 + 4 + 264);
+    let (_, first) = Pending::created(false);
+    assert_eq!(outbox.took(at(0), &first), Leave::Later);
+    let (_, second) = Pending::created(false);
+    assert_eq!(outbox.took(at(0), &second), Leave::OneFrame);
 }
 
 #[test]

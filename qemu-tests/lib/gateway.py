@@ -186,9 +186,8 @@ class Gateway:
         for name in ("carp0", "carp1"):
             c.wait_state(host, "master", timeout, name)
 
-    def settle(self, host: Host) -> Host:
-        """Waits until a host that came back has all states, and who is preferred is
-        master: that is returned."""
-        p.wait_bulk(host)
+    def settle(self) -> None:
+        """Waits until both have all states, and the preferred one is master."""
+        for host in self.hosts:
+            p.wait_bulk(host)
         self.wait_master(self.a)
-        return self.a

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What bindgen reads: the headers of connection tracking that this folder wraps. */
 
-#include <linux/bottom_half.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/kmod.h>
@@ -29,6 +28,3 @@
 
 #include "../../include/pfsync_table.h"
 #include "helpers.c"
-
-/* bindgen would take the first of several definitions, that of user space. */
-const unsigned int CARP_CONST_HZ = HZ;

@@ -3,10 +3,11 @@
 //! An entry of connection tracking (`struct nf_conn`).
 
 use super::{
-    bindings,
-    context::{seconds_to_jiffies, wall_clock, SoftirqsOff, HZ},
-    net::Net,
-    tuple,
+    adapter::{
+        context::{seconds_to_jiffies, SoftirqsOff, HZ},
+        net::Net,
+    },
+    bindings, tuple,
 };
 use core::ptr::{self, NonNull};
 use kernel::{
@@ -43,6 +44,12 @@ unsafe impl AlwaysRefCounted for Entry {
         // SAFETY: The caller gives up a count.
         unsafe { bindings::nf_ct_put(obj.as_ptr().cast()) };
     }
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn wall_clock() -> u64 {
+    // SAFETY: The function has no preconditions outside of NMIs.
+    unsafe { bindings::ktime_get_real_ns() }
 }
 
 /// Bits of an entry's status.
@@ -241,8 +248,8 @@ impl Entry {
     /// What the security module says of its packets, as far as there is room.
     pub(crate) fn security_context<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        // SAFETY: `self` is a live entry; others write the number at any time.
-        let secmark = unsafe { (&raw const (*self.as_ptr()).secmark).read_volatile() };
+        // SAFETY: `self` is a live entry.
+        let secmark = unsafe { bindings::nf_ct_secmark(self.as_ptr()) };
         if secmark == 0 {
             return bytes;
         }

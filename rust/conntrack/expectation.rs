@@ -3,11 +3,13 @@
 //! Connections that an entry expects (`struct nf_conntrack_expect`).
 
 use super::{
+    adapter::{
+        context::{jiffies, seconds_to_jiffies, HZ},
+        net::Net,
+    },
     bindings,
-    context::{jiffies, seconds_to_jiffies, HZ},
     entry::Entry,
     helper::{padded, Helper, Name},
-    net::Net,
     tuple,
 };
 use core::marker::PhantomData;

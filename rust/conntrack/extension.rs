@@ -61,7 +61,7 @@ impl Entry {
         // SAFETY: The entry is live, the words are as many as we say. The function
         // neither sleeps nor takes a lock.
         unsafe {
-            bindings::nf_connlabels_replace(self.as_ptr(), words.as_ptr(), core::ptr::null(), 4);
+            bindings::nf_connlabels_replace(self.as_ptr(), words.as_ptr(), 4);
         }
     }
 

@@ -4,13 +4,12 @@
  * each. bindings.rs names them without their prefix.
  */
 
-#include <linux/bottom_half.h>
 #include <linux/export.h>
 #include <linux/ip.h>
-#include <linux/jiffies.h>
 #include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
+#include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
@@ -30,16 +29,12 @@
 #include <net/sock.h>
 
 #include "../../include/pfsync_table.h"
+#include "../adapter/helpers.c"
 
-void carp_helper_local_bh_disable(void)
-{
-	local_bh_disable();
-}
-
-void carp_helper_local_bh_enable(void)
-{
-	local_bh_enable();
-}
+#if !IS_ENABLED(CONFIG_NF_NAT) || !defined(CONFIG_NF_CONNTRACK_MARK) ||		\
+	!defined(CONFIG_NF_CONNTRACK_ZONES) || !defined(CONFIG_NF_CONNTRACK_EVENTS)
+#error "pfsync_conntrack needs NF_NAT, NF_CONNTRACK_MARK, _ZONES and _EVENTS"
+#endif
 
 void carp_helper_spin_lock_bh(spinlock_t *lock)
 {
@@ -54,11 +49,6 @@ void carp_helper_spin_unlock_bh(spinlock_t *lock)
 void carp_helper_spin_unlock(spinlock_t *lock)
 {
 	spin_unlock(lock);
-}
-
-u32 carp_helper_jiffies32(void)
-{
-	return nfct_time_stamp;
 }
 
 u64 carp_helper_ktime_get_real_ns(void)
@@ -208,6 +198,26 @@ void carp_helper_nf_ct_clear_status_bit(struct nf_conn *ct, unsigned int bit)
 	clear_bit(bit, &ct->status);
 }
 
+/* 0 where nobody marks packets. */
+u32 carp_helper_nf_ct_secmark(const struct nf_conn *ct)
+{
+#ifdef CONFIG_NF_CONNTRACK_SECMARK
+	return READ_ONCE(ct->secmark);
+#else
+	return 0;
+#endif
+}
+
+int carp_helper_security_secid_to_secctx(u32 secid, struct lsm_context *context)
+{
+	return security_secid_to_secctx(secid, context);
+}
+
+void carp_helper_security_release_secctx(struct lsm_context *context)
+{
+	security_release_secctx(context);
+}
+
 void carp_helper_nf_conntrack_event_cache(unsigned int event, struct nf_conn *ct)
 {
 	nf_conntrack_event_cache(event, ct);
@@ -233,6 +243,13 @@ struct nf_conn_tstamp *carp_helper_nf_conn_tstamp_find(const struct nf_conn *ct)
 struct nf_conn_labels *carp_helper_nf_ct_labels_find(const struct nf_conn *ct)
 {
 	return nf_ct_labels_find(ct);
+}
+
+void carp_helper_nf_connlabels_replace(struct nf_conn *ct, const u32 *words, unsigned int count)
+{
+#ifdef CONFIG_NF_CONNTRACK_LABELS
+	nf_connlabels_replace(ct, words, NULL, count);
+#endif
 }
 
 struct nf_conn_seqadj *carp_helper_nfct_seqadj(const struct nf_conn *ct)

@@ -4,8 +4,8 @@
 //! itself, or on their way out.
 
 use super::{
+    adapter::net::Net,
     bindings,
-    net::Net,
     packet::{Packet, Verdict},
 };
 use core::{marker::PhantomData, ptr};
@@ -87,8 +87,9 @@ impl<T: Watcher> Hooks<T> {
     pub(super) unsafe fn register(&self, watcher: *const T) -> Result {
         let ops = self.ops.get();
         // SAFETY: Nothing is registered yet, so the operations are ours; the caller
-        // promises that they stay where they are.
-        unsafe {
+        // promises that they stay where they are. If one fails, the others are taken back
+        // without waiting for packets that may be with them.
+        let registered = unsafe {
             for (op, (family, hook)) in (*ops).iter_mut().zip(PLACES) {
                 op.hook = Some(pass::<T>);
                 op.priv_ = watcher.cast_mut().cast();
@@ -101,8 +102,10 @@ impl<T: Watcher> Hooks<T> {
                 self.net.as_ptr(),
                 first,
                 PLACES.len() as u32,
-            ))?;
-        }
+            ))
+            .inspect_err(|_| bindings::synchronize_net())
+        };
+        registered?;
         self.registered.store(true, Relaxed);
         Ok(())
     }

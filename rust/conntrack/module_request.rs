@@ -6,8 +6,8 @@
 //! whether it was found or not: names come from other hosts.
 
 use super::{
+    adapter::context::{jiffies, SoftirqsOff, HZ},
     bindings,
-    context::{jiffies, SoftirqsOff, HZ},
     helper::Name,
 };
 use kernel::{prelude::*, types::Opaque};
@@ -130,11 +130,12 @@ pub(crate) fn ask(purpose: Purpose, name: &Name<16>) -> Answer {
 ///
 /// Only the kernel may call it, as the work item's function.
 unsafe extern "C" fn run(_work: *mut bindings::work_struct) {
-    let current = || {
+    let current = {
         let _softirqs = SoftirqsOff::new();
-        WISHES.lock().current
+        let wishes = WISHES.lock();
+        wishes.current
     };
-    let Some(wish) = current() else { return };
+    let Some(wish) = current else { return };
     // SAFETY: Both are texts that end with a zero byte; this is process context. If it
     // was found, the table of helpers tells.
     unsafe {

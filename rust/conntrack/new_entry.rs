@@ -6,7 +6,13 @@
 //! before the entry counts as confirmed, and it must be whole when it enters the
 //! table.
 
-use super::{bindings, context::wall_clock, entry::Entry, net::Net, tuple, tuple::Tuple};
+use super::{
+    adapter::net::Net,
+    bindings,
+    entry::{wall_clock, Entry},
+    tuple,
+    tuple::Tuple,
+};
 use core::{mem::ManuallyDrop, ptr::NonNull};
 use kernel::{
     error::{from_err_ptr, to_result},
@@ -64,7 +70,7 @@ impl NewEntry {
             // It has one error for both.
             // SAFETY: The namespace is live.
             let count = unsafe { bindings::nf_conntrack_count(net.as_ptr()) };
-            return Err(if count >= super::net::limit() {
+            return Err(if count >= super::tracked::limit() {
                 ENOSPC
             } else {
                 ENOMEM

@@ -3,11 +3,13 @@
 //! A packet on its way through netfilter, and one that is held back.
 
 use super::{
+    adapter::{
+        context::SoftirqsOff,
+        table::{Held, Stolen},
+    },
     bindings,
-    context::SoftirqsOff,
     entry::Entry,
     helper::Helper,
-    table::{Held, Stolen},
 };
 use core::ptr;
 use kernel::{prelude::*, sync::rcu, types::Opaque};

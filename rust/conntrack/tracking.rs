@@ -4,8 +4,8 @@
 //! all that changes under the entry's lock.
 
 use super::{
+    adapter::context::{seconds_to_jiffies, HZ},
     bindings,
-    context::{seconds_to_jiffies, HZ},
     entry::Entry,
     packet::Segment,
 };
@@ -154,26 +154,37 @@ impl Locked<'_> {
 
     /// Has TCP's windows checked again. If this segment is beyond what is known, which
     /// was let through without learning from it, they are learned from the segments
-    /// that follow.
+    /// that follow. False, and nothing changed: it is so far away that it is none of
+    /// this connection.
     ///
     /// The segment is as connection tracking has seen it: not adjusted yet.
-    pub(crate) fn check_windows(&mut self, segment: &Segment) {
-        let Some(mut tcp) = self.tcp() else { return };
+    pub(crate) fn check_windows(&mut self, segment: &Segment) -> bool {
+        let Some(mut tcp) = self.tcp() else {
+            return true;
+        };
         let [original, reply] = &mut tcp.seen;
         let (sender, receiver) = if segment.is_reply {
             (&*reply, &*original)
         } else {
             (&*original, &*reply)
         };
+        let ack = segment.ack.map(|ack| {
+            let other = u32::from(!segment.is_reply);
+            // SAFETY: The entry is live, its extensions are complete.
+            let offset =
+                unsafe { bindings::nf_ct_seq_offset(self.0.as_ptr(), other, ack.wrapping_sub(1)) };
+            ack.wrapping_sub(offset as u32)
+        });
+        let known = sender.td_maxwin != 0 && receiver.td_maxwin != 0;
+        let room = SLACK.saturating_add(sender.td_maxwin.max(receiver.td_maxwin));
+        if known
+            && (is_far(segment.end, sender.td_end, room)
+                || ack.is_some_and(|ack| is_far(ack, receiver.td_end, room)))
+        {
+            return false;
+        }
         let ahead = is_after(segment.end, sender.td_end)
-            || segment.ack.is_some_and(|ack| {
-                let other = u32::from(!segment.is_reply);
-                // SAFETY: The entry is live, its extensions are complete.
-                let offset = unsafe {
-                    bindings::nf_ct_seq_offset(self.0.as_ptr(), other, ack.wrapping_sub(1))
-                };
-                is_after(ack.wrapping_sub(offset as u32), receiver.td_end)
-            });
+            || ack.is_some_and(|ack| is_after(ack, receiver.td_end));
         for side in [original, reply] {
             side.flags &= !BE_LIBERAL;
             if ahead {
@@ -184,7 +195,18 @@ impl Locked<'_> {
         }
         // SAFETY: The protocol says which member counts; the lock is held.
         unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
+        true
     }
+}
+
+/// How far, beside a window, a connection may have got since a peer told of it last: it
+/// tells again after 128 packets by default, which are 64 KiB each at most, and twice
+/// that may be lost.
+const SLACK: u32 = 3 * 128 * 64 * 1024;
+
+/// Whether two sequence numbers are farther from each other than `room`.
+const fn is_far(a: u32, b: u32, room: u32) -> bool {
+    (a.wrapping_sub(b) as i32).unsigned_abs() > room
 }
 
 /// Whether a sequence number comes after another one.

@@ -2,12 +2,13 @@
 
 //! A walk through the table.
 
-use super::{bindings, entry::Entry, net::Net};
+use super::{
+    adapter::{net::Net, table::Cursor},
+    bindings,
+    entry::Entry,
+};
 use core::ptr::{self, NonNull};
 use kernel::sync::{aref::ARef, rcu};
-
-/// Where a walk is: at which place of the table, and of how many. Zeroes at first.
-pub(crate) type Cursor = [u64; 2];
 
 /// Places that are looked at for each entry that is asked for; most are empty.
 const PLACES_FOR_EACH: u64 = 64;
@@ -72,7 +73,7 @@ unsafe fn entry_of(node: *mut bindings::hlist_nulls_node) -> Option<ARef<Entry>>
 
 /// Calls `each` with entries of a namespace from the cursor on, about `most` of them,
 /// each under RCU. Returns whether there may be more. Who is in the table all the time
-/// is met once at least.
+/// is met once at least. The cursor holds a place of the table, and of how many.
 pub(crate) fn walk(
     net: &Net,
     cursor: &mut Cursor,

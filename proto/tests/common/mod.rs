@@ -63,6 +63,7 @@ pub const CALM: Environment = Environment {
     preempt: false,
     demote: 0,
     families: BOTH,
+    demoteskew: false,
 };
 
 pub const PREEMPT: Environment = Environment {

@@ -15,7 +15,7 @@ use proto::carp::address_change::Signer;
 use proto::carp::arp_hash::{seed_input, ArpHash};
 use proto::carp::balancing::{arpbalance, hash_of_ipv4, hash_of_ipv6, Balancing, Masters};
 use proto::carp::carpnodes::{Carpnode, Carpnodes};
-use proto::carp::demotion::{count, is_automatic, visible_to_all, Counter, GroupName};
+use proto::carp::demotion::{count, is_automatic, Counter, GroupName};
 use proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
@@ -98,7 +98,7 @@ pub fn every_packet(
     mac: [u8; 6],
     source: Ipv4Addr,
 ) -> ([u8; 36], [u8; frame::IPV4_LEN]) {
-    let mut sent: Advertisement = visible_to_all(host.advertisement(env));
+    let mut sent: Advertisement = host.advertisement(env);
     sent.digest = digests.sign(host.counter());
     let mut farewell = host.bow_out(env);
     farewell.digest = digests.sign_with_link_local(host.counter());

@@ -11,7 +11,7 @@ use carp_proto::carp::effects::{Effects, Kind};
 use carp_proto::carp::election::{
     Config, Environment, Event, Families, Family, State, VirtualHost,
 };
-use carp_proto::carp::packet::{Discard, Received, LEN, TTL};
+use carp_proto::carp::packet::{Advertisement, Discard, Received, LEN, TTL};
 use carp_proto::carp::time::{Instant, Interval};
 
 use super::common::{Hmac, BOTH, MS};
@@ -76,9 +76,11 @@ impl Host {
 
     /// The rank among masters: the lowest wins.
     pub fn rank(&self) -> (u8, Interval) {
-        let Config {
+        // What it says itself.
+        let said = VirtualHost::new(self.config, [0; 8]).advertisement(&self.env);
+        let Advertisement {
             advbase, advskew, ..
-        } = self.config;
+        } = said;
         (self.env.demote, Interval::new(advbase, advskew))
     }
 
@@ -131,12 +133,14 @@ impl Cluster {
                 ipv6: true,
             },
         ]);
+        let demoteskew = random.chance(500);
         let hosts = configs.iter().enumerate().map(|(index, config)| Host {
             config: *config,
             env: Environment {
                 preempt: preempt(index),
                 demote: 0,
                 families,
+                demoteskew,
             },
             machine: None,
             segment: 0,

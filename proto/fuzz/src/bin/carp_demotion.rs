@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Demotion counters, send errors, names of groups, lists of carpnodes.
+
+#![no_main]
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use carp_proto::carp::carpnodes::{Carpnode, Carpnodes, Refusal};
+use carp_proto::carp::demotion::{count, Counter, GroupName};
+use carp_proto::carp::send_errors::SendErrors;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = run(&mut Unstructured::new(data));
+});
+
+fn run(u: &mut Unstructured<'_>) -> Result<()> {
+    let name = <Vec<u8>>::arbitrary(u)?;
+    if let Some(group) = GroupName::new(&name) {
+        assert_eq!(group.as_bytes(), name);
+        assert_eq!(group.as_str().as_bytes(), name);
+        assert_eq!(GroupName::new(group.as_bytes()), Some(group));
+    }
+
+    let list = <Vec<(u8, u8)>>::arbitrary(u)?;
+    let nodes = list
+        .iter()
+        .map(|&(vhid, advskew)| Carpnode { vhid, advskew });
+    match Carpnodes::new(nodes) {
+        Ok(nodes) => {
+            let mut expected = list.clone();
+            expected.sort_unstable();
+            let got: Vec<_> = nodes.iter().map(|node| (node.vhid, node.advskew)).collect();
+            assert_eq!(got, expected);
+            assert_eq!(nodes.leader().vhid, expected[0].0);
+        }
+        Err(Refusal::Empty) => assert!(list.is_empty()),
+        Err(Refusal::TooMany) => assert!(list.len() > 32),
+        Err(_) => (),
+    }
+
+    let mut groups = [Counter::default(); 3];
+    let mut own = Counter::default();
+    let mut errors = SendErrors::new();
+    // What errors brought upon the groups, which is taken back in the end.
+    let mut by_errors = 0;
+    while !u.is_empty() {
+        let group = &mut groups[u.int_in_range(0..=2)?];
+        let before = group.get();
+        match u.int_in_range(0..=3)? {
+            0 => {
+                let by = i32::arbitrary(u)?;
+                let now = group.adjust(by);
+                assert_eq!(now, by > 0 && group.get() == 1);
+                own.adjust(by);
+            }
+            1 => {
+                let step = i32::arbitrary(u)?;
+                match group.step(step) {
+                    Ok(now) => {
+                        assert_eq!(i64::from(group.get()), i64::from(before) + i64::from(step));
+                        assert_eq!(now, step > 0);
+                        assert!(group.get() <= 255);
+                    }
+                    Err(_) => assert_eq!(group.get(), before),
+                }
+            }
+            2 => {
+                let by = errors.record(bool::arbitrary(u)?, u32::from(u8::arbitrary(u)? % 4));
+                by_errors += by.unwrap_or(0);
+                assert!((0..=1).contains(&by_errors));
+            }
+            _ => {
+                by_errors += errors.reset().unwrap_or(0);
+                assert_eq!(by_errors, 0);
+            }
+        }
+        let sum: u64 = groups.iter().map(|group| u64::from(group.get())).sum();
+        let sum = if sum == 0 { u64::from(own.get()) } else { sum };
+        assert_eq!(u64::from(count(groups, own)), sum.min(255));
+    }
+    Ok(())
+}

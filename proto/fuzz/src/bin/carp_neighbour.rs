@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Any IPv6 packet: whom it is for, and what the master answers.
+
+#![no_main]
+
+use carp_proto::carp::neighbour::{Place, Solicitation, Speaker};
+use libfuzzer_sys::fuzz_target;
+
+const ETHERNET_LEN: usize = 14;
+
+fuzz_target!(|packet: &[u8]| {
+    let place = Place::of(packet);
+    if packet.len() >= Place::NEEDED {
+        assert_eq!(Place::of(&packet[..Place::NEEDED]), place);
+    }
+    let Some(solicitation) = Solicitation::parse(packet) else {
+        return;
+    };
+    assert_eq!(place, Place::Solicitation);
+    assert!(!solicitation.target.is_multicast());
+    let speaker = Speaker {
+        from: [2; 6],
+        at: [4; 6],
+        router: packet.len() % 2 == 0,
+    };
+    for frame in [
+        speaker.answer(&solicitation, [6; 6]),
+        speaker.announce(solicitation.target),
+    ] {
+        let answer = &frame[ETHERNET_LEN..];
+        assert_eq!(Place::of(answer), Place::Interface);
+        assert_eq!(Solicitation::parse(answer), None);
+        assert_eq!(answer[8..24], solicitation.target.octets());
+        // never to a group's owner in the name of nobody
+        assert_ne!(answer[24..40], [0; 16]);
+    }
+});

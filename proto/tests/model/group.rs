@@ -1,0 +1,695 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A group of hosts with the network between them, as a model for the checker.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex};
+
+use carp_proto::carp::effects::{Effects, Kind, Reason};
+use carp_proto::carp::election::{
+    Config, Environment, Event, Families, Family, State, VirtualHost,
+};
+use carp_proto::carp::packet::Counter;
+use carp_proto::carp::time::{Instant, Interval};
+use stateright::{Model, Property};
+
+/// The model's first moment, in ticks: nothing before it matters.
+const BEGINNING: u64 = 1000;
+
+/// What may happen, again and again and at any moment, until there is peace.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unrest {
+    /// A host dies without a word, and another day comes back with nothing in mind.
+    pub death: bool,
+    /// The administrator takes a host out, which bows out, and puts it back in.
+    pub leaving: bool,
+    /// Demotion counts go up to this, and down to 0.
+    pub demotion: u8,
+    /// Packets are lost.
+    pub loss: bool,
+    /// Packets arrive twice.
+    pub doubling: bool,
+    /// Somebody sends again what was sent at any time before.
+    pub replay: bool,
+    /// The administrator makes a host master or backup.
+    pub force: bool,
+}
+
+/// The group, and what it has to cope with.
+#[derive(Clone, Debug)]
+pub struct Group<const N: usize> {
+    pub configs: [Config; N],
+    /// Each of eight bytes that are alike, so that it does not matter which of
+    /// them is the next to be used.
+    pub counters: [Counter; N],
+    pub preempt: bool,
+    pub families: Families,
+    /// Whether demoted hosts say so to FreeBSD and ucarp as well.
+    pub demoteskew: bool,
+    /// So many 1/256 s are a tick.
+    pub tick: u32,
+    /// So many ticks a packet is under way at most.
+    pub delay: u8,
+    /// So many ticks a timer is late at most.
+    pub lateness: u8,
+    pub unrest: Unrest,
+    /// What is asked of it.
+    pub bounds: Bounds,
+    /// Why anybody ever changed its state: what the model has tried out.
+    pub reasons: Arc<Mutex<HashSet<Reason>>>,
+}
+
+/// The figures in the properties, all of them in ticks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// For so long two hosts may be master together; `None`: not looked at.
+    pub together: Option<u8>,
+    /// Whether that counts from the last disturbance on.
+    pub since_disturbance: bool,
+    /// For so long beyond its own master-down time a host may listen while there
+    /// is no master; `None`: not looked at.
+    pub waiting: Option<u8>,
+    /// So long after the last disturbance everything is as it should be; `None`:
+    /// there is no peace.
+    pub peace: Option<u8>,
+    /// Whether the master is then the one that announced its addresses last.
+    pub announced: bool,
+}
+
+/// A packet that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Packet {
+    from: u8,
+    to: u8,
+    bow_out: bool,
+    ipv6: bool,
+    /// What it says of its sender's demotion.
+    demote: u8,
+    /// In so many ticks it must have arrived.
+    left: u8,
+}
+
+/// All that can be told of a host, with clocks as seen from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum View {
+    Dead,
+    Init,
+    /// How many ticks it will listen to silence yet, in IPv4 and in IPv6.
+    Backup([Option<i16>; 2]),
+    /// In how many ticks it will advertise, and with which advertisement from
+    /// then on it will announce its addresses.
+    Master(i16, u8),
+}
+
+#[derive(Clone)]
+struct Host {
+    /// The real one.
+    machine: Option<VirtualHost>,
+    demote: u8,
+    /// Whether it ever gave way to an equal: from then on its random bytes count.
+    ties: u8,
+    /// For so many ticks it has listened while there was no master.
+    waiting: u8,
+    view: View,
+}
+
+/// A moment in the group's life.
+///
+/// Two moments are the same if all is the same as seen from now; what time it is
+/// does not matter.
+#[derive(Clone)]
+pub struct Moment<const N: usize> {
+    now: u64,
+    hosts: [Host; N],
+    packets: Vec<Packet>,
+    /// For so many ticks there have been several masters.
+    together: u8,
+    /// So many ticks ago the last disturbance was; `None`: more may come.
+    peace: Option<u8>,
+    /// Who was master when everything should have been as it should be.
+    settled: Option<u8>,
+    /// Who announced the addresses last.
+    announced: Option<u8>,
+}
+
+impl<const N: usize> Moment<N> {
+    fn identity(&self) -> impl Hash + PartialEq + '_ {
+        let hosts = self.hosts.each_ref();
+        (
+            hosts.map(|host| (host.view, host.demote, host.ties, host.waiting)),
+            &self.packets,
+            (self.together, self.peace, self.settled, self.announced),
+        )
+    }
+
+    fn state(&self, index: usize) -> State {
+        match self.hosts[index].view {
+            View::Dead | View::Init => State::Init,
+            View::Backup(_) => State::Backup,
+            View::Master(..) => State::Master,
+        }
+    }
+
+    fn masters(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..N).filter(|index| self.state(*index) == State::Master)
+    }
+
+    fn running(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..N).filter(|index| self.state(*index) != State::Init)
+    }
+}
+
+impl<const N: usize> Hash for Moment<N> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.identity().hash(hasher);
+    }
+}
+
+impl<const N: usize> PartialEq for Moment<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl<const N: usize> fmt::Debug for Moment<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tick {:3}", self.now - BEGINNING)?;
+        for host in &self.hosts {
+            write!(f, "  {:?}", host.view)?;
+            if host.demote > 0 {
+                write!(f, " demoted {}", host.demote)?;
+            }
+        }
+        for packet in &self.packets {
+            let what = if packet.bow_out { "bow-out" } else { "ad" };
+            let Packet { from, to, left, .. } = packet;
+            write!(f, "  [{what} {from}>{to} left {left}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A tick passes.
+    Tick,
+    /// A timer fires.
+    Timer(u8),
+    /// A packet arrives.
+    Arrive(Packet),
+    /// A packet arrives, and once more later.
+    ArriveTwice(Packet),
+    Lose(Packet),
+    Replay(Packet),
+    Die(u8),
+    Boot(u8),
+    Leave(u8),
+    Return(u8),
+    Demote(u8, u8),
+    Force(u8, State),
+    /// From now on nothing of the kind happens any more.
+    Peace,
+}
+
+impl Action {
+    /// Whether it is none of what a calm network and its hosts do by themselves.
+    const fn is_disturbance(self) -> bool {
+        !matches!(
+            self,
+            Self::Tick | Self::Timer(_) | Self::Arrive(_) | Self::ArriveTwice(_) | Self::Peace
+        )
+    }
+}
+
+impl<const N: usize> Group<N> {
+    fn env(&self, host: &Host) -> Environment {
+        self.env_of(host.demote)
+    }
+
+    fn env_of(&self, demote: u8) -> Environment {
+        Environment {
+            preempt: self.preempt,
+            demote,
+            families: self.families,
+            demoteskew: self.demoteskew,
+        }
+    }
+
+    fn nanos(&self, ticks: u64) -> Instant {
+        Instant(ticks * Interval(self.tick).as_nanos())
+    }
+
+    /// How many ticks `deadline` is from `now`.
+    fn ticks_from(&self, now: u64, deadline: Instant) -> i16 {
+        let tick = Interval(self.tick).as_nanos();
+        // All that hosts wait for is a whole number of ticks; else two moments
+        // that differ would look the same.
+        assert_eq!(deadline.0 % tick, 0, "a deadline between ticks");
+        let ticks = i128::from(deadline.0 / tick) - i128::from(now);
+        ticks.try_into().expect("a deadline not far away")
+    }
+
+    pub fn ticks(&self, interval: Interval) -> u8 {
+        assert_eq!(interval.0 % self.tick, 0, "an interval of whole ticks");
+        (interval.0 / self.tick).try_into().expect("a few ticks")
+    }
+
+    pub fn interval(&self, index: usize) -> u8 {
+        let Config {
+            advbase, advskew, ..
+        } = self.configs[index];
+        self.ticks(Interval::between_advertisements(advbase, advskew))
+    }
+
+    pub fn timeout(&self, index: usize) -> u8 {
+        let Config {
+            advbase, advskew, ..
+        } = self.configs[index];
+        self.ticks(Interval::until_master_down(advbase, advskew))
+    }
+
+    /// The lowest rank makes the best master: by what a host says itself.
+    fn rank(&self, moment: &Moment<N>, index: usize) -> (u8, Interval) {
+        let host = VirtualHost::new(self.configs[index], self.counters[index]);
+        let said = host.advertisement(&self.env(&moment.hosts[index]));
+        (said.demote, Interval::new(said.advbase, said.advskew))
+    }
+
+    /// Looks at a host through what anybody can ask it.
+    fn look(&self, now: u64, host: &Host) -> View {
+        let Some(machine) = &host.machine else {
+            return View::Dead;
+        };
+        let env = self.env(host);
+        let left = |deadline: Option<Instant>| deadline.map(|at| self.ticks_from(now, at));
+        match machine.state() {
+            State::Init => View::Init,
+            State::Backup => {
+                // With the addresses of one family, it says when that is due.
+                let in_family = |ipv4, ipv6| {
+                    let families = Families { ipv4, ipv6 };
+                    let mut only = machine.clone();
+                    let env = Environment { families, ..env };
+                    let _ = only.handle(self.nanos(now), &env, Event::FamiliesChanged);
+                    left(only.deadline())
+                };
+                View::Backup([
+                    self.families.ipv4.then(|| in_family(true, false)).flatten(),
+                    self.families.ipv6.then(|| in_family(false, true)).flatten(),
+                ])
+            }
+            State::Master => {
+                let next = left(machine.deadline()).expect("a master has something to do");
+                let mut later = machine.clone();
+                let announce_in = (1..=2).find(|_| {
+                    let due = later.deadline().expect("a master has something to do");
+                    later.handle(due, &env, Event::Timer).announce
+                });
+                View::Master(next, announce_in.unwrap_or(0))
+            }
+        }
+    }
+
+    /// Something happens to a host, if it lives.
+    fn event(&self, moment: &mut Moment<N>, index: usize, event: Event<'_>) {
+        let host = &mut moment.hosts[index];
+        let env = self.env(host);
+        let Some(machine) = &mut host.machine else {
+            return;
+        };
+        let Effects {
+            transition,
+            advertise,
+            announce,
+        } = machine.handle(self.nanos(moment.now), &env, event);
+        if let Some(transition) = transition {
+            self.reasons.lock().unwrap().insert(transition.reason);
+            if transition.reason == Reason::EqualMaster {
+                // All eight bytes are alike here: only the first time is different.
+                host.ties = 1;
+            }
+        }
+        let demote = host.demote;
+        if announce {
+            moment.announced = Some(index as u8);
+        }
+        if let Some(outgoing) = advertise {
+            for to in (0..N).filter(|to| *to != index) {
+                for ipv6 in [false, true] {
+                    let family = if ipv6 { Family::Ipv6 } else { Family::Ipv4 };
+                    if !outgoing.families.contains(family) {
+                        continue;
+                    }
+                    self.send(
+                        moment,
+                        Packet {
+                            from: index as u8,
+                            to: to as u8,
+                            bow_out: outgoing.kind == Kind::BowOut,
+                            ipv6,
+                            demote,
+                            left: self.delay,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    fn send(&self, moment: &mut Moment<N>, packet: Packet) {
+        // Nobody is there to hear it.
+        if moment.hosts[usize::from(packet.to)].machine.is_none() {
+            return;
+        }
+        if let Err(place) = moment.packets.binary_search(&packet) {
+            moment.packets.insert(place, packet);
+        }
+    }
+
+    fn receive(&self, moment: &mut Moment<N>, packet: &Packet) {
+        let from = usize::from(packet.from);
+        let sender = VirtualHost::new(self.configs[from], self.counters[from]);
+        let env = self.env_of(packet.demote);
+        let advertisement = match packet.bow_out {
+            false => sender.advertisement(&env),
+            true => sender.bow_out(&env),
+        };
+        let family = if packet.ipv6 {
+            Family::Ipv6
+        } else {
+            Family::Ipv4
+        };
+        let event = Event::Received(family, &advertisement);
+        self.event(moment, usize::from(packet.to), event);
+    }
+
+    fn boot(&self, moment: &mut Moment<N>, index: usize) {
+        let machine = VirtualHost::new(self.configs[index], self.counters[index]);
+        moment.hosts[index].machine = Some(machine);
+        moment.hosts[index].ties = 0;
+        self.event(moment, index, Event::Start);
+    }
+
+    fn kill(&self, moment: &mut Moment<N>, index: usize) {
+        moment.hosts[index].machine = None;
+        moment.hosts[index].ties = 0;
+        moment.hosts[index].waiting = 0;
+        moment.hosts[index].demote = 0;
+        moment.packets.retain(|packet| packet.to != index as u8);
+    }
+
+    fn overdue(&self, host: &Host) -> Option<i16> {
+        match host.view {
+            View::Dead | View::Init => None,
+            View::Backup(left) => left.into_iter().flatten().min(),
+            View::Master(next, _) => Some(next),
+        }
+    }
+
+    fn tick(&self, moment: &mut Moment<N>) -> bool {
+        let late = |host| {
+            self.overdue(host)
+                .is_some_and(|left| left <= -i16::from(self.lateness))
+        };
+        if moment.packets.iter().any(|packet| packet.left == 0) || moment.hosts.iter().any(late) {
+            return false;
+        }
+        moment.now += 1;
+        for packet in &mut moment.packets {
+            packet.left -= 1;
+        }
+        // They were ordered by what does not change, too; and two that were sent
+        // at different times may now look the same.
+        moment.packets.sort_unstable();
+        moment.packets.dedup();
+        let masters = moment.masters().count();
+        let count = |so_far: u8, goes_on: bool, bound: Option<u8>| match bound {
+            Some(bound) if goes_on => (so_far + 1).min(bound + 1),
+            _ => 0,
+        };
+        let bounds = &self.bounds;
+        moment.together = count(moment.together, masters > 1, bounds.together);
+        for index in 0..N {
+            let waits = masters == 0 && moment.state(index) == State::Backup;
+            let bound = bounds.waiting.map(|more| self.timeout(index) + more);
+            let host = &mut moment.hosts[index];
+            host.waiting = count(host.waiting, waits, bound);
+        }
+        if let (Some(peace), Some(bound)) = (&mut moment.peace, self.bounds.peace) {
+            *peace = (*peace + 1).min(bound);
+            if *peace == bound && moment.settled.is_none() {
+                let first = moment.masters().next();
+                moment.settled = first.map(|index| index as u8);
+            }
+        }
+        true
+    }
+
+    fn disturbances(&self, moment: &Moment<N>, actions: &mut Vec<Action>) {
+        let unrest = &self.unrest;
+        for index in 0..N as u8 {
+            let host = &moment.hosts[usize::from(index)];
+            if unrest.death && host.machine.is_some() {
+                actions.push(Action::Die(index));
+            }
+            if unrest.leaving && matches!(host.view, View::Backup(_) | View::Master(..)) {
+                actions.push(Action::Leave(index));
+            }
+            // Administrators and reboots are slower than a packet.
+            if moment.packets.iter().any(|packet| packet.from == index) {
+                continue;
+            }
+            if unrest.death && host.machine.is_none() {
+                actions.push(Action::Boot(index));
+            }
+            if unrest.leaving && host.view == View::Init {
+                actions.push(Action::Return(index));
+            }
+            if unrest.demotion > 0 && host.machine.is_some() {
+                let other = |demote: &u8| *demote != host.demote;
+                let counts = (0..=unrest.demotion).filter(other);
+                actions.extend(counts.map(|demote| Action::Demote(index, demote)));
+            }
+            if unrest.force {
+                match host.view {
+                    View::Backup(_) => actions.push(Action::Force(index, State::Master)),
+                    View::Master(..) => actions.push(Action::Force(index, State::Backup)),
+                    _ => (),
+                }
+            }
+        }
+        for packet in &moment.packets {
+            if unrest.loss {
+                actions.push(Action::Lose(*packet));
+            }
+            if unrest.doubling {
+                actions.push(Action::ArriveTwice(*packet));
+            }
+        }
+        if unrest.replay {
+            for from in 0..N as u8 {
+                for to in (0..N as u8).filter(|to| *to != from) {
+                    for bow_out in [false, true] {
+                        for demote in 0..=unrest.demotion {
+                            actions.push(Action::Replay(Packet {
+                                from,
+                                to,
+                                bow_out,
+                                ipv6: false,
+                                demote,
+                                left: 0,
+                            }));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<const N: usize> Model for Group<N> {
+    type State = Moment<N>;
+    type Action = Action;
+
+    /// Everybody is dead.
+    fn init_states(&self) -> Vec<Moment<N>> {
+        let host = Host {
+            machine: None,
+            demote: 0,
+            ties: 0,
+            waiting: 0,
+            view: View::Dead,
+        };
+        let mut moment = Moment {
+            now: BEGINNING,
+            hosts: [(); N].map(|()| host.clone()),
+            packets: Vec::new(),
+            together: 0,
+            peace: None,
+            settled: None,
+            announced: None,
+        };
+        if !self.unrest.death {
+            for index in 0..N {
+                self.boot(&mut moment, index);
+                moment.hosts[index].view = self.look(moment.now, &moment.hosts[index]);
+            }
+        }
+        vec![moment]
+    }
+
+    fn actions(&self, moment: &Moment<N>, actions: &mut Vec<Action>) {
+        actions.push(Action::Tick);
+        for (index, host) in moment.hosts.iter().enumerate() {
+            if self.overdue(host).is_some_and(|left| left <= 0) {
+                actions.push(Action::Timer(index as u8));
+            }
+        }
+        actions.extend(moment.packets.iter().copied().map(Action::Arrive));
+        if moment.peace.is_none() {
+            self.disturbances(moment, actions);
+            if self.bounds.peace.is_some() {
+                actions.push(Action::Peace);
+            }
+        }
+    }
+
+    fn next_state(&self, last: &Moment<N>, action: Action) -> Option<Moment<N>> {
+        let mut moment = last.clone();
+        if self.bounds.since_disturbance && action.is_disturbance() {
+            moment.together = 0;
+        }
+        let take = |moment: &mut Moment<N>, packet| {
+            moment.packets.retain(|other| *other != packet);
+        };
+        match action {
+            Action::Tick => {
+                if !self.tick(&mut moment) {
+                    return None;
+                }
+            }
+            Action::Timer(index) => self.event(&mut moment, usize::from(index), Event::Timer),
+            Action::Arrive(packet) => {
+                take(&mut moment, packet);
+                self.receive(&mut moment, &packet);
+            }
+            Action::ArriveTwice(packet) | Action::Replay(packet) => {
+                self.receive(&mut moment, &packet);
+            }
+            Action::Lose(packet) => take(&mut moment, packet),
+            Action::Die(index) => self.kill(&mut moment, usize::from(index)),
+            Action::Boot(index) => self.boot(&mut moment, usize::from(index)),
+            Action::Leave(index) => {
+                let event = Event::Stop { bow_out: true };
+                self.event(&mut moment, usize::from(index), event);
+            }
+            Action::Return(index) => self.event(&mut moment, usize::from(index), Event::Start),
+            Action::Demote(index, demote) => {
+                let index = usize::from(index);
+                let before = core::mem::replace(&mut moment.hosts[index].demote, demote);
+                if before < demote {
+                    self.event(&mut moment, index, Event::AdvertiseNow);
+                }
+            }
+            Action::Force(index, state) => {
+                self.event(&mut moment, usize::from(index), Event::Force(state));
+            }
+            Action::Peace => moment.peace = Some(0),
+        }
+        for index in 0..N {
+            let host = &mut moment.hosts[index];
+            host.view = self.look(moment.now, host);
+        }
+        // Counting ends with whatever ends it, not only with a tick.
+        let masters = moment.masters().count();
+        if masters < 2 {
+            moment.together = 0;
+        }
+        for host in &mut moment.hosts {
+            if masters > 0 || !matches!(host.view, View::Backup(_)) {
+                host.waiting = 0;
+            }
+        }
+        Some(moment)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = Vec::new();
+        if self.bounds.together.is_some() {
+            properties.push(Property::always(
+                "two hosts are master together for no longer than said",
+                |group: &Self, moment: &Moment<N>| {
+                    group
+                        .bounds
+                        .together
+                        .is_none_or(|bound| moment.together <= bound)
+                },
+            ));
+        }
+        if self.bounds.waiting.is_some() {
+            properties.push(Property::always(
+                "nobody listens for longer than its master-down time while there is no master",
+                |group: &Self, moment: &Moment<N>| {
+                    group.bounds.waiting.is_none_or(|more| {
+                        (0..N).all(|i| moment.hosts[i].waiting <= group.timeout(i) + more)
+                    })
+                },
+            ));
+        }
+        if self.bounds.peace.is_some() {
+            properties.push(Property::always(
+                "soon after the last disturbance there is one master, if anybody runs",
+                |group: &Self, moment: &Moment<N>| {
+                    moment.peace != group.bounds.peace
+                        || moment.masters().count() == moment.running().count().min(1)
+                },
+            ));
+            properties.push(Property::always(
+                "and it stays master",
+                |_: &Self, moment: &Moment<N>| {
+                    moment
+                        .settled
+                        .is_none_or(|settled| moment.masters().eq([usize::from(settled)]))
+                },
+            ));
+            properties.push(Property::always(
+                "and it is not demoted further than another one",
+                |group: &Self, moment: &Moment<N>| {
+                    moment.peace != group.bounds.peace
+                        || moment.masters().all(|master| {
+                            moment.running().all(|other| {
+                                moment.hosts[master].demote <= moment.hosts[other].demote
+                            })
+                        })
+                },
+            ));
+            properties.push(Property::always(
+                "and with preempt it is the one with the lowest interval",
+                |group: &Self, moment: &Moment<N>| {
+                    !group.preempt
+                        || moment.peace != group.bounds.peace
+                        || moment.masters().all(|master| {
+                            moment.running().all(|other| {
+                                group.rank(moment, master) <= group.rank(moment, other)
+                            })
+                        })
+                },
+            ));
+        }
+        if self.bounds.peace.is_some() && self.bounds.announced {
+            properties.push(Property::always(
+                "and it announced the addresses last",
+                |group: &Self, moment: &Moment<N>| {
+                    moment.peace != group.bounds.peace
+                        || moment
+                            .masters()
+                            .all(|master| moment.announced == Some(master as u8))
+                },
+            ));
+        }
+        properties
+    }
+}

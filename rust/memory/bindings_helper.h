@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What bindgen reads for an adapter without a table of the kernel's. */
+
+#include <linux/types.h>
+#include <net/net_namespace.h>
+
+#include "../../include/pfsync_table.h"
+#include "helpers.c"
