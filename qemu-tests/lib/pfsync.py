@@ -16,12 +16,14 @@ from typing import Any
 from lib.capture import Packet
 from lib.clock import wait_for
 from lib.host import Host
-from lib.pfsync_wire import Action, Frame
+from lib.pfsync_wire import Action, Bulk, Frame, frame
 
 PROTOCOL = 240
 GROUP = "224.0.0.240"
 GROUP_MAC = bytes.fromhex("01005e0000f0")
 TTL = 255
+CREATOR = b"\xde\xad\xbe\xef"
+"""Who a Peer is, unless it says otherwise."""
 TOS = 0x10
 # Of linux/in.h, linux/in6.h and asm/socket.h
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
@@ -244,3 +246,29 @@ class Peer:
                 raise AssertionError(f"{self.host} waited {timeout:g} s in vain for {names}")
             if set(actions) & set(received.frame.actions):
                 return received
+
+
+def bulk_frame(status: int = Bulk.END, creator: bytes = CREATOR) -> bytes:
+    """BUS: the end of a bulk update, with its beginning before it, or that alone."""
+    begin = (Action.BUS, Bulk(creator, Bulk.START))
+    end = (Action.BUS, Bulk(creator, Bulk.END))
+    return frame(begin, end) if status == Bulk.END else frame(begin)
+
+
+QUIET = """
+table inet quiet {
+    chain in { type filter hook prerouting priority raw; meta l4proto { 2, 58, 240 } notrack; }
+    chain out { type filter hook output priority raw; meta l4proto { 2, 58, 240 } notrack; }
+}
+"""
+"""Rules of a host that has no states but those that a test makes."""
+
+
+def meet(host: Host, peer: Peer, words: str = "", **options: Any) -> None:
+    """Makes an interface on the host, whose request for everything the peer answers: it
+    has nothing. Nor has the host."""
+    host.run("nft", "-f", "-", input=QUIET)
+    create(host, words, **options)
+    peer.wait(Action.UPD_REQ)
+    peer.send(bulk_frame())
+    wait_bulk(host, timeout=2)

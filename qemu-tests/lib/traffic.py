@@ -228,24 +228,33 @@ class Ftp(Traffic):
         assert self._lines.readline() == answer + b"\r\n"
         return heard
 
-    def open_data(self) -> tuple[socket.socket, socket.socket]:
-        """A data connection: the client's end, and the server's."""
-        listener = listen(self.client_host, 0)
+    def announce(self) -> None:
+        """The client says where it waits for a data connection."""
+        self._listener = listen(self.client_host, 0)
         here = self.client_host.address.replace(".", ",")
-        high, low = divmod(listener.getsockname()[1], 256)
+        high, low = divmod(self._listener.getsockname()[1], 256)
         command = self._exchange(f"PORT {here},{high},{low}".encode(), b"200 fine").decode()
         *octets, high, low = command.removeprefix("PORT ").split(",")
         address = ".".join(octets)
         assert address != self.client_host.address, "the helper did not translate it"
+        self._announced = address, int(high) * 256 + int(low)
+
+    def connect_data(self) -> tuple[socket.socket, socket.socket]:
+        """The server connects to where it was told: the client's end, and the server's."""
         data = self.server_host.socket(socket.AF_INET, socket.SOCK_STREAM)
         data.settimeout(30)
-        data.connect((address, int(high) * 256 + int(low)))
-        mine, _ = listener.accept()
-        listener.close()
+        data.connect(self._announced)
+        mine, _ = self._listener.accept()
+        self._listener.close()
         mine.settimeout(60)
         data.settimeout(60)
         self.got_on()
         return mine, data
+
+    def open_data(self) -> tuple[socket.socket, socket.socket]:
+        """A data connection: the client's end, and the server's."""
+        self.announce()
+        return self.connect_data()
 
     def noop(self) -> None:
         """The control connection works, both ways."""
