@@ -144,8 +144,9 @@ pub(super) struct Outcome {
     pub(super) frames: Frames,
     /// To be let go.
     pub(super) released: HeldList,
-    /// What the bulk request wanted, and what was done to the group for it; each event
-    /// has one such wish at most, and the change of a setting two.
+    /// What the bulk request wanted, and what was done to the group for it. Of one event
+    /// come two such wishes at most, of a frame as well: once its demotion is taken back
+    /// and it is complete, it wants nothing more.
     wishes: [Wish; 2],
     /// When the timer is to expire.
     at: Option<Instant>,
@@ -382,6 +383,10 @@ impl Outcome {
 
     /// The bulk request wants something done.
     pub(super) fn want(&mut self, effects: bulk_request::Effects) {
+        // A frame may say BUS many times: what wants nothing must not push out what does.
+        if effects == bulk_request::Effects::default() {
+            return;
+        }
         let [first, second] = &mut self.wishes;
         *first = core::mem::take(second);
         second.effects = effects;
