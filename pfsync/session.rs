@@ -476,6 +476,8 @@ impl Pfsync {
 
     /// What packet paths have seen.
     pub(super) fn empty_inbox(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+        // A frame empties it, too, and then sets the timer that was kicked to a later time.
+        self.unkick();
         Watch::drain(&self.watch, |news| match news {
             News::New(watched, newborn) => {
                 session.found(now, watched, newborn, true, out, &self.counters);
