@@ -160,8 +160,10 @@ impl Session {
                             record.pending.sent(config, now)
                         });
                     }
-                    Err(Unwritten::Full) => break 'frame,
-                    Err(Unwritten::Unfit) => {
+                    Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
+                    // What does not fit into an empty frame never will, and would be
+                    // due for ever.
+                    Err(Unwritten::Full | Unwritten::Unfit) => {
                         pfsync.counters.count(Counter::BadState);
                         self.step(now, slot, |record| record.pending.forgotten());
                     }

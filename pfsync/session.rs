@@ -58,6 +58,11 @@ const REPEAT_EVERY: Millis = Millis(5);
 /// How many requests for single states are sent for one frame.
 pub(super) const REQUESTS_MAX: usize = 96;
 
+/// The least room for a frame, whatever the MTU: what the smallest MTU of Ethernet leaves.
+/// With less, not even a header fits on a syncdev that has no such limit, as VLANs, and
+/// what waits would be due for ever.
+const ROOM_MIN: usize = 68 - IP_HEADER_LEN;
+
 /// What is behind the lock.
 pub(super) struct Session {
     /// What the administrator chose.
@@ -228,7 +233,9 @@ impl Session {
         let least = own
             .unwrap_or(DEFAULT_MTU)
             .min(syncdev.unwrap_or(DEFAULT_MTU));
-        least.saturating_sub(self.ip_header_len())
+        least
+            .saturating_sub(self.ip_header_len())
+            .max(ROOM_MIN)
     }
 
     /// How long a bulk update may take.
