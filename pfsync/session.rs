@@ -89,6 +89,8 @@ pub(super) struct Session {
     pub(super) answer: BulkAnswer,
     /// Where that is.
     pub(super) walk: Walk,
+    /// How many records are [`Record::in_bulk`].
+    pub(super) in_bulk: u32,
     /// First packets that wait for a peer.
     pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
     /// Looking after states that nobody tells of.
@@ -190,6 +192,7 @@ impl Session {
             request: BulkRequest::new(Millis::default(), false),
             answer: BulkAnswer::new(),
             walk: Walk::default(),
+            in_bulk: 0,
             deferred: Deferred::new(slots),
             sweep: Sweep::default(),
             repeat_at: Instant(0),
@@ -258,8 +261,27 @@ impl Session {
     pub(super) fn took(&mut self, now: Instant, slot: Slot, step: &Step) {
         self.store.moved(slot, step);
         self.leave = self.leave.max(self.outbox.took(now, step));
+        if matches!(
+            step.to,
+            Place::Nowhere | Place::Queued(Queue::DeleteCompressed)
+        ) {
+            self.set_in_bulk(slot, false);
+        }
         if step.to == Place::Nowhere && self.store.get(slot).is_some_and(Record::is_gone) {
             self.store.remove(slot);
+        }
+    }
+
+    /// A record is in an answer to a bulk request, or is confirmed; or nobody waits for
+    /// that any more.
+    pub(super) fn set_in_bulk(&mut self, slot: Slot, on: bool) {
+        let Some(record) = self.store.get_mut(slot) else {
+            return;
+        };
+        match (core::mem::replace(&mut record.in_bulk, on), on) {
+            (false, true) => self.in_bulk = self.in_bulk.saturating_add(1),
+            (true, false) => self.in_bulk = self.in_bulk.saturating_sub(1),
+            _ => {}
         }
     }
 
