@@ -138,6 +138,11 @@ impl Pfsync {
         }
     }
 
+    /// The inbox is about to be emptied: who kicks after this is not overlooked.
+    pub(super) fn unkick(&self) {
+        self.kicked.xchg(0, Full);
+    }
+
     /// Sets the timer, after the inbox was emptied: what came into it meanwhile is not
     /// to wait for `at`.
     pub(super) fn arm(&self, at: Option<Instant>) {
@@ -159,8 +164,7 @@ impl HasTimer for Pfsync {
     }
 
     fn expired(&self) {
-        // Before the inbox is emptied: who kicks after this is not overlooked.
-        self.kicked.xchg(0, Full);
+        self.unkick();
         self.timer_expired();
     }
 }
