@@ -54,6 +54,11 @@ impl Demotion {
     pub(super) fn count(&self) -> u8 {
         demotion::count(self.groups.iter().map(|group| group.counter()), self.own)
     }
+
+    /// What a group gains or loses with this interface.
+    fn share(&self) -> i32 {
+        i32::try_from(self.own.get()).unwrap_or(i32::MAX)
+    }
 }
 
 /// Why demotion changes by itself, in OpenBSD's words.
@@ -166,20 +171,15 @@ impl Carp {
             return Ok(());
         }
         let mut host = self.host.lock();
-        let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);
         if let Err(error) = host.demotion.groups.push(group.clone(), GFP_ATOMIC) {
             drop(host);
             groups.leave(&group, rtnl);
             return Err(error.into());
         }
-        let announce = group.adjust(own);
+        let announce = bring_along(&host, &group, host.demotion.share(), JOINED);
         let dev = host.own.clone();
         drop(host);
-        let Some(dev) = dev else { return Ok(()) };
-        if own != 0 && demotion::is_automatic(group.name.as_bytes()) {
-            genetlink::demoted(dev.net(), &group, own, JOINED);
-        }
-        if announce {
+        if let (Some(dev), true) = (dev, announce) {
             advertise_everywhere(dev.net());
         }
         Ok(())
@@ -195,7 +195,7 @@ impl Carp {
             let Some(Ok(group)) = place.map(|place| demotion.groups.remove(place)) else {
                 return false;
             };
-            take_away(&host, &group);
+            bring_along(&host, &group, host.demotion.share().saturating_neg(), LEFT);
             group
         };
         groups.leave(&group, rtnl);
@@ -209,7 +209,10 @@ impl Carp {
             let Some(group) = self.group(place) else {
                 break;
             };
-            take_away(&self.host.lock(), &group);
+            {
+                let host = self.host.lock();
+                bring_along(&host, &group, host.demotion.share().saturating_neg(), LEFT);
+            }
             groups.leave(&group, rtnl);
         }
     }
@@ -235,20 +238,14 @@ impl Carp {
                 }
             };
             let mut host = self.host.lock();
-            let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);
-            announce |= group.adjust(own);
-            if let (Some(dev), true) = (&host.own, own != 0) {
-                if demotion::is_automatic(group.name.as_bytes()) {
-                    genetlink::demoted(dev.net(), &group, own, JOINED);
-                }
-            }
+            announce |= bring_along(&host, &group, host.demotion.share(), JOINED);
             if let Some(known) = host.demotion.groups.get_mut(place) {
                 *known = group;
             }
         }
         let dev = self.host.lock().own.clone();
         if let (Some(dev), true) = (dev, announce) {
-            advertise_all(dev.net(), |_| true);
+            advertise_everywhere(dev.net());
         }
         result
     }
@@ -312,15 +309,16 @@ pub(crate) fn group_demoted(own: &OwnDevice, group: &Group, by: i32, cause: &str
     tell(own, group, by, cause);
 }
 
-/// Takes an interface's own demotion away from a group that it leaves.
-fn take_away(host: &Host, group: &Group) {
-    let own = i32::try_from(host.demotion.own.get()).unwrap_or(i32::MAX);
-    group.adjust(own.saturating_neg());
-    if let (Some(dev), true) = (&host.own, own != 0) {
+/// An interface joins a group with its own demotion, or leaves it and takes that away:
+/// the group's counter changes `by` so much. Whether masters are to say so at once.
+fn bring_along(host: &Host, group: &Group, by: i32, cause: &str) -> bool {
+    let announce = group.adjust(by);
+    if let (Some(dev), true) = (&host.own, by != 0) {
         if demotion::is_automatic(group.name.as_bytes()) {
-            genetlink::demoted(dev.net(), group, own.saturating_neg(), LEFT);
+            genetlink::demoted(dev.net(), group, by, cause);
         }
     }
+    announce
 }
 
 /// Lets every master of the namespace that is `wanted` advertise at once.

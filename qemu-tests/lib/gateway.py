@@ -76,7 +76,7 @@ class Gateway:
     def __init__(self, world: World, words: str = "", netem: str = "") -> None:
         self.words = words
         # Who translates FTP's addresses is not loaded by itself.
-        run(("modprobe", "-a", "nf_conntrack_ftp", "nf_nat_ftp"))
+        run(("modprobe", "-qa", "nf_conntrack_ftp", "nf_nat_ftp"), check=False)
         names = ("a", "b", "client", "server", *SIDES)
         self.a, self.b, self.client, self.server, *switches = world.make_hosts(*names)
         self.switches = dict(zip(SIDES, switches, strict=True))

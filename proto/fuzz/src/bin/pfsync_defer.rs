@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use arbitrary::{Result, Unstructured};
-use carp_proto::pfsync::defer::{Deferred, Ticket, HELD_MAX, HOLD};
+use carp_proto::pfsync::defer::{Deferred, Slot, Ticket, HELD_MAX, HOLD};
 use carp_proto::pfsync::time::Instant;
 use carp_proto_fuzz::pause;
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,8 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn run(u: &mut Unstructured<'_>) -> Result<()> {
-    let mut deferred = Box::new(Deferred::<u32>::new());
+    let slots: Vec<Slot<u32>> = (0..HELD_MAX).map(|_| Slot::default()).collect();
+    let mut deferred = Deferred::new(slots);
     // By number, which grows: since when each is held.
     let mut held: BTreeMap<u32, Instant> = BTreeMap::new();
     let mut tickets: Vec<(Ticket, u32)> = Vec::new();
