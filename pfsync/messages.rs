@@ -4,7 +4,7 @@
 
 use super::{
     counters::Counter,
-    device::Pfsync,
+    device::{Newborn, Pfsync},
     fill::read,
     plain,
     session::{Outcome, Session, REQUESTS_MAX},
@@ -271,11 +271,7 @@ impl Reader<'_> {
             Ok(entry) => self.inserted(state, entry, lenient, confirm),
             Err(error) if error == EEXIST => {
                 let twin = self.table.find(&plain).ok_or(Discard::BadState)?;
-                let slot = self
-                    .pfsync
-                    .watch
-                    .find(twin.key())
-                    .ok_or(Discard::BadState)?;
+                let slot = self.met(twin).ok_or(Discard::BadState)?;
                 self.twin(slot, state, extra, confirm)
             }
             // It will be sent again, for nobody confirms it.
@@ -317,6 +313,21 @@ impl Reader<'_> {
         self.session.took(self.now, slot, &step);
         self.count(Counter::Inserted);
         Ok(())
+    }
+
+    /// The record of an entry that is in the table. Somebody else may have put it there
+    /// without a packet, conntrackd for one: then it is met now.
+    fn met(&mut self, entry: TableEntry) -> Option<Slot> {
+        let key = entry.key();
+        let known = self.pfsync.watch.find(key);
+        if known.is_some() {
+            return known;
+        }
+        let newborn = Newborn { entry, first: None };
+        self.pfsync
+            .found_before(self.session, self.now, newborn, self.out);
+        // Nothing, if it is to stay here.
+        self.pfsync.watch.find(key)
     }
 
     /// This host has the connection under another name: both have seen its first
