@@ -163,7 +163,7 @@ def test_a_physical_interface_is_set_down(firewalls: Firewalls, device: str, num
     nothing_lost(noted)
     assert [c.state(firewalls.a, name) for name in CARPS].count("init") == 1
     said = c.heard(other.sent())[-1]
-    assert (said.demote, said.advskew) == (1, 240)
+    assert (said.demote, said.advskew) == (1, 240 + 50 // 17)
     with firewalls.watched() as noted:
         firewalls.a.ip("link", "set", device, "up")
         firewalls.wait(firewalls.a)
