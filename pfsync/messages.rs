@@ -215,8 +215,9 @@ impl Reader<'_> {
             .counters
             .add(Counter::Stale, u64::from(verdict.stale()));
         let before = entry.details.tracking;
+        let is_lenient = record.lenient && live.watched.has_flag();
         if mapping::apply(&mut entry, update, verdict, extra) {
-            let lenient = make_lenient(&mut entry, before);
+            let lenient = make_lenient(&mut entry, before, is_lenient);
             let plain = plain::from_entry(&entry);
             match self.table.update(&live.entry, &plain) {
                 Ok(()) => self.count(Counter::Updated),
@@ -257,7 +258,7 @@ impl Reader<'_> {
         confirm: bool,
     ) -> Result<(), Discard> {
         let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
-        let lenient = make_lenient(&mut entry, Tracking::Other);
+        let lenient = make_lenient(&mut entry, Tracking::Other, false);
         let plain = plain::from_entry(&entry);
         let store = &self.session.store;
         let master = entry
@@ -423,10 +424,10 @@ impl Reader<'_> {
 }
 
 /// Makes a TCP entry that a peer told of lenient about windows, for the peer may have
-/// let packets pass since, unless that says nothing new or it is lenient anyway.
-/// Whether it did.
-fn make_lenient(entry: &mut Entry, before: Tracking) -> bool {
-    if entry.details.tracking == before {
+/// let packets pass since, unless that says nothing new or it is lenient anyway. One that
+/// was made lenient before (`is_lenient`) stays so. Whether it did.
+fn make_lenient(entry: &mut Entry, before: Tracking, is_lenient: bool) -> bool {
+    if !is_lenient && entry.details.tracking == before {
         return false;
     }
     let Tracking::Tcp(tcp) = &mut entry.details.tracking else {
