@@ -279,7 +279,7 @@ impl Session {
             let bulk = Bulk::new(self.creator(), BulkStatus::Start);
             writer.push(Outgoing::Bulk(&bulk)).ok()?;
         }
-        let mut count = 0_u32;
+        let (mut count, mut full) = (0_u32, false);
         while count < most && self.walk.next < self.store.end() {
             let slot = self.walk.next;
             let is_bulk = self
@@ -300,13 +300,17 @@ impl Session {
                         });
                         count = count.saturating_add(1);
                     }
-                    Err(Unwritten::Full) => break,
+                    Err(Unwritten::Full) => {
+                        full = true;
+                        break;
+                    }
                     Err(Unwritten::Unfit) => pfsync.counters.count(Counter::BadState),
                 }
             }
             self.walk.next = slot.saturating_add(1);
         }
-        (count > 0).then(|| (writer.finish(), count))
+        // A state that does not fit beside START comes in a frame of its own.
+        (count > 0 || full).then(|| (writer.finish(), count))
     }
 
     /// A state was written that may expect others. If there is no room to remember it,
