@@ -145,6 +145,13 @@ impl Session {
         let mut writer = Writer::new(room).ok()?;
         'frame: for queue in Queue::ORDER {
             while let Some(slot) = self.store.first(Place::Queued(queue)) {
+                // Before it is read: a packet that passes meanwhile may be in what is
+                // written or not, so it has to say that there is news.
+                if let (true, Some(record)) = (queue.tells(), self.store.get(slot)) {
+                    if let Some(live) = &record.live {
+                        live.watched.reset();
+                    }
+                }
                 match self.write_from(queue, slot, config, pfsync, &mut writer) {
                     Ok(expects) => {
                         self.note_expecting(slot, &expects);
@@ -152,8 +159,7 @@ impl Session {
                             pfsync.counters.count(counter);
                         }
                         self.step(now, slot, |record| {
-                            if let (true, Some(live)) = (queue.tells(), &record.live) {
-                                live.watched.reset();
+                            if queue.tells() {
                                 // A whole state is confirmed by itself.
                                 record.unsettled = queue == Queue::UpdateCompressed;
                             }
