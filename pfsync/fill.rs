@@ -233,7 +233,10 @@ impl Session {
         let len = buffer.get_mut(HEAD..).and_then(|room| {
             let mut writer = Writer::new(room).ok()?;
             for id in &wanted {
-                writer.push(Outgoing::Request(id)).ok()?;
+                // The rest is asked for when it is told of again.
+                if writer.push(Outgoing::Request(id)).is_err() {
+                    break;
+                }
                 counters.count(Counter::SentRequests);
             }
             (!writer.is_empty()).then(|| writer.finish())
