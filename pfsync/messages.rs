@@ -269,7 +269,16 @@ impl Reader<'_> {
             .table
             .insert(&plain, master.and_then(|it| Some(&it.live.as_ref()?.entry)));
         match inserted {
-            Ok(entry) => self.inserted(state, entry, lenient, confirm),
+            Ok(entry) => {
+                if self.inserted(state, entry, lenient, confirm).is_err() {
+                    self.count(Counter::NoMemory);
+                    // Nobody would ever look after it.
+                    if let Some(entry) = self.table.find(&plain) {
+                        self.table.remove(&entry);
+                    }
+                }
+                Ok(())
+            }
             Err(error) if error == EEXIST => {
                 let twin = self.table.find(&plain).ok_or(Discard::BadState)?;
                 let slot = self
@@ -290,19 +299,18 @@ impl Reader<'_> {
     }
 
     /// The table has a new entry that a peer told of.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; the entry is in the table all the same.
     fn inserted(
         &mut self,
         state: &State,
         entry: TableEntry,
         lenient: bool,
         confirm: bool,
-    ) -> Result<(), Discard> {
-        let Ok(watched) = Watch::add(&self.pfsync.watch, entry.key()) else {
-            // Nobody would ever look after it.
-            self.table.remove(&entry);
-            self.count(Counter::NoMemory);
-            return Ok(());
-        };
+    ) -> Result {
+        let watched = Watch::add(&self.pfsync.watch, entry.key())?;
         watched.set_flag(lenient);
         let (pending, step) = Pending::received(self.now, confirm);
         let tcp = state.protocol == protocol::TCP;
@@ -310,10 +318,7 @@ impl Reader<'_> {
         record.heard = self.now;
         record.tcp = tcp;
         record.lenient = lenient;
-        let Ok(slot) = self.session.store.insert(record) else {
-            self.count(Counter::NoMemory);
-            return Ok(());
-        };
+        let slot = self.session.store.insert(record)?;
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
         self.count(Counter::Inserted);
