@@ -145,6 +145,13 @@ impl Session {
         let mut writer = Writer::new(room).ok()?;
         'frame: for queue in Queue::ORDER {
             while let Some(slot) = self.store.first(Place::Queued(queue)) {
+                // Before it is read: a packet that passes meanwhile may be in what is
+                // written or not, so it has to say that there is news.
+                if let (true, Some(record)) = (queue.tells(), self.store.get(slot)) {
+                    if let Some(live) = &record.live {
+                        live.watched.reset();
+                    }
+                }
                 match self.write_from(queue, slot, config, pfsync, &mut writer) {
                     Ok(expects) => {
                         self.note_expecting(slot, &expects);
@@ -152,8 +159,7 @@ impl Session {
                             pfsync.counters.count(counter);
                         }
                         self.step(now, slot, |record| {
-                            if let (true, Some(live)) = (queue.tells(), &record.live) {
-                                live.watched.reset();
+                            if queue.tells() {
                                 // A whole state is confirmed by itself.
                                 record.unsettled = queue == Queue::UpdateCompressed;
                             }
@@ -227,7 +233,10 @@ impl Session {
         let len = buffer.get_mut(HEAD..).and_then(|room| {
             let mut writer = Writer::new(room).ok()?;
             for id in &wanted {
-                writer.push(Outgoing::Request(id)).ok()?;
+                // The rest is asked for when it is told of again.
+                if writer.push(Outgoing::Request(id)).is_err() {
+                    break;
+                }
                 counters.count(Counter::SentRequests);
             }
             (!writer.is_empty()).then(|| writer.finish())
@@ -279,7 +288,7 @@ impl Session {
             let bulk = Bulk::new(self.creator(), BulkStatus::Start);
             writer.push(Outgoing::Bulk(&bulk)).ok()?;
         }
-        let mut count = 0_u32;
+        let (mut count, mut full) = (0_u32, false);
         while count < most && self.walk.next < self.store.end() {
             let slot = self.walk.next;
             let is_bulk = self
@@ -300,13 +309,17 @@ impl Session {
                         });
                         count = count.saturating_add(1);
                     }
-                    Err(Unwritten::Full) => break,
+                    Err(Unwritten::Full) => {
+                        full = true;
+                        break;
+                    }
                     Err(Unwritten::Unfit) => pfsync.counters.count(Counter::BadState),
                 }
             }
             self.walk.next = slot.saturating_add(1);
         }
-        (count > 0).then(|| (writer.finish(), count))
+        // A state that does not fit beside START comes in a frame of its own.
+        (count > 0 || full).then(|| (writer.finish(), count))
     }
 
     /// A state was written that may expect others. If there is no room to remember it,

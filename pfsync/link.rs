@@ -224,6 +224,9 @@ impl Pfsync {
         }
         let was_running = this.session.lock().table.is_some();
         Self::adapt(this, rtnl).map_err(|error| {
+            // It was not running, for want of a syncdev: as before.
+            this.set_syncdev(None, rtnl);
+            this.session.lock().settings = old;
             extack.error(
                 error,
                 format_args!("states cannot be watched in this namespace"),

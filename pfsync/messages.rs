@@ -215,8 +215,9 @@ impl Reader<'_> {
             .counters
             .add(Counter::Stale, u64::from(verdict.stale()));
         let before = entry.details.tracking;
+        let is_lenient = record.lenient && live.watched.has_flag();
         if mapping::apply(&mut entry, update, verdict, extra) {
-            let lenient = make_lenient(&mut entry, before);
+            let lenient = make_lenient(&mut entry, before, is_lenient);
             let plain = plain::from_entry(&entry);
             match self.table.update(&live.entry, &plain) {
                 Ok(()) => self.count(Counter::Updated),
@@ -257,7 +258,7 @@ impl Reader<'_> {
         confirm: bool,
     ) -> Result<(), Discard> {
         let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
-        let lenient = make_lenient(&mut entry, Tracking::Other);
+        let lenient = make_lenient(&mut entry, Tracking::Other, false);
         let plain = plain::from_entry(&entry);
         let store = &self.session.store;
         let master = entry
@@ -268,7 +269,16 @@ impl Reader<'_> {
             .table
             .insert(&plain, master.and_then(|it| Some(&it.live.as_ref()?.entry)));
         match inserted {
-            Ok(entry) => self.inserted(state, entry, lenient, confirm),
+            Ok(entry) => {
+                if self.inserted(state, entry, lenient, confirm).is_err() {
+                    self.count(Counter::NoMemory);
+                    // Nobody would ever look after it.
+                    if let Some(entry) = self.table.find(&plain) {
+                        self.table.remove(&entry);
+                    }
+                }
+                Ok(())
+            }
             Err(error) if error == EEXIST => {
                 let twin = self.table.find(&plain).ok_or(Discard::BadState)?;
                 let slot = self.met(twin).ok_or(Discard::BadState)?;
@@ -285,19 +295,18 @@ impl Reader<'_> {
     }
 
     /// The table has a new entry that a peer told of.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; the entry is in the table all the same.
     fn inserted(
         &mut self,
         state: &State,
         entry: TableEntry,
         lenient: bool,
         confirm: bool,
-    ) -> Result<(), Discard> {
-        let Ok(watched) = Watch::add(&self.pfsync.watch, entry.key()) else {
-            // Nobody would ever look after it.
-            self.table.remove(&entry);
-            self.count(Counter::NoMemory);
-            return Ok(());
-        };
+    ) -> Result {
+        let watched = Watch::add(&self.pfsync.watch, entry.key())?;
         watched.set_flag(lenient);
         let (pending, step) = Pending::received(self.now, confirm);
         let tcp = state.protocol == protocol::TCP;
@@ -305,10 +314,7 @@ impl Reader<'_> {
         record.heard = self.now;
         record.tcp = tcp;
         record.lenient = lenient;
-        let Ok(slot) = self.session.store.insert(record) else {
-            self.count(Counter::NoMemory);
-            return Ok(());
-        };
+        let slot = self.session.store.insert(record)?;
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
         self.count(Counter::Inserted);
@@ -434,10 +440,10 @@ impl Reader<'_> {
 }
 
 /// Makes a TCP entry that a peer told of lenient about windows, for the peer may have
-/// let packets pass since, unless that says nothing new or it is lenient anyway.
-/// Whether it did.
-fn make_lenient(entry: &mut Entry, before: Tracking) -> bool {
-    if entry.details.tracking == before {
+/// let packets pass since, unless that says nothing new or it is lenient anyway. One that
+/// was made lenient before (`is_lenient`) stays so. Whether it did.
+fn make_lenient(entry: &mut Entry, before: Tracking, is_lenient: bool) -> bool {
+    if !is_lenient && entry.details.tracking == before {
         return false;
     }
     let Tracking::Tcp(tcp) = &mut entry.details.tracking else {

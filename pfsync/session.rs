@@ -324,6 +324,8 @@ impl Session {
         let plain = entry.read();
         // Whom nobody is to hear of gets no record, and no node for packets to find.
         if self.settings.is_private(&plain) {
+            // Before the entry: without that its memory may be that of another one.
+            drop(watched);
             if let Some(first) = first {
                 out.released.push(first);
             }
