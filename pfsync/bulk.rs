@@ -135,6 +135,7 @@ impl Pfsync {
                 }
             });
             session.wanted.clear();
+            session.in_bulk = 0;
             core::mem::replace(&mut session.store, Store::new())
         };
         drop(released);

@@ -9,6 +9,7 @@ use crate::{
     linux::{
         bindings,
         link::Request,
+        namespace::Net,
         netdevice::Device,
         netlink::{Attributes, Extack, Policies, Policy},
         rtnl::Rtnl,
@@ -63,13 +64,13 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Reads and checks a request about a device that is, or will be, in the request's
-    /// own namespace.
+    /// Reads and checks a request about a device that is, or will be, in the namespace
+    /// `net`.
     ///
     /// # Errors
     ///
     /// In words: a value is wrong.
-    pub(super) fn read(request: &Request<'a>, rtnl: &'a Rtnl) -> Result<Self> {
+    pub(super) fn read(request: &Request<'a>, net: &Net, rtnl: &'a Rtnl) -> Result<Self> {
         let data = &request.data;
         let extack = &request.extack;
         let maxupd = data.u8(bindings::IFLA_PFSYNC_MAXUPD);
@@ -79,7 +80,7 @@ impl<'a> Change<'a> {
         Ok(Self {
             syncdev: data
                 .u32(bindings::IFLA_PFSYNC_SYNCDEV)
-                .map(|ifindex| read_syncdev(ifindex, request, rtnl))
+                .map(|ifindex| read_syncdev(ifindex, request, net, rtnl))
                 .transpose()?,
             syncpeer: data
                 .binary(bindings::IFLA_PFSYNC_SYNCPEER)
@@ -127,6 +128,7 @@ impl<'a> Change<'a> {
 fn read_syncdev<'a>(
     ifindex: u32,
     request: &Request<'a>,
+    net: &Net,
     rtnl: &'a Rtnl,
 ) -> Result<Option<&'a Device>> {
     if ifindex == 0 {
@@ -135,6 +137,14 @@ fn read_syncdev<'a>(
     let extack = &request.extack;
     let dev = Device::by_index(request.link_net, ifindex, rtnl)
         .ok_or_else(|| extack.error(ENODEV, format_args!("syncdev: there is no such interface")))?;
+    // Where the index is looked up, the request says (`link-netnsid`, or who asks). Events
+    // of the syncdev and frames lead to the interface of the syncdev's own namespace.
+    if dev.net() != net {
+        return Err(extack.error(
+            EINVAL,
+            format_args!("syncdev: {} is in another namespace", dev.name()),
+        ));
+    }
     if !dev.is_ethernet() {
         return Err(extack.error(
             EINVAL,

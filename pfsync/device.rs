@@ -27,7 +27,7 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Atomic, Full},
+        atomic::{Acquire, Atomic, Full, Relaxed},
         rcu, Arc,
     },
 };
@@ -47,7 +47,8 @@ pub(crate) struct Pfsync {
     /// Expires when there is something to be done, or something new in the inbox.
     #[pin]
     timer: Timer<Self>,
-    /// Whether the timer was armed for the inbox.
+    /// How soon the inbox is to be emptied, for which the timer was armed: [`SOON`],
+    /// [`NOW`], or 0.
     kicked: Atomic<u32>,
     /// What packet paths know of the states.
     pub(super) watch: Arc<Watch<Newborn>>,
@@ -62,6 +63,24 @@ pub(crate) struct Pfsync {
     pub(super) adapter: Arc<Adapter>,
     /// Its name.
     pub(super) table: TableName,
+}
+
+/// In [`Pfsync::kicked`]: a state is new or has changed, which leaves within a second
+/// anyway. An interrupt for each would cost more than the state.
+const SOON: u32 = 1;
+
+/// A packet waits for it, or too many have passed.
+const NOW: u32 = 2;
+
+/// How soon [`SOON`] is.
+const SOON_NS: u64 = 1_000_000;
+
+/// When the inbox is to be emptied.
+fn kicked_at(urgency: u32) -> u64 {
+    match urgency {
+        NOW => timer::now(),
+        _ => timer::now().saturating_add(SOON_NS),
+    }
 }
 
 static OPERATIONS: Operations<Pfsync> = Operations::new();
@@ -104,12 +123,24 @@ impl Pfsync {
         session.timer = Some(guard);
     }
 
-    /// The inbox has something: has the timer expire now. Any context but hard
+    /// The inbox has something: has the timer expire for it. Any context but hard
     /// interrupts.
-    fn kick(&self) {
-        if self.kicked.xchg(1, Full) == 0 {
-            self.timer.arm(timer::now());
+    fn kick(&self, urgency: u32) {
+        let mut old = self.kicked.load(Relaxed);
+        while old < urgency {
+            match self.kicked.cmpxchg(old, urgency, Full) {
+                Ok(_) => {
+                    self.timer.arm(kicked_at(urgency));
+                    return;
+                }
+                Err(other) => old = other,
+            }
         }
+    }
+
+    /// The inbox is about to be emptied: who kicks after this is not overlooked.
+    pub(super) fn unkick(&self) {
+        self.kicked.xchg(0, Full);
     }
 
     /// Sets the timer, after the inbox was emptied: what came into it meanwhile is not
@@ -118,8 +149,11 @@ impl Pfsync {
         if let Some(Instant(at)) = at {
             self.timer.arm(at);
         }
-        if self.watch.has_news() {
-            self.timer.arm(timer::now());
+        let urgency = self.kicked.load(Acquire);
+        if urgency != 0 {
+            let kicked_at = kicked_at(urgency);
+            self.timer
+                .arm(at.map_or(kicked_at, |Instant(at)| at.min(kicked_at)));
         }
     }
 }
@@ -130,8 +164,7 @@ impl HasTimer for Pfsync {
     }
 
     fn expired(&self) {
-        // Before the inbox is emptied: who kicks after this is not overlooked.
-        self.kicked.xchg(0, Full);
+        self.unkick();
         self.timer_expired();
     }
 }
@@ -142,9 +175,13 @@ impl TableEvents for Pfsync {
             entry: entry.hold(),
             first,
         };
+        let urgency = match newborn.first {
+            Some(_) => NOW,
+            None => SOON,
+        };
         match Watch::announce(&self.watch, entry.key(), newborn) {
             Ok(()) => {
-                self.kick();
+                self.kick(urgency);
                 None
             }
             Err(newborn) => {
@@ -160,7 +197,7 @@ impl TableEvents for Pfsync {
         let rcu = rcu::read_lock();
         let touched = self.watch.touch(key, &rcu);
         if touched.news {
-            self.kick();
+            self.kick(if touched.often { NOW } else { SOON });
         }
         touched.flag
     }

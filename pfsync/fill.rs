@@ -160,8 +160,10 @@ impl Session {
                             record.pending.sent(config, now)
                         });
                     }
-                    Err(Unwritten::Full) => break 'frame,
-                    Err(Unwritten::Unfit) => {
+                    Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
+                    // What does not fit into an empty frame never will, and would be
+                    // due for ever.
+                    Err(Unwritten::Full | Unwritten::Unfit) => {
                         pfsync.counters.count(Counter::BadState);
                         self.step(now, slot, |record| record.pending.forgotten());
                     }
@@ -291,6 +293,8 @@ impl Session {
                     Ok(expects) => {
                         self.note_expecting(slot, &expects);
                         pfsync.counters.count(Counter::SentUpdates);
+                        // Before the step, which may say that nobody is to confirm it.
+                        self.set_in_bulk(slot, true);
                         self.step(now, slot, |record| {
                             record.pending.sent_in_bulk(&config, now)
                         });
@@ -336,7 +340,7 @@ impl Session {
 
     /// What is to go on answering a bulk request.
     fn answer_bulk(&mut self, now: Instant, out: &mut Outcome, pfsync: &Pfsync) {
-        while let Some(what) = self.answer.next(now, self.unconfirmed()) {
+        while let Some(what) = self.answer.next(now, self.in_bulk as usize) {
             match what {
                 Do::States { most, start } => match self.fill_bulk(now, most, start, out, pfsync) {
                     Some(count) => self.answer.sent(now, count),

@@ -47,7 +47,7 @@ impl LinkKind for Pfsync {
     fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
         let extack = &request.extack;
         // Checked before the interface is there for anybody to see.
-        let _ = Change::read(request, rtnl)?;
+        let _ = Change::read(request, dev.net(), rtnl)?;
         {
             let rcu = rcu::read_lock();
             let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
@@ -66,7 +66,7 @@ impl LinkKind for Pfsync {
     }
 
     fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
-        let change = Change::read(request, rtnl)?;
+        let change = Change::read(request, dev.net(), rtnl)?;
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         let interface = RcuSlot::prepare(dev.hold())?;
         let group = demotion::join(dev, rtnl)?;
@@ -81,7 +81,7 @@ impl LinkKind for Pfsync {
         request: &Request<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let change = Change::read(request, rtnl)?;
+        let change = Change::read(request, dev.net(), rtnl)?;
         change.keeps_table(&this.table, &request.extack)?;
         let this: Arc<Self> = this.into();
         Self::reconfigure(&this, dev, &change, &request.extack, rtnl)

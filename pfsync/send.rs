@@ -70,7 +70,7 @@ impl Frames {
                         Way::Ipv6 => Counter::SentIpv6,
                         _ => Counter::SentIpv4,
                     });
-                    own.count_sent(len);
+                    own.count_sent_by_itself(len);
                 }
                 Err(_) => {
                     counters.count(Counter::SendError);

@@ -58,6 +58,11 @@ const REPEAT_EVERY: Millis = Millis(5);
 /// How many requests for single states are sent for one frame.
 pub(super) const REQUESTS_MAX: usize = 96;
 
+/// The least room for a frame, whatever the MTU: what the smallest MTU of Ethernet leaves.
+/// With less, not even a header fits on a syncdev that has no such limit, as VLANs, and
+/// what waits would be due for ever.
+const ROOM_MIN: usize = 68 - IP_HEADER_LEN;
+
 /// What is behind the lock.
 pub(super) struct Session {
     /// What the administrator chose.
@@ -84,6 +89,8 @@ pub(super) struct Session {
     pub(super) answer: BulkAnswer,
     /// Where that is.
     pub(super) walk: Walk,
+    /// How many records are [`Record::in_bulk`].
+    pub(super) in_bulk: u32,
     /// First packets that wait for a peer.
     pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
     /// Looking after states that nobody tells of.
@@ -144,8 +151,9 @@ pub(super) struct Outcome {
     pub(super) frames: Frames,
     /// To be let go.
     pub(super) released: HeldList,
-    /// What the bulk request wanted, and what was done to the group for it; each event
-    /// has one such wish at most, and the change of a setting two.
+    /// What the bulk request wanted, and what was done to the group for it. Of one event
+    /// come two such wishes at most, of a frame as well: once its demotion is taken back
+    /// and it is complete, it wants nothing more.
     wishes: [Wish; 2],
     /// When the timer is to expire.
     at: Option<Instant>,
@@ -184,6 +192,7 @@ impl Session {
             request: BulkRequest::new(Millis::default(), false),
             answer: BulkAnswer::new(),
             walk: Walk::default(),
+            in_bulk: 0,
             deferred: Deferred::new(slots),
             sweep: Sweep::default(),
             repeat_at: Instant(0),
@@ -227,7 +236,9 @@ impl Session {
         let least = own
             .unwrap_or(DEFAULT_MTU)
             .min(syncdev.unwrap_or(DEFAULT_MTU));
-        least.saturating_sub(self.ip_header_len())
+        least
+            .saturating_sub(self.ip_header_len())
+            .max(ROOM_MIN)
     }
 
     /// How long a bulk update may take.
@@ -250,8 +261,27 @@ impl Session {
     pub(super) fn took(&mut self, now: Instant, slot: Slot, step: &Step) {
         self.store.moved(slot, step);
         self.leave = self.leave.max(self.outbox.took(now, step));
+        if matches!(
+            step.to,
+            Place::Nowhere | Place::Queued(Queue::DeleteCompressed)
+        ) {
+            self.set_in_bulk(slot, false);
+        }
         if step.to == Place::Nowhere && self.store.get(slot).is_some_and(Record::is_gone) {
             self.store.remove(slot);
+        }
+    }
+
+    /// A record is in an answer to a bulk request, or is confirmed; or nobody waits for
+    /// that any more.
+    pub(super) fn set_in_bulk(&mut self, slot: Slot, on: bool) {
+        let Some(record) = self.store.get_mut(slot) else {
+            return;
+        };
+        match (core::mem::replace(&mut record.in_bulk, on), on) {
+            (false, true) => self.in_bulk = self.in_bulk.saturating_add(1),
+            (true, false) => self.in_bulk = self.in_bulk.saturating_sub(1),
+            _ => {}
         }
     }
 
@@ -382,6 +412,10 @@ impl Outcome {
 
     /// The bulk request wants something done.
     pub(super) fn want(&mut self, effects: bulk_request::Effects) {
+        // A frame may say BUS many times: what wants nothing must not push out what does.
+        if effects == bulk_request::Effects::default() {
+            return;
+        }
         let [first, second] = &mut self.wishes;
         *first = core::mem::take(second);
         second.effects = effects;
@@ -471,6 +505,8 @@ impl Pfsync {
 
     /// What packet paths have seen.
     pub(super) fn empty_inbox(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+        // A frame empties it, too, and then sets the timer that was kicked to a later time.
+        self.unkick();
         Watch::drain(&self.watch, |news| match news {
             News::New(watched, newborn) => {
                 session.found(now, watched, newborn, true, out, &self.counters);

@@ -65,6 +65,8 @@ pub(super) struct Record {
     pub(super) lenient: bool,
     /// Of what was sent last it is not known whether it arrived.
     pub(super) unsettled: bool,
+    /// It was sent in answer to a bulk request, and is still to be confirmed.
+    pub(super) in_bulk: bool,
     next: Slot,
     previous: Slot,
     /// The next one in its bucket.
@@ -89,6 +91,7 @@ impl Record {
             local: false,
             lenient: false,
             unsettled: false,
+            in_bulk: false,
             next: NONE,
             previous: NONE,
             chain: NONE,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -91,6 +92,29 @@ def test_full_table(pair: Lan) -> None:
     assert len(t.entries(pair.b)) == 3
     t.say(pair.b, "limit 10")
     wait_for(lambda: len(t.entries(pair.b)) == 5, 5, "the rest arrives when there is room")
+
+
+def test_full_update_ends_while_states_come_and_go(memory: None, lan: Lan) -> None:
+    """There is always something that nobody has confirmed yet: deletions are said three
+    times, half a second apart."""
+    p.create(lan.a, "table memory")
+    p.create(lan.b, "table memory")
+    for host in lan.hosts:
+        p.wait_bulk(host)
+    t.say(lan.a, f"new {TCP} state=ESTABLISHED")
+    lan.b.ip("link", "set", "pfsync0", "down")
+    lan.b.ip("link", "set", "pfsync0", "up")
+    for port in range(100):
+        state = f"udp src=10.9.0.1 dst=10.9.0.2 sport=9 dport={port}"
+        t.say(lan.a, f"new {state}")
+        time.sleep(0.1)
+        t.say(lan.a, f"gone {state}")
+    assert p.bulk(lan.b) == "done"
+
+
+def test_syncdev_of_another_namespace(memory: None, lan: Lan) -> None:
+    with pytest.raises(CommandFailed, match="is in another namespace"):
+        lan.a.ip(*"link add pfsync0 netns b type pfsync syncdev eth0 table memory".split())
 
 
 def test_commands_that_are_none(pair: Lan) -> None:

@@ -271,6 +271,12 @@ impl OwnDevice {
         unsafe { bindings::dev_sw_netstats_tx_add(self.as_ptr(), 1, len) }
     }
 
+    /// The same in any context but hard interrupts.
+    pub(crate) fn count_sent_by_itself(&self, len: u32) {
+        // SAFETY: As above.
+        unsafe { bindings::netdev_count_sent(self.as_ptr(), len) }
+    }
+
     /// Counts a packet that was not sent.
     pub(crate) fn count_not_sent(&self) {
         // SAFETY: `self` is a live device.

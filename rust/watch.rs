@@ -74,6 +74,8 @@ unsafe impl<T: Send> Sync for Watch<T> {}
 pub(crate) struct Touched {
     /// Something was put into the inbox.
     pub(crate) news: bool,
+    /// That was for the packet that makes it as many as the owner wants to hear of.
+    pub(crate) often: bool,
     /// What [`Watched::set_flag`] has said.
     pub(crate) flag: bool,
 }
@@ -188,12 +190,12 @@ impl<T: Send + 'static> Watch<T> {
         };
         let flag = node.flag.load(Relaxed) != 0;
         let count = node.packets.fetch_add(1, Relaxed).wrapping_add(1);
-        let wanted = count == 1 || count == node.often.load(Relaxed);
-        let news = wanted && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
+        let often = count == node.often.load(Relaxed);
+        let news = (count == 1 || often) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
         if news {
             self.push(ptr::from_ref(node).cast_mut());
         }
-        Touched { news, flag }
+        Touched { news, often, flag }
     }
 
     /// Packets of the object at `key` find no flag any more. Any context but hard
@@ -220,11 +222,6 @@ impl<T: Send + 'static> Watch<T> {
                 Err(other) => first = other,
             }
         }
-    }
-
-    /// Whether there is anything in the inbox.
-    pub(crate) fn has_news(&self) -> bool {
-        !self.inbox.load(Relaxed).is_null()
     }
 
     /// Empties the inbox, in the order in which it was filled. Only the owner, under

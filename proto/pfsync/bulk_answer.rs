@@ -154,9 +154,10 @@ impl BulkAnswer {
 
     /// What to send now; `None`: nothing until [`Self::deadline`].
     ///
-    /// `unconfirmed` is the number of states in
-    /// [`Place::Awaiting`](super::pending::Place::Awaiting) or queued to be sent
-    /// again.
+    /// `unconfirmed` is how many of the states that were sent in answer are to be sent
+    /// again, or in [`Place::Awaiting`](super::pending::Place::Awaiting). Others do not
+    /// count: where connections come and go there are always some, and the END would
+    /// never come.
     pub fn next(&mut self, now: Instant, unconfirmed: usize) -> Option<Do> {
         if let Phase::Confirming { until } = self.phase {
             if unconfirmed > 0 && now < until {

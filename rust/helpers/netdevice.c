@@ -62,6 +62,14 @@ void carp_helper_dev_sw_netstats_tx_add(struct net_device *dev, unsigned int pac
 	dev_sw_netstats_tx_add(dev, packets, len);
 }
 
+/* The same in any context but hard interrupts. */
+void carp_helper_netdev_count_sent(struct net_device *dev, unsigned int len)
+{
+	local_bh_disable();
+	dev_sw_netstats_tx_add(dev, 1, len);
+	local_bh_enable();
+}
+
 void carp_helper_dev_core_stats_tx_dropped_inc(struct net_device *dev)
 {
 	dev_core_stats_tx_dropped_inc(dev);

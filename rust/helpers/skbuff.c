@@ -178,15 +178,19 @@ static void skb_move_data(struct sk_buff *skb, int by)
 		__skb_pull(skb, by);
 }
 
-/* To the taps of a device without link layer: from the IP header on. */
+/*
+ * To the taps of a device without link layer: from the IP header on. Taps take
+ * locks of their own that they share with softirqs.
+ */
 void carp_helper_skb_show_ip_to_taps(struct sk_buff *skb, struct net_device *dev)
 {
 	struct net_device *orig = skb->dev;
 	int offset = skb_network_offset(skb);
 	__be16 protocol = skb->protocol;
 
+	rcu_read_lock_bh();
 	if (!dev_nit_active_rcu(dev))
-		return;
+		goto out;
 	skb_move_data(skb, offset);
 	skb->dev = dev;
 	skb->protocol = ip_hdr(skb)->version == 4 ? htons(ETH_P_IP) : htons(ETH_P_IPV6);
@@ -194,4 +198,6 @@ void carp_helper_skb_show_ip_to_taps(struct sk_buff *skb, struct net_device *dev
 	skb->dev = orig;
 	skb->protocol = protocol;
 	skb_move_data(skb, -offset);
+out:
+	rcu_read_unlock_bh();
 }
