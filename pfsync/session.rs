@@ -501,7 +501,7 @@ impl Pfsync {
             self.wake_awaiting(session, now);
             let effects = session.request.timer(now);
             self.asked(session, effects, out);
-            self.sweep(session, now);
+            self.sweep(session, now, out);
         });
     }
 
@@ -576,7 +576,7 @@ impl Session {
             self.request.deadline(),
             self.answer.deadline(),
             self.deferred.deadline(),
-            self.sweep.deadline(self.store.end()),
+            self.sweep.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -5,15 +5,16 @@
 //! was born without a listener goes.
 //!
 //! So all records are looked at once a second, some at a time, each in a few dozen
-//! instructions.
+//! instructions. And the table is walked, some of it a second: what conntrackd or
+//! conntrack(8) have put there came without a packet.
 
 use super::{
-    device::Pfsync,
-    session::Session,
+    device::{Newborn, Pfsync},
+    session::{Outcome, Session},
     store::{Record, Slot},
 };
 use crate::{
-    linux::state_table::Plain,
+    linux::state_table::{Cursor, Plain},
     proto::pfsync::{
         conntrack::TCP_BE_LIBERAL,
         pending::Place,
@@ -27,36 +28,41 @@ const ROUND: Millis = Millis(1000);
 /// How many records are looked at in one go: some hundred microseconds.
 const AT_ONCE: u32 = 4096;
 
+/// How many entries of the table are looked at in a round.
+const WALKED: u32 = 1024;
+
 /// How long the windows that a peer told of may be behind what the connection's ends
 /// know: until then a peer that dies may have let many packets pass of which it could
 /// not tell any more. After that the connection was idle, and the windows are exact.
 const LENIENT: Millis = Millis(60_000);
 
 /// Where the round is.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Sweep {
     next: Slot,
     at: Option<Instant>,
+    /// Where the walk through the table is.
+    walk: Cursor,
 }
 
 impl Sweep {
-    /// When to look at the next records; there are `end` of them.
-    pub(super) fn deadline(&self, end: Slot) -> Option<Instant> {
-        self.at.filter(|_| end > 0)
+    /// When to look at the next records.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.at
     }
 
     /// Begins, with an interface that goes up.
     pub(super) fn begin(&mut self, now: Instant) {
         *self = Self {
-            next: 0,
             at: Some(ROUND.after(now)),
+            ..Self::default()
         };
     }
 }
 
 impl Pfsync {
     /// Looks at the next records, if it is time.
-    pub(super) fn sweep(&self, session: &mut Session, now: Instant) {
+    pub(super) fn sweep(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
         let Some(at) = session.sweep.at else {
             return;
         };
@@ -70,10 +76,33 @@ impl Pfsync {
         }
         let parts = end.div_ceil(AT_ONCE).max(1);
         let part = Millis(ROUND.0.checked_div(parts).unwrap_or(ROUND.0).max(1));
-        session.sweep = Sweep {
-            next: if stop >= end { 0 } else { stop },
-            at: Some(part.after(now)),
+        session.sweep.at = Some(part.after(now));
+        if stop < end {
+            session.sweep.next = stop;
+        } else {
+            session.sweep.next = 0;
+            self.look_around(session, now, out);
+        }
+    }
+
+    /// Meets entries that no packet has told of.
+    fn look_around(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+        let Some(table) = session.table.clone() else {
+            return;
         };
+        let mut cursor = core::mem::take(&mut session.sweep.walk);
+        let more = table.walk(&mut cursor, WALKED, |entry| {
+            if self.watch.find(entry.key()).is_none() {
+                let newborn = Newborn {
+                    entry: entry.hold(),
+                    first: None,
+                };
+                self.found_before(session, now, newborn, out);
+            }
+        });
+        if more {
+            session.sweep.walk = cursor;
+        }
     }
 }
 

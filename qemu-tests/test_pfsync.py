@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import pytest
-
 from lib import conntrack
 from lib import pfsync as p
 from lib import traffic as t

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from lib import pfsync as p
 from lib import pfsync_wire as w
 from lib.capture import Capture

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from lib import conntrack
 from lib import pfsync as p
 from lib import pfsync_wire as w

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-
 from lib import carp as c
 from lib import conntrack
 from lib import pfsync as p

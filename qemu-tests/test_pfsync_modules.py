@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from lib import conntrack
 from lib import pfsync as p
 from lib import pfsync_wire as w
@@ -265,13 +264,14 @@ def test_beside_conntrackd(world: World, mode: str) -> None:
     assert there["tcp"] == "ESTABLISHED"
     cache = pair.b.run("conntrackd", "-C", str(configs[1]), "-e").stdout
     assert "dport=5001" in cache, "conntrackd knows them as well"
-    # it writes them into the kernel, where they are already, without windows; so they
-    # are those that the other end of this very connection will learn from
+    # it puts others, without windows, in their place: these are met, and told of
     pair.b.run("conntrackd", "-C", str(configs[1]), "-c")
+    time.sleep(2)
     pair.via(pair.b)
     ends[0].sendall(b"over b")
     assert ends[1].recv(16) == b"over b"
     flow.exchange()
+    time.sleep(1.1)
     pair.via(pair.a)
     ends[1].sendall(b"over a")
     assert ends[0].recv(16) == b"over a"
@@ -307,3 +307,24 @@ def test_an_entry_that_somebody_else_has_made(lan: Lan) -> None:
         peer.send(frame((Action.DEL_C, names[0])))
         time.sleep(0.05)
         assert not conntrack.entry(lan.a, original=STATE.tuples()[0])
+
+
+def test_an_entry_made_by_hand_is_told_of(lan: Lan) -> None:
+    """When its first packet passes, although connection tracking calls it no new one."""
+    insmod(CARP, ADAPTER)
+    with Peer(lan.b) as peer, lan.a.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        p.meet(lan.a, peer)
+        sink.bind(("", 5001))
+        lan.a.run(
+            "conntrack", "-I", "-p", "udp", "-s", lan.client.address, "--sport", "2000", "-d",
+            lan.a.address, "--dport", "5001", "-t", "100",
+        )  # fmt: skip
+        time.sleep(2)
+        assert p.info(lan.a)["states"] == 1
+        with lan.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("", 2000))
+            s.sendto(b"x", (lan.a.address, 5001))
+        (update,) = peer.wait(Action.UPD_C).frame.all(Action.UPD_C)
+        peer.send(frame((Action.UPD_REQ, update.name)))
+        (state,) = peer.wait(Action.UPD).frame.states()
+        assert state.tuples()[0] == (lan.client.address, 2000, lan.a.address, 5001)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
 from lib import conntrack
 from lib import pfsync as p
 from lib import pfsync_wire as w

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 from lib import conntrack
 from lib import pfsync as p
 from lib import pfsync_wire as w
