@@ -236,9 +236,7 @@ impl Session {
         let least = own
             .unwrap_or(DEFAULT_MTU)
             .min(syncdev.unwrap_or(DEFAULT_MTU));
-        least
-            .saturating_sub(self.ip_header_len())
-            .max(ROOM_MIN)
+        least.saturating_sub(self.ip_header_len()).max(ROOM_MIN)
     }
 
     /// How long a bulk update may take.
