@@ -22,7 +22,7 @@ use crate::{
         frame::{Discard, Frame, Section},
         id::StateId,
         mapping,
-        merge::judge,
+        merge::{judge, twins, Twins},
         message::Message,
         pending::Pending,
         receive::{self, Course, Known},
@@ -337,7 +337,10 @@ impl Reader<'_> {
     }
 
     /// This host has the connection under another name: both have seen its first
-    /// packet, or one of them has begun anew. The lesser name is kept, here as there.
+    /// packet, or one of them has begun anew. The lesser name is kept, here as there. If
+    /// one of the two is over, it is an older connection.
+    // Apart, as `insert`.
+    #[inline(never)]
     fn twin(
         &mut self,
         slot: Slot,
@@ -349,6 +352,19 @@ impl Reader<'_> {
             Some(record) if !record.is_gone() => record.id,
             _ => return Err(Discard::BadState),
         };
+        let find = |key| self.pfsync.watch.find(key);
+        let (entry, _) = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+        let (src, dst, _) = mapping::peers(&entry);
+        match twins(state.protocol, &src, &dst, &state.update()) {
+            Twins::Same => {}
+            Twins::OursIsOver => {
+                // What nobody confirms is sent again, and finds room then.
+                self.delete(slot);
+                return Ok(());
+            }
+            // The peer notices when it hears of ours.
+            Twins::TheirsIsOver => return Ok(()),
+        }
         let is_lesser = state.id < ours;
         if is_lesser {
             self.session.store.rename(slot, state.id);
