@@ -390,9 +390,16 @@ impl Session {
         let config = self.config();
         self.step(now, slot, |record| {
             record.local = true;
-            match record.tcp && count >= u32::from(config.max_updates) {
-                true if record.pending.place() != Place::Nowhere => record.pending.updated_often(),
-                _ => record.pending.updated(&config, now, record.tcp),
+            let step = record.pending.updated(&config, now, record.tcp);
+            if !record.tcp || count < u32::from(config.max_updates) {
+                return step;
+            }
+            // All of them may have come before the inbox was looked into.
+            let often = record.pending.updated_often();
+            Step {
+                from: step.from,
+                send_now: step.send_now || often.send_now,
+                ..often
             }
         });
     }
