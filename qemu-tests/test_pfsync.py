@@ -33,8 +33,9 @@ from lib.world import World
 pytestmark = pytest.mark.usefixtures("pfsync")
 
 TCP, UDP, ICMP, ICMP6, GRE, SCTP = 6, 17, 1, 58, 47, 132
-WITHIN = 1.1
-"""What changes is sent within a second."""
+WITHIN = 1.3
+"""What changes is sent within a second (test_pfsync_sending measures it); then it is
+looked for, which takes a busy guest a while."""
 ROUND = 1
 """That an entry is gone is noticed within so many seconds."""
 
@@ -114,7 +115,7 @@ def test_udp(world: World, address: str, nat: str) -> None:
     flow = Datagrams(pair.client, pair.server, address, 5004)
     flow.send()
     there = pair.wait_same(proto=UDP)
-    assert not has(there, "SEEN_REPLY") and 28 <= there["timeout"] <= 30
+    assert not has(there, "SEEN_REPLY") and 26 <= there["timeout"] <= 30
     flow.exchange()
     there = pair.wait_same(proto=UDP)
     assert has(there, "SEEN_REPLY") and not has(there, "ASSURED")

@@ -124,7 +124,7 @@ class Pair:
         both = [conntrack.entry(host, **wanted) for host in self.hosts]
         return (both[0], both[1]) if both[0] and both[1] else None
 
-    def wait_same(self, timeout: float = 1.1, **wanted: Any) -> dict[str, Any]:
+    def wait_same(self, timeout: float = 1.3, **wanted: Any) -> dict[str, Any]:
         """Waits until both have the entry with these values, and it is the same; returns
         the peer's."""
 
