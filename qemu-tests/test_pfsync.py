@@ -59,7 +59,8 @@ def test_tcp(world: World) -> None:
     there = pair.wait_same(proto=TCP)
     assert there["original"] == (CLIENT, port, SERVER, 5001)
     assert there["reply"][2] == SHARED
-    assert there["tcp"] == "ESTABLISHED" and there["wscale"] == (7, 7)
+    # how much depends on the guest's memory
+    assert there["tcp"] == "ESTABLISHED" and 0 not in there["wscale"]
     assert has(there, "SEEN_REPLY", "ASSURED", "SRC_NAT") and not has(there, "DST_NAT")
     assert 431990 < there["timeout"] <= 432000
     exchange(mine, theirs)

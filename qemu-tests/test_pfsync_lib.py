@@ -261,7 +261,7 @@ def test_entries_are_listed(lan: Lan) -> None:
     assert conntrack.has(entry, "SEEN_REPLY", "ASSURED", "CONFIRMED", "SRC_NAT")
     assert not conntrack.has(entry, "DST_NAT")
     assert 430000 < entry["timeout"] <= 432000
-    assert entry["wscale"] == (7, 7)
+    assert 0 not in entry["wscale"]
 
     with host.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
         s.sendto(b"x", (lan.b.address6, 9))
