@@ -7,6 +7,7 @@ use crate::linux::{
     entry::{Entry, Status},
     hook::Watcher,
     packet::{Packet, Verdict},
+    tracking::Standing,
 };
 use core::ptr;
 use kernel::sync::atomic::Relaxed;
@@ -68,10 +69,11 @@ impl Conntrack {
         }
         if let Some(segment) = packet.segment() {
             // Connection tracking has let it through, as the entry is lenient.
-            if !entry.lock().check_windows(&segment) {
-                return Verdict::Drop;
+            match entry.lock().check_windows(&segment) {
+                Standing::Known => {}
+                Standing::Ahead => self.events.learned(entry),
+                Standing::Far => return Verdict::Drop,
             }
-            self.events.learned(entry);
         }
         Verdict::Accept
     }

@@ -152,15 +152,15 @@ impl Locked<'_> {
         true
     }
 
-    /// Has TCP's windows checked again. If this segment is beyond what is known, which
-    /// was let through without learning from it, they are learned from the segments
-    /// that follow. False, and nothing changed: it is so far away that it is none of
-    /// this connection.
+    /// Has TCP's windows checked again, and learned from the segments that follow, if
+    /// this segment is beyond what is known; it was let through without learning from
+    /// it. Else nothing changes: one that repeats what is known says nothing of how far
+    /// the other end has got.
     ///
     /// The segment is as connection tracking has seen it: not adjusted yet.
-    pub(crate) fn check_windows(&mut self, segment: &Segment) -> bool {
+    pub(crate) fn check_windows(&mut self, segment: &Segment) -> Standing {
         let Some(mut tcp) = self.tcp() else {
-            return true;
+            return Standing::Known;
         };
         let [original, reply] = &mut tcp.seen;
         let (sender, receiver) = if segment.is_reply {
@@ -181,22 +181,33 @@ impl Locked<'_> {
             && (is_far(segment.end, sender.td_end, room)
                 || ack.is_some_and(|ack| is_far(ack, receiver.td_end, room)))
         {
-            return false;
+            return Standing::Far;
         }
         let ahead = is_after(segment.end, sender.td_end)
             || ack.is_some_and(|ack| is_after(ack, receiver.td_end));
+        if !ahead {
+            return Standing::Known;
+        }
         for side in [original, reply] {
-            side.flags &= !BE_LIBERAL;
-            if ahead {
-                // What the kernel does with flows that come back from a flow table.
-                side.td_maxwin = 0;
-                side.flags &= !MAXACK_SET;
-            }
+            // What the kernel does with flows that come back from a flow table.
+            side.td_maxwin = 0;
+            side.flags &= !(BE_LIBERAL | MAXACK_SET);
         }
         // SAFETY: The protocol says which member counts; the lock is held.
         unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
-        true
+        Standing::Ahead
     }
+}
+
+/// Where a segment stands to what is known of its connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It repeats what is known.
+    Known,
+    /// It is beyond that.
+    Ahead,
+    /// It is so far away that it is none of the connection.
+    Far,
 }
 
 /// How far, beside a window, a connection may have got since a peer told of it last: it
