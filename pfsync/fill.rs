@@ -11,7 +11,7 @@ use super::{
     store::{Slot, Store},
 };
 use crate::{
-    linux::state_table::{master_key, Plain},
+    linux::state_table::master_key,
     proto::pfsync::{
         bulk_answer::Do,
         conntrack::{Entry, Tracking, TCP_BE_LIBERAL},
@@ -65,7 +65,7 @@ pub(super) fn read(
     store: &Store,
     slot: Slot,
     find: impl FnOnce(usize) -> Option<Slot>,
-) -> Option<(Entry, Plain)> {
+) -> Option<Entry> {
     let record = store.get(slot)?;
     let live = record.live.as_ref()?;
     let plain = live.entry.read();
@@ -83,7 +83,7 @@ pub(super) fn read(
             }
         }
     }
-    Some((entry, plain))
+    Some(entry)
 }
 
 /// Writes a state.
@@ -96,7 +96,7 @@ fn write(
     writer: &mut Writer<'_>,
 ) -> Result<Expects, Unwritten> {
     let record = store.get(slot).ok_or(Unwritten::Unfit)?;
-    let (entry, _) = read(store, slot, find).ok_or(Unwritten::Unfit)?;
+    let entry = read(store, slot, find).ok_or(Unwritten::Unfit)?;
     let direction = tuples::direction(entry.details.status);
     let exported: Result<(State, Extra), _> = mapping::export(&entry, record.id, direction, flags);
     let (state, extra) = exported.map_err(|_| Unwritten::Unfit)?;
@@ -124,15 +124,20 @@ impl Session {
     /// A frame of what waits, if anything does. Returns whether it was one.
     fn fill(&mut self, now: Instant, out: &mut Outcome, pfsync: &Pfsync) -> bool {
         let config = self.config();
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let len = buffer
-            .get_mut(HEAD..)
-            .and_then(|room| self.fill_into(room, now, &config, pfsync));
-        self.buffer = buffer;
+        let len = self.build(|this, room| this.fill_into(room, now, &config, pfsync));
         if let Some(len) = len {
             self.send(len, &mut out.frames, &pfsync.counters);
         }
         len.is_some()
+    }
+
+    /// Has a frame built in the buffer, which is taken out for that: who builds needs the
+    /// rest of the session.
+    fn build<T>(&mut self, frame: impl FnOnce(&mut Self, &mut [u8]) -> Option<T>) -> Option<T> {
+        let mut buffer = core::mem::take(&mut self.buffer);
+        let built = buffer.get_mut(HEAD..).and_then(|room| frame(self, room));
+        self.buffer = buffer;
+        built
     }
 
     fn fill_into(
@@ -208,8 +213,7 @@ impl Session {
 
     /// A frame with one message of its own.
     fn send_alone(&mut self, messages: &[Outgoing<'_>], out: &mut Outcome, counters: &Counters) {
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let len = buffer.get_mut(HEAD..).and_then(|room| {
+        let len = self.build(|_, room| {
             let mut writer = Writer::new(room).ok()?;
             for message in messages {
                 writer.push(*message).ok()?;
@@ -220,7 +224,6 @@ impl Session {
             }
             Some(writer.finish())
         });
-        self.buffer = buffer;
         if let Some(len) = len {
             self.send(len, &mut out.frames, counters);
         }
@@ -228,11 +231,9 @@ impl Session {
 
     /// Asks for the states that are wanted.
     fn send_wanted(&mut self, out: &mut Outcome, counters: &Counters) {
-        let wanted = core::mem::take(&mut self.wanted);
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let len = buffer.get_mut(HEAD..).and_then(|room| {
+        let len = self.build(|this, room| {
             let mut writer = Writer::new(room).ok()?;
-            for id in &wanted {
+            for id in &this.wanted {
                 // The rest is asked for when it is told of again.
                 if writer.push(Outgoing::Request(id)).is_err() {
                     break;
@@ -241,8 +242,6 @@ impl Session {
             }
             (!writer.is_empty()).then(|| writer.finish())
         });
-        self.buffer = buffer;
-        self.wanted = wanted;
         self.wanted.clear();
         if let Some(len) = len {
             self.send(len, &mut out.frames, counters);
@@ -264,12 +263,8 @@ impl Session {
         out: &mut Outcome,
         pfsync: &Pfsync,
     ) -> Option<u32> {
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let filled = buffer
-            .get_mut(HEAD..)
-            .and_then(|room| self.fill_bulk_into(room, now, most, start, pfsync));
-        self.buffer = buffer;
-        let (len, count) = filled?;
+        let (len, count) =
+            self.build(|this, room| this.fill_bulk_into(room, now, most, start, pfsync))?;
         self.send(len, &mut out.frames, &pfsync.counters);
         Some(count)
     }

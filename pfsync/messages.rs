@@ -25,7 +25,6 @@ use crate::{
         merge::{judge, twins, Twins},
         message::Message,
         pending::Pending,
-        receive::{self, Course, Known},
         short::{Bulk, BulkStatus, Clear},
         state::{Received, State},
         time::Instant,
@@ -163,10 +162,7 @@ impl Reader<'_> {
             let update = received.for_update()?;
             return self.merge(slot, &update, extra, confirm);
         }
-        match receive::state(received, None)? {
-            Course::Insert(state) => self.insert(&state, extra, confirm),
-            Course::Merge(..) | Course::Request(_) => Ok(()),
-        }
+        self.insert(&received.for_insert()?, extra, confirm)
     }
 
     /// UPD_C.
@@ -203,14 +199,9 @@ impl Reader<'_> {
             // It is still to be said that it is gone.
             return Ok(());
         };
-        let (mut entry, _) = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+        let mut entry = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
         let (src, dst, _) = mapping::peers(&entry);
-        let known = Known {
-            protocol: entry.original.protocol,
-            src,
-            dst,
-        };
-        let verdict = judge(known.protocol, &known.src, &known.dst, update);
+        let verdict = judge(entry.original.protocol, &src, &dst, update);
         self.pfsync
             .counters
             .add(Counter::Stale, u64::from(verdict.stale()));
@@ -353,7 +344,7 @@ impl Reader<'_> {
             _ => return Err(Discard::BadState),
         };
         let find = |key| self.pfsync.watch.find(key);
-        let (entry, _) = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+        let entry = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
         let (src, dst, _) = mapping::peers(&entry);
         match twins(state.protocol, &src, &dst, &state.update()) {
             Twins::Same => {}
