@@ -146,8 +146,9 @@ def test_a_pair(lan: Lan, world: World, kind: Build) -> None:
     c.wait_state(lan.a, "master", 1)
     ping(lan.client)
     missing = lost(pinger.stop())
-    # a bridge opens its filter from a work item
-    assert len(missing) < 20 if kind is bridge else not missing
+    # a bridge opens its filter from a work item, and a macvlan hands multicast up,
+    # which a bow-out is, from one; what else has the processor then comes first
+    assert len(missing) < 20 if kind in (bridge, macvlan) else not missing, missing
 
 
 @pytest.mark.parametrize("kind", [bond, vlan_on_bond])
