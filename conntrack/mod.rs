@@ -120,6 +120,10 @@ impl Table for Attached {
         update::update(entry, plain)
     }
 
+    fn be_strict(&self, entry: &Entry) {
+        entry.lock().be_strict();
+    }
+
     fn remove(&self, entry: &Entry) {
         entry.remove();
     }

@@ -7,7 +7,6 @@ use crate::linux::{
     entry::{Entry, Status},
     hook::Watcher,
     packet::{Packet, Verdict},
-    tracking::Standing,
 };
 use core::ptr;
 use kernel::sync::atomic::Relaxed;
@@ -68,11 +67,8 @@ impl Conntrack {
             return Verdict::Accept;
         }
         if let Some(segment) = packet.segment() {
-            // Connection tracking has let it through, as the entry is lenient.
-            match entry.lock().check_windows(&segment) {
-                Standing::Known => {}
-                Standing::Ahead => self.events.learned(entry),
-                Standing::Far => return Verdict::Drop,
+            if !entry.lock().learn(&segment) {
+                return Verdict::Drop;
             }
         }
         Verdict::Accept

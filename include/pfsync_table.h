@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	2
+#define PFSYNC_TABLE_VERSION	3
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -173,11 +173,9 @@ struct pfsync_table_events {
 	 * A packet of a known entry has passed, and may have changed it. Returns
 	 * whether the entry is lenient about windows, for what a peer told of
 	 * them may be too old: then the table learns them from the packet, if it
-	 * can be one of the connection, and says so; else it drops the packet.
+	 * can be one of the connection; else it drops the packet.
 	 */
 	bool (*passed)(void *context, void *entry);
-	/* It has; the entry is lenient no more. */
-	void (*learned)(void *context, void *entry);
 };
 
 /* What an adapter does. Any context but hard interrupts, unless said otherwise. */
@@ -238,6 +236,12 @@ struct pfsync_table_ops {
 	 * and master.
 	 */
 	int (*update)(void *table, void *entry, const struct pfsync_plain *plain);
+
+	/*
+	 * An entry that update() or insert() has made lenient about windows, is so
+	 * no more.
+	 */
+	void (*be_strict)(void *table, void *entry);
 
 	/* Takes an entry out of the table. */
 	void (*remove)(void *table, void *entry);

@@ -31,11 +31,11 @@ pub(super) fn list(memory: &Memory, text: &mut Text) -> Result {
     }
     writeln!(
         text,
-        "# defer={} held={} released={} relearned={} limit={}",
+        "# defer={} held={} released={} lenient={} limit={}",
         u8::from(memory.defer.load(Relaxed)),
         memory.packets.held.load(Relaxed),
         memory.packets.released.load(Relaxed),
-        memory.relearned.load(Relaxed),
+        memory.lenient.load(Relaxed),
         memory.limit.load(Relaxed),
     )
 }

@@ -14,6 +14,7 @@ use crate::linux::{
         net::Net,
         table::{Cursor, Events, Expected, Plain, Stolen, Table},
     },
+    bindings::IP_CT_TCP_FLAG_BE_LIBERAL,
     counted::{Counted, Record, Token},
     shared::Shared,
 };
@@ -103,7 +104,8 @@ pub(crate) struct Memory {
     events: Events<Attached>,
     defer: Atomic<bool>,
     limit: Atomic<u32>,
-    relearned: Atomic<u32>,
+    /// How many packets passed entries that were lenient.
+    lenient: Atomic<u32>,
     packets: Arc<Packets>,
     #[pin]
     contents: SpinLock<Contents>,
@@ -209,7 +211,7 @@ impl Table for Attached {
                 events,
                 defer: Atomic::new(false),
                 limit: Atomic::new(10_000),
-                relearned: Atomic::new(0),
+                lenient: Atomic::new(0),
                 packets,
                 contents <- new_spinlock!(Contents {
                     entries: KVec::new(),
@@ -269,6 +271,14 @@ impl Table for Attached {
         }
         entry.set(plain);
         Ok(())
+    }
+
+    fn be_strict(&self, entry: &Entry) {
+        let mut plain = entry.plain();
+        for side in &mut plain.tcp.seen {
+            side.flags &= !(IP_CT_TCP_FLAG_BE_LIBERAL as u8);
+        }
+        entry.set(&plain);
     }
 
     fn remove(&self, entry: &Entry) {

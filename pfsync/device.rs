@@ -201,11 +201,6 @@ impl TableEvents for Pfsync {
         }
         touched.flag
     }
-
-    fn learned(&self, key: usize) {
-        let rcu = rcu::read_lock();
-        self.watch.clear_flag(key, &rcu);
-    }
 }
 
 impl Driver for Pfsync {

@@ -14,9 +14,8 @@ use super::{
     store::{Record, Slot},
 };
 use crate::{
-    linux::state_table::{Cursor, Plain},
+    linux::state_table::Cursor,
     proto::pfsync::{
-        conntrack::TCP_BE_LIBERAL,
         pending::Place,
         time::{Instant, Millis},
     },
@@ -32,8 +31,9 @@ const AT_ONCE: u32 = 4096;
 const WALKED: u32 = 1024;
 
 /// How long the windows that a peer told of may be behind what the connection's ends
-/// know: until then a peer that dies may have let many packets pass of which it could
-/// not tell any more. After that the connection was idle, and the windows are exact.
+/// know: a peer that dies may have let many packets pass of which it could not tell any
+/// more, and what was lost with it is sent again until both ends agree. After that the
+/// connection was idle, or its packets have said how far it has got.
 const LENIENT: Millis = Millis(60_000);
 
 /// Where the round is.
@@ -153,7 +153,8 @@ impl Session {
         });
     }
 
-    /// Windows are checked again: what the peer told last holds.
+    /// Windows are checked again: what the peer told last holds, or what packets have
+    /// told since.
     fn be_strict(&mut self, slot: Slot) {
         let Some(table) = self.table.clone() else {
             return;
@@ -166,11 +167,6 @@ impl Session {
             return;
         };
         live.watched.set_flag(false);
-        let mut plain: Plain = live.entry.read();
-        for side in &mut plain.tcp.seen {
-            side.flags &= !TCP_BE_LIBERAL;
-        }
-        // If it cannot be changed any more, it is gone.
-        let _ = table.update(&live.entry, &plain);
+        table.be_strict(&live.entry);
     }
 }

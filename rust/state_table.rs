@@ -129,9 +129,6 @@ pub(crate) trait TableEvents: Send + Sync + 'static {
     /// A packet of the entry with this key has passed. Whether the entry is lenient
     /// about windows.
     fn passed(&self, key: usize) -> bool;
-
-    /// The windows of the entry with this key were learned anew.
-    fn learned(&self, key: usize);
 }
 
 /// Calls an operation that every adapter has.
@@ -356,7 +353,6 @@ impl<T: TableEvents> Table<T> {
                 events: bindings::pfsync_table_events {
                     created: Some(created::<T>),
                     passed: Some(passed::<T>),
-                    learned: Some(learned::<T>),
                 },
             },
             GFP_KERNEL,
@@ -457,6 +453,14 @@ impl<T: TableEvents> Table<T> {
         to_result(unsafe { update(self.table.as_ptr(), entry.entry.as_ptr(), plain) })
     }
 
+    /// An entry is no longer lenient about windows. Any context.
+    pub(crate) fn be_strict(&self, entry: &Entry) {
+        call!(
+            self.adapter(),
+            be_strict(self.table.as_ptr(), entry.entry.as_ptr())
+        )
+    }
+
     /// Takes an entry out. Any context.
     pub(crate) fn remove(&self, entry: &Entry) {
         call!(
@@ -548,15 +552,6 @@ unsafe extern "C" fn passed<T: TableEvents>(context: *mut c_void, entry: *mut c_
     // SAFETY: As for `created`.
     let context = unsafe { &*context.cast::<Context<T>>() };
     context.target.passed(entry as usize)
-}
-
-/// # Safety
-///
-/// Only an adapter may call it, as `pfsync_table_events.learned`.
-unsafe extern "C" fn learned<T: TableEvents>(context: *mut c_void, entry: *mut c_void) {
-    // SAFETY: As for `created`.
-    let context = unsafe { &*context.cast::<Context<T>>() };
-    context.target.learned(entry as usize);
 }
 
 /// What a walk carries along.

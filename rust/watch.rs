@@ -198,19 +198,6 @@ impl<T: Send + 'static> Watch<T> {
         Touched { news, often, flag }
     }
 
-    /// Packets of the object at `key` find no flag any more. Any context but hard
-    /// interrupts.
-    pub(crate) fn clear_flag(&self, key: usize, _rcu: &rcu::Guard) {
-        // SAFETY: RCU is held, which keeps the node that is found.
-        let node = unsafe {
-            let node = bindings::watch_table_find(self.table.get(), key).cast::<Node<T>>();
-            node.as_ref()
-        };
-        if let Some(node) = node {
-            node.flag.store(0, Relaxed);
-        }
-    }
-
     /// Puts a node into the inbox. Its state is [`QUEUED`], and was not before.
     fn push(&self, node: *mut Node<T>) {
         let mut first = self.inbox.load(Relaxed);

@@ -45,6 +45,7 @@ impl<T: Table> Operations<T> {
             find: Some(find::<T>),
             insert: Some(insert::<T>),
             update: Some(update::<T>),
+            be_strict: Some(be_strict::<T>),
             remove: Some(remove::<T>),
             release: Some(release::<T>),
             expected: Some(expected::<T>),
@@ -186,6 +187,11 @@ unsafe extern "C" fn update<T: Table>(
 ) -> c_int {
     // SAFETY: The caller passes a table, an entry, and what it wants.
     errno(unsafe { table::<T>(this).update(entry::<T>(which), &*plain) })
+}
+
+unsafe extern "C" fn be_strict<T: Table>(this: *mut c_void, which: *mut c_void) {
+    // SAFETY: The caller passes a table and an entry of it.
+    unsafe { table::<T>(this).be_strict(entry::<T>(which)) }
 }
 
 unsafe extern "C" fn remove<T: Table>(this: *mut c_void, which: *mut c_void) {

@@ -76,6 +76,9 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// It cannot be like that.
     fn update(&self, entry: &Self::Entry, plain: &Plain) -> Result;
 
+    /// An entry is no longer lenient about windows.
+    fn be_strict(&self, entry: &Self::Entry);
+
     /// Takes an entry out of the table.
     fn remove(&self, entry: &Self::Entry);
 
@@ -166,7 +169,7 @@ impl<T: Table> Events<T> {
     }
 
     /// A packet of a known entry has passed. Returns whether the entry is lenient about
-    /// windows; see [`Self::learned`].
+    /// windows: then they are learned from the packet, if it can be the connection's.
     pub(crate) fn passed(&self, entry: &T::Entry) -> bool {
         let _softirqs = SoftirqsOff::new();
         let _rcu = rcu::Guard::new();
@@ -175,16 +178,6 @@ impl<T: Table> Events<T> {
             self.events
                 .passed
                 .is_some_and(|passed| passed(self.context, ptr::from_ref(entry).cast_mut().cast()))
-        }
-    }
-
-    /// The windows of a lenient entry were learned anew.
-    pub(crate) fn learned(&self, entry: &T::Entry) {
-        let _softirqs = SoftirqsOff::new();
-        let _rcu = rcu::Guard::new();
-        if let Some(learned) = self.events.learned {
-            // SAFETY: The entry is live.
-            unsafe { learned(self.context, ptr::from_ref(entry).cast_mut().cast()) }
         }
     }
 }

@@ -39,6 +39,10 @@ pub(crate) struct Segment {
     pub(crate) end: u32,
     /// What it acknowledges.
     pub(crate) ack: Option<u32>,
+    /// The window that it offers, as it stands in the header.
+    pub(crate) window: u16,
+    /// Whether it opens the connection: then its window is not scaled.
+    pub(crate) is_syn: bool,
 }
 
 impl<'a> Packet<'a> {
@@ -108,7 +112,7 @@ impl<'a> Packet<'a> {
                 return None;
             }
         }
-        let [_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = header;
+        let [_, _, _, _, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = header;
         let flag = |bit: u8| u32::from(flags >> bit & 1);
         let (fin, syn, rst, ack) = (flag(0), flag(1), flag(2), flag(4));
         // SAFETY: The packet is valid.
@@ -124,6 +128,8 @@ impl<'a> Packet<'a> {
                 .wrapping_add(fin + syn),
             // A reset may come with the flag and without the number.
             ack: (ack != 0 && (rst == 0 || acknowledged != 0)).then_some(acknowledged),
+            window: u16::from_be_bytes([w0, w1]),
+            is_syn: syn != 0,
         })
     }
 

@@ -21,7 +21,6 @@ pub(crate) type SeqAdjust = bindings::nf_ct_seqadj;
 
 /// In the flags of one side of TCP: its windows are not checked.
 pub(crate) const BE_LIBERAL: u8 = bindings::IP_CT_TCP_FLAG_BE_LIBERAL as u8;
-const MAXACK_SET: u8 = bindings::IP_CT_TCP_FLAG_MAXACK_SET as u8;
 
 /// The largest factor of window scaling that there is (RFC 7323).
 const MAX_SCALE: u8 = 14;
@@ -152,21 +151,15 @@ impl Locked<'_> {
         true
     }
 
-    /// Has TCP's windows checked again, and learned from the segments that follow, if
-    /// this segment is beyond what is known; it was let through without learning from
-    /// it. Else nothing changes: one that repeats what is known says nothing of how far
-    /// the other end has got.
+    /// Learns from a segment that connection tracking has let through without looking,
+    /// as the entry is lenient: how far either end has got. What is known only ever
+    /// grows, for a segment that repeats old data says nothing of that. Returns whether
+    /// the segment can be one of the connection.
     ///
     /// The segment is as connection tracking has seen it: not adjusted yet.
-    pub(crate) fn check_windows(&mut self, segment: &Segment) -> Standing {
+    pub(crate) fn learn(&mut self, segment: &Segment) -> bool {
         let Some(mut tcp) = self.tcp() else {
-            return Standing::Known;
-        };
-        let [original, reply] = &mut tcp.seen;
-        let (sender, receiver) = if segment.is_reply {
-            (&*reply, &*original)
-        } else {
-            (&*original, &*reply)
+            return true;
         };
         let ack = segment.ack.map(|ack| {
             let other = u32::from(!segment.is_reply);
@@ -175,39 +168,53 @@ impl Locked<'_> {
                 unsafe { bindings::nf_ct_seq_offset(self.0.as_ptr(), other, ack.wrapping_sub(1)) };
             ack.wrapping_sub(offset as u32)
         });
-        let known = sender.td_maxwin != 0 && receiver.td_maxwin != 0;
+        let [original, reply] = &mut tcp.seen;
+        let (sender, receiver) = if segment.is_reply {
+            (reply, original)
+        } else {
+            (original, reply)
+        };
+        // Of an end that it knows nothing of, connection tracking has begun to learn.
+        if sender.td_maxwin == 0 || receiver.td_maxwin == 0 {
+            return true;
+        }
         let room = SLACK.saturating_add(sender.td_maxwin.max(receiver.td_maxwin));
-        if known
-            && (is_far(segment.end, sender.td_end, room)
-                || ack.is_some_and(|ack| is_far(ack, receiver.td_end, room)))
-        {
-            return Standing::Far;
+        let ack = ack.unwrap_or(receiver.td_end);
+        if is_far(segment.end, sender.td_end, room) || is_far(ack, receiver.td_end, room) {
+            return false;
         }
-        let ahead = is_after(segment.end, sender.td_end)
-            || ack.is_some_and(|ack| is_after(ack, receiver.td_end));
-        if !ahead {
-            return Standing::Known;
+        if !is_after(segment.end, sender.td_end) && !is_after(ack, receiver.td_end) {
+            return true;
         }
-        for side in [original, reply] {
-            // What the kernel does with flows that come back from a flow table.
-            side.td_maxwin = 0;
-            side.flags &= !(BE_LIBERAL | MAXACK_SET);
+        let scale = if segment.is_syn { 0 } else { sender.td_scale };
+        let window = u32::from(segment.window) << scale.min(MAX_SCALE);
+        // It was sent, and so was what it acknowledges; both may be sent again.
+        for (value, known) in [
+            (segment.end, &mut sender.td_end),
+            (segment.end, &mut sender.td_maxend),
+            (ack, &mut receiver.td_end),
+            (ack.wrapping_add(window.max(1)), &mut receiver.td_maxend),
+        ] {
+            if is_after(value, *known) {
+                *known = value;
+            }
         }
+        sender.td_maxwin = sender.td_maxwin.max(window);
         // SAFETY: The protocol says which member counts; the lock is held.
         unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
-        Standing::Ahead
+        true
     }
-}
 
-/// Where a segment stands to what is known of its connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It repeats what is known.
-    Known,
-    /// It is beyond that.
-    Ahead,
-    /// It is so far away that it is none of the connection.
-    Far,
+    /// From now on connection tracking looks at TCP's windows.
+    pub(crate) fn be_strict(&mut self) {
+        if let Some(mut tcp) = self.tcp() {
+            for side in &mut tcp.seen {
+                side.flags &= !BE_LIBERAL;
+            }
+            // SAFETY: The protocol says which member counts; the lock is held.
+            unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
+        }
+    }
 }
 
 /// How far, beside a window, a connection may have got since a peer told of it last: it
