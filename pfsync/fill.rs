@@ -394,8 +394,9 @@ impl Pfsync {
             .is_some_and(|deadline| deadline <= now);
         match core::mem::replace(&mut session.leave, Leave::Later) {
             Leave::Later if !late => {}
-            Leave::OneFrame if !late => {
-                session.fill(now, out, self);
+            // Of what one event brings, all full frames leave.
+            Leave::FullFrames if !late => {
+                while session.outbox.is_full() && session.fill(now, out, self) {}
             }
             _ => while session.fill(now, out, self) {},
         }

@@ -390,7 +390,9 @@ impl Reader<'_> {
             return;
         };
         self.count(Counter::Acknowledged);
-        self.session.answer.confirmed(self.now);
+        if self.session.store.get(slot).is_some_and(|it| it.in_bulk) {
+            self.session.answer.confirmed(self.now);
+        }
         self.session.release(slot, self.out);
         self.session
             .step(self.now, slot, |record| record.pending.acknowledged());
@@ -420,8 +422,8 @@ impl Reader<'_> {
 
     fn bulk(&mut self, bulk: &Bulk) {
         let effects = match bulk.status {
-            BulkStatus::Start => self.session.request.started(self.now),
-            BulkStatus::End => self.session.request.ended(self.now),
+            BulkStatus::Start => self.session.request.started(self.now, bulk.creator),
+            BulkStatus::End => self.session.request.ended(self.now, bulk.creator),
             BulkStatus::Unknown(_) => return,
         };
         self.pfsync.asked(self.session, effects, self.out);

@@ -549,6 +549,7 @@ impl Pfsync {
             let Some(record) = session.store.get_mut(slot) else {
                 break;
             };
+            let in_bulk = record.in_bulk;
             let step = record.pending.timer(now);
             if step.to == Place::Awaiting {
                 break;
@@ -558,7 +559,9 @@ impl Pfsync {
                 session.listener.unanswered();
             } else {
                 self.counters.count(Counter::Repeated);
-                session.answer.lost(now);
+                if in_bulk {
+                    session.answer.lost(now);
+                }
             }
             session.repeat_at = REPEAT_EVERY.after(now);
             session.took(now, slot, &step);

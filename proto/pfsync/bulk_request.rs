@@ -21,6 +21,7 @@
 //! Source: `pfsync_request_full_update`, `pfsync_in_bus`, `pfsync_bulk_fail`,
 //! `pfsync_syncdev_state`.
 
+use super::id::Creator;
 use super::time::{Instant, Millis};
 
 /// By how much groups are demoted until all states are here.
@@ -123,6 +124,8 @@ enum Phase {
         again: bool,
     },
     Receiving {
+        /// Who said START: only that host's END counts.
+        from: Creator,
         until: Instant,
         quiet: Instant,
         again: bool,
@@ -247,11 +250,12 @@ impl BulkRequest {
         }
     }
 
-    /// A peer begins: BUS START.
-    pub fn started(&mut self, now: Instant) -> Effects {
+    /// The peer `from` begins: BUS START.
+    pub fn started(&mut self, now: Instant, from: Creator) -> Effects {
         match self.phase {
             Phase::Asking { again, .. } => {
                 self.phase = Phase::Receiving {
+                    from,
                     until: self.within.after(now),
                     quiet: QUIET_MAX.after(now),
                     again,
@@ -263,14 +267,19 @@ impl BulkRequest {
         self.expire(now)
     }
 
-    /// A peer has sent all: BUS END. One that has no states says this alone.
-    pub fn ended(&mut self, now: Instant) -> Effects {
+    /// The peer `from` has sent all: BUS END. One that has no states says this alone.
+    /// While one peer sends its states, another one's END is about other states; OpenBSD
+    /// takes anybody's.
+    pub fn ended(&mut self, now: Instant, from: Creator) -> Effects {
         let effects = self.expire(now);
-        match self.phase {
-            Phase::Asking { .. } | Phase::Receiving { .. } => {
-                self.finish(Outcome::Complete, effects)
-            }
-            Phase::Idle | Phase::NoLink { .. } => effects,
+        let counts = match self.phase {
+            Phase::Asking { .. } => true,
+            Phase::Receiving { from: begun, .. } => begun == from,
+            Phase::Idle | Phase::NoLink { .. } => false,
+        };
+        match counts {
+            true => self.finish(Outcome::Complete, effects),
+            false => effects,
         }
     }
 
@@ -293,6 +302,7 @@ impl BulkRequest {
                 until,
                 quiet,
                 again,
+                ..
             } if now >= until.min(quiet) => match again {
                 true => self.finish(Outcome::Incomplete, effects),
                 false => self.ask(now, REQUESTS_AGAIN, true, effects),

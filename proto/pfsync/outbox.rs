@@ -36,8 +36,9 @@ impl Queue {
 pub enum Leave {
     /// Nothing, until [`Outbox::deadline`].
     Later,
-    /// A frame: it is full. What does not fit waits for company.
-    OneFrame,
+    /// Frames, as long as there is one full ([`Outbox::is_full`]). What does not fit
+    /// waits for company.
+    FullFrames,
     /// Frame after frame, until all lists of [`Queue::ORDER`] are empty.
     Everything,
 }
@@ -112,7 +113,7 @@ impl Outbox {
         if step.send_now {
             Leave::Everything
         } else if grows && self.is_full() {
-            Leave::OneFrame
+            Leave::FullFrames
         } else {
             Leave::Later
         }
@@ -127,7 +128,8 @@ impl Outbox {
     }
 
     /// Whether what waits is more than fits into a frame.
-    fn is_full(&self) -> bool {
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         let mut bytes = 0_usize;
         for (queue, count) in Queue::ORDER.into_iter().zip(self.counts) {
             if count == 0 {

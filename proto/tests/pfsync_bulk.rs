@@ -8,11 +8,14 @@ use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do, CONFIRMED_WITHIN};
 use carp_proto::pfsync::bulk_request::{
     bulk_within, BulkRequest, Effects, Outcome, DEMOTION, LINK_DEMOTION,
 };
+use carp_proto::pfsync::id::Creator;
 use carp_proto::pfsync::time::{Instant, Millis};
 use pfsync::{at, MS};
 use proptest::prelude::*;
 
 const WITHIN: Millis = Millis(1_600_000);
+
+const PEER: Creator = [1, 2, 3, 4];
 
 fn up() -> BulkRequest {
     let mut request = BulkRequest::new(WITHIN, true);
@@ -52,20 +55,35 @@ fn it_asks_twelve_times_two_seconds_apart_and_gives_up_after_24() {
 #[test]
 fn start_moves_on_and_end_takes_the_demotion_back() {
     let mut request = up();
-    assert_eq!(request.started(at(100)), Effects::default());
+    assert_eq!(request.started(at(100), PEER), Effects::default());
     // it asks no more
     for ms in (100..10_000).step_by(100) {
         assert_eq!(request.timer(at(ms)), Effects::default());
     }
-    let effects = request.ended(at(10_000));
+    let effects = request.ended(at(10_000), PEER);
     assert_eq!(effects.demote, -DEMOTION);
     assert_eq!(effects.outcome, Some(Outcome::Complete));
-    assert_eq!(request.ended(at(10_001)), Effects::default());
+    assert_eq!(request.ended(at(10_001), PEER), Effects::default());
+}
+
+#[test]
+fn only_who_began_can_end() {
+    let other = [9; 4];
+    let mut request = up();
+    let _ = request.started(at(100), PEER);
+    // another peer answers, too, or answers somebody else; it may have no states at all
+    assert_eq!(request.started(at(200), other), Effects::default());
+    assert_eq!(request.ended(at(200), other), Effects::default());
+    assert!(request.is_demoted());
+    assert_eq!(
+        request.ended(at(300), PEER).outcome,
+        Some(Outcome::Complete)
+    );
 }
 
 #[test]
 fn openbsd_without_states_answers_with_a_lone_end() {
-    let effects = up().ended(at(1));
+    let effects = up().ended(at(1), PEER);
     assert_eq!(effects.outcome, Some(Outcome::Complete));
     assert_eq!(effects.demote, -DEMOTION);
 }
@@ -73,7 +91,7 @@ fn openbsd_without_states_answers_with_a_lone_end() {
 #[test]
 fn a_lost_end_is_noticed_when_nothing_comes_any_more() {
     let mut request = up();
-    let _ = request.started(at(0));
+    let _ = request.started(at(0), PEER);
     let mut now = 0;
     for _ in 0..50 {
         now += 9_999;
@@ -101,14 +119,14 @@ fn a_lost_end_is_noticed_when_nothing_comes_any_more() {
 #[test]
 fn a_bulk_that_does_not_end_is_tried_once_more_and_then_it_is_over() {
     let mut request = up();
-    let _ = request.started(at(0));
+    let _ = request.started(at(0), PEER);
     let mut now = 0;
     let mut outcome = None;
     let mut asked = 0;
     while outcome.is_none() {
         now += 1000;
         // somebody says START for ever, and sends states
-        let effects = request.started(at(now));
+        let effects = request.started(at(now), PEER);
         assert_eq!(effects.outcome, None);
         request.heard(at(now));
         let effects = request.timer(at(now));
@@ -156,7 +174,7 @@ fn link_in_time_begins_the_asking() {
 #[test]
 fn a_lost_link_demotes_by_one() {
     let mut request = up();
-    let _ = request.ended(at(5));
+    let _ = request.ended(at(5), PEER);
     let effects = request.link(at(10), false);
     assert_eq!(
         (effects.demote, effects.demote_for_link),
@@ -205,10 +223,15 @@ enum Happening {
     Up,
     Down,
     Link(bool),
-    Started,
-    Ended,
+    Started(Creator),
+    Ended(Creator),
     Heard,
     Timer,
+}
+
+/// One of two.
+fn peer() -> impl Strategy<Value = Creator> {
+    any::<bool>().prop_map(|other| if other { [9; 4] } else { PEER })
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -216,8 +239,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Up),
         1 => Just(Happening::Down),
         2 => any::<bool>().prop_map(Happening::Link),
-        6 => Just(Happening::Started),
-        1 => Just(Happening::Ended),
+        6 => peer().prop_map(Happening::Started),
+        1 => peer().prop_map(Happening::Ended),
         8 => Just(Happening::Heard),
         8 => Just(Happening::Timer),
     ]
@@ -260,8 +283,8 @@ proptest! {
                 Happening::Up => request.up(at(now)),
                 Happening::Down => request.down(),
                 Happening::Link(link) => request.link(at(now), link),
-                Happening::Started => request.started(at(now)),
-                Happening::Ended => request.ended(at(now)),
+                Happening::Started(peer) => request.started(at(now), peer),
+                Happening::Ended(peer) => request.ended(at(now), peer),
                 Happening::Heard => {
                     request.heard(at(now));
                     Effects::default()

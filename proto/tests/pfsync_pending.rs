@@ -372,7 +372,7 @@ fn a_frame_leaves_when_it_is_full() {
         }
         assert_eq!(outbox.waiting(), fit);
         let (_, step) = Pending::created(false);
-        assert_eq!(outbox.took(at(0), &step), Leave::OneFrame);
+        assert_eq!(outbox.took(at(0), &step), Leave::FullFrames);
     }
 }
 
@@ -384,7 +384,7 @@ fn another_mtu_makes_other_frames() {
     let (_, first) = Pending::created(false);
     assert_eq!(outbox.took(at(0), &first), Leave::Later);
     let (_, second) = Pending::created(false);
-    assert_eq!(outbox.took(at(0), &second), Leave::OneFrame);
+    assert_eq!(outbox.took(at(0), &second), Leave::FullFrames);
 }
 
 #[test]

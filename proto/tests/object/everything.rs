@@ -371,8 +371,8 @@ pub fn every_bulk(
         0 => request.up(now),
         1 => request.down(),
         2 => request.link(now, states > 0),
-        3 => request.started(now),
-        4 => request.ended(now),
+        3 => request.started(now, states.to_be_bytes()),
+        4 => request.ended(now, states.to_be_bytes()),
         5 => {
             *request = BulkRequest::new(bulk_within(states, states), true);
             answer.sent(now, states);

@@ -239,15 +239,12 @@ impl Host {
 
     /// Sends what waits.
     fn leave(&mut self, network: &mut Network, leave: Leave) {
-        let frames = match leave {
-            Leave::Later => 0,
-            Leave::OneFrame => 1,
-            Leave::Everything => usize::MAX,
+        let goes_on = |outbox: &Outbox| match leave {
+            Leave::Later => false,
+            Leave::FullFrames => outbox.is_full(),
+            Leave::Everything => outbox.waiting() > 0,
         };
-        for _ in 0..frames {
-            if !self.is_up || self.outbox.waiting() == 0 {
-                return;
-            }
+        while self.is_up && goes_on(&self.outbox) {
             let mut buffer = [0; 1480];
             let mut writer = Writer::new(&mut buffer).unwrap();
             'full: for queue in Queue::ORDER {
@@ -441,8 +438,8 @@ impl Host {
             }
             Message::Bulk(bulk) => {
                 let effects = match bulk.status {
-                    BulkStatus::Start => self.request.started(now),
-                    _ => self.request.ended(now),
+                    BulkStatus::Start => self.request.started(now, bulk.creator),
+                    _ => self.request.ended(now, bulk.creator),
                 };
                 self.carry_out(network, effects);
             }

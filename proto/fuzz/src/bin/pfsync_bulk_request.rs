@@ -74,8 +74,8 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 continue;
             }
             2 => request.link(now, bool::arbitrary(u)?),
-            3 => request.started(now),
-            4 => request.ended(now),
+            3 => request.started(now, [u.int_in_range(0..=1)?; 4]),
+            4 => request.ended(now, [u.int_in_range(0..=1)?; 4]),
             5 => {
                 request.heard(now);
                 continue;

@@ -50,7 +50,7 @@ impl Driver {
         self.check(index);
         match leave {
             Leave::Later => (),
-            Leave::OneFrame => assert!(matches!(step.to, Place::Queued(_))),
+            Leave::FullFrames => assert!(matches!(step.to, Place::Queued(_))),
             Leave::Everything => assert!(step.send_now),
         }
     }
