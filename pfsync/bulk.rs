@@ -3,10 +3,12 @@
 //! Beginning and ending to synchronise, and what the bulk request wants of the driver.
 
 use super::{
+    clear::Clearing,
     counters::Counter,
     device::{Newborn, Pfsync},
+    outcome::Outcome,
     send::HEAD,
-    session::{Listener, Outcome, Session},
+    session::{Listener, Session},
     store::{Slot, Store},
 };
 use crate::{
@@ -135,6 +137,7 @@ impl Pfsync {
                 }
             });
             session.wanted.clear();
+            session.clearing = Clearing::default();
             session.in_bulk = 0;
             core::mem::replace(&mut session.store, Store::new())
         };

@@ -5,9 +5,10 @@
 use super::{
     counters::{Counter, Counters},
     device::Pfsync,
+    outcome::Outcome,
     plain,
     send::HEAD,
-    session::{Outcome, Session},
+    session::Session,
     store::{Slot, Store},
 };
 use crate::{

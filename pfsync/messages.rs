@@ -6,8 +6,9 @@ use super::{
     counters::Counter,
     device::{Newborn, Pfsync},
     fill::read,
+    outcome::Outcome,
     plain,
-    session::{Outcome, Session, REQUESTS_MAX},
+    session::{Session, REQUESTS_MAX},
     store::{Record, Slot},
 };
 use crate::{
@@ -131,10 +132,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Request(id) => self.requested(&id),
-            Message::Clear(clear) => {
-                self.clear(&clear);
-                Ok(())
-            }
+            Message::Clear(clear) => self.clear(&clear),
             Message::Bulk(bulk) => {
                 self.bulk(&bulk);
                 Ok(())
@@ -372,16 +370,7 @@ impl Reader<'_> {
 
     /// A peer has deleted a state.
     fn delete(&mut self, slot: Slot) {
-        let Some(record) = self.session.store.get_mut(slot) else {
-            return;
-        };
-        if let Some(live) = record.live.take() {
-            self.table.remove(&live.entry);
-        }
-        self.session.release(slot, self.out);
-        // Already nowhere, it takes no step: `took` forgets it all the same.
-        self.session
-            .step(self.now, slot, |record| record.pending.forgotten());
+        self.session.delete(self.now, slot, self.out);
         self.count(Counter::Deleted);
     }
 
@@ -408,15 +397,13 @@ impl Reader<'_> {
     }
 
     /// All states of a creator are to be deleted. None here belongs to an interface.
-    fn clear(&mut self, clear: &Clear) {
+    fn clear(&mut self, clear: &Clear) -> Result<(), Discard> {
         if !clear.interface.name().is_empty() {
-            return;
+            return Ok(());
         }
-        for slot in 0..self.session.store.end() {
-            let record = self.session.store.get(slot);
-            if record.is_some_and(|record| record.id.creator == clear.creator) {
-                self.delete(slot);
-            }
+        match self.session.clearing.begin(self.now, clear.creator) {
+            true => Ok(()),
+            false => Err(Discard::BadValue),
         }
     }
 

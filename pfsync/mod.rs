@@ -9,6 +9,7 @@
 //! and when, and sends it ([`fill`], [`send`]). Frames come in through [`receive`].
 
 mod bulk;
+mod clear;
 pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod demotion;
@@ -18,6 +19,7 @@ mod fill;
 pub(crate) mod link;
 mod messages;
 pub(crate) mod netns;
+mod outcome;
 mod plain;
 pub(crate) mod receive;
 mod send;

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an interface keeps behind its lock, and what every event has in common.
-//!
-//! An event is handled under the lock; what comes of it (frames, packets that were
-//! held, demotion) is collected in an [`Outcome`] and carried out when the lock is
-//! released, for all of that may lead back into the network stack.
+//! What an interface keeps behind its lock, and what every event has in common; what
+//! comes of it is an [`Outcome`].
 
 use super::{
     bulk::Walk,
+    clear::Clearing,
     counters::Counter,
-    demotion::{self, Demoted},
     device::{Newborn, Pfsync},
     fill::EXPECTING_MAX,
-    send::Frames,
+    outcome::Outcome,
     settings::Settings,
     store::{Record, Slot, Store},
     sweep::Sweep,
@@ -23,13 +20,13 @@ use crate::{
         netdevice::Device,
         netdevice_ops::OwnDevice,
         random,
-        state_table::{Held, HeldList, Table},
+        state_table::{Held, Table},
         timer,
         watch::{News, Watch, Watched},
     },
     proto::pfsync::{
         bulk_answer::BulkAnswer,
-        bulk_request::{self, BulkRequest},
+        bulk_request::{bulk_within, BulkRequest},
         conntrack::protocol,
         defer::{self, Deferred, HELD_MAX},
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
@@ -95,6 +92,8 @@ pub(super) struct Session {
     pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
     /// Looking after states that nobody tells of.
     pub(super) sweep: Sweep,
+    /// Whose states are to go.
+    pub(super) clearing: Clearing,
     /// Before that no state is sent again.
     repeat_at: Instant,
     /// The most urgent of what was heard from the outbox.
@@ -145,22 +144,6 @@ impl Listener {
     }
 }
 
-/// What is to be done when the lock is released.
-pub(super) struct Outcome {
-    /// To be sent.
-    pub(super) frames: Frames,
-    /// To be let go.
-    pub(super) released: HeldList,
-    /// What the bulk request wanted, and what was done to the group for it. Of one event
-    /// come two such wishes at most, of a frame as well: once its demotion is taken back
-    /// and it is complete, it wants nothing more.
-    wishes: [Wish; 2],
-    /// When the timer is to expire.
-    at: Option<Instant>,
-    own: Option<ARef<OwnDevice>>,
-    group: Option<Arc<Group>>,
-}
-
 impl Session {
     /// Of an interface that is down.
     ///
@@ -195,6 +178,7 @@ impl Session {
             in_bulk: 0,
             deferred: Deferred::new(slots),
             sweep: Sweep::default(),
+            clearing: Clearing::default(),
             repeat_at: Instant(0),
             leave: Leave::Later,
             wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL)?,
@@ -246,7 +230,7 @@ impl Session {
             .saturating_sub(HEADER_LEN.saturating_add(SECTION_LEN));
         let states = room.checked_div(State::LEN.saturating_add(EXTRA_LEN));
         let states = states.and_then(|states| u32::try_from(states).ok());
-        bulk_request::bulk_within(limit, states.unwrap_or(1))
+        bulk_within(limit, states.unwrap_or(1))
     }
 
     /// The outbox for frames as long as they may be now.
@@ -342,6 +326,7 @@ impl Session {
         let mut record = Record::new(id, pending, entry, watched);
         record.tcp = tcp;
         record.local = true;
+        record.heard = now;
         let ticket = first.and_then(|first| {
             counters.count(Counter::Deferred);
             let (ticket, early) = self.deferred.hold(now, first);
@@ -405,93 +390,7 @@ impl Session {
     }
 }
 
-impl Outcome {
-    fn new() -> Self {
-        Self {
-            frames: Frames::new(),
-            released: HeldList::new(),
-            wishes: Default::default(),
-            at: None,
-            own: None,
-            group: None,
-        }
-    }
-
-    /// The bulk request wants something done.
-    pub(super) fn want(&mut self, effects: bulk_request::Effects) {
-        // A frame may say BUS many times: what wants nothing must not push out what does.
-        if effects == bulk_request::Effects::default() {
-            return;
-        }
-        let [first, second] = &mut self.wishes;
-        *first = core::mem::take(second);
-        second.effects = effects;
-    }
-}
-
-/// What the bulk request wants.
-#[derive(Default)]
-struct Wish {
-    effects: bulk_request::Effects,
-    demoted: [Demoted; 2],
-}
-
 impl Pfsync {
-    /// Has an event happen, and carries out what comes of it. Any context but hard
-    /// interrupts.
-    pub(super) fn handle(&self, event: impl FnOnce(&mut Session, Instant, &mut Outcome)) {
-        let now = Instant(timer::now());
-        let mut out = Outcome::new();
-        {
-            let mut guard = self.session.lock();
-            let session = &mut *guard;
-            event(session, now, &mut out);
-            self.send_due(session, now, &mut out);
-            out.at = session.deadline();
-            out.own.clone_from(&session.own);
-            out.group.clone_from(&session.group);
-            for Wish { effects, demoted } in &mut out.wishes {
-                session.demoted = session
-                    .demoted
-                    .saturating_add(effects.demote)
-                    .saturating_add(effects.demote_for_link);
-                if let Some(group) = &session.group {
-                    *demoted = demotion::demote(group, effects);
-                }
-            }
-        }
-        self.carry_out(out);
-    }
-
-    /// The lock is not held.
-    fn carry_out(&self, out: Outcome) {
-        let Outcome {
-            frames,
-            released,
-            wishes,
-            at,
-            own,
-            group,
-        } = out;
-        if let Some(own) = &own {
-            frames.send(own, &self.counters);
-        }
-        drop(released);
-        self.arm(at);
-        let (Some(own), Some(group)) = (own, group) else {
-            return;
-        };
-        for wish in &wishes {
-            demotion::tell(&own, &group, &wish.demoted);
-        }
-        for outcome in wishes.iter().filter_map(|it| it.effects.outcome) {
-            if outcome == bulk_request::Outcome::Complete {
-                self.counters.count(Counter::BulkReceived);
-            }
-            pr_info!("{}: {}\n", own.name(), outcome.as_str());
-        }
-    }
-
     /// The timer: whatever is due.
     pub(super) fn timer_expired(&self) {
         self.handle(|session, now, out| {
@@ -506,6 +405,7 @@ impl Pfsync {
             self.wake_awaiting(session, now);
             let effects = session.request.timer(now);
             self.asked(session, effects, out);
+            session.clear(now, out, &self.counters);
             self.sweep(session, now, out);
         });
     }
@@ -571,7 +471,7 @@ impl Pfsync {
 
 impl Session {
     /// When something is to be done, if nothing happens before.
-    fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         self.table.as_ref()?;
         let awaiting = self
             .store
@@ -585,6 +485,7 @@ impl Session {
             self.answer.deadline(),
             self.deferred.deadline(),
             self.sweep.deadline(),
+            self.clearing.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

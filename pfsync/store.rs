@@ -54,7 +54,7 @@ pub(super) struct Record {
     pub(super) live: Option<Live>,
     /// Its first packet, if that is held.
     pub(super) ticket: Option<Ticket>,
-    /// When a peer last told of it.
+    /// When a peer last told of it, or this host found it by itself.
     pub(super) heard: Instant,
     /// TCP: updates are counted.
     pub(super) tcp: bool,

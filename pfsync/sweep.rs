@@ -10,7 +10,8 @@
 
 use super::{
     device::{Newborn, Pfsync},
-    session::{Outcome, Session},
+    outcome::Outcome,
+    session::Session,
     store::{Record, Slot},
 };
 use crate::{

@@ -11,6 +11,7 @@ import pytest
 from lib import conntrack
 from lib import pfsync as p
 from lib import pfsync_wire as w
+from lib.clock import wait_for
 from lib.conntrack import has
 from lib.lan import Lan
 from lib.pfsync import CREATOR, Peer
@@ -283,6 +284,24 @@ def test_clear(lan: Lan, peer: Peer) -> None:
     (left,) = conntrack.entries(lan.a, proto=17)
     assert left["original"] == udp(9).tuples()[0]
     assert not [f for f in peer.collect(3) if f.frame.all(Action.DEL, Action.DEL_C)]
+
+
+def test_clear_many(lan: Lan, peer: Peer) -> None:
+    """Some at a time; what is told of meanwhile stays, whoever says CLR how often."""
+    states = [udp(number) for number in range(1, 2001)]
+    peer.send(*(frame((Action.INS, *states[i : i + 5])) for i in range(0, 2000, 5)))
+    wait_for(lambda: p.stats(lan.a)["inserted"] == 2000, 5, "all states arrive")
+    others = [w.Clear(number.to_bytes(4)) for number in range(1, 20)]
+    peer.send(
+        frame((Action.CLR, w.Clear(CREATOR), w.Clear(CREATOR), *others)),
+        frame((Action.INS, udp(5000), udp(1))),
+    )
+    # the first may be gone before it is told of again
+    wait_for(lambda: p.stats(lan.a)["deleted"] >= 1999, 1, "the old ones are deleted")
+    time.sleep(0.1)
+    assert p.stats(lan.a)["deleted"] <= 2000
+    assert p.stats(lan.a)["badval"] == 12, "so many creators at once are nobody's"
+    assert len(conntrack.entries(lan.a, proto=17)) == 2
 
 
 # -- UPD_REQ, BUS

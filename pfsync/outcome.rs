@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What comes of an event, which is handled under the lock of the [`Session`]: frames,
+//! packets that were held, demotion. It is carried out when the lock is released, for
+//! all of that may lead back into the network stack.
+
+use super::{
+    counters::Counter,
+    demotion::{self, Demoted},
+    device::Pfsync,
+    send::Frames,
+    session::Session,
+};
+use crate::{
+    carp::Group,
+    linux::{netdevice_ops::OwnDevice, state_table::HeldList, timer},
+    proto::pfsync::{bulk_request, time::Instant},
+};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
+
+/// What is to be done when the lock is released.
+pub(super) struct Outcome {
+    /// To be sent.
+    pub(super) frames: Frames,
+    /// To be let go.
+    pub(super) released: HeldList,
+    /// What the bulk request wanted, and what was done to the group for it. Of one event
+    /// come two such wishes at most, of a frame as well: once its demotion is taken back
+    /// and it is complete, it wants nothing more.
+    wishes: [Wish; 2],
+    /// When the timer is to expire.
+    at: Option<Instant>,
+    own: Option<ARef<OwnDevice>>,
+    group: Option<Arc<Group>>,
+}
+
+impl Outcome {
+    fn new() -> Self {
+        Self {
+            frames: Frames::new(),
+            released: HeldList::new(),
+            wishes: Default::default(),
+            at: None,
+            own: None,
+            group: None,
+        }
+    }
+
+    /// The bulk request wants something done.
+    pub(super) fn want(&mut self, effects: bulk_request::Effects) {
+        // A frame may say BUS many times: what wants nothing must not push out what does.
+        if effects == bulk_request::Effects::default() {
+            return;
+        }
+        let [first, second] = &mut self.wishes;
+        *first = core::mem::take(second);
+        second.effects = effects;
+    }
+}
+
+/// What the bulk request wants.
+#[derive(Default)]
+struct Wish {
+    effects: bulk_request::Effects,
+    demoted: [Demoted; 2],
+}
+
+impl Pfsync {
+    /// Has an event happen, and carries out what comes of it. Any context but hard
+    /// interrupts.
+    pub(super) fn handle(&self, event: impl FnOnce(&mut Session, Instant, &mut Outcome)) {
+        let now = Instant(timer::now());
+        let mut out = Outcome::new();
+        {
+            let mut guard = self.session.lock();
+            let session = &mut *guard;
+            event(session, now, &mut out);
+            self.send_due(session, now, &mut out);
+            out.at = session.deadline();
+            out.own.clone_from(&session.own);
+            out.group.clone_from(&session.group);
+            for Wish { effects, demoted } in &mut out.wishes {
+                session.demoted = session
+                    .demoted
+                    .saturating_add(effects.demote)
+                    .saturating_add(effects.demote_for_link);
+                if let Some(group) = &session.group {
+                    *demoted = demotion::demote(group, effects);
+                }
+            }
+        }
+        self.carry_out(out);
+    }
+
+    /// The lock is not held.
+    fn carry_out(&self, out: Outcome) {
+        let Outcome {
+            frames,
+            released,
+            wishes,
+            at,
+            own,
+            group,
+        } = out;
+        if let Some(own) = &own {
+            frames.send(own, &self.counters);
+        }
+        drop(released);
+        self.arm(at);
+        let (Some(own), Some(group)) = (own, group) else {
+            return;
+        };
+        for wish in &wishes {
+            demotion::tell(&own, &group, &wish.demoted);
+        }
+        for outcome in wishes.iter().filter_map(|it| it.effects.outcome) {
+            if outcome == bulk_request::Outcome::Complete {
+                self.counters.count(Counter::BulkReceived);
+            }
+            pr_info!("{}: {}\n", own.name(), outcome.as_str());
+        }
+    }
+}
