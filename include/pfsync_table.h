@@ -191,8 +191,8 @@ struct pfsync_table_ops {
 			void *context);
 	/*
 	 * Ends it. Process context, RTNL is held. No function of `events` runs any
-	 * more when it returns. All held packets were released before, and all
-	 * counts of entries given back.
+	 * more when it returns. Packets that are held are released, and counts of
+	 * entries given back, after that: release() and put() want no table.
 	 */
 	void (*detach)(void *table);
 
