@@ -52,6 +52,8 @@ mod common;
 
 #[path = "model/group.rs"]
 mod group;
+#[path = "model/moment.rs"]
+mod moment;
 
 use std::io::Write as _;
 

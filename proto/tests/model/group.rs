@@ -3,8 +3,6 @@
 //! A group of hosts with the network between them, as a model for the checker.
 
 use std::collections::HashSet;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use carp_proto::carp::effects::{Effects, Kind, Reason};
@@ -15,8 +13,7 @@ use carp_proto::carp::packet::Counter;
 use carp_proto::carp::time::{Instant, Interval};
 use stateright::{Model, Property};
 
-/// The model's first moment, in ticks: nothing before it matters.
-const BEGINNING: u64 = 1000;
+use crate::moment::{Action, Host, Moment, Packet, View, BEGINNING};
 
 /// What may happen, again and again and at any moment, until there is peace.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,152 +73,6 @@ pub struct Bounds {
     pub peace: Option<u8>,
     /// Whether the master is then the one that announced its addresses last.
     pub announced: bool,
-}
-
-/// A packet that is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Packet {
-    from: u8,
-    to: u8,
-    bow_out: bool,
-    ipv6: bool,
-    /// What it says of its sender's demotion.
-    demote: u8,
-    /// In so many ticks it must have arrived.
-    left: u8,
-}
-
-/// All that can be told of a host, with clocks as seen from now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum View {
-    Dead,
-    Init,
-    /// How many ticks it will listen to silence yet, in IPv4 and in IPv6.
-    Backup([Option<i16>; 2]),
-    /// In how many ticks it will advertise, and with which advertisement from
-    /// then on it will announce its addresses.
-    Master(i16, u8),
-}
-
-#[derive(Clone)]
-struct Host {
-    /// The real one.
-    machine: Option<VirtualHost>,
-    demote: u8,
-    /// Whether it ever gave way to an equal: from then on its random bytes count.
-    ties: u8,
-    /// For so many ticks it has listened while there was no master.
-    waiting: u8,
-    view: View,
-}
-
-/// A moment in the group's life.
-///
-/// Two moments are the same if all is the same as seen from now; what time it is
-/// does not matter.
-#[derive(Clone)]
-pub struct Moment<const N: usize> {
-    now: u64,
-    hosts: [Host; N],
-    packets: Vec<Packet>,
-    /// For so many ticks there have been several masters.
-    together: u8,
-    /// So many ticks ago the last disturbance was; `None`: more may come.
-    peace: Option<u8>,
-    /// Who was master when everything should have been as it should be.
-    settled: Option<u8>,
-    /// Who announced the addresses last.
-    announced: Option<u8>,
-}
-
-impl<const N: usize> Moment<N> {
-    fn identity(&self) -> impl Hash + PartialEq + '_ {
-        let hosts = self.hosts.each_ref();
-        (
-            hosts.map(|host| (host.view, host.demote, host.ties, host.waiting)),
-            &self.packets,
-            (self.together, self.peace, self.settled, self.announced),
-        )
-    }
-
-    fn state(&self, index: usize) -> State {
-        match self.hosts[index].view {
-            View::Dead | View::Init => State::Init,
-            View::Backup(_) => State::Backup,
-            View::Master(..) => State::Master,
-        }
-    }
-
-    fn masters(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..N).filter(|index| self.state(*index) == State::Master)
-    }
-
-    fn running(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..N).filter(|index| self.state(*index) != State::Init)
-    }
-}
-
-impl<const N: usize> Hash for Moment<N> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.identity().hash(hasher);
-    }
-}
-
-impl<const N: usize> PartialEq for Moment<N> {
-    fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-}
-
-impl<const N: usize> fmt::Debug for Moment<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tick {:3}", self.now - BEGINNING)?;
-        for host in &self.hosts {
-            write!(f, "  {:?}", host.view)?;
-            if host.demote > 0 {
-                write!(f, " demoted {}", host.demote)?;
-            }
-        }
-        for packet in &self.packets {
-            let what = if packet.bow_out { "bow-out" } else { "ad" };
-            let Packet { from, to, left, .. } = packet;
-            write!(f, "  [{what} {from}>{to} left {left}]")?;
-        }
-        Ok(())
-    }
-}
-
-/// What happens next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A tick passes.
-    Tick,
-    /// A timer fires.
-    Timer(u8),
-    /// A packet arrives.
-    Arrive(Packet),
-    /// A packet arrives, and once more later.
-    ArriveTwice(Packet),
-    Lose(Packet),
-    Replay(Packet),
-    Die(u8),
-    Boot(u8),
-    Leave(u8),
-    Return(u8),
-    Demote(u8, u8),
-    Force(u8, State),
-    /// From now on nothing of the kind happens any more.
-    Peace,
-}
-
-impl Action {
-    /// Whether it is none of what a calm network and its hosts do by themselves.
-    const fn is_disturbance(self) -> bool {
-        !matches!(
-            self,
-            Self::Tick | Self::Timer(_) | Self::Arrive(_) | Self::ArriveTwice(_) | Self::Peace
-        )
-    }
 }
 
 impl<const N: usize> Group<N> {
