@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
-	test-debug fuzz model demo install clean clean-cache shell rust-analyzer help
+	test-debug test-kernel test-smp fuzz model demo install clean clean-cache shell rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
 
@@ -37,6 +37,12 @@ test-cluster: module plugins ## two hosts and a client as guests of their own, o
 
 test-debug: ## the guest tests on a kernel that looks for mistakes (builds it once: 15 min)
 	@scripts/test-debug $(T)
+
+test-kernel: plugins ## the modules on the kernel of another Debian release; SUITE=sid (default forky)
+	@CARP_SUITE=$(or $(SUITE),forky) scripts/test-kernel $(T)
+
+test-smp: module plugins ## races of two processors, in real time; T=--debug on the kernel of test-debug
+	@scripts/test-smp $(T)
 
 fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for each
 	@scripts/fuzz "$(T)" $(or $(TIME),3600)

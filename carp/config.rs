@@ -7,6 +7,7 @@ use super::{device::Carp, settings::Settings};
 use crate::{
     linux::{
         bindings,
+        compat::EADDRNOTAVAIL,
         crypto::Secret,
         link::Request,
         netdevice::{Device, MacAddress},

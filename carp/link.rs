@@ -16,6 +16,7 @@ use super::{
 use crate::{
     linux::{
         bindings,
+        compat::ENETDOWN,
         crypto::Secret,
         link::{Link, LinkKind, Request},
         netdevice::{Device, MacAddress},

@@ -8,6 +8,7 @@ use crate::{
     carp::config::{is_unicast, read_switch},
     linux::{
         bindings,
+        compat::EPROTO,
         link::Request,
         namespace::Net,
         netdevice::Device,

@@ -31,8 +31,6 @@ pub(super) struct Outcome {
     /// come two such wishes at most, of a frame as well: once its demotion is taken back
     /// and it is complete, it wants nothing more.
     wishes: [Wish; 2],
-    /// When the timer is to expire.
-    at: Option<Instant>,
     own: Option<ARef<OwnDevice>>,
     group: Option<Arc<Group>>,
 }
@@ -43,7 +41,6 @@ impl Outcome {
             frames: Frames::new(),
             released: HeldList::new(),
             wishes: Default::default(),
-            at: None,
             own: None,
             group: None,
         }
@@ -79,7 +76,9 @@ impl Pfsync {
             let session = &mut *guard;
             event(session, now, &mut out);
             self.send_due(session, now, &mut out);
-            out.at = session.deadline();
+            // Under the lock: when two processors have an event each, the later one knows
+            // of both, and the earlier one must not set the timer back after it.
+            self.arm(session.deadline());
             out.own.clone_from(&session.own);
             out.group.clone_from(&session.group);
             for Wish { effects, demoted } in &mut out.wishes {
@@ -101,7 +100,6 @@ impl Pfsync {
             frames,
             released,
             wishes,
-            at,
             own,
             group,
         } = out;
@@ -109,7 +107,6 @@ impl Pfsync {
             frames.send(own, &self.counters);
         }
         drop(released);
-        self.arm(at);
         let (Some(own), Some(group)) = (own, group) else {
             return;
         };

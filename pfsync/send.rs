@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     linux::{
+        compat::{EADDRNOTAVAIL, ENETDOWN},
         ip_output,
         netdevice::Device,
         netdevice_ops::OwnDevice,

@@ -27,10 +27,12 @@ log_key = pytest.StashKey[kmsg.Kmsg]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked "virtual" measure what only virtual time can show."""
-    if clock.is_virtual():
-        return
-    left_out = [item for item in items if item.get_closest_marker("virtual")]
+    """Tests marked "virtual" measure what only virtual time can show, those marked "smp"
+    what only several processors can get into."""
+    lacking = [] if clock.is_virtual() else ["virtual"]
+    if os.cpu_count() == 1:
+        lacking.append("smp")
+    left_out = [item for item in items if any(map(item.get_closest_marker, lacking))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

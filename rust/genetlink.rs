@@ -17,6 +17,7 @@
 
 use super::{
     bindings,
+    compat::ENOBUFS,
     namespace::Net,
     netlink::{Attributes, Extack, Message, Policies},
 };

@@ -8,6 +8,7 @@
 
 use super::{
     bindings,
+    compat::EAFNOSUPPORT,
     inet6::{enabled, from_raw, to_raw, Header},
     netdevice::Device,
     skbuff::{xmit_result, Skb},

@@ -7,6 +7,7 @@
 
 pub(crate) mod arp;
 pub(crate) mod bindings;
+pub(crate) mod compat;
 pub(crate) mod crypto;
 pub(crate) mod genetlink;
 pub(crate) mod inet;

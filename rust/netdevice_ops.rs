@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    compat::{EADDRNOTAVAIL, EOPNOTSUPP},
     namespace::Net,
     netdevice::{Device, MacAddress},
     rtnl::Rtnl,

@@ -2,7 +2,7 @@
 
 //! A place that holds a value which readers find under RCU.
 
-use super::bindings;
+use super::{bindings, compat::rcu_barrier};
 use core::{marker::PhantomData, ptr};
 use kernel::{
     prelude::*,
@@ -126,6 +126,6 @@ pub(crate) struct Barrier;
 
 impl Drop for Barrier {
     fn drop(&mut self) {
-        rcu::rcu_barrier();
+        rcu_barrier();
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    compat::ENOBUFS,
     netdevice::{Device, MacAddress},
 };
 use core::{mem::ManuallyDrop, ptr, ptr::NonNull};

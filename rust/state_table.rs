@@ -3,7 +3,12 @@
 //! State tables of other modules: the side of `include/pfsync_table.h` that uses
 //! one.
 
-use super::{bindings, namespace::Net, rtnl::Rtnl};
+use super::{
+    bindings,
+    compat::{EOPNOTSUPP, EPROTO},
+    namespace::Net,
+    rtnl::Rtnl,
+};
 use core::{
     mem::ManuallyDrop,
     ptr::{self, NonNull},

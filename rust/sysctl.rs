@@ -83,7 +83,8 @@ impl Folder {
             bindings::register_net_sysctl_sz(
                 net.as_ptr(),
                 path.as_char_ptr(),
-                table.as_ptr(),
+                // not written to, though kernels before 7.3 do not promise it
+                table.as_ptr().cast_mut(),
                 table.len(),
             )
         };

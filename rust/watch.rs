@@ -189,7 +189,9 @@ impl<T: Send + 'static> Watch<T> {
             node
         };
         let flag = node.flag.load(Relaxed) != 0;
-        let count = node.packets.fetch_add(1, Relaxed).wrapping_add(1);
+        // Full, here as in `drain`: either the owner sees this packet when it takes the
+        // node out of the inbox, or this sees that it did.
+        let count = node.packets.fetch_add(1, Full).wrapping_add(1);
         let often = count == node.often.load(Relaxed);
         let news = (count == 1 || often) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
         if news {

@@ -9,8 +9,10 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${CARP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/carp}
 
 # One Debian release holds compiler, kernel and guests: the rustc must be the
-# very one that built the kernel.
-suite=trixie
+# very one that built the kernel. CARP_SUITE names another one for compiler and
+# kernel (forky, sid); what else runs in a guest stays as it is.
+debian=trixie
+suite=${CARP_SUITE:-$debian}
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * flood DEVICE FILE: sends the Ethernet frames in FILE, each after its length
- * as a native 16-bit word, and prints how many there were.
+ * flood DEVICE FILE [PROCESSOR]: sends the Ethernet frames in FILE, each after its
+ * length as a native 16-bit word, and prints how many there were.
  *
  * In bursts with a pause after each, so that nothing on the way is dropped for
- * want of room: what is sent can be accounted for to the last packet.
+ * want of room: what is sent can be accounted for to the last packet. With a
+ * processor, on which it stays, again and again without a pause until it is killed,
+ * whatever becomes of it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -13,8 +15,10 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -39,6 +43,16 @@ static void send_all(int fd, struct mmsghdr *messages, unsigned int count)
 	}
 }
 
+static void stay_on(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(1, "processor %d", processor);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_ll to = { .sll_family = AF_PACKET };
@@ -47,17 +61,20 @@ int main(int argc, char **argv)
 	unsigned int burst = 0;
 	unsigned long total = 0;
 	struct stat stat;
-	char *at, *end;
+	char *start, *at, *end;
 	int fd, file;
 
-	if (argc != 3)
-		errx(2, "usage: flood DEVICE FILE");
+	if (argc != 3 && argc != 4)
+		errx(2, "usage: flood DEVICE FILE [PROCESSOR]");
+	if (argc == 4)
+		stay_on(atoi(argv[3]));
 	file = open(argv[2], O_RDONLY);
 	if (file < 0 || fstat(file, &stat))
 		err(1, "%s", argv[2]);
-	at = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-	if (at == MAP_FAILED)
+	start = mmap(NULL, stat.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+	if (start == MAP_FAILED)
 		err(1, "%s", argv[2]);
+	at = start;
 	end = at + stat.st_size;
 	to.sll_ifindex = if_nametoindex(argv[1]);
 	fd = socket(AF_PACKET, SOCK_RAW, 0);
@@ -76,9 +93,14 @@ int main(int argc, char **argv)
 		at += len;
 		total++;
 		if (++burst == BURST) {
-			send_all(fd, messages, burst);
+			if (argc == 4)
+				sendmmsg(fd, messages, burst, 0);
+			else
+				send_all(fd, messages, burst);
 			burst = 0;
 		}
+		if (argc == 4 && end - at < 2)
+			at = start;
 	}
 	send_all(fd, messages, burst);
 	printf("%lu\n", total);

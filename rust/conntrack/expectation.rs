@@ -190,7 +190,7 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// EOPNOTSUPP: it has no helper. EINVAL: that expects nothing of this kind, or
+    /// ENOENT: it has no helper. EINVAL: that expects nothing of this kind, or
     /// there is no function of this name. Others, if the table has no room for it.
     pub(crate) fn expect(&self, plain: &bindings::pfsync_expected) -> Result {
         let rcu = rcu::Guard::new();
@@ -220,7 +220,7 @@ impl Entry {
         plain: &bindings::pfsync_expected,
         rcu: &rcu::Guard,
     ) -> Result<Counted> {
-        let helper = Helper::of(self, rcu).ok_or(EOPNOTSUPP)?;
+        let helper = Helper::of(self, rcu).ok_or(ENOENT)?;
         if plain.class > helper.last_class()
             || plain.nat_direction > 1
             || plain.family != self.family()

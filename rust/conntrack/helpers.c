@@ -30,6 +30,7 @@
 
 #include "../../include/pfsync_table.h"
 #include "../adapter/helpers.c"
+#include "../compat.h"
 
 #if !IS_ENABLED(CONFIG_NF_NAT) || !defined(CONFIG_NF_CONNTRACK_MARK) ||		\
 	!defined(CONFIG_NF_CONNTRACK_ZONES) || !defined(CONFIG_NF_CONNTRACK_EVENTS)
@@ -358,15 +359,12 @@ void carp_helper_nf_ct_exp_inherit(struct nf_conntrack_expect *exp, struct nf_co
 				   struct nf_conntrack_helper *helper,
 				   struct nf_conntrack_helper *assigned)
 {
-	struct nf_conntrack_ecache *ecache = nf_ct_ecache_find(ct);
-
 	write_pnet(&exp->net, nf_ct_net(ct));
 #ifdef CONFIG_NF_CONNTRACK_ZONES
 	exp->zone = ct->zone;
 #endif
 	exp->master_tuple = ct->tuplehash[IP_CT_DIR_ORIGINAL].tuple;
-	if (ecache)
-		exp->event_mask = ecache->expmask;
+	compat_inherit_event_mask(exp, ct);
 	RCU_INIT_POINTER(exp->helper, helper);
 	RCU_INIT_POINTER(exp->assign_helper, assigned);
 }
