@@ -17,7 +17,7 @@ from lib.process import run
 
 from bench.results import Results
 
-GROUPS = ("packets",)
+GROUPS = ("takeover", "packets", "advertisements", "outage", "hosts", "pfsync")
 
 
 def main() -> int:
