@@ -12,7 +12,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 WIDTH, MARGIN, GAP = 960, 32, 36
-LABEL, VALUE = 236, 92
+LABEL, VALUE = 330, 150
 """Left of a bar, and right of it."""
 BAR, LINE = 13, 17
 STYLE = """
@@ -41,7 +41,39 @@ class Panel:
 
 PANELS = (
     Panel(
-        "packets", "Instructions a packet", ("received, IPv4", "sent, IPv4", "to the parent, IPv4")
+        "outage",
+        "Outage at a client, milliseconds: 50 hard cuts, 50 handovers",
+        ("hard cut, median", "hard cut, maximum", "handed over, median", "handed over, maximum"),
+        log=True,
+    ),
+    Panel("advertisements", "Instructions an advertisement", ("sent", "received and verified")),
+    Panel(
+        "share",
+        "The processor's share, an advertisement a second from each virtual host",
+        (
+            "a master, 50 virtual hosts",
+            "a backup, 50 virtual hosts",
+            "a master, 255 virtual hosts",
+            "a backup, 255 virtual hosts",
+            "a master, 4,080 virtual hosts",
+            "a backup, 4,080 virtual hosts",
+        ),
+        log=True,
+    ),
+    Panel(
+        "packets",
+        "Instructions a packet, generator and cable included",
+        ("received, IPv4", "sent, IPv4", "to the parent, IPv4"),
+    ),
+    Panel(
+        "creation",
+        "To make a virtual host, thousand instructions",
+        ("to make one of 50", "to make one of 255", "to make one of 4,080"),
+    ),
+    Panel(
+        "pfsync",
+        "Instructions to tell another firewall of a connection",
+        ("a new connection: instructions", "all at once: instructions a state"),
     ),
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,33 +116,101 @@ def page(results: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-HEADLINES: list[tuple[str, str, str]] = [
-    ("packets", "received, IPv4", "instructions for a packet received"),
-    ("packets", "to the parent, IPv4", "… for one to the parent that is not for it"),
-]
-"""What the project's README shows: of which table which row, and in which words."""
-SUBJECTS = {
-    "carp": ("carp",),
-    "macvlan": ("macvlan",),
-    "neither": ("direct",),
-}
-"""Under which heads it shows them: for each the columns' names."""
+@dataclass(frozen=True)
+class Headline:
+    """A line of the project's README: a row of a table, whose column is ours, and those
+    that stand beside it with their names."""
+
+    group: str
+    row: str
+    words: str
+    ours: str
+    others: tuple[tuple[str, str], ...]
+
+
+DAEMONS = (("ucarp", "ucarp"), ("keepalived", "keepalived"))
+TIMED = (("ucarp", "ucarp, 1 s"), ("keepalived", "keepalived, 1 s"))
+KERNEL = (("macvlan", "macvlan"), ("neither", "direct"))
+CONNTRACKD = (("conntrackd", "conntrackd"),)
+HEADLINES = (
+    Headline("outage", "hard cut, median", "outage, hard cut, median", "carp, 1 s", TIMED),
+    Headline(
+        "outage", "handed over, median", "outage, handed over, median", "carp, 1 s", TIMED
+    ),
+    Headline(
+        "outage", "hard cut, median", "the same, hard cut, shortest interval", "carp, 1/256 s",
+        (("keepalived", "keepalived, 1/100 s"),),
+    ),
+    Headline("advertisements", "sent", "instructions to advertise", "carp", DAEMONS),
+    Headline(
+        "advertisements", "received and verified", "… to receive and verify", "carp", DAEMONS
+    ),
+    Headline(
+        "share", "a master, 255 virtual hosts", "processor, master of 255", "carp", DAEMONS
+    ),
+    Headline(
+        "share", "a backup, 255 virtual hosts", "processor, backup of 255", "carp", DAEMONS
+    ),
+    Headline(
+        "share", "a master, 4,080 virtual hosts", "processor, master of 4,080", "carp", DAEMONS
+    ),
+    Headline("packets", "received, IPv4", "instructions to receive a packet", "carp", KERNEL),
+    Headline("packets", "sent, IPv4", "… to send one", "carp", KERNEL),
+    Headline(
+        "packets", "to the parent, IPv4", "… to receive one that is not for it", "carp", KERNEL
+    ),
+    Headline(
+        "pfsync", "a new connection: instructions", "… to tell of a connection", "pfsync",
+        CONNTRACKD,
+    ),
+    Headline(
+        "pfsync", "a new connection: bytes on the wire", "bytes to tell of it", "pfsync",
+        CONNTRACKD,
+    ),
+    Headline(
+        "pfsync", "all at once: states a second", "states a second, all at once", "pfsync",
+        CONNTRACKD,
+    ),
+)  # fmt: skip
+
+
+def plain(cell: dict[str, Any] | None) -> str:
+    """Without the spread."""
+    return show(cell and {**cell, "spread": 0}) if cell and "why" not in cell else ""
 
 
 def excerpt(results: dict[str, Any]) -> str:
     groups = {group["name"]: group for group in results["groups"]}
     lines = []
-    for name, row, words in HEADLINES:
-        line = [words]
-        for names in SUBJECTS.values():
-            cells = [find(groups[name], row, column) for column in names if name in groups]
-            cell = next((cell for cell in cells if cell and "why" not in cell), None)
-            line.append(show(cell and {**cell, "spread": 0}))
-        lines.append(line)
+    for line in HEADLINES:
+        if line.group not in groups:
+            continue
+        group = groups[line.group]
+        others = [
+            f"{name} {value}"
+            for name, column in line.others
+            if (value := plain(find(group, line.row, column)))
+        ]
+        lines.append([line.words, plain(find(group, line.row, line.ours)), "; ".join(others)])
     bars = [bar for group in results["groups"] for bar in group["bars"]]
     missed = [bar for bar in bars if not bar["met"]]
-    summary = f"{len(bars) - len(missed)} of {len(bars)} bars are met."
-    return "\n".join([BEGIN, *table(["", *SUBJECTS], lines), "", summary, END])
+    summary = f"Of {len(bars)} bars that were set beforehand {len(bars) - len(missed)} are met."
+    if missed:
+        summary += " Missed:"
+    return "\n".join(
+        [
+            BEGIN,
+            *table(["", "here", "beside"], lines),
+            "",
+            summary,
+            *([""] if missed else []),
+            *(
+                f"- {bar['what']}: {number(bar['value'])} {bar['unit']} (bar: {bar['bar']})"
+                for bar in missed
+            ),
+            END,
+        ]
+    )
 
 
 def with_excerpt(text: str, new: str) -> str:

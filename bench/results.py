@@ -61,9 +61,9 @@ class Results:
         self.groups.append(group)
         return group
 
-    def write(self, path: str) -> None:
+    def write(self, path: str, indent: int | None = 1) -> None:
+        text = json.dumps(
+            {**self.about, "groups": [asdict(group) for group in self.groups]}, indent=indent
+        )
         with open(path, "w") as f:
-            json.dump(
-                {**self.about, "groups": [asdict(group) for group in self.groups]}, f, indent=1
-            )
-            f.write("\n")
+            f.write(text + "\n")
