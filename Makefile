@@ -4,7 +4,8 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
-	test-debug test-kernel test-smp fuzz model demo install clean clean-cache shell rust-analyzer help
+	test-debug test-kernel test-smp fuzz model bench demo install clean clean-cache shell \
+	rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
 
@@ -49,6 +50,9 @@ fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for ea
 
 model: ## every situation of a small group of hosts, in the large (minutes, some GB)
 	@scripts/model $(T)
+
+bench: module plugins ## figures beside ucarp, keepalived, macvlan, conntrackd; T=packets some
+	@scripts/bench $(T)
 
 demo: module plugins ## boot two hosts and a client, and watch a failover
 	@scripts/demo

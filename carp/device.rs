@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     linux::{
+        atomic::read_once,
         bindings,
         crypto::Secret,
         lock::{new_spinlock_bh, SpinLockBh},
@@ -115,7 +116,7 @@ impl Carp {
 
     /// The mode in force. Any context.
     pub(crate) fn balancing(&self) -> Balancing {
-        balancing_from_u32(self.balancing.load(Relaxed))
+        balancing_from_u32(read_once(&self.balancing))
     }
 
     /// The interface's link-layer address. Any context.
@@ -244,11 +245,10 @@ impl Driver for Carp {
         this.set_lladdr(&this, dev, *mac, rtnl)
     }
 
-    fn start_xmit(&self, dev: &OwnDevice, mut skb: Skb) {
-        let rcu = rcu::read_lock();
+    fn start_xmit(&self, dev: &OwnDevice, mut skb: Skb, rcu: &rcu::Guard) {
         // Whatever left here while another is master would show switches the
         // virtual MAC at the wrong port.
-        match self.carpdev.get(&rcu) {
+        match self.carpdev.get(rcu) {
             Some(carpdev) if self.masters().is_any() => {
                 let len = skb.len();
                 let source = match self.balancing() {

@@ -39,8 +39,6 @@ pub(crate) struct Parent {
     ports: [RcuSlot<Port>; 256],
     /// Link-layer addresses set by hand, and the vhids that have them.
     lladdrs: RcuSlot<KVec<Lladdr>>,
-    /// Whether there is one: asked for every packet.
-    has_lladdrs: Atomic<bool>,
     /// Membership in the group of IPv6 advertisements; RTNL.
     #[pin]
     group6: Mutex<Option<Membership>>,
@@ -107,7 +105,6 @@ impl Parent {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 lladdrs: RcuSlot::new(),
-                has_lladdrs: Atomic::new(false),
                 group6 <- new_mutex!(None, "carp_group6"),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
@@ -248,7 +245,6 @@ impl Parent {
 
     /// Puts that list in place.
     pub(super) fn set_lladdrs(&self, list: Option<Prepared<KVec<Lladdr>>>, _rtnl: &Rtnl) {
-        self.has_lladdrs.store(list.is_some(), Relaxed);
         match list {
             Some(list) => self.lladdrs.put(list),
             None => self.lladdrs.clear(),
@@ -256,21 +252,37 @@ impl Parent {
     }
 
     /// The vhid that has a link-layer address set by hand.
-    fn vhid_of(&self, mac: &MacAddress) -> Option<u8> {
-        let rcu = rcu::read_lock();
-        let list = self.lladdrs.get(&rcu)?;
+    fn vhid_of(&self, mac: &MacAddress, rcu: &rcu::Guard) -> Option<u8> {
+        let list = self.lladdrs.get(rcu)?;
         list.iter().find(|it| it.mac == *mac).map(|it| it.vhid)
     }
 }
 
 impl RxHandler for Parent {
-    fn receive(&self, dev: &Device, skb: Skb) -> Verdict {
-        // The destination first: nearly every packet is somebody else's.
+    #[inline]
+    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+        // The destination first: nearly every packet is somebody else's, and this is
+        // all that it costs.
+        if !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none() {
+            return Verdict::Pass(skb);
+        }
+        self.receive_chosen(dev, skb, rcu)
+    }
+}
+
+/// Whether an address that begins so can be a virtual MAC, or a group that
+/// [`Parent::receive_chosen`] looks into.
+#[inline]
+fn may_be_ours(head: u32) -> bool {
+    // 00:00:5e:00 and 01:00:5e:00, or 33:33:ff
+    head & 0xfeff_ffff == 0x0000_5e00 || head & 0xffff_ff00 == 0x3333_ff00
+}
+
+impl Parent {
+    #[inline(never)]
+    fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
         let mac = skb.ethernet_destination();
-        let by_hand = || match self.has_lladdrs.load(Relaxed) {
-            true => self.vhid_of(&mac),
-            false => None,
-        };
+        let by_hand = || self.vhid_of(&mac, rcu);
         let vhid = match mac {
             [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(by_hand().unwrap_or(vhid)),
             _ if mac == frame::multicast_mac(packet::GROUP_IPV4) => None,
@@ -287,7 +299,7 @@ impl RxHandler for Parent {
             return Verdict::Pass(skb);
         }
         match vhid {
-            Some(vhid) => self.receive_virtual(dev, vhid, &mac, skb),
+            Some(vhid) => self.receive_virtual(dev, vhid, &mac, skb, rcu),
             None => receive_group(dev, skb),
         }
     }
@@ -300,9 +312,15 @@ const HASHED: u32 = 60 + 8 + 60;
 impl Parent {
     /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
     /// users' firewall rules expect it, and where the way back leads.
-    fn receive_virtual(&self, dev: &Device, vhid: u8, mac: &MacAddress, skb: Skb) -> Verdict {
-        let rcu = rcu::read_lock();
-        let Some(port) = self.port(vhid, &rcu) else {
+    fn receive_virtual(
+        &self,
+        dev: &Device,
+        vhid: u8,
+        mac: &MacAddress,
+        skb: Skb,
+        rcu: &rcu::Guard,
+    ) -> Verdict {
+        let Some(port) = self.port(vhid, rcu) else {
             return Verdict::Pass(skb);
         };
         let balancing = port.carp.balancing();
@@ -325,7 +343,7 @@ impl Parent {
             return Verdict::Consumed;
         };
         if balancing.is_by_hash() {
-            match share(port.dev.net(), &mut skb, &rcu) {
+            match share(port.dev.net(), &mut skb, rcu) {
                 Share::Everybody if is_group => return Verdict::Pass(skb),
                 Share::Everybody => {}
                 Share::Hash(hash) if masters.take(hash) => {}
@@ -344,7 +362,7 @@ impl Parent {
         port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
         skb.set_to_this_host();
         // A parent that does not speak IP would refuse it.
-        if place == Place::Interface || port.receives(dev, skb.protocol(), &rcu) {
+        if place == Place::Interface || port.receives(dev, skb.protocol(), rcu) {
             skb.set_device(&port.dev);
             return Verdict::Another(skb);
         }

@@ -251,7 +251,7 @@ impl Driver for Pfsync {
         drop(own);
     }
 
-    fn start_xmit(&self, dev: &OwnDevice, _skb: Skb) {
+    fn start_xmit(&self, dev: &OwnDevice, _skb: Skb, _rcu: &rcu::Guard) {
         // Nothing is sent here but what pfsync sends by itself.
         dev.count_not_sent();
     }

@@ -71,10 +71,11 @@ impl Device {
     /// The first IPv4 address of the device: its primary one. Any context.
     pub(crate) fn primary_address(&self, _rcu: &rcu::Guard) -> Option<Ipv4Addr> {
         // SAFETY: `self` is live, RCU is held: entries that leave the list stay
-        // in memory.
+        // in memory. RCU's dependency ordering is that of a volatile load.
         unsafe {
-            let in_dev = bindings::__in_dev_get_rcu(self.as_ptr()).as_ref()?;
-            bindings::in_dev_first_ifa(in_dev).as_ref().map(local)
+            let in_dev = (&raw const (*self.as_ptr()).ip_ptr).read_volatile();
+            let first = (&raw const in_dev.as_ref()?.ifa_list).read_volatile();
+            first.as_ref().map(local)
         }
     }
 }

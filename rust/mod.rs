@@ -6,6 +6,7 @@
 //! CARP; every file here wraps one kernel facility and could be sent upstream.
 
 pub(crate) mod arp;
+pub(crate) mod atomic;
 pub(crate) mod bindings;
 pub(crate) mod compat;
 pub(crate) mod crypto;

@@ -136,7 +136,7 @@ impl Device {
     pub(crate) fn net(&self) -> &Net {
         // SAFETY: A device holds its namespace until it is unregistered, and the
         // namespace's memory is not freed before an RCU grace period after that.
-        unsafe { Net::from_raw(bindings::dev_net(self.as_ptr())) }
+        unsafe { Net::from_raw((&raw const (*self.as_ptr()).nd_net.net).read_volatile()) }
     }
 
     /// Whether it is registered and not leaving for good. A device that moves to

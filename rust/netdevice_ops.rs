@@ -75,8 +75,8 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// returns. An RCU grace period passes before the data is dropped.
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
-    /// Sends a packet (`ndo_start_xmit`). Softirqs are off, RCU is held, no lock.
-    fn start_xmit(&self, dev: &OwnDevice, skb: Skb);
+    /// Sends a packet (`ndo_start_xmit`). Softirqs are off, no lock; the caller holds RCU.
+    fn start_xmit(&self, dev: &OwnDevice, skb: Skb, rcu: &rcu::Guard);
 
     /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
     /// who asked since it was done last (`ndo_work`). Process context.
@@ -507,9 +507,10 @@ unsafe extern "C" fn start_xmit<T: Driver>(
 ) -> bindings::netdev_tx_t {
     // SAFETY: The kernel passes a registered device of ours under RCU, and a
     // buffer that is ours now.
-    let (this, device, skb) =
-        unsafe { (data::<T>(dev), OwnDevice::from_raw(dev), Skb::from_raw(skb)) };
-    this.start_xmit(device, skb);
+    unsafe {
+        let device = OwnDevice::from_raw(dev);
+        data::<T>(dev).start_xmit(device, Skb::from_raw(skb), super::rcu::held());
+    }
     bindings::netdev_tx_NETDEV_TX_OK
 }
 

@@ -7,7 +7,7 @@ use core::{marker::PhantomData, ptr};
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Full},
+        atomic::{Atomic, Full},
         rcu,
     },
     types::Opaque,
@@ -35,6 +35,18 @@ struct Node<T> {
     // First, so that a pointer to it is a pointer to the node.
     head: Opaque<bindings::callback_head>,
     value: T,
+}
+
+/// The lock as a caller's own callers hold it: to take it once more would cost more than
+/// most packets do.
+///
+/// # Safety
+///
+/// RCU's read lock is held for `'a`.
+pub(super) unsafe fn held<'a>() -> &'a rcu::Guard {
+    // SAFETY: The guard has no size, so that any pointer is one to it. It says that RCU is
+    // held, which the caller sees to; it is borrowed, so it is not given back.
+    unsafe { ptr::NonNull::dangling().as_ref() }
 }
 
 impl<T: Send + Sync + 'static> RcuSlot<T> {
@@ -92,9 +104,10 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
     /// The value, if there is one.
     pub(crate) fn get<'a>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a T> {
         // SAFETY: A node stays in memory for a grace period after it left this
-        // place, and the RCU lock is held for `'a`. The load pairs with the
-        // exchange in `swap`.
-        unsafe { self.node.load(Acquire).as_ref() }.map(|node| &node.value)
+        // place, and the RCU lock is held for `'a`. The load is that of
+        // `rcu_dereference`, whose dependency ordering pairs with the exchange in `swap`;
+        // in place, for packets come this way.
+        unsafe { self.node.as_ptr().read_volatile().as_ref() }.map(|node| &node.value)
     }
 }
 

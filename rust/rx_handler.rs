@@ -22,8 +22,8 @@ pub(crate) enum Verdict {
 
 /// Who looks at the packets of a device.
 pub(crate) trait RxHandler: Send + Sync + 'static {
-    /// A packet came in on `dev`. Softirq context, RCU is held, no lock.
-    fn receive(&self, dev: &Device, skb: Skb) -> Verdict;
+    /// A packet came in on `dev`. Softirq context, no lock; the caller holds RCU.
+    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict;
 }
 
 /// Puts a handler on a device, which can have only one. The device keeps one count
@@ -130,7 +130,9 @@ unsafe extern "C" fn receive<T: RxHandler>(
         let data: *const T = data.cast::<T>().cast_const();
         (&*data, Device::from_raw(dev), Skb::from_raw(skb))
     };
-    let (skb, result) = match this.receive(device, skb) {
+    // SAFETY: As above.
+    let rcu = unsafe { super::rcu::held() };
+    let (skb, result) = match this.receive(device, skb, rcu) {
         Verdict::Pass(skb) => (skb.into_raw(), bindings::rx_handler_result_RX_HANDLER_PASS),
         Verdict::Another(skb) => (
             skb.into_raw(),

@@ -109,15 +109,27 @@ impl Skb {
     ///
     /// The packet was dropped on the way, in the queue or the driver.
     pub(crate) fn transmit(self) -> Result {
+        // `dev_queue_xmit` without a call more.
         // SAFETY: The buffer is ours and given away; it names its device.
-        xmit_result(unsafe { bindings::dev_queue_xmit(self.into_raw()) })
+        xmit_result(unsafe { bindings::__dev_queue_xmit(self.into_raw(), ptr::null_mut()) })
     }
 
     /// Moves the packet to another device for sending; see [`Self::transmit`].
     pub(crate) fn transmit_on(self, dev: &Device) -> Result {
-        // SAFETY: The buffer is ours.
-        unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) };
+        self.put_device(dev);
         self.transmit()
+    }
+
+    #[inline]
+    fn put_device(&self, dev: &Device) {
+        // SAFETY: The buffer is ours; a plain field.
+        unsafe {
+            (*self.as_ptr())
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev = dev.as_ptr();
+        }
     }
 
     /// Changes the source address of a complete frame. Whether there was memory to
@@ -130,6 +142,11 @@ impl Skb {
     /// Makes sure that no one else uses the buffer's fields (`skb_share_check`):
     /// copies them if they are shared. Nothing, if there is no memory.
     pub(crate) fn unshare(self) -> Option<Self> {
+        // Nearly always; asked in place, for every packet of an interface comes this way.
+        // SAFETY: The buffer is ours; the count is read as by `refcount_read`.
+        if unsafe { (&raw const (*self.as_ptr()).users.refs.counter).read_volatile() } == 1 {
+            return Some(self);
+        }
         // SAFETY: The buffer is ours and given away; the result is ours.
         let skb =
             unsafe { bindings::skb_share_check(self.into_raw(), kernel::bindings::GFP_ATOMIC) };
@@ -151,14 +168,21 @@ impl Skb {
 
     /// The protocol of layer 3 (`ETH_P_*`), in host order.
     pub(crate) fn protocol(&self) -> u16 {
-        // SAFETY: The buffer is ours.
-        u16::from_be(unsafe { bindings::skb_protocol_field(self.as_ptr()) })
+        // SAFETY: The buffer is ours; a plain field.
+        u16::from_be(unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_ref().protocol })
     }
 
     /// To whom the packet is addressed.
     pub(crate) fn packet_type(&self) -> PacketType {
-        // SAFETY: The buffer is ours.
-        match u32::from(unsafe { bindings::skb_pkt_type(self.as_ptr()) }) {
+        // SAFETY: The buffer is ours; a plain field.
+        let kind = unsafe {
+            (*self.as_ptr())
+                .__bindgen_anon_4
+                .headers
+                .as_ref()
+                .pkt_type()
+        };
+        match u32::from(kind) {
             bindings::PACKET_HOST => PacketType::Host,
             bindings::PACKET_LOOPBACK => PacketType::Loopback,
             _ => PacketType::Other,
@@ -168,8 +192,14 @@ impl Skb {
     /// Says that the packet is addressed to this host. The buffer must not be
     /// shared ([`Self::unshare`]).
     pub(crate) fn set_to_this_host(&mut self) {
-        // SAFETY: The buffer is ours.
-        unsafe { bindings::skb_set_pkt_type(self.as_ptr(), bindings::PACKET_HOST as u8) }
+        // SAFETY: The buffer is ours; a plain field.
+        unsafe {
+            (*self.as_ptr())
+                .__bindgen_anon_4
+                .headers
+                .as_mut()
+                .set_pkt_type(bindings::PACKET_HOST as u8);
+        }
     }
 
     /// Whether the packet carries the tag of a VLAN beside its data; VLAN 0 is none,
@@ -182,8 +212,25 @@ impl Skb {
         }
     }
 
+    /// The first four bytes of [`Self::ethernet_destination`] as one number, at the
+    /// price of one.
+    #[inline]
+    pub(crate) fn ethernet_destination_head(&self) -> u32 {
+        // SAFETY: As there.
+        u32::from_be(unsafe {
+            let skb = self.as_ptr();
+            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
+            (*skb)
+                .head
+                .add(usize::from(offset))
+                .cast::<u32>()
+                .read_unaligned()
+        })
+    }
+
     /// The destination address of the Ethernet header of a packet that an rx handler
     /// got. Every packet of the parent asks for it, so it is read in place.
+    #[inline]
     pub(crate) fn ethernet_destination(&self) -> [u8; 6] {
         let mut address = [0; 6];
         // SAFETY: A received packet on an Ethernet device has its header before
@@ -254,8 +301,7 @@ impl Skb {
 
     /// Makes `dev` the device that the packet came in on.
     pub(crate) fn set_device(&mut self, dev: &Device) {
-        // SAFETY: The buffer is ours; RCU keeps `dev` while the packet is handled.
-        unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) }
+        self.put_device(dev);
     }
 }
 

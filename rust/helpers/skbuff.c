@@ -72,11 +72,6 @@ int carp_helper_ll_reserved_space(const struct net_device *dev)
 	return LL_RESERVED_SPACE(dev);
 }
 
-int carp_helper_dev_queue_xmit(struct sk_buff *skb)
-{
-	return dev_queue_xmit(skb);
-}
-
 bool carp_helper_skb_has_dst(const struct sk_buff *skb)
 {
 	return skb_dst(skb);
@@ -92,11 +87,6 @@ void carp_helper_skb_dst_drop(struct sk_buff *skb)
 	skb_dst_drop(skb);
 }
 
-__be16 carp_helper_skb_protocol_field(const struct sk_buff *skb)
-{
-	return skb->protocol;
-}
-
 void carp_helper_skb_set_transport_header(struct sk_buff *skb, int offset)
 {
 	skb_set_transport_header(skb, offset);
@@ -110,21 +100,6 @@ void carp_helper_skb_reset_network_header(struct sk_buff *skb)
 void carp_helper_skb_set_priority(struct sk_buff *skb, u32 priority)
 {
 	skb->priority = priority;
-}
-
-u8 carp_helper_skb_pkt_type(const struct sk_buff *skb)
-{
-	return skb->pkt_type;
-}
-
-void carp_helper_skb_set_pkt_type(struct sk_buff *skb, u8 type)
-{
-	skb->pkt_type = type;
-}
-
-void carp_helper_skb_set_dev(struct sk_buff *skb, struct net_device *dev)
-{
-	skb->dev = dev;
 }
 
 /* The fields lie in unions and groups that bindgen gives no stable names. */

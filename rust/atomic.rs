@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbers that packet paths read.
+
+use kernel::sync::atomic::Atomic;
+
+/// The value as `READ_ONCE` has it: a relaxed load in place, where the kernel crate's own is a
+/// call of a function in C.
+#[inline]
+pub(crate) fn read_once(value: &Atomic<u32>) -> u32 {
+    // SAFETY: The pointer is valid, and a volatile load of a word is one access, which may
+    // race with atomic stores (`rust/kernel/sync/atomic.rs`).
+    unsafe { value.as_ptr().read_volatile() }
+}
