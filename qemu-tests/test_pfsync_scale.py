@@ -20,7 +20,7 @@ from lib.host import Host
 from lib.process import run
 from lib.world import World
 
-pytestmark = pytest.mark.usefixtures("pfsync")
+pytestmark = [pytest.mark.usefixtures("pfsync"), pytest.mark.figures]
 
 STATES = int(os.environ.get("STATES", "10000"))
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "10000"))
