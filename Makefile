@@ -36,7 +36,7 @@ test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
 test-cluster: module plugins ## two hosts and a client as guests of their own, one loses its power
 	@scripts/run-cluster $(T)
 
-test-debug: ## the guest tests on a kernel that looks for mistakes (builds it once: 15 min)
+test-debug: ## the guest tests on a kernel that looks for mistakes (builds it once: 12 min)
 	@scripts/test-debug $(T)
 
 test-kernel: plugins ## the modules on the kernel of another Debian release; SUITE=sid (default forky)

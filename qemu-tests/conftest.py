@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from lib import clock, kmsg
+from lib import clock, kernel, kmsg
 from lib.lan import Lan
 from lib.process import run
 from lib.world import World
@@ -26,13 +26,40 @@ log_key = pytest.StashKey[kmsg.Kmsg]()
 # -- the rules
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--short",
+        action="store_true",
+        help="of a test with several parameters the first: the others take other values"
+        " through the same functions",
+    )
+    parser.addoption("--seed", type=int, default=1, help="the first seed of random tests")
+    parser.addoption("--seeds", type=int, default=1, help="how many seeds they take in turn")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A random test takes a seed, which is in its name."""
+    if "seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("--seed")
+        seeds = range(first, first + metafunc.config.getoption("--seeds"))
+        metafunc.parametrize("seed", seeds, ids=[f"seed{number}" for number in seeds])
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked "virtual" measure what only virtual time can show, those marked "smp"
-    what only several processors can get into."""
-    lacking = [] if clock.is_virtual() else ["virtual"]
+    """What cannot be shown here is left out: without virtual time the tests marked
+    "virtual", with one processor those marked "smp", on a kernel that looks for mistakes
+    those marked "figures"."""
+    unfit = set()
+    if not clock.is_virtual():
+        unfit.add("virtual")
     if os.cpu_count() == 1:
-        lacking.append("smp")
-    left_out = [item for item in items if any(map(item.get_closest_marker, lacking))]
+        unfit.add("smp")
+    if kernel.looks_for_mistakes():
+        unfit.add("figures")
+    left_out = [item for item in items if unfit & {mark.name for mark in item.iter_markers()}]
+    if config.getoption("--short"):
+        chosen = kernel.first_of_each(item.nodeid for item in items if item not in left_out)
+        left_out = [item for item in items if item.nodeid not in chosen]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from lib import carp as c
+from lib import kernel
 from lib.clock import SECOND, now
 from lib.host import Host
 from lib.kmsg import Kmsg
@@ -21,7 +22,7 @@ from lib.pinger import lost
 pytestmark = pytest.mark.usefixtures("carp")
 
 FLOOD = "/carp/bin/flood"
-PACKETS = 100_000
+PACKETS = kernel.times(100_000)
 OTHER = bytes.fromhex("02000000004d")
 WORSE = c.Advertisement(advskew=200)
 """One that neither a master nor a backup need do anything about."""
@@ -40,9 +41,9 @@ class Generator:
     """Makes packets of protocol 112 to the group. Their IP headers are good, so that
     every single one must be found again in a counter."""
 
-    def __init__(self, own: bytes) -> None:
+    def __init__(self, own: bytes, seed: int) -> None:
         """`own` is an advertisement of the master under attack, as recorded."""
-        self.random = random.Random(112)
+        self.random = random.Random(seed)
         self.own = own
         self.good = WORSE.payload()
         self.headers: dict[tuple[int, int], bytes] = {}
@@ -160,7 +161,7 @@ def check(counted: Counter[str], expected: Counter[str], heard: int) -> None:
     assert counted["rx_echo"] == expected["rx_echo"]
 
 
-def test_a_hundred_thousand_packets(lan: Lan, log: Kmsg, tmp_path: Path) -> None:
+def test_a_hundred_thousand_packets(lan: Lan, log: Kmsg, tmp_path: Path, seed: int) -> None:
     """Random, truncated, flipped, forged, replayed and foreign ones, heard by a master
     and by a backup at once: no state changes, each is counted, the log gains a few
     lines; and the election is as good as before."""
@@ -171,7 +172,7 @@ def test_a_hundred_thousand_packets(lan: Lan, log: Kmsg, tmp_path: Path) -> None
     time.sleep(3)
     own = c.heard(capture.packets())[0].data
     capture.close()
-    built = list(Generator(own).packets(PACKETS))
+    built = list(Generator(own, seed).packets(PACKETS))
     log.read()
     before = [c.stats(host) for host in lan.hosts]
     start = now()
@@ -204,10 +205,10 @@ def works(lan: Lan) -> None:
     lan.client.run("ping", "-c", "2", "-i", "0.2", "-W", "1", VIP)
 
 
-def strange_frames(count: int) -> Iterator[bytes]:
+def strange_frames(count: int, seed: int) -> Iterator[bytes]:
     """What no decent host sends, to whom a carp interface listens: virtual MACs, the
     group, everybody; ARP above all."""
-    dice = random.Random(7)
+    dice = random.Random(seed)
     group, everybody, virtual = c.GROUP_MAC, b"\xff" * 6, c.virtual_mac(1)
     vip = bytes([10, 0, 0, 1])
     advertisement = WORSE.frame()
@@ -245,12 +246,12 @@ def strange_frames(count: int) -> Iterator[bytes]:
             yield bytes(frame)
 
 
-def test_strange_frames(lan: Lan, log: Kmsg, tmp_path: Path) -> None:
+def test_strange_frames(lan: Lan, log: Kmsg, tmp_path: Path, seed: int) -> None:
     """Ethernet, ARP and IP as bad as they can be, to a master and to a backup, also
     where the parent has no address and all goes to carp0."""
     for host in lan.hosts:
         host.sysctl("net.inet.carp.log", 7)
-    frames = list(strange_frames(16_000))
+    frames = list(strange_frames(kernel.times(16_000), seed))
     c.create_pair(lan)
     for own in (True, False):
         if not own:

@@ -498,10 +498,10 @@ def icmp6(source: str, destination: str, body: bytes) -> bytes:
     return body[:2] + struct.pack("!H", c.checksum(pseudo + body)) + body[4:]
 
 
-def strange_neighbours(count: int) -> Iterator[bytes]:
+def strange_neighbours(count: int, seed: int) -> Iterator[bytes]:
     """Solicitations and advertisements as bad as they can be, to whom a carp interface
     listens: solicited-node groups, the virtual MAC, everybody."""
-    dice = random.Random(58)
+    dice = random.Random(seed)
     node = "ff02::1:ff00:1"
     mac = bytes.fromhex("02000000004d")
     for i in range(count):
@@ -546,13 +546,13 @@ def strange_neighbours(count: int) -> Iterator[bytes]:
         yield frame
 
 
-def test_hostile_neighbours(lan: Lan, log: Kmsg, tmp_path: Path) -> None:
+def test_hostile_neighbours(lan: Lan, log: Kmsg, tmp_path: Path, seed: int) -> None:
     """Any bytes at all: nobody becomes master, what is a question is answered by the
     master alone, and the address is served as before."""
     for host in lan.hosts:
         host.sysctl("net.inet.carp.log", 7)
     c.create_pair(lan, addresses=MIXED)
-    frames = list(strange_neighbours(4_000))
+    frames = list(strange_neighbours(4_000, seed))
     path = tmp_path / "frames"
     path.write_bytes(b"".join(struct.pack("=H", len(frame)) + frame for frame in frames))
     answers = "icmp6 and ip6[40] = 136 and ip6 src " + VIP6

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lib import carp as c
+from lib import kernel
 from lib.clock import SECOND, wait_for
 from lib.host import Host
 from lib.lan import VIP, Lan
@@ -56,7 +57,7 @@ def test_ip_loads_the_module_by_itself(world: World) -> None:
     host = world.host("a")
     run(("rmmod", "carp"))
     folder = Path("/lib/modules", os.uname().release, "extra")
-    folder.mkdir()
+    folder.mkdir(parents=True)
     try:
         (folder / "carp.ko").symlink_to(MODULE)
         run(("depmod", "-a"))
@@ -352,7 +353,7 @@ def test_all_vhids_on_one_parent(lan: Lan, figure: Callable[[str, float, str], N
     time.sleep(2)
     spoken = c.heard(capture.packets())
     assert {packet.vhid for packet in spoken} == set(range(1, 256))
-    assert spoken[-1].time - spoken[0].time < 2 * SECOND
+    assert spoken[-1].time - spoken[0].time < 2 * SECOND + kernel.work(SECOND / 100)
     assert promiscuity(lan.a) == 1
     lan.client.ip("route", "add", "10.0.1.0/24", "dev", "eth0")
     lan.client.run("ping", "-c", "1", "-W", "1", "10.0.1.200")

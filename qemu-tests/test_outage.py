@@ -13,7 +13,7 @@ from lib.clock import SECOND
 from lib.lan import VIP, Lan
 from lib.pinger import longest_gap
 
-pytestmark = pytest.mark.usefixtures("carp")
+pytestmark = [pytest.mark.usefixtures("carp"), pytest.mark.figures]
 
 RUNS = 50
 

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from lib import conntrack
+from lib import conntrack, kernel
 from lib import pfsync as p
 from lib import traffic as t
 from lib.clock import wait_for
@@ -27,7 +27,6 @@ from lib.pair import (
     Pair,
     close,
 )
-from lib.process import run
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("pfsync")
@@ -231,7 +230,7 @@ def test_everything_that_linux_knows(world: World) -> None:
 def test_ftp(world: World) -> None:
     """The helper, what it expects, the connection that came of it, and the sequence
     numbers that it moved: at first all by way of a, then by way of b."""
-    run(("modprobe", "-a", "nf_conntrack_ftp", "nf_nat_ftp"))
+    kernel.load("nf_conntrack_ftp", "nf_nat_ftp")
     rules = (
         NAT
         + """

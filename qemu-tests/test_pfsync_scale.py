@@ -19,7 +19,7 @@ from lib.conntrackd import Conntrackd
 from lib.router import Router
 from lib.world import World
 
-pytestmark = pytest.mark.usefixtures("pfsync")
+pytestmark = [pytest.mark.usefixtures("pfsync"), pytest.mark.figures]
 
 STATES = int(os.environ.get("STATES", "10000"))
 CONNECTIONS = int(os.environ.get("CONNECTIONS", "10000"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 from lib import carp as c
-from lib import flows
+from lib import flows, kernel
 from lib.clock import MILLISECOND, SECOND, wait_for
 from lib.frames import Advertisement, advertisements, digest, mac_bytes, virtual_mac
 from lib.host import Host
@@ -248,12 +248,13 @@ def test_an_explicit_carpdev_wins(lan: Lan) -> None:
 def test_what_is_no_carpdev_is_not_chosen(lan: Lan, world: World) -> None:
     """Another carp interface, what is not Ethernet, and what another namespace has."""
     host = world.host("c")
+    kernel.load("tun")
     host.ip_batch(
         "link add eth0 arp on type dummy",
         "link add carp9 type carp vhid 9 carpdev eth0",
         "addr add 10.0.0.9/24 dev carp9",
-        "link add gre1 type gre remote 10.9.9.9 local 10.9.9.8",
-        "addr add 10.0.0.10/24 dev gre1",
+        "tuntap add tun1 mode tun",
+        "addr add 10.0.0.10/24 dev tun1",
         "addr add 10.0.0.11/24 dev lo",
         "link add carp0 type carp vhid 1",
         f"addr add {VIP}/24 dev carp0",

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 from lib import carp as c
+from lib import kernel
 from lib.clock import wait_for
 from lib.host import Host
-from lib.process import run
 from lib.rtnl import NetlinkError, attribute
 from lib.world import World
 
@@ -146,7 +146,7 @@ def test_an_unknown_word(host: Host) -> None:
 )
 def test_a_parent_that_is_not_ethernet(host: Host, kind: str, make: list[str]) -> None:
     if kind == "tun":
-        run(("modprobe", "tun"))
+        kernel.load("tun")
     host.ip_batch(*make)
     for words in ("add carp9 type carp vhid 9 carpdev p0", "set carp0 type carp carpdev p0"):
         assert refused(host, "link", *words.split()) == (

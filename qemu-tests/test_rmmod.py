@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from lib import carp as c
+from lib import kernel
 from lib.clock import wait_for
 from lib.host import Host
 from lib.lan import VIP, Lan
@@ -26,7 +27,7 @@ from lib.rtnl import IFF_UP, RTM_NEWLINK, NetlinkError, attribute, link_message
 from lib.world import World
 
 MODULE = "/carp/carp.ko"
-ROUNDS = 200
+ROUNDS = kernel.times(200)
 
 RTM_NEWADDR = 20
 IFA_LOCAL = 2
@@ -120,8 +121,8 @@ def test_rmmod_at_any_moment(make_lan: Callable[..., Lan], world: World) -> None
         add(lan.a, "down", vhid=6, parent="eth0")
         if round_ % 3 == 0:
             lan.client.send_frame(flood)
-        # 0-40 ms, in steps of 0.2 ms, each once; advertisements are 4 ms apart
-        time.sleep(round_ * 37 % ROUNDS * 0.0002)
+        # 0-40 ms, in 200 steps, each once; advertisements are 4 ms apart
+        time.sleep(round_ * 37 % ROUNDS * 0.04 / ROUNDS)
         seen |= {state(lan.a, "carp0") + " a", state(lan.b, "carp0") + " b"}
         seen |= {state(lan.a, name) for name in ("novhid", "noparent", "down")}
         lan.client.send_frame(flood)
@@ -144,7 +145,7 @@ def test_rmmod_while_others_make_interfaces(world: World) -> None:
         host.ip_batch("link add eth0 arp on type dummy", "link set eth0 up")
         host.spawn("sh", "-c", f"({loop}) 2>/dev/null")
     dice = random.Random(1)
-    for _ in range(20):
+    for _ in range(kernel.times(20)):
         insmod()
         time.sleep(dice.random() * 0.05)
         rmmod()
@@ -227,6 +228,7 @@ def repeat(what: Callable[[], None], times: int) -> dict[str, int]:
     return grown(middle, memory())
 
 
+@pytest.mark.figures
 @pytest.mark.usefixtures("carp")
 def test_memory_does_not_grow_with_interfaces(
     lan: Lan, figure: Callable[[str, float, str], None]
@@ -247,6 +249,7 @@ def test_memory_does_not_grow_with_interfaces(
     assert max(growth.values()) < 150, f"kB more than before: {growth}"
 
 
+@pytest.mark.figures
 def test_memory_does_not_grow_with_rmmod(
     world: World, figure: Callable[[str, float, str], None]
 ) -> None:

@@ -18,7 +18,7 @@ from lib.clock import SECOND
 from lib.host import Host
 from lib.lan import Lan
 
-pytestmark = pytest.mark.usefixtures("carp")
+pytestmark = [pytest.mark.usefixtures("carp"), pytest.mark.figures]
 
 VLANS = int(os.environ.get("VLANS", "2"))
 VHIDS = 255

@@ -1,27 +1,6 @@
-#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# debug-guest PART...: runs in a guest with the debug kernel (see test-debug). Takes
-# the module through the life and the death of everything that it touches, so that
-# KASAN, lockdep and the reference trackers see every path; the part "leaks", which
-# comes last, asks kmemleak what was left.
-#
-# What is right or wrong about the protocol is for the other tests; here a step
-# only has to be reached. The kernel's complaints are for run-guest to find.
-
-set -eu
-cd /carp
-
-step() { echo "- $*"; }
-fail() {
-	echo "debug-guest: $*" >&2
-	exit 1
-}
-
-in_ns() {
-	local ns=$1
-	shift
-	ip netns exec "$ns" "$@"
-}
+# shellcheck shell=bash
+# What debug/guest does with carp interfaces. Sourced.
 
 # switch HOSTS...: namespaces with an eth0 each on one bridge, and their carp0.
 switch() {
@@ -195,9 +174,9 @@ many() {
 	teardown a
 }
 
-unload() {
+unload_carp() {
 	local i
-	step "the module is unloaded with everything in use, 20 times"
+	step "carp.ko is unloaded with everything in use, 20 times"
 	for i in $(seq 20); do
 		switch a b
 		# at another point of the election each time
@@ -207,32 +186,3 @@ unload() {
 		insmod carp.ko
 	done
 }
-
-# kmemleak sees what is not reachable from anywhere and older than five seconds.
-# A pointer may hide in a register during one scan, but not in two.
-leaks() {
-	local file=/sys/kernel/debug/kmemleak found
-	grep -q kmemleak=off /proc/cmdline && fail "kmemleak is off"
-	rmmod carp
-	# what the kernel frees late: RCU callbacks, dead namespaces, work items
-	sleep 10
-	echo scan >"$file"
-	sleep 10
-	echo scan >"$file"
-	found=$(cat "$file")
-	[ -z "$found" ] || {
-		echo "$found"
-		fail "memory was lost"
-	}
-	step "kmemleak has found nothing"
-}
-
-failslab() {
-	step "every allocation fails once"
-	python3 debug-failslab.py
-}
-
-insmod carp.ko
-for part in "$@"; do
-	"$part"
-done

@@ -1,135 +1,22 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Runs in a guest with the debug kernel (see test-debug): has every allocation fail
-that the module makes, or causes, while it is loaded, configured and used.
-
-The kernel counts: /proc/self/fail-nth makes the n-th allocation of a system call
-fail and no other. Each operation is repeated with n = 1, 2, ... until it ends
-without having come to its n-th. Only allocations with the module in their call
-chain count. What fails must say so, and must have changed nothing.
-"""
+"""Every allocation fails that has to do with a carp interface."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import errno
 import os
 import re
 import socket
 import struct
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-sys.path.insert(0, "/carp/qemu-tests")
-from lib.rtnl import (  # noqa: E402
-    IFF_UP,
-    RTM_NEWLINK,
-    Rtnl,
-    attribute,
-    link_message,
-)
+from failing import ENOUGH, at_random, attempt, failing, failures, sweep
+from lib.rtnl import IFF_UP, RTM_NEWLINK, Rtnl, attribute, link_message
 
-MODULE = "/carp/carp.ko"
-FAILSLAB = Path("/sys/kernel/debug/failslab")
 RTM_NEWADDR, RTM_DELADDR = 20, 21
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 VHID, CARPDEV, ADVBASE, ADVSKEW, PASS, STATE = range(1, 7)
 ALWAYS = (VHID, CARPDEV, ADVBASE, ADVSKEW)
-# More allocations than any operation makes; what comes so far counts for ever.
-ENOUGH = 400
-
-failures: list[str] = []
-
-
-def knob(name: str, value: object) -> None:
-    (FAILSLAB / name).write_text(str(value))
-
-
-def count_calls_through(start: int, end: int) -> None:
-    """Only allocations with an address in this range in their call chain count."""
-    knob("require-start", hex(start))
-    knob("require-end", hex(end))
-
-
-def module_text() -> tuple[int, int]:
-    for line in Path("/proc/modules").read_text().splitlines():
-        words = line.split()
-        if words[0] == "carp":
-            start = int(Path("/sys/module/carp/sections/.text").read_text(), 16)
-            return start, start + int(words[1])
-    raise LookupError("carp is not loaded")
-
-
-def symbol(name: str) -> tuple[int, int]:
-    """A function of the kernel: its address and that of the next one."""
-    lines = Path("/proc/kallsyms").read_text().splitlines()
-    addresses = sorted({int(line.split()[0], 16) for line in lines})
-    start = next(int(line.split()[0], 16) for line in lines if line.split()[2] == name)
-    return start, addresses[addresses.index(start) + 1]
-
-
-@contextlib.contextmanager
-def failing(n: int) -> Iterator[Callable[[], bool]]:
-    """The n-th allocation of what is done meanwhile fails; the result tells, at the
-    end, whether there was an n-th."""
-    fd = os.open("/proc/self/fail-nth", os.O_RDWR)
-    came = False
-    os.pwrite(fd, str(n).encode(), 0)
-    try:
-        yield lambda: came
-    finally:
-        came = os.pread(fd, 16, 0).strip() == b"0"
-        os.pwrite(fd, b"0", 0)
-        os.close(fd)
-
-
-Outcome = str | None  # an error in words, or nothing
-
-
-def attempt(action: Callable[[], object]) -> Outcome:
-    try:
-        action()
-    except OSError as error:
-        # EINVAL: register_netdevice does not notice that a name got no memory
-        # until it uses it
-        if error.errno not in (errno.ENOMEM, errno.ENOBUFS, errno.EINVAL):
-            return f"unexpected: {error}"
-        return str(error)
-    return None
-
-
-def sweep(
-    name: str,
-    prepare: Callable[[], object],
-    action: Callable[[], object],
-    undo: Callable[[], object],
-    look: Callable[[], object] | None = None,
-) -> None:
-    """Repeats prepare, action, undo with another allocation failing in the action
-    each time. `look` shows what a failed action must not change."""
-    errors = 0
-    for n in range(1, ENOUGH):
-        prepare()
-        before = look() if look else None
-        with failing(n) as came:
-            outcome = attempt(action)
-        if outcome:
-            errors += 1
-            if outcome.startswith("unexpected"):
-                failures.append(f"{name}, allocation {n}: {outcome}")
-            elif look and look() != before:
-                failures.append(f"{name}, allocation {n}: failed, but {before} is {look()} now")
-        elif look and not came() and look() == before:
-            failures.append(f"{name}: did nothing")
-        undo()
-        if not came():
-            print(f"- {name}: {n - 1} allocations, {errors} of them make it fail")
-            return
-    failures.append(f"{name}: no end after {ENOUGH} allocations")
 
 
 class Links:
@@ -298,30 +185,6 @@ def namespaces() -> None:
     failures.append("a new namespace: no end")
 
 
-def loading() -> None:
-    """The module's own start, from do_init_module on: what comes before is the
-    kernel's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    finit_module, delete_module = 313, 176
-    image = os.open(MODULE, os.O_RDONLY)
-
-    def insmod() -> None:
-        if libc.syscall(finit_module, image, b"", 0):
-            raise OSError(ctypes.get_errno(), "insmod")
-
-    def rmmod() -> None:
-        if Path("/sys/module/carp").exists() and libc.syscall(
-            delete_module, b"carp", os.O_NONBLOCK
-        ):
-            failures.append(f"rmmod: {os.strerror(ctypes.get_errno())}")
-
-    rmmod()
-    count_calls_through(*symbol("do_init_module"))
-    sweep("insmod", lambda: None, insmod, rmmod, lambda: Path("/sys/module/carp").exists())
-    insmod()
-    os.close(image)
-
-
 def traffic() -> None:
     """What softirqs allocate fails now and then, at random, while two hosts elect."""
     script = """
@@ -334,8 +197,7 @@ def traffic() -> None:
             ip -n $i addr add 10.8.0.1/24 dev carp0; ip -n $i link set carp0 up
         done"""
     subprocess.run(["sh", "-c", script], check=True)
-    for name, value in {"probability": 30, "times": -1, "interval": 1, "space": 0}.items():
-        knob(name, value)
+    at_random(30)
     for _ in range(10):
         for host, state in (("x", "master"), ("y", "master"), ("x", "backup")):
             ip = ["ip", "-n", host, "link", "set", "carp0", "type", "carp", "state", state]
@@ -346,39 +208,7 @@ def traffic() -> None:
             check=False,
             capture_output=True,
         )
-    knob("probability", 0)
+    at_random(0)
     for host in ("x", "y"):
         subprocess.run(["ip", "netns", "del", host], check=True)
     print("- elections and traffic")
-
-
-def main() -> int:
-    if not FAILSLAB.exists():
-        sys.exit("debug-failslab: this kernel has no failslab")
-    # Allocations that may sleep fail as well; what failed is not told, for it looks
-    # like a complaint.
-    # A reference tracker that gets no memory says what run-guest takes for a complaint.
-    start, end = symbol("ref_tracker_alloc")
-    for name, value in {
-        "reject-start": hex(start),
-        "reject-end": hex(end),
-        "probability": 0,
-        "ignore-gfp-wait": "N",
-        "cache-filter": "N",
-        "task-filter": "N",
-        "verbose": 0,
-        "stacktrace-depth": 32,
-    }.items():
-        knob(name, value)
-    loading()
-    count_calls_through(*module_text())
-    configuration(Links())
-    namespaces()
-    traffic()
-    for failure in failures:
-        print(f"debug-failslab: {failure}")
-    return bool(failures)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Which kernel a guest has: Debian's, or the one that looks for mistakes.
+
+The second (scripts/debug-kernel) takes ten times as many instructions for the same,
+and in virtual time instructions are time. A test asks here, and nowhere else, what
+that means to it:
+
+  @pytest.mark.figures   it is all about instructions, memory or microseconds: left out
+  times(n)               so many repetitions, which are there for the statistics
+  work(nanoseconds)      how long work may take that is done beside what is tested
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from lib.process import run
+
+SLOWER = 40
+FEWER = 10
+
+
+def looks_for_mistakes() -> bool:
+    return os.uname().release.endswith("-carp-debug")
+
+
+def times(number: int) -> int:
+    """So many, or a tenth of it, but two at least."""
+    return max(number // FEWER, 2) if looks_for_mistakes() else number
+
+
+def work(nanoseconds: float) -> float:
+    """So long, on Debian's kernel; generously more on the other."""
+    return nanoseconds * SLOWER if looks_for_mistakes() else nanoseconds
+
+
+def load(*modules: str) -> None:
+    """Loads modules of the kernel's own; the kernel that looks for mistakes has them
+    built in."""
+    run(("modprobe", "-a", *modules), check=not looks_for_mistakes())
+
+
+def first_of_each(names: Iterable[str]) -> set[str]:
+    """Of tests with several parameters the first."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(name.split("[")[0], name)
+    return set(found.values())
