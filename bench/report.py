@@ -104,6 +104,7 @@ def page(results: dict[str, Any]) -> str:
         " are the same on any machine, and time that passes while the guest has nothing to do is"
         " no work. All hosts are network namespaces in that guest.",
         "",
+        *([results["remark"], ""] if "remark" in results else []),
         "![The figures as a picture](bench.svg)",
         "",
         "## What was promised",
@@ -191,7 +192,9 @@ def excerpt(results: dict[str, Any]) -> str:
             for name, column in line.others
             if (value := plain(find(group, line.row, column)))
         ]
-        lines.append([line.words, plain(find(group, line.row, line.ours)), "; ".join(others)])
+        ours = plain(find(group, line.row, line.ours))
+        if ours or others:
+            lines.append([line.words, ours, "; ".join(others)])
     bars = [bar for group in results["groups"] for bar in group["bars"]]
     missed = [bar for bar in bars if not bar["met"]]
     summary = f"Of {len(bars)} bars that were set beforehand {len(bars) - len(missed)} are met."
