@@ -131,7 +131,11 @@ def test_rmmod_at_any_moment(make_lan: Callable[..., Lan], world: World) -> None
         with pytest.raises(NetlinkError):
             lan.a.link("carp0")
     pinger.stop()
-    assert {"backup a", "master a", "backup b", "init"} <= seen, "the moments differed"
+    moments = {"master a", "backup b", "init"}
+    if not kernel.looks_for_mistakes():
+        # there a is master before anybody can look
+        moments.add("backup a")
+    assert moments <= seen, "the moments differed"
     parent_is_as_before(lan.a)
     parent_is_as_before(lan.b)
     parent_is_as_before(other)
