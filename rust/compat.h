@@ -14,7 +14,7 @@
 static inline void compat_inherit_event_mask(struct nf_conntrack_expect *exp,
 					     const struct nf_conn *master)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#if KERNEL_VERSION(7, 3, 0) <= LINUX_VERSION_CODE
 	struct nf_conntrack_ecache *ecache = nf_ct_ecache_find(master);
 
 	if (ecache)
