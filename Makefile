@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
-	test-debug test-kernel test-smp fuzz model bench demo install clean clean-cache shell \
+	test-debug test-kernel test-smp soak fuzz model bench demo install clean clean-cache shell \
 	rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
@@ -44,6 +44,9 @@ test-kernel: plugins ## the modules on the kernel of another Debian release; SUI
 
 test-smp: module plugins ## races of two processors, in real time; T=--debug on the kernel of test-debug
 	@scripts/test-smp $(T)
+
+soak: ## an hour in which much happens, on the kernel of test-debug; T="--soak=60 --seed=7"
+	@scripts/test-debug test_soak.py --soak=3600 $(T)
 
 fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for each
 	@scripts/fuzz "$(T)" $(or $(TIME),3600)

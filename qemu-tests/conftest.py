@@ -34,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         " through the same functions",
     )
     parser.addoption("--seed", type=int, default=1, help="the first seed of random tests")
+    parser.addoption(
+        "--soak", type=float, default=60, help="for how many seconds test_soak goes on"
+    )
     parser.addoption("--seeds", type=int, default=1, help="how many seeds they take in turn")
 
 
@@ -201,6 +204,11 @@ def pfsync(carp: None) -> Iterator[None]:
     # many states take the kernel a while
     clock.wait_for(unused, 60, "no namespace uses pfsync_conntrack any more")
     run(("rmmod", "pfsync_conntrack"))
+
+
+@pytest.fixture
+def soak_seconds(request: pytest.FixtureRequest) -> float:
+    return request.config.getoption("--soak")
 
 
 @pytest.fixture
