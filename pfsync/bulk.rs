@@ -5,7 +5,7 @@
 use super::{
     clear::Clearing,
     counters::Counter,
-    device::{Newborn, Pfsync},
+    device::Pfsync,
     outcome::Outcome,
     send::HEAD,
     session::{Listener, Session},
@@ -100,11 +100,7 @@ impl Pfsync {
         while more {
             this.handle(|session, now, out| {
                 more = table.walk(&mut cursor, AT_ONCE, |entry| {
-                    let newborn = Newborn {
-                        entry: entry.hold(),
-                        first: None,
-                    };
-                    this.found_before(session, now, newborn, out);
+                    this.found_before(session, now, entry.hold(), out);
                 });
             });
         }

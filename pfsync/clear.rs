@@ -75,8 +75,7 @@ impl Session {
             if record
                 .is_some_and(|it| !it.is_gone() && self.clearing.wants(it.id.creator, it.heard))
             {
-                self.delete(now, slot, out);
-                counters.count(Counter::Deleted);
+                self.delete(now, slot, out, counters);
                 deleted = deleted.saturating_add(1);
             }
         }
@@ -88,7 +87,13 @@ impl Session {
     }
 
     /// A peer has deleted a state: it goes from the table, too.
-    pub(super) fn delete(&mut self, now: Instant, slot: Slot, out: &mut Outcome) {
+    pub(super) fn delete(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        out: &mut Outcome,
+        counters: &Counters,
+    ) {
         let Some(record) = self.store.get_mut(slot) else {
             return;
         };
@@ -98,5 +103,6 @@ impl Session {
         self.release(slot, out);
         // Already nowhere, it takes no step: `took` forgets it all the same.
         self.step(now, slot, |record| record.pending.forgotten());
+        counters.count(Counter::Deleted);
     }
 }

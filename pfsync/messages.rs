@@ -4,7 +4,7 @@
 
 use super::{
     counters::Counter,
-    device::{Newborn, Pfsync},
+    device::Pfsync,
     fill::read,
     outcome::Outcome,
     plain,
@@ -318,9 +318,8 @@ impl Reader<'_> {
         if known.is_some() {
             return known;
         }
-        let newborn = Newborn { entry, first: None };
         self.pfsync
-            .found_before(self.session, self.now, newborn, self.out);
+            .found_before(self.session, self.now, entry, self.out);
         // Nothing, if it is to stay here.
         self.pfsync.watch.find(key)
     }
@@ -370,8 +369,8 @@ impl Reader<'_> {
 
     /// A peer has deleted a state.
     fn delete(&mut self, slot: Slot) {
-        self.session.delete(self.now, slot, self.out);
-        self.count(Counter::Deleted);
+        let counters = &self.pfsync.counters;
+        self.session.delete(self.now, slot, self.out, counters);
     }
 
     fn acknowledged(&mut self, id: &StateId) {

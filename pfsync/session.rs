@@ -20,7 +20,7 @@ use crate::{
         netdevice::Device,
         netdevice_ops::OwnDevice,
         random,
-        state_table::{Held, Table},
+        state_table::{Entry, Held, Table},
         timer,
         watch::{News, Watch, Watched},
     },
@@ -427,11 +427,12 @@ impl Pfsync {
         &self,
         session: &mut Session,
         now: Instant,
-        newborn: Newborn,
+        entry: Entry,
         out: &mut Outcome,
     ) {
         // One that is known already was made or met a moment ago.
-        if let Ok(watched) = Watch::add(&self.watch, newborn.entry.key()) {
+        if let Ok(watched) = Watch::add(&self.watch, entry.key()) {
+            let newborn = Newborn { entry, first: None };
             session.found(now, watched, newborn, false, out, &self.counters);
         }
     }

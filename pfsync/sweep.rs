@@ -9,7 +9,7 @@
 //! conntrack(8) have put there came without a packet.
 
 use super::{
-    device::{Newborn, Pfsync},
+    device::Pfsync,
     outcome::Outcome,
     session::Session,
     store::{Record, Slot},
@@ -94,11 +94,7 @@ impl Pfsync {
         let mut cursor = core::mem::take(&mut session.sweep.walk);
         let more = table.walk(&mut cursor, WALKED, |entry| {
             if self.watch.find(entry.key()).is_none() {
-                let newborn = Newborn {
-                    entry: entry.hold(),
-                    first: None,
-                };
-                self.found_before(session, now, newborn, out);
+                self.found_before(session, now, entry.hold(), out);
             }
         });
         if more {

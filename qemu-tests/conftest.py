@@ -14,11 +14,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from lib import clock, kernel, kmsg
 from lib.lan import Lan
+from lib.modules import insmod, rmmod, rmmod_unused
 from lib.process import run
 from lib.world import World
-
-MODULE = "/carp/carp.ko"
-CONNTRACK = "/carp/pfsync_conntrack.ko"
 
 log_key = pytest.StashKey[kmsg.Kmsg]()
 
@@ -179,16 +177,10 @@ def lan(make_lan: Callable[..., Lan]) -> Lan:
 @pytest.fixture
 def carp() -> Iterator[None]:
     """carp.ko is loaded, and is unloaded after the hosts of the test are gone."""
-    run(("insmod", MODULE))
+    insmod("carp")
     yield
     if os.path.exists("/sys/module/carp"):
-        run(("rmmod", "carp"))
-
-
-def unused() -> bool:
-    """Whether no interface has the adapter."""
-    with open("/sys/module/pfsync_conntrack/refcnt") as f:
-        return int(f.read()) == 0
+        rmmod("carp")
 
 
 @pytest.fixture
@@ -196,14 +188,12 @@ def pfsync(carp: None) -> Iterator[None]:
     """carp.ko and what connects it to conntrack, as `carp`."""
     # a kernel that has them built in has no modules to be loaded
     run(("modprobe", "-qa", "nf_nat", "nf_conntrack_netlink"), check=False)
-    run(("insmod", CONNTRACK))
+    insmod("pfsync_conntrack")
     yield
     # first, with all interfaces: a test that failed may have left a socket, and with it a
     # namespace in which one is
-    run(("rmmod", "carp"))
-    # many states take the kernel a while
-    clock.wait_for(unused, 60, "no namespace uses pfsync_conntrack any more")
-    run(("rmmod", "pfsync_conntrack"))
+    rmmod("carp")
+    rmmod_unused("pfsync_conntrack")
 
 
 @pytest.fixture

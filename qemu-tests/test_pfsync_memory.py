@@ -6,13 +6,13 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from lib import memory_table as t
 from lib import pfsync as p
 from lib.clock import wait_for
 from lib.lan import Lan
+from lib.modules import insmod, rmmod_unused
 from lib.process import CommandFailed, run
 
 TCP = "tcp src=10.9.0.1 dst=10.9.0.2 sport=1000 dport=80"
@@ -20,12 +20,9 @@ TCP = "tcp src=10.9.0.1 dst=10.9.0.2 sport=1000 dport=80"
 
 @pytest.fixture(autouse=True)
 def memory(carp: None) -> Iterator[None]:
-    run(("insmod", "/carp/pfsync_memory.ko"))
+    insmod("pfsync_memory")
     yield
-    # the hosts are gone, but a namespace dies in its own time
-    users = Path("/sys/module/pfsync_memory/refcnt")
-    wait_for(lambda: int(users.read_text()) == 0, 60, "nobody uses pfsync_memory any more")
-    run(("rmmod", "pfsync_memory"))
+    rmmod_unused("pfsync_memory")
 
 
 @pytest.fixture

@@ -79,3 +79,17 @@ need_mmdebstrap() {
 	step "installing mmdebstrap" "$cache/log/mmdebstrap" install_mmdebstrap ||
 		die "apt-get could not install mmdebstrap: is the network reachable?"
 }
+
+# guest_modules NAME TREE [make's words]: builds the modules for another kernel than the
+# first, and puts the words into `guest_options` with which a guest gets them.
+guest_modules() {
+	local name=$1 tree=$2 built log module
+	shift 2
+	built=$cache/module-$(echo "$top $tree" | key -) log=$cache/log/module-$name
+	step "building the modules for $name" "$log" \
+		env CARP_KDIR="$tree" CARP_OUT="$built" "$top/scripts/build-module" --no-print-directory "$@" modules ||
+		die "the modules could not be built for $name: see $log"
+	for module in "$built"/*.ko; do
+		guest_options+=(--add "$module")
+	done
+}

@@ -21,9 +21,9 @@ from lib.clock import wait_for
 from lib.host import Host
 from lib.kernel import work
 from lib.lan import VIP, Lan
-from lib.process import CommandFailed, run
+from lib.modules import insmod, rmmod, rmmod_unused
+from lib.process import CommandFailed
 
-MODULES = ("carp", "pfsync_conntrack")
 INTERFACES = {"carp0": 1, "carp1": 2}
 ADDRESSES = ("10.0.0.201/24", "10.0.0.202/24", "fd00::201/64")
 """Those that come and go, on all hosts, for they belong to what is signed."""
@@ -128,11 +128,10 @@ class Soak:
 
     def modules(self, _host: Host) -> None:
         """Unloaded with everything in use, and loaded again."""
-        run(("rmmod", "carp"))
-        wait_for(lambda: not in_use("pfsync_conntrack"), 60, "nobody uses the adapter")
-        run(("rmmod", "pfsync_conntrack"))
-        for module in reversed(MODULES):
-            run(("insmod", f"/carp/{module}.ko"))
+        rmmod("carp")
+        rmmod_unused("pfsync_conntrack")
+        insmod("pfsync_conntrack")
+        insmod("carp")
         for host in self.lan.hosts:
             self.boot(host)
 
@@ -192,8 +191,3 @@ class Soak:
         }
         everywhere = set.intersection(*tables.values())
         return {name: table - everywhere for name, table in tables.items() if table - everywhere}
-
-
-def in_use(module: str) -> bool:
-    with open("/proc/modules") as f:
-        return any(line.split()[0] == module and line.split()[2] != "0" for line in f)

@@ -73,9 +73,15 @@ impl Locked<'_> {
         {
             return Err(EINVAL);
         }
+        self.put_tcp(tcp);
+        Ok(())
+    }
+
+    /// The same with what [`Self::tcp`] has returned, changed only in what the kernel
+    /// looks nothing up with.
+    fn put_tcp(&mut self, tcp: &Tcp) {
         // SAFETY: The protocol says which member counts; the lock is held.
         unsafe { (*self.0.as_ptr()).proto.tcp = *tcp };
-        Ok(())
     }
 
     /// What is known of SCTP, if that is the protocol.
@@ -200,8 +206,7 @@ impl Locked<'_> {
             }
         }
         sender.td_maxwin = sender.td_maxwin.max(window);
-        // SAFETY: The protocol says which member counts; the lock is held.
-        unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
+        self.put_tcp(&tcp);
         true
     }
 
@@ -211,8 +216,7 @@ impl Locked<'_> {
             for side in &mut tcp.seen {
                 side.flags &= !BE_LIBERAL;
             }
-            // SAFETY: The protocol says which member counts; the lock is held.
-            unsafe { (*self.0.as_ptr()).proto.tcp = tcp };
+            self.put_tcp(&tcp);
         }
     }
 }

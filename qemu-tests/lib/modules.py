@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Loading and unloading the project's modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib.clock import wait_for
+from lib.process import run
+
+
+def insmod(name: str) -> None:
+    run(("insmod", f"/carp/{name}.ko"))
+
+
+def rmmod(name: str) -> None:
+    run(("rmmod", name))
+
+
+def rmmod_unused(name: str) -> None:
+    """When nobody uses it any more: a namespace dies in its own time, and many states
+    take the kernel a while."""
+    users = Path(f"/sys/module/{name}/refcnt")
+    wait_for(lambda: int(users.read_text()) == 0, 60, f"nobody uses {name} any more")
+    rmmod(name)
