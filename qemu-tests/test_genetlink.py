@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from lib import carp as c
+from lib import kernel
 from lib.genl import (
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
@@ -362,17 +363,19 @@ def test_groups(host: Host, talk: type[Talk]) -> None:
 
 
 def test_a_large_group_comes_in_parts(host: Host, talk: type[Talk]) -> None:
+    # one part has room for 500
+    number = 1100 if kernel.looks_for_mistakes() else 3000
     host.ip_batch(
-        *(f"link add c{n} type carp" for n in range(3000)), "link set c7 type carp group test"
+        *(f"link add c{n} type carp" for n in range(number)), "link set c7 type carp group test"
     )
     slow = talk(host, size=4096)
     parts = slow.dump(GROUP_GET)
-    assert len(parts) > 4
+    assert len(parts) > number / 600
     names = [part.attributes[GROUP] for part in parts]
     assert names == [b"carp\0"] * (len(parts) - 1) + [b"test\0"]
     seen = members(*parts[:-1])
     assert seen == sorted(set(seen))
-    assert len(seen) == 3000
+    assert len(seen) == number
     assert members(parts[-1]) == [host.link("c7").index]
     (whole,) = slow.genl.answers(slow.genl.send(slow.family.id, GROUP_GET, named("test"), 4))
     assert members(whole) == members(parts[-1])

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from lib import carp as c
+from lib import kernel
 from lib.clock import MILLISECOND, wait_for
 from lib.host import Host
 from lib.kmsg import Kmsg
@@ -421,7 +422,10 @@ def test_errors_of_sending_demote(masters: Host, log: Kmsg) -> None:
     send_again(masters)
     wait_for(lambda: demote(masters) == 0, 2, "it is well again")
     sent = c.heard(wire.sent())[before:]
-    assert [packet.demote for packet in sent[:5]] == [1, 1, 1, 0, 0]
+    demotes = [packet.demote for packet in sent[:5]]
+    assert demotes == sorted(demotes, reverse=True)
+    # While its queue is replaced a device takes a packet and drops it, without an error.
+    assert sum(demotes) == 3 or (kernel.looks_for_mistakes() and 1 <= sum(demotes) <= 3)
     assert "3: carp: carp0 demoted group carp by -1 to 0 (< snderrors)" in log.read()
 
 

@@ -346,7 +346,8 @@ def test_a_hundred_thousand_frames(
         kept.append(slab())
     growth = kept[1] - kept[0]
     figure("slab after 40,000 more hostile frames", growth, "kB more")
-    assert growth < 150
+    # KASAN keeps what was freed for a while
+    assert growth < 150 or kernel.looks_for_mistakes()
 
     before = p.stats(lan.a)
     flood(lan.client, flipped, tmp_path / "frames")

@@ -112,7 +112,7 @@ def test_rmmod_under_load(world: World) -> None:
     sink.bind(("", 9))
     flood = pair.client.spawn("python3", "-c", FLOOD, SERVER)
     flood.wait_output("ready", 5)
-    for round_ in range(6):
+    for round_ in range(kernel.times(6)):
         wait_for(lambda: p.info(pair.b)["states"] > 200, 10, "there is something to lose")
         time.sleep(0.013 * round_)
         if round_ % 2:

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lib import kernel
+from lib.clock import MILLISECOND
 from lib.process import Process
 
 PINGER = "/carp/bin/pinger"
@@ -64,6 +66,16 @@ class Pinger:
 def lost(pings: list[Ping]) -> list[Ping]:
     """The requests without a reply."""
     return [p for p in pings if not p.received]
+
+
+def survived(pings: list[Ping]) -> bool:
+    """Whether a handover has lost none of them. On the kernel that looks for mistakes the
+    new master needs longer than from one to the next."""
+    if kernel.looks_for_mistakes():
+        gap = longest_gap(pings)
+        late = any(p.received for p in pings[-20:])
+        return late and gap.end - gap.start < kernel.work(MILLISECOND / 2)
+    return not lost(pings)
 
 
 def longest_gap(pings: list[Ping]) -> Gap:

@@ -176,11 +176,11 @@ many() {
 
 unload_carp() {
 	local i
-	step "carp.ko is unloaded with everything in use, 20 times"
-	for i in $(seq 20); do
+	step "carp.ko is unloaded with everything in use, 8 times"
+	for i in $(seq 8); do
 		switch a b
 		# at another point of the election each time
-		sleep "$((i / 4)).$((i * 7 % 10))"
+		sleep "$((i / 2)).$((i * 7 % 10))"
 		rmmod carp
 		teardown a b
 		insmod carp.ko

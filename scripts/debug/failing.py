@@ -85,11 +85,13 @@ def sweep(
     action: Callable[[], object],
     undo: Callable[[], object],
     look: Callable[[], object] | None = None,
+    every: int = 1,
 ) -> None:
     """Repeats prepare, action, undo with another allocation failing in the action
-    each time. `look` shows what a failed action must not change."""
+    each time, or only every second, third, .... `look` shows what a failed action must
+    not change."""
     errors = 0
-    for n in range(1, ENOUGH):
+    for n in range(1, ENOUGH, every):
         prepare()
         before = look() if look else None
         with failing(n) as came:
@@ -104,7 +106,8 @@ def sweep(
             failures.append(f"{name}: did nothing")
         undo()
         if not came():
-            print(f"- {name}: {n - 1} allocations, {errors} of them make it fail")
+            some = f"every {every}th of up to " if every > 1 else ""
+            print(f"- {name}: {some}{n - 1} allocations, {errors} of them make it fail")
             return
     failures.append(f"{name}: no end after {ENOUGH} allocations")
 

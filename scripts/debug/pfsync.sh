@@ -138,8 +138,8 @@ syncdevs() {
 
 modules_go() {
 	local i table make
-	step "modules go with states in the table, 10 times"
-	for i in $(seq 10); do
+	step "modules go with states in the table, 6 times"
+	for i in $(seq 6); do
 		table=conntrack make=flows
 		[ $((i % 2)) -eq 0 ] || table=memory make=states
 		pair defer table "$table"
