@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     linux::{
-        atomic::read_once,
+        atomic::{read_acquire, read_once},
         bindings,
         crypto::Secret,
         lock::{new_spinlock_bh, SpinLockBh},
-        netdevice::{Device, MacAddress},
+        netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::{Driver, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
@@ -30,7 +30,7 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{Acquire, Atomic, Relaxed, Release},
+        atomic::{Atomic, Relaxed, Release},
         rcu, Arc, ArcBorrow,
     },
 };
@@ -94,7 +94,7 @@ impl Carp {
     /// Of which virtual hosts this host is master. Any context.
     pub(crate) fn masters(&self) -> Masters {
         // Pairs with `set_state`: who sees a master sees what made it one.
-        Masters::from_bits(self.masters.load(Acquire))
+        Masters::from_bits(read_acquire(&self.masters))
     }
 
     /// Whether this host is master of the leader, who speaks for the addresses.
@@ -112,6 +112,11 @@ impl Carp {
     pub(super) fn set_state(&self, state: State, masters: Masters) {
         self.state.store(state_to_u32(state), Relaxed);
         self.masters.store(masters.to_bits(), Release);
+    }
+
+    /// Whether the interface shares its traffic out, in whatever mode. Any context.
+    pub(crate) fn is_balancing(&self) -> bool {
+        read_once(&self.balancing) != balancing_to_u32(Balancing::None)
     }
 
     /// The mode in force. Any context.
@@ -137,9 +142,7 @@ impl Carp {
 
     /// Tells the packet paths what does not change with the state.
     pub(super) fn set_mode(&self, settings: &Settings) {
-        let [a, b, c, d, e, f] = settings.mac();
-        let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-        self.mac.store(mac, Relaxed);
+        self.mac.store(ether_addr_to_u64(settings.mac()), Relaxed);
         self.minttl.store(u32::from(settings.minttl), Relaxed);
         self.balancing
             .store(balancing_to_u32(settings.balancing()), Relaxed);

@@ -7,7 +7,7 @@ use crate::{
     linux::{
         inet6::Membership,
         namespace::Net,
-        netdevice::{Device, MacAddress},
+        netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::OwnDevice,
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
@@ -68,6 +68,7 @@ impl Port {
     /// Whether the interface itself is to receive what belongs to it and came in on its
     /// parent `dev`: if the parent is in another namespace, or does not speak this
     /// protocol (`ETH_P_*`). The way back leads through it then, too.
+    #[inline]
     pub(super) fn receives(&self, dev: &Device, protocol: u16, rcu: &rcu::Guard) -> bool {
         let parent_speaks = match protocol {
             ETH_P_IP | ETH_P_ARP => dev.primary_address(rcu).is_some(),
@@ -252,9 +253,12 @@ impl Parent {
     }
 
     /// The vhid that has a link-layer address set by hand.
-    fn vhid_of(&self, mac: &MacAddress, rcu: &rcu::Guard) -> Option<u8> {
+    #[inline(never)]
+    fn vhid_of(&self, mac: u64, rcu: &rcu::Guard) -> Option<u8> {
         let list = self.lladdrs.get(rcu)?;
-        list.iter().find(|it| it.mac == *mac).map(|it| it.vhid)
+        list.iter()
+            .find(|it| ether_addr_to_u64(it.mac) == mac)
+            .map(|it| it.vhid)
     }
 }
 
@@ -278,31 +282,40 @@ fn may_be_ours(head: u32) -> bool {
     head & 0xfeff_ffff == 0x0000_5e00 || head & 0xffff_ff00 == 0x3333_ff00
 }
 
+/// The bit of an address that says that it is a group's.
+const GROUP_BIT: u64 = 0x0100_0000_0000;
+/// The virtual MAC, but for the vhid, its last byte.
+const VIRTUAL: u64 = ether_addr_to_u64(packet::virtual_mac(0));
+const ADVERTISEMENTS: u64 = ether_addr_to_u64(frame::multicast_mac(packet::GROUP_IPV4));
+/// The solicited-node groups of RFC 4291, but for their last three bytes.
+const SOLICITED_NODE: u64 = 0x3333_ff00_0000;
+
 impl Parent {
     #[inline(never)]
     fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
         let mac = skb.ethernet_destination();
-        let by_hand = || self.vhid_of(&mac, rcu);
-        let vhid = match mac {
-            [0x00 | 0x01, 0x00, 0x5e, 0x00, 0x01, vhid] => Some(by_hand().unwrap_or(vhid)),
-            _ if mac == frame::multicast_mac(packet::GROUP_IPV4) => None,
-            // The solicited-node groups of RFC 4291.
-            [0x33, 0x33, 0xff, _, _, _] => return neighbour::receive(self, dev, skb),
-            _ => match by_hand() {
-                Some(vhid) => Some(vhid),
+        let [.., last] = mac.to_be_bytes();
+        let vhid = if is_virtual(mac) && self.lladdrs.get(rcu).is_none() {
+            last
+        } else {
+            match self.vhid_of(mac, rcu) {
+                Some(vhid) => vhid,
+                None if is_virtual(mac) => last,
+                None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
+                None if mac & !0xff_ffff == SOLICITED_NODE => {
+                    return neighbour::receive(self, dev, skb)
+                }
                 None => return Verdict::Pass(skb),
-            },
+            }
         };
-        // What was looped back has no Ethernet header; what has a VLAN tag is for
-        // another device.
-        if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() {
-            return Verdict::Pass(skb);
-        }
-        match vhid {
-            Some(vhid) => self.receive_virtual(dev, vhid, &mac, skb, rcu),
-            None => receive_group(dev, skb),
-        }
+        self.receive_virtual(dev, vhid, mac, skb, rcu)
     }
+}
+
+/// Whether an address is the virtual MAC of a vhid, or the group that the mode ip makes
+/// of it.
+const fn is_virtual(mac: u64) -> bool {
+    mac & !(GROUP_BIT | 0xff) == VIRTUAL
 }
 
 /// The longest IPv4 header, an ICMP header, and the longest header that it quotes:
@@ -316,59 +329,115 @@ impl Parent {
         &self,
         dev: &Device,
         vhid: u8,
-        mac: &MacAddress,
+        mac: u64,
         skb: Skb,
         rcu: &rcu::Guard,
     ) -> Verdict {
         let Some(port) = self.port(vhid, rcu) else {
             return Verdict::Pass(skb);
         };
-        let balancing = port.carp.balancing();
-        // A multicast address is that of the mode ip alone; else it is that of
-        // an IP group, and none of our business.
-        let is_group = mac.first().is_some_and(|first| first & 1 == 1);
-        if is_group && balancing != Balancing::Ip {
+        if skb.packet_type() != PacketType::Other && is_the_parents(dev, mac, &skb) {
             return Verdict::Pass(skb);
         }
-        // The parent's own address given by hand stays the parent's, master or not.
-        if *mac == dev.mac() {
+        // What has a VLAN tag is for another device.
+        if skb.has_vlan_tag() {
             return Verdict::Pass(skb);
         }
-        let masters = port.carp.masters();
-        if !balancing.is_by_hash() && !masters.is_master_of(port.place) {
+        let is_group = mac & GROUP_BIT != 0;
+        let skb = if port.carp.is_balancing() {
+            match ours_of(port, is_group, skb, rcu) {
+                Ok(skb) => skb,
+                Err(verdict) => return verdict,
+            }
+        } else if is_group {
+            // That of an IP group, and none of our business.
+            return Verdict::Pass(skb);
+        } else if port.carp.masters().is_master_of(port.place) {
+            skb
+        } else {
             // Somebody else's, at a switch that does not know yet.
             return Verdict::Consumed;
-        }
-        let Some(mut skb) = skb.unshare() else {
-            return Verdict::Consumed;
         };
-        if balancing.is_by_hash() {
-            match share(port.dev.net(), &mut skb, rcu) {
-                Share::Everybody if is_group => return Verdict::Pass(skb),
-                Share::Everybody => {}
-                Share::Hash(hash) if masters.take(hash) => {}
-                Share::Hash(_) => return Verdict::Consumed,
+        self.receive_ours(port, dev, skb, rcu)
+    }
+
+    /// A packet that is ours. What is done to all of them is one call: it is what costs
+    /// here.
+    fn receive_ours(&self, port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+        let protocol = skb.protocol();
+        let (skb, place) = match skb.peek::<{ Place::NEEDED }>() {
+            _ if protocol != ETH_P_IPV6 => (skb, Place::Parent),
+            Some(packet) => {
+                let place = Place::of(packet);
+                (skb, place)
             }
-        }
-        let place = match skb.protocol() {
-            ETH_P_IPV6 => skb
-                .pull_up_to(neighbour::NEEDED)
-                .map_or(Place::Parent, Place::of),
-            _ => Place::Parent,
+            None => match place_of_scattered(skb) {
+                Some(known) => known,
+                None => return Verdict::Consumed,
+            },
         };
         if place == Place::Solicitation {
             return neighbour::receive(self, dev, skb);
         }
-        port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
-        skb.set_to_this_host();
         // A parent that does not speak IP would refuse it.
-        if place == Place::Interface || port.receives(dev, skb.protocol(), rcu) {
+        if place == Place::Interface || port.receives(dev, protocol, rcu) {
+            let Some(mut skb) = skb.unshare() else {
+                return Verdict::Consumed;
+            };
+            skb.set_to_this_host();
+            port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
             skb.set_device(&port.dev);
             return Verdict::Another(skb);
         }
-        skb.show_to_taps(&port.dev);
-        Verdict::Pass(skb)
+        match skb.receive_on_behalf(&port.dev) {
+            Some(skb) => Verdict::Pass(skb),
+            None => Verdict::Consumed,
+        }
     }
+}
+
+/// Whether a packet that came to this host anyway is none of the interface's: it was looped
+/// back, and has no Ethernet header; or the address was given to the parent by hand, and
+/// stays the parent's, master or not.
+#[inline(never)]
+fn is_the_parents(dev: &Device, mac: u64, skb: &Skb) -> bool {
+    skb.packet_type() == PacketType::Loopback || mac == ether_addr_to_u64(dev.mac())
+}
+
+/// A packet for an interface that shares its traffic out, if it is for us; else what
+/// becomes of it.
+#[inline(never)]
+fn ours_of(port: &Port, is_group: bool, skb: Skb, rcu: &rcu::Guard) -> Result<Skb, Verdict> {
+    let balancing = port.carp.balancing();
+    // A multicast address is that of the mode ip alone.
+    if is_group && balancing != Balancing::Ip {
+        return Err(Verdict::Pass(skb));
+    }
+    let masters = port.carp.masters();
+    if !balancing.is_by_hash() {
+        return if masters.is_master_of(port.place) {
+            Ok(skb)
+        } else {
+            Err(Verdict::Consumed)
+        };
+    }
+    let mut skb = skb.unshare().ok_or(Verdict::Consumed)?;
+    match share(port.dev.net(), &mut skb, rcu) {
+        Share::Everybody if is_group => Err(Verdict::Pass(skb)),
+        Share::Everybody => Ok(skb),
+        Share::Hash(hash) if masters.take(hash) => Ok(skb),
+        Share::Hash(_) => Err(Verdict::Consumed),
+    }
+}
+
+/// A packet that is not linear, or very short, and its place; none without memory.
+#[inline(never)]
+fn place_of_scattered(skb: Skb) -> Option<(Skb, Place)> {
+    let mut skb = skb.unshare()?;
+    let place = skb
+        .pull_up_to(neighbour::NEEDED)
+        .map_or(Place::Parent, Place::of);
+    Some((skb, place))
 }
 
 /// For whom a packet is.
@@ -429,8 +498,10 @@ fn share(net: &Net, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
 /// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
 /// which is ours as well: to IP that is a martian, unless the packet brings its
 /// route along.
+#[inline(never)]
 fn receive_group(dev: &Device, skb: Skb) -> Verdict {
-    if skb.protocol() != ETH_P_IP {
+    if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() || skb.protocol() != ETH_P_IP
+    {
         return Verdict::Pass(skb);
     }
     let Some(mut skb) = skb.unshare() else {

@@ -2,6 +2,7 @@
 
 //! Numbers that packet paths read.
 
+use core::sync::atomic::{fence, Ordering};
 use kernel::sync::atomic::Atomic;
 
 /// The value as `READ_ONCE` has it: a relaxed load in place, where the kernel crate's own is a
@@ -11,4 +12,14 @@ pub(crate) fn read_once(value: &Atomic<u32>) -> u32 {
     // SAFETY: The pointer is valid, and a volatile load of a word is one access, which may
     // race with atomic stores (`rust/kernel/sync/atomic.rs`).
     unsafe { value.as_ptr().read_volatile() }
+}
+
+/// The value as `smp_load_acquire` has it, in place as well: what the writer did before its
+/// release is seen by what follows.
+#[inline]
+pub(crate) fn read_acquire(value: &Atomic<u64>) -> u64 {
+    // SAFETY: As above; the kernels that have Rust have words of 64 bits.
+    let value = unsafe { value.as_ptr().read_volatile() };
+    fence(Ordering::Acquire);
+    value
 }

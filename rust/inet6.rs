@@ -277,7 +277,8 @@ impl Device {
     pub(crate) fn speaks_inet6(&self, _rcu: &rcu::Guard) -> bool {
         // SAFETY: `self` is live, RCU is held; a plain field, read as by `READ_ONCE`.
         unsafe {
-            bindings::in6_dev_peek(self.as_ptr())
+            (&raw const (*self.as_ptr()).ip6_ptr)
+                .read_volatile()
                 .as_ref()
                 .is_some_and(|idev| (&raw const idev.cnf.disable_ipv6).read_volatile() == 0)
         }

@@ -67,8 +67,7 @@ impl Net {
 
 impl PartialEq for Net {
     fn eq(&self, other: &Self) -> bool {
-        // SAFETY: Both are live namespaces.
-        unsafe { bindings::net_eq(self.as_ptr(), other.as_ptr()) }
+        core::ptr::eq(self, other)
     }
 }
 

@@ -19,6 +19,13 @@ use kernel::{
 /// An Ethernet address, in the order of the wire.
 pub(crate) type MacAddress = [u8; 6];
 
+/// An address as one number, with its first byte highest, as the kernel's function of
+/// this name has it.
+pub(crate) const fn ether_addr_to_u64(address: MacAddress) -> u64 {
+    let [a, b, c, d, e, f] = address;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
 /// A network device.
 ///
 /// A reference means that the device is alive: its memory is there, though it

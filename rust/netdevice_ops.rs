@@ -125,8 +125,9 @@ impl<T: Driver> Operations<T> {
 struct Private<T>(*const T);
 
 fn private<T>(dev: *mut bindings::net_device) -> *mut Private<T> {
-    // SAFETY: Called for devices whose private area was allocated for this type.
-    unsafe { bindings::netdev_priv(dev) }.cast()
+    // SAFETY: Called for devices whose private area, which begins where the device ends, was
+    // allocated for this type.
+    unsafe { &raw mut (*dev).priv_ }.cast()
 }
 
 /// # Safety

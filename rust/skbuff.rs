@@ -6,6 +6,7 @@ use super::{
     bindings,
     compat::ENOBUFS,
     netdevice::{Device, MacAddress},
+    netdevice_ops::OwnDevice,
 };
 use core::{mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::prelude::*;
@@ -205,9 +206,11 @@ impl Skb {
     /// Whether the packet carries the tag of a VLAN beside its data; VLAN 0 is none,
     /// but a priority (IEEE 802.1Q).
     pub(crate) fn has_vlan_tag(&self) -> bool {
-        // SAFETY: The buffer is ours.
+        // SAFETY: The buffer is ours; plain fields, of which the first tells by itself
+        // that there is no tag, as for nearly every packet.
         unsafe {
-            bindings::skb_vlan_tag_present(self.as_ptr())
+            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_ref();
+            headers.__bindgen_anon_2.vlan_all != 0
                 && bindings::skb_vlan_tag_get_id(self.as_ptr()) != 0
         }
     }
@@ -217,31 +220,29 @@ impl Skb {
     #[inline]
     pub(crate) fn ethernet_destination_head(&self) -> u32 {
         // SAFETY: As there.
-        u32::from_be(unsafe {
-            let skb = self.as_ptr();
-            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
-            (*skb)
-                .head
-                .add(usize::from(offset))
-                .cast::<u32>()
-                .read_unaligned()
-        })
+        u32::from_be(unsafe { self.mac_header().cast::<u32>().read_unaligned() })
     }
 
     /// The destination address of the Ethernet header of a packet that an rx handler
-    /// got. Every packet of the parent asks for it, so it is read in place.
+    /// got, as [`super::netdevice::ether_addr_to_u64`] has it. Many packets of the parent
+    /// ask for it, so it is read in place.
     #[inline]
-    pub(crate) fn ethernet_destination(&self) -> [u8; 6] {
-        let mut address = [0; 6];
+    pub(crate) fn ethernet_destination(&self) -> u64 {
         // SAFETY: A received packet on an Ethernet device has its header before
         // the data, linear, where the MAC header's offset points.
+        let tail = u16::from_be(unsafe { self.mac_header().add(4).cast::<u16>().read_unaligned() });
+        u64::from(self.ethernet_destination_head()) << u16::BITS | u64::from(tail)
+    }
+
+    /// Where the MAC header is, if there is one.
+    #[inline]
+    fn mac_header(&self) -> *const u8 {
+        let skb = self.as_ptr();
+        // SAFETY: The buffer is ours; plain fields, and an offset within its memory.
         unsafe {
-            let skb = self.as_ptr();
             let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
-            let header = (*skb).head.add(usize::from(offset));
-            core::ptr::copy_nonoverlapping(header, address.as_mut_ptr(), address.len());
+            (*skb).head.add(usize::from(offset))
         }
-        address
     }
 
     /// The first `N` bytes from where the current layer begins; nothing if the
@@ -255,6 +256,19 @@ impl Skb {
                 return None;
             }
             Some(&*(*self.as_ptr()).data.cast::<[u8; N]>())
+        }
+    }
+
+    /// The first `N` bytes from where the current layer begins, if they are linear already
+    /// (`skb_headlen`), whoever shares the buffer.
+    #[inline]
+    pub(crate) fn peek<const N: usize>(&self) -> Option<&[u8; N]> {
+        // SAFETY: The buffer is ours; of what follows `data` that much is linear, and lives
+        // as long as the buffer is not changed.
+        unsafe {
+            let skb = self.as_ptr();
+            let linear = (*skb).len.wrapping_sub((*skb).data_len);
+            (linear as usize >= N).then(|| &*(*skb).data.cast::<[u8; N]>())
         }
     }
 
@@ -275,19 +289,16 @@ impl Skb {
         }
     }
 
-    /// Shows a received packet to the taps of `dev`, as tcpdump sets them, with
-    /// its Ethernet header.
-    pub(crate) fn show_to_taps(&mut self, dev: &Device) {
-        // SAFETY: The buffer is ours and not shared; the header lies before the
-        // data, and is taken back after the taps have copied.
+    /// A packet for an address of `dev` goes on where it came in, as one for this host:
+    /// `dev` counts it, and its taps see it, from the Ethernet header on. Others may share
+    /// the buffer; nothing is left if there is no memory to have it alone. Softirq
+    /// context; the caller holds RCU.
+    pub(crate) fn receive_on_behalf(self, dev: &OwnDevice) -> Option<Self> {
+        // SAFETY: The buffer is ours and given away, with its Ethernet header before the
+        // data; the result is ours.
         unsafe {
-            let skb = self.as_ptr();
-            let room = ((*skb).data as usize).wrapping_sub((*skb).head as usize);
-            if bindings::dev_nit_active_rcu(dev.as_ptr()) && room >= ETH_HLEN {
-                bindings::skb_push(self.as_ptr(), ETH_HLEN as u32);
-                bindings::skb_show_to_taps(self.as_ptr(), dev.as_ptr());
-                bindings::skb_pull(self.as_ptr(), ETH_HLEN as u32);
-            }
+            let skb = bindings::skb_receive_on_behalf(self.into_raw(), dev.as_ptr());
+            (!skb.is_null()).then(|| Self::from_raw(skb))
         }
     }
 

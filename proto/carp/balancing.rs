@@ -19,6 +19,9 @@ pub enum Balancing {
     /// Not at all: the master takes everything.
     #[default]
     None,
+    /// By the ARP reply; each virtual host has its own MAC address. The older
+    /// way, in OpenBSD until about 2014.
+    Arp,
     /// By hash; the interface's MAC address is a multicast one, so that switches
     /// deliver to everyone.
     Ip,
@@ -27,9 +30,6 @@ pub enum Balancing {
     IpStealth,
     /// By hash; the network itself must deliver to everyone.
     IpUnicast,
-    /// By the ARP reply; each virtual host has its own MAC address. The older
-    /// way, in OpenBSD until about 2014.
-    Arp,
 }
 
 impl Balancing {

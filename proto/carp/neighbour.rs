@@ -120,6 +120,7 @@ impl Place {
 
     /// Looks at an IPv6 packet, from its header on.
     #[must_use]
+    #[inline]
     pub fn of(packet: &[u8]) -> Self {
         let Ok((header, rest)) = Header::ref_from_prefix(packet) else {
             return Self::Parent;

@@ -12,8 +12,3 @@ bool carp_helper_net_is_initial(const struct net *net)
 {
 	return net_eq(net, &init_net);
 }
-
-bool carp_helper_net_eq(const struct net *a, const struct net *b)
-{
-	return net_eq(a, b);
-}

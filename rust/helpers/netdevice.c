@@ -6,11 +6,6 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 
-void *carp_helper_netdev_priv(const struct net_device *dev)
-{
-	return netdev_priv(dev);
-}
-
 struct net *carp_helper_dev_net(const struct net_device *dev)
 {
 	return dev_net(dev);

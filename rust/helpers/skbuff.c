@@ -47,11 +47,6 @@ u16 carp_helper_skb_vlan_tag_get_id(const struct sk_buff *skb)
 	return skb_vlan_tag_get_id(skb);
 }
 
-bool carp_helper_skb_vlan_tag_present(const struct sk_buff *skb)
-{
-	return skb_vlan_tag_present(skb);
-}
-
 struct sk_buff *carp_helper_skb_share_check(struct sk_buff *skb, gfp_t flags)
 {
 	return skb_share_check(skb, flags);
@@ -112,13 +107,30 @@ void carp_helper_skb_prepare_xmit(struct sk_buff *skb, struct net_device *dev,
 }
 
 /* The taps look at skb->dev and take a packet that is sent, as vrf.c has it. */
-void carp_helper_skb_show_to_taps(struct sk_buff *skb, struct net_device *dev)
+static noinline void skb_show_to_taps(struct sk_buff *skb, struct net_device *dev)
 {
 	struct net_device *orig = skb->dev;
 
+	if (skb_headroom(skb) < ETH_HLEN)
+		return;
+	__skb_push(skb, ETH_HLEN);
 	skb->dev = dev;
 	dev_queue_xmit_nit(skb, dev);
 	skb->dev = orig;
+	__skb_pull(skb, ETH_HLEN);
+}
+
+/* In one call, for every packet of a master comes this way. */
+struct sk_buff *carp_helper_skb_receive_on_behalf(struct sk_buff *skb, struct net_device *dev)
+{
+	skb = skb_share_check(skb, GFP_ATOMIC);
+	if (unlikely(!skb))
+		return NULL;
+	skb->pkt_type = PACKET_HOST;
+	dev_sw_netstats_rx_add(dev, skb->len + ETH_HLEN);
+	if (unlikely(dev_nit_active_rcu(dev)))
+		skb_show_to_taps(skb, dev);
+	return skb;
 }
 
 struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
