@@ -3,7 +3,7 @@
 //! Numbers that packet paths read.
 
 use core::sync::atomic::{fence, Ordering};
-use kernel::sync::atomic::Atomic;
+use kernel::sync::atomic::{Acquire, Atomic};
 
 /// The value as `READ_ONCE` has it: a relaxed load in place, where the kernel crate's own is a
 /// call of a function in C.
@@ -14,11 +14,14 @@ pub(crate) fn read_once(value: &Atomic<u32>) -> u32 {
     unsafe { value.as_ptr().read_volatile() }
 }
 
-/// The value as `smp_load_acquire` has it, in place as well: what the writer did before its
-/// release is seen by what follows.
+/// The value as `smp_load_acquire` has it, in place where words have 64 bits: what the writer
+/// did before its release is seen by what follows.
 #[inline]
 pub(crate) fn read_acquire(value: &Atomic<u64>) -> u64 {
-    // SAFETY: As above; the kernels that have Rust have words of 64 bits.
+    if cfg!(not(target_pointer_width = "64")) {
+        return value.load(Acquire);
+    }
+    // SAFETY: As above; a word has 64 bits.
     let value = unsafe { value.as_ptr().read_volatile() };
     fence(Ordering::Acquire);
     value

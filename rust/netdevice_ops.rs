@@ -124,6 +124,11 @@ impl<T: Driver> Operations<T> {
 /// What lies in the private area of our devices: one count of the driver's data.
 struct Private<T>(*const T);
 
+// As `netdev_priv` has it.
+const _: () = assert!(
+    core::mem::offset_of!(bindings::net_device, priv_) == size_of::<bindings::net_device>()
+);
+
 fn private<T>(dev: *mut bindings::net_device) -> *mut Private<T> {
     // SAFETY: Called for devices whose private area, which begins where the device ends, was
     // allocated for this type.
