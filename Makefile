@@ -46,7 +46,7 @@ test-smp: module plugins ## races of two processors, in real time; T=--debug on 
 	@scripts/test-smp $(T)
 
 soak: ## an hour in which much happens, on the kernel of test-debug; T="--soak=60 --seed=7"
-	@scripts/test-debug test_soak.py --soak=3600 $(T)
+	@scripts/test-debug test_soak.py --soak=3600 --timeout 10800 $(T)
 
 fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for each
 	@scripts/fuzz "$(T)" $(or $(TIME),3600)
