@@ -54,6 +54,14 @@ def show(cell: dict[str, Any] | None) -> str:
     return f"{number(cell['value'])}{unit}{spread}"
 
 
+def result(bar: dict[str, Any]) -> str:
+    """What a bar measured, in words of one sign."""
+    value, unit = bar["value"], bar["unit"]
+    if value < 0 and unit.startswith("more "):
+        value, unit = -value, unit.replace("more", "fewer", 1)
+    return f"{number(value)} {unit}".strip()
+
+
 def table(header: list[str], lines: list[list[str]]) -> list[str]:
     """A Markdown table; all columns but the first are numbers."""
     return [
@@ -82,7 +90,7 @@ def of_bars(results: dict[str, Any]) -> list[str]:
             [
                 bar["what"],
                 bar["bar"],
-                f"{number(bar['value'])} {bar['unit']}".strip(),
+                result(bar),
                 "met" if bar["met"] else "**missed**",
             ]
             for group in results["groups"]
@@ -207,10 +215,7 @@ def excerpt(results: dict[str, Any]) -> str:
             "",
             summary,
             *([""] if missed else []),
-            *(
-                f"- {bar['what']}: {number(bar['value'])} {bar['unit']} (bar: {bar['bar']})"
-                for bar in missed
-            ),
+            *(f"- {bar['what']}: {result(bar)} (bar: {bar['bar']})" for bar in missed),
             END,
         ]
     )
