@@ -136,11 +136,11 @@ impl Table for Attached {
         entry.expected(place)
     }
 
-    fn expect(&self, entry: &Entry, expected: &Expected) -> Result {
-        entry.expect(expected)
+    fn expect_related(&self, entry: &Entry, expected: &Expected) -> Result {
+        entry.expect_related(expected)
     }
 
-    fn unexpect(&self, entry: &Entry, expected: &Expected) {
-        entry.unexpect(expected);
+    fn unexpect_related(&self, entry: &Entry, expected: &Expected) {
+        entry.unexpect_related(expected);
     }
 }

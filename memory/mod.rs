@@ -295,7 +295,7 @@ impl Table for Attached {
         expected.get(place as usize).copied()
     }
 
-    fn expect(&self, entry: &Entry, expected: &Expected) -> Result {
+    fn expect_related(&self, entry: &Entry, expected: &Expected) -> Result {
         let _softirqs = SoftirqsOff::new();
         let mut known = entry.expected.lock();
         match (known.iter_mut()).find(|other| other.number == expected.number) {
@@ -305,7 +305,7 @@ impl Table for Attached {
         Ok(())
     }
 
-    fn unexpect(&self, entry: &Entry, expected: &Expected) {
+    fn unexpect_related(&self, entry: &Entry, expected: &Expected) {
         let _softirqs = SoftirqsOff::new();
         let mut known = entry.expected.lock();
         known.retain(|other| other.number != expected.number);

@@ -426,9 +426,9 @@ impl Reader<'_> {
         match expectation.kind {
             // One that is there already is no fault: it is said several times.
             Kind::Present => {
-                let _ = self.table.expect(&master.entry, &expected);
+                let _ = self.table.expect_related(&master.entry, &expected);
             }
-            Kind::Gone => self.table.unexpect(&master.entry, &expected),
+            Kind::Gone => self.table.unexpect_related(&master.entry, &expected),
         }
         Ok(())
     }

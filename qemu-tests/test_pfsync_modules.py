@@ -19,13 +19,14 @@ from lib import traffic as t
 from lib.clock import wait_for
 from lib.host import Host
 from lib.lan import Lan
+from lib.modules import file, insmod, rmmod
 from lib.pair import NAT, SERVER, SERVER6, Datagrams, Pair, close
 from lib.pfsync import CREATOR, Peer
 from lib.pfsync_wire import Action, frame
 from lib.process import CommandFailed, run
 from lib.world import World
 
-CARP, ADAPTER = "/carp/carp.ko", "/carp/pfsync_conntrack.ko"
+CARP, ADAPTER = "carp", "pfsync_conntrack"
 ALIAS = "pfsync-table-conntrack"
 STATE = w.State.of(
     ("192.0.2.1", 1024, "198.51.100.1", 53),
@@ -35,16 +36,6 @@ STATE = w.State.of(
 
 def is_loaded(name: str) -> bool:
     return f"\n{name} " in "\n" + Path("/proc/modules").read_text()
-
-
-def insmod(*files: str) -> None:
-    for file in files:
-        run(("insmod", file))
-
-
-def rmmod(*names: str) -> None:
-    for name in names:
-        run(("rmmod", name))
 
 
 @pytest.fixture(autouse=True)
@@ -86,20 +77,20 @@ def test_the_adapter_is_loaded_by_itself(lan: Lan) -> None:
     """By its alias, as soon as an interface is made."""
     insmod(CARP)
     with open("/etc/modprobe.d/pfsync-test.conf", "w") as f:
-        f.write(f"install {ALIAS} /sbin/insmod {ADAPTER}\n")
+        f.write(f"install {ALIAS} /sbin/insmod {file(ADAPTER)}\n")
     try:
         p.create(lan.a)
         assert is_loaded("pfsync_conntrack") and p.bulk(lan.a) == "asking"
     finally:
         os.unlink("/etc/modprobe.d/pfsync-test.conf")
-    aliases = run(("modinfo", "-F", "alias", ADAPTER)).stdout.split()
+    aliases = run(("modinfo", "-F", "alias", file(ADAPTER))).stdout.split()
     assert ALIAS in aliases
-    assert "rtnl-link-pfsync" in run(("modinfo", "-F", "alias", CARP)).stdout.split()
+    assert "rtnl-link-pfsync" in run(("modinfo", "-F", "alias", file(CARP))).stdout.split()
 
 
 def test_carp_needs_no_other_module(world: World) -> None:
-    assert run(("modinfo", "-F", "depends", CARP)).stdout.strip() == ""
-    depends = run(("modinfo", "-F", "depends", ADAPTER)).stdout.strip().split(",")
+    assert run(("modinfo", "-F", "depends", file(CARP))).stdout.strip() == ""
+    depends = run(("modinfo", "-F", "depends", file(ADAPTER))).stdout.strip().split(",")
     # none at all where they are built in
     assert set(depends) - {""} <= {"nf_conntrack", "nf_nat"}
 

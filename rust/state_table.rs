@@ -479,14 +479,14 @@ impl<T: TableEvents> Table<T> {
     /// # Errors
     ///
     /// The adapter's.
-    pub(crate) fn expect(&self, master: &Entry, expected: &Expected) -> Result {
+    pub(crate) fn expect_related(&self, master: &Entry, expected: &Expected) -> Result {
         let expect = self.adapter().ops().expect.ok_or(EOPNOTSUPP)?;
         // SAFETY: The table is attached, the entry kept.
         to_result(unsafe { expect(self.table.as_ptr(), master.entry.as_ptr(), expected) })
     }
 
     /// Has it expect that connection no more. Any context.
-    pub(crate) fn unexpect(&self, master: &Entry, expected: &Expected) {
+    pub(crate) fn unexpect_related(&self, master: &Entry, expected: &Expected) {
         call!(
             self.adapter(),
             unexpect(self.table.as_ptr(), master.entry.as_ptr(), expected)

@@ -93,3 +93,14 @@ guest_modules() {
 		guest_options+=(--add "$module")
 	done
 }
+
+# add_results LOG: adds the last line "N passed, N failed" of a log, which may hold any
+# bytes, to `passed` and `failed`; fails if there is none.
+add_results() {
+	local line
+	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$1" | tail -n 1 || true)
+	[ -n "$line" ] || return 1
+	passed=$((passed + ${line%% passed*}))
+	line=${line#*passed, }
+	failed=$((failed + ${line%% failed*}))
+}

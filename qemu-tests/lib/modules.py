@@ -9,12 +9,19 @@ from lib.clock import wait_for
 from lib.process import run
 
 
-def insmod(name: str) -> None:
-    run(("insmod", f"/carp/{name}.ko"))
+def file(name: str) -> str:
+    """Where a module is, in the guest."""
+    return f"/carp/{name}.ko"
 
 
-def rmmod(name: str) -> None:
-    run(("rmmod", name))
+def insmod(*names: str) -> None:
+    for name in names:
+        run(("insmod", file(name)))
+
+
+def rmmod(*names: str) -> None:
+    for name in names:
+        run(("rmmod", name))
 
 
 def rmmod_unused(name: str) -> None:

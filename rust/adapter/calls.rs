@@ -226,7 +226,7 @@ unsafe extern "C" fn expect<T: Table>(
     expected: *const Expected,
 ) -> c_int {
     // SAFETY: The caller passes a table, an entry, and what it wants.
-    errno(unsafe { table::<T>(this).expect(entry::<T>(which), &*expected) })
+    errno(unsafe { table::<T>(this).expect_related(entry::<T>(which), &*expected) })
 }
 
 unsafe extern "C" fn unexpect<T: Table>(
@@ -235,5 +235,5 @@ unsafe extern "C" fn unexpect<T: Table>(
     expected: *const Expected,
 ) {
     // SAFETY: The caller passes a table, an entry, and what it wants no more.
-    unsafe { table::<T>(this).unexpect(entry::<T>(which), &*expected) };
+    unsafe { table::<T>(this).unexpect_related(entry::<T>(which), &*expected) };
 }

@@ -93,10 +93,10 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// # Errors
     ///
     /// It cannot expect that.
-    fn expect(&self, entry: &Self::Entry, expected: &Expected) -> Result;
+    fn expect_related(&self, entry: &Self::Entry, expected: &Expected) -> Result;
 
     /// Has it expect none like that any more.
-    fn unexpect(&self, entry: &Self::Entry, expected: &Expected);
+    fn unexpect_related(&self, entry: &Self::Entry, expected: &Expected);
 }
 
 /// A packet that the receiver of events has held back, and now lets go.

@@ -192,7 +192,7 @@ impl Entry {
     ///
     /// ENOENT: it has no helper. EINVAL: that expects nothing of this kind, or
     /// there is no function of this name. Others, if the table has no room for it.
-    pub(crate) fn expect(&self, plain: &bindings::pfsync_expected) -> Result {
+    pub(crate) fn expect_related(&self, plain: &bindings::pfsync_expected) -> Result {
         let rcu = rcu::Guard::new();
         let timeout = || jiffies().wrapping_add(seconds_to_jiffies(plain.timeout));
         let key = Key::of_plain(plain);
@@ -279,7 +279,7 @@ impl Entry {
     }
 
     /// Has the entry expect none like that any more.
-    pub(crate) fn unexpect(&self, plain: &bindings::pfsync_expected) {
+    pub(crate) fn unexpect_related(&self, plain: &bindings::pfsync_expected) {
         let key = Key::of_plain(plain);
         let lock = Locked::new();
         if let Some(exp) = lock.find(self, |exp| Key::of(exp) == key) {
