@@ -275,12 +275,17 @@ impl Reader<'_> {
             }
             // It will be sent again, for nobody confirms it.
             Err(error) if error == EAGAIN => Ok(()),
-            Err(error) if error == ENOSPC || error == ENOMEM => {
-                self.count(Counter::Full);
-                Ok(())
-            }
-            Err(_) => Err(Discard::BadState),
+            Err(error) => self.refused(error),
         }
+    }
+
+    /// The table did not take something for this reason.
+    fn refused(&self, error: Error) -> Result<(), Discard> {
+        if [ENOSPC, ENOMEM, EMFILE].contains(&error) {
+            self.count(Counter::Full);
+            return Ok(());
+        }
+        Err(Discard::BadState)
     }
 
     /// The table has a new entry that a peer told of.
@@ -424,13 +429,13 @@ impl Reader<'_> {
             .ok_or(Discard::BadState)?;
         let expected = plain::from_expectation(&expectation);
         match expectation.kind {
-            // One that is there already is no fault: it is said several times.
-            Kind::Present => {
-                let _ = self.table.expect_related(&master.entry, &expected);
+            Kind::Present => (self.table.expect_related(&master.entry, &expected))
+                .or_else(|error| self.refused(error)),
+            Kind::Gone => {
+                self.table.unexpect_related(&master.entry, &expected);
+                Ok(())
             }
-            Kind::Gone => self.table.unexpect_related(&master.entry, &expected),
         }
-        Ok(())
     }
 }
 

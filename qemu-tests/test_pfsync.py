@@ -275,6 +275,8 @@ def test_ftp(world: World) -> None:
     exchange(*first)
     close(*first, *second, *third)
     ftp.stop()
+    for host in pair.a, pair.b:
+        assert p.stats(host)["badstate"] == 0
 
 
 # -- what goes

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import socket
 import struct
@@ -137,6 +138,18 @@ def test_each_has_its_counter(lan: Lan, peer: Peer, first: int) -> None:
         assert counted == {"ipackets": 1, **expected}, case
     assert conntrack.entries(lan.a) == before
     assert not peer.collect(3)
+
+
+def test_a_state_that_cannot_expect_anything(lan: Lan, peer: Peer) -> None:
+    """It has no helper here, or that does not do what the peer's does."""
+    peer.send(INSERT)
+    expected = w.Expectation(
+        w.Id(STATE.id, CREATOR), 1, True, 17, "192.0.2.1", "198.51.100.1", timeout=60
+    )
+    counted = p.counted(lan.a, peer.sends(frame((Action.EXPECT, expected))))
+    assert counted == {"ipackets": 1, "badstate": 1}
+    gone = dataclasses.replace(expected, present=False)
+    assert p.counted(lan.a, peer.sends(frame((Action.EXPECT, gone)))) == {"ipackets": 1}
 
 
 def test_ttl_and_interface(world: World, lan: Lan, peer: Peer) -> None:

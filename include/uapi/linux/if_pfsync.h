@@ -79,7 +79,7 @@ enum {
 	PFSYNC_STATS_BADVAL,
 	/* updates that were behind what this host knows */
 	PFSYNC_STATS_STALE,
-	/* messages of states that cannot be taken over, or are not there */
+	/* messages of states that cannot be taken over, are not there, or expect what they cannot */
 	PFSYNC_STATS_BADSTATE,
 	/* sections skipped: unused, unknown to this version, or too short */
 	PFSYNC_STATS_SKIPPED,
@@ -96,7 +96,7 @@ enum {
 	PFSYNC_STATS_DELETED,
 	PFSYNC_STATS_ACKNOWLEDGED,
 	PFSYNC_STATS_REQUESTED,
-	/* states that did not fit into the table */
+	/* states and expectations that did not fit into the table */
 	PFSYNC_STATS_FULL,
 	/* messages sent */
 	PFSYNC_STATS_SENT_INSERTS,
