@@ -150,7 +150,8 @@ def test_a_handover_on_purpose_loses_and_doubles_nothing(lan: Lan, servers: Serv
     flood: Process = lan.client.spawn(flows.FLOOD, "eth0", str(servers.path))
     time.sleep(0.05)
     lan.a.ip("link", "set", "carp0", "down")
-    assert c.masters(lan.b) == [1, 2]
+    # where packets cost more than there is time for, the farewell is among many
+    c.wait_masters(lan.b, [1, 2], timeout=1)
     assert flood.running(), "it all happened while packets came"
     flood.wait()
     time.sleep(0.05)
