@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How one allocation is made to fail, and an operation to be repeated with each of its
-allocations failing once.
+"""An operation is repeated with each of its allocations failing once, or each of its
+calls of certain functions (failing_calls.py).
 
-The kernel counts: /proc/self/fail-nth makes the n-th allocation of a system call
+Of allocations the kernel counts: /proc/self/fail-nth makes the n-th of a system call
 fail and no other. Only allocations with the module in their call chain count.
 """
 
@@ -12,10 +12,12 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 FAILSLAB = Path("/sys/kernel/debug/failslab")
-# More allocations than any operation makes; what comes so far counts for ever.
+# More than any operation has of what can fail; what comes so far counts for ever.
 ENOUGH = 400
 
 failures: list[str] = []
@@ -50,9 +52,7 @@ def symbol(name: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def failing(n: int) -> Iterator[Callable[[], bool]]:
-    """The n-th allocation of what is done meanwhile fails; the result tells, at the
-    end, whether there was an n-th."""
+def failing_allocation(n: int) -> Iterator[Callable[[], bool]]:
     fd = os.open("/proc/self/fail-nth", os.O_RDWR)
     came = False
     os.pwrite(fd, str(n).encode(), 0)
@@ -64,6 +64,47 @@ def failing(n: int) -> Iterator[Callable[[], bool]]:
         os.close(fd)
 
 
+@dataclass(frozen=True)
+class Faults:
+    """What can be made to fail in an operation, one at a time."""
+
+    name: str
+    nth: Callable[[int], AbstractContextManager[Callable[[], bool]]]
+    """What `failing` is of them."""
+    errors: tuple[int, ...]
+    """What an operation may fail with then."""
+    many: bool
+    """So many that a part is enough of an operation like one before."""
+
+
+ALLOCATIONS = Faults(
+    "allocation",
+    failing_allocation,
+    # EINVAL: register_netdevice does not notice that a name got no memory until it
+    # uses it
+    (errno.ENOMEM, errno.ENOBUFS, errno.EINVAL),
+    many=True,
+)
+_faults = ALLOCATIONS
+
+
+def use(faults: Faults) -> None:
+    """From now on it is these that fail."""
+    global _faults
+    _faults = faults
+
+
+def failing(n: int) -> AbstractContextManager[Callable[[], bool]]:
+    """The n-th in what is done meanwhile fails; the result tells, at the end, whether
+    there was an n-th."""
+    return _faults.nth(n)
+
+
+def summary(name: str, count: int, errors: int, every: int = 1) -> None:
+    some = f"every {every}th of up to " if every > 1 else ""
+    print(f"- {name}: {some}{count} {_faults.name}s, {errors} of them make it fail")
+
+
 Outcome = str | None  # an error in words, or nothing
 
 
@@ -71,9 +112,7 @@ def attempt(action: Callable[[], object]) -> Outcome:
     try:
         action()
     except OSError as error:
-        # EINVAL: register_netdevice does not notice that a name got no memory
-        # until it uses it
-        if error.errno not in (errno.ENOMEM, errno.ENOBUFS, errno.EINVAL):
+        if error.errno not in _faults.errors:
             return f"unexpected: {error}"
         return str(error)
     return None
@@ -87,10 +126,11 @@ def sweep(
     look: Callable[[], object] | None = None,
     every: int = 1,
 ) -> None:
-    """Repeats prepare, action, undo with another allocation failing in the action
-    each time, or only every second, third, .... `look` shows what a failed action must
-    not change."""
+    """Repeats prepare, action, undo with something else failing in the action each
+    time, or, if there is much, only every second, third, .... `look` shows what a
+    failed action must not change."""
     errors = 0
+    every = every if _faults.many else 1
     for n in range(1, ENOUGH, every):
         prepare()
         before = look() if look else None
@@ -99,17 +139,17 @@ def sweep(
         if outcome:
             errors += 1
             if outcome.startswith("unexpected"):
-                failures.append(f"{name}, allocation {n}: {outcome}")
+                failures.append(f"{name}, {_faults.name} {n}: {outcome}")
             elif look and look() != before:
-                failures.append(f"{name}, allocation {n}: failed, but {before} is {look()} now")
+                now = look()
+                failures.append(f"{name}, {_faults.name} {n}: failed, but {before} is {now} now")
         elif look and not came() and look() == before:
             failures.append(f"{name}: did nothing")
         undo()
         if not came():
-            some = f"every {every}th of up to " if every > 1 else ""
-            print(f"- {name}: {some}{n - 1} allocations, {errors} of them make it fail")
+            summary(name, n - 1, errors, every)
             return
-    failures.append(f"{name}: no end after {ENOUGH} allocations")
+    failures.append(f"{name}: no end after {ENOUGH} {_faults.name}s")
 
 
 def at_random(percent: int) -> None:

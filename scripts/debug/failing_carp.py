@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Every allocation fails that has to do with a carp interface."""
+"""Everything fails that has to do with a carp interface."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import struct
 import subprocess
 import time
 
-from failing import ENOUGH, at_random, attempt, failing, failures, sweep
+from failing import ENOUGH, at_random, attempt, failing, failures, summary, sweep
 from lib.rtnl import IFF_UP, RTM_NEWLINK, Rtnl, attribute, link_message
 
 RTM_NEWADDR, RTM_DELADDR = 20, 21
@@ -187,7 +187,7 @@ def namespaces() -> None:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         errors += status >> 1
         if not status & 1:
-            print(f"- a new namespace: {n - 1} allocations, {errors} of them make it fail")
+            summary("a new namespace", n - 1, errors)
             return
     failures.append("a new namespace: no end")
 

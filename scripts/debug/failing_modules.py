@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Every allocation fails that a module makes when it is loaded."""
+"""Everything fails that a module does when it is loaded."""
 
 from __future__ import annotations
 

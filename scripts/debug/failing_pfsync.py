@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Every allocation fails that has to do with a pfsync interface: when it is made,
+"""Everything fails that has to do with a pfsync interface: when it is made,
 changed, set up and deleted, and when it is told of states."""
 
 from __future__ import annotations
