@@ -18,6 +18,8 @@ from lib.host import Host
 from lib.lan import VIP
 
 FLOOD = "/carp/bin/flood"
+BURST = 64
+"""So many packets it sends without a pause."""
 PORT = 9
 SO_RCVBUFFORCE = 33
 IP_FREEBIND = 15
