@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lib import clock, kernel, kmsg
+from lib.host import Host
 from lib.lan import Lan
 from lib.modules import insmod, rmmod, rmmod_unused
 from lib.process import run
@@ -172,6 +173,21 @@ def make_lan(world: World) -> Callable[..., Lan]:
 def lan(make_lan: Callable[..., Lan]) -> Lan:
     """Two hosts, a and b, and a client on one switch."""
     return make_lan()
+
+
+@pytest.fixture
+def host(world: World) -> Host:
+    """One with two Ethernet interfaces that are connected to nothing."""
+    host = world.host("a")
+    host.ip_batch(
+        "link add eth0 arp on type dummy",
+        "link add eth1 arp on type dummy",
+        "link set eth0 up",
+        "link set eth1 up",
+        "addr add 10.0.0.2/24 dev eth0",
+        "addr add 10.0.1.2/24 dev eth1",
+    )
+    return host
 
 
 @pytest.fixture

@@ -10,26 +10,12 @@ import pytest
 from lib import carp as c
 from lib.host import Host
 from lib.lan import VIP
+from lib.modules import insmod, rmmod
 from lib.process import run
-from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
 
 VIP6 = "2001:db8::1"
-
-
-@pytest.fixture
-def host(world: World) -> Host:
-    """A host with two Ethernet interfaces that are connected to nothing."""
-    host = world.host("a")
-    host.ip_batch(
-        "link add eth0 arp on type dummy",
-        "link add eth1 arp on type dummy",
-        "link set eth0 up",
-        "link set eth1 up",
-        "addr add 10.0.0.2/24 dev eth0",
-    )
-    return host
 
 
 def carpctl(host: Host, line: str, **options: str) -> str:
@@ -226,11 +212,11 @@ def test_nobody_reads(configured: Host) -> None:
 
 
 def test_without_the_module() -> None:
-    run(("rmmod", "carp"))
+    rmmod("carp")
     try:
         done = run(("carpctl", "carp0", "create"), check=False)
         assert done.stderr == "carpctl: carp0: carp.ko is not loaded.\n"
         done = run(("carpctl", "status"), check=False)
         assert "carp.ko is not loaded" in done.stderr
     finally:
-        run(("insmod", "/carp/carp.ko"))
+        insmod("carp")

@@ -27,6 +27,7 @@ from lib.genl import (
 )
 from lib.host import Host
 from lib.lan import VIP, Lan
+from lib.modules import file, insmod, rmmod
 from lib.process import CommandFailed, run
 from lib.rtnl import NetlinkError, attribute
 from lib.world import World
@@ -562,7 +563,7 @@ def test_random_requests(host: Host, talk: type[Talk]) -> None:
 
 
 def test_the_module_is_loaded_for_who_asks() -> None:
-    aliases = run(("modinfo", "-F", "alias", "/carp/carp.ko")).stdout.split()
+    aliases = run(("modinfo", "-F", "alias", file("carp"))).stdout.split()
     assert "net-pf-16-proto-16-family-carp" in aliases
 
 
@@ -577,13 +578,13 @@ def test_rmmod_while_somebody_listens_and_lists(lan: Lan, talk: type[Talk]) -> N
     )
     reader.genl.send(reader.family.id, VHOST_GET, b"", NLM_F_DUMP)
     with pytest.raises(CommandFailed, match="in use"):
-        run(("rmmod", "carp"))
+        rmmod("carp")
     reader.genl.socket.close()
-    run(("rmmod", "carp"))
+    rmmod("carp")
     try:
         with pytest.raises(NetlinkError) as error:
             open_on(lan.a).family("carp")
         assert error.value.errno == errno.ENOENT
         assert [told(e)[1] for e in listener.genl.events(listener.family)][-1:] == ["init"]
     finally:
-        run(("insmod", "/carp/carp.ko"))
+        insmod("carp")

@@ -24,21 +24,6 @@ FAST = "advbase 0"
 
 
 @pytest.fixture
-def host(world: World) -> Host:
-    """A host with two Ethernet interfaces that are connected to nothing."""
-    host = world.host("a")
-    host.ip_batch(
-        "link add eth0 arp on type dummy",
-        "link add eth1 arp on type dummy",
-        "link set eth0 up",
-        "link set eth1 up",
-        "addr add 10.0.0.2/24 dev eth0",
-        "addr add 10.0.1.2/24 dev eth1",
-    )
-    return host
-
-
-@pytest.fixture
 def masters(host: Host) -> Host:
     """The host is master on carp0 and carp1, one on each interface."""
     c.create(host, FAST, advskew=1)

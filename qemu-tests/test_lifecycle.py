@@ -14,12 +14,12 @@ from lib import kernel
 from lib.clock import SECOND, wait_for
 from lib.host import Host
 from lib.lan import VIP, Lan
+from lib.modules import file, rmmod
 from lib.process import run
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
 
-MODULE = "/carp/carp.ko"
 SECOND_VIP = "10.0.0.9"
 
 
@@ -49,17 +49,17 @@ def test_the_module_needs_no_other() -> None:
         if name == "carp":
             assert (used, state) == ("0", "Live")
         assert "carp" not in needs.split(","), f"carp needs {name}"
-    assert run(("modinfo", "-F", "depends", MODULE)).stdout.strip() == ""
+    assert run(("modinfo", "-F", "depends", file("carp"))).stdout.strip() == ""
 
 
 def test_ip_loads_the_module_by_itself(world: World) -> None:
     """Installed where modules are looked for, it comes with the first interface."""
     host = world.host("a")
-    run(("rmmod", "carp"))
+    rmmod("carp")
     folder = Path("/lib/modules", os.uname().release, "extra")
     folder.mkdir(parents=True)
     try:
-        (folder / "carp.ko").symlink_to(MODULE)
+        (folder / "carp.ko").symlink_to(file("carp"))
         run(("depmod", "-a"))
         host.ip("link", "add", "carp0", "type", "carp")
         assert "\ncarp " in "\n" + Path("/proc/modules").read_text()
@@ -68,7 +68,7 @@ def test_ip_loads_the_module_by_itself(world: World) -> None:
         folder.rmdir()
         run(("depmod", "-a"))
         # loaded for whoever unloads it
-        run(("insmod", MODULE), check=False)
+        run(("insmod", file("carp")), check=False)
 
 
 # -- the parent

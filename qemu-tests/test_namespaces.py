@@ -14,6 +14,7 @@ from lib import carp as c
 from lib.clock import wait_for
 from lib.host import Host
 from lib.lan import VIP, VIP6, Lan
+from lib.modules import insmod, rmmod
 from lib.pinger import longest_gap, survived
 from lib.process import run
 from lib.rtnl import attribute
@@ -342,9 +343,9 @@ def test_rmmod(lan: Lan, inner: Host) -> None:
     c.wait_state(inner, "master")
     pinger = lan.client.ping(VIP, 0.005)
     try:
-        run(("rmmod", "carp"))
+        rmmod("carp")
         assert "carp0" not in [link["ifname"] for link in inner.ip_json("link")]
         assert lan.a.show("eth0")["promiscuity"] == 0
     finally:
-        run(("insmod", "/carp/carp.ko"))
+        insmod("carp")
         pinger.stop()

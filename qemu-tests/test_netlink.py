@@ -18,7 +18,6 @@ from lib.kmsg import Kmsg
 from lib.lan import VIP
 from lib.process import run
 from lib.rtnl import RTM_GETLINK, link_message
-from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
 
@@ -35,20 +34,6 @@ DEFAULTS = {
     "demote": 0,
     "groups": ["carp"],
 }
-
-
-@pytest.fixture
-def host(world: World) -> Host:
-    """A host with two Ethernet interfaces that are connected to nothing."""
-    host = world.host("a")
-    host.ip_batch(
-        "link add eth0 arp on type dummy",
-        "link add eth1 arp on type dummy",
-        "link set eth0 up",
-        "link set eth1 up",
-        "addr add 10.0.0.2/24 dev eth0",
-    )
-    return host
 
 
 def change(host: Host, words: str, name: str = "carp0") -> None:

@@ -23,6 +23,7 @@ from lib import pfsync_wire as w
 from lib.clock import MILLISECOND, now, wait_for
 from lib.host import Host
 from lib.lan import VIP, Lan
+from lib.modules import file, insmod, rmmod
 from lib.pair import SERVER, Datagrams, Pair
 from lib.pfsync import Peer
 from lib.pfsync_wire import Action
@@ -31,8 +32,6 @@ from lib.storm import SECONDS, Churn, batch, flood
 from lib.world import World
 
 pytestmark = pytest.mark.smp
-
-MODULES = ("/carp/carp.ko", "/carp/pfsync_conntrack.ko")
 
 
 def second_parents(lan: Lan) -> None:
@@ -83,7 +82,7 @@ def unload_often(churns: list[Churn], seed: int, *modules: str) -> int:
             gone = run(("rmmod", module), check=False).returncode == 0
             unloaded += gone and module == modules[0]
         for module in reversed(modules):
-            run(("insmod", f"/carp/{module}.ko"), check=False)
+            run(("insmod", file(module)), check=False)
     return unloaded
 
 
@@ -108,7 +107,7 @@ def test_interfaces_change_while_packets_come(lan: Lan) -> None:
 
 def test_the_module_goes_while_packets_come(lan: Lan) -> None:
     """rmmod and insmod, in the middle of all that."""
-    run(("insmod", MODULES[0]))
+    insmod("carp")
     second_parents(lan)
     floods = flood(lan.client, storm.to_carp(random.Random(2)))
     churns = []
@@ -122,7 +121,7 @@ def test_the_module_goes_while_packets_come(lan: Lan) -> None:
     storm.stop(*floods, *churns)
     figures(f"unloaded {unloaded} times", churns)
     elects(lan)
-    run(("rmmod", "carp"))
+    rmmod("carp")
 
 
 @pytest.mark.usefixtures("carp")
@@ -239,8 +238,7 @@ def test_pfsync_changes_while_connections_come(world: World) -> None:
 def test_pfsync_goes_while_connections_come(world: World) -> None:
     """Both modules, with states that wait to be sent and packets that are held."""
     run(("modprobe", "-qa", "nf_nat", "nf_conntrack_netlink"), check=False)
-    for module in MODULES:
-        run(("insmod", module))
+    insmod("carp", "pfsync_conntrack")
     pair = Pair(world, start=False)
     floods = traffic(pair, 6)
     life = batch(
@@ -253,7 +251,7 @@ def test_pfsync_goes_while_connections_come(world: World) -> None:
     syncs(pair)
     world.close()
     world.hosts.clear()
-    run(("rmmod", "carp"))
+    rmmod("carp")
     wait_for(
         lambda: run(("rmmod", "pfsync_conntrack"), check=False).returncode == 0, 60,
         "nobody uses pfsync_conntrack",

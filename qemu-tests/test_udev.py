@@ -14,6 +14,7 @@ import pytest
 from lib import carp as c
 from lib.clock import wait_for
 from lib.lan import Lan
+from lib.modules import insmod, rmmod
 from lib.process import Process, run
 from lib.uevents import Uevents
 from lib.world import World
@@ -121,12 +122,12 @@ def test_rmmod_tells_udev(udevd: Process, world: World) -> None:
     settle()
     monitor = world.spawn("udevadm", "monitor", "--udev", "-s", "net")
     monitor.wait_output("UDEV - the event", 5)
-    run(("rmmod", "carp"))
+    rmmod("carp")
     try:
         settle()
         monitor.wait_output("remove", 5)
     finally:
-        run(("insmod", "/carp/carp.ko"))
+        insmod("carp")
     assert not (NET / "carp0").exists()
 
 
