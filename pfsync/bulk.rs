@@ -8,7 +8,7 @@ use super::{
     device::Pfsync,
     outcome::Outcome,
     send::HEAD,
-    session::{Listener, Session},
+    session::Session,
     store::{Slot, Store},
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     },
     proto::pfsync::{
         bulk_request::{BulkRequest, Effects},
+        listener::Listener,
         time::Instant,
     },
 };

@@ -75,7 +75,7 @@ impl Reader<'_> {
 
     fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
         let frame = Frame::check(ttl, payload)?;
-        self.session.listener.heard();
+        let missed = self.session.listener.heard(self.now);
         // What packet paths have seen came first.
         self.pfsync.empty_inbox(self.session, self.now, self.out);
         let mut companion = Companion::default();
@@ -90,6 +90,10 @@ impl Reader<'_> {
                     }
                 }
             }
+        }
+        // Unless it has just asked for that.
+        if missed && !self.session.answer.is_active() {
+            self.pfsync.requested(self.session, self.now);
         }
         Ok(())
     }
@@ -383,6 +387,7 @@ impl Reader<'_> {
             return;
         };
         self.count(Counter::Acknowledged);
+        self.session.listener.confirmed();
         if self.session.store.get(slot).is_some_and(|it| it.in_bulk) {
             self.session.answer.confirmed(self.now);
         }

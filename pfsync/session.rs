@@ -31,6 +31,7 @@ use crate::{
         defer::{self, Deferred, HELD_MAX},
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
         id::{Creator, StateId},
+        listener::Listener,
         outbox::{Leave, Outbox},
         pending::{Config, Pending, Place, Queue, Step},
         state::State,
@@ -114,36 +115,6 @@ pub(super) struct Session {
     next_id: u64,
 }
 
-/// Whether anybody listens: who has been heard does, until too much was sent that nobody
-/// has confirmed.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Listener {
-    is_there: bool,
-    unanswered: u32,
-}
-
-impl Listener {
-    /// So many states in a row, each sent as often as it may be, and no word from
-    /// anybody meanwhile.
-    const UNANSWERED_MAX: u32 = 8;
-
-    /// A frame came in.
-    pub(super) fn heard(&mut self) {
-        *self = Self {
-            is_there: true,
-            unanswered: 0,
-        };
-    }
-
-    /// A state was sent for the last time, and not confirmed.
-    fn unanswered(&mut self) {
-        self.unanswered = self.unanswered.saturating_add(1);
-        if self.unanswered >= Self::UNANSWERED_MAX {
-            self.is_there = false;
-        }
-    }
-}
-
 impl Session {
     /// Of an interface that is down.
     ///
@@ -196,7 +167,7 @@ impl Session {
     /// What the protocol wants to know. Without a listener nothing is asked to be
     /// confirmed: who comes later asks for everything.
     pub(super) const fn config(&self) -> Config {
-        self.settings.config(self.listener.is_there)
+        self.settings.config(self.listener.is_there())
     }
 
     /// Who we are, to peers.
@@ -457,7 +428,9 @@ impl Pfsync {
             }
             if step.to == Place::Nowhere {
                 self.counters.count(Counter::Unanswered);
-                session.listener.unanswered();
+                // OpenBSD confirms nothing of a full update that it has.
+                let unknown = session.linux_peer || !in_bulk;
+                session.listener.unanswered(now, unknown);
             } else {
                 self.counters.count(Counter::Repeated);
                 if in_bulk {

@@ -44,6 +44,8 @@ pub(super) struct Sweep {
     at: Option<Instant>,
     /// Where the walk through the table is.
     walk: Cursor,
+    /// The state by which was asked last whether anybody is there.
+    asked: Slot,
 }
 
 impl Sweep {
@@ -71,6 +73,9 @@ impl Pfsync {
             return;
         }
         let end = session.store.end();
+        if session.sweep.next == 0 {
+            session.ask(now);
+        }
         let stop = session.sweep.next.saturating_add(AT_ONCE).min(end);
         for slot in session.sweep.next..stop {
             session.look_after(now, slot);
@@ -104,6 +109,30 @@ impl Pfsync {
 }
 
 impl Session {
+    /// Asks whether anybody is there, by one state after the other: a peer may not want
+    /// some of them.
+    fn ask(&mut self, now: Instant) {
+        let awaiting = self.store.count(Place::Awaiting) > 0;
+        if !self.listener.asks(now, awaiting) {
+            return;
+        }
+        let end = self.store.end();
+        for _ in 0..end.min(AT_ONCE) {
+            let next = self.sweep.asked.saturating_add(1);
+            self.sweep.asked = if next < end { next } else { 0 };
+            let slot = self.sweep.asked;
+            let is_told = |record: &Record| {
+                record.live.is_some()
+                    && record.pending.is_bulk()
+                    && record.pending.place() == Place::Nowhere
+            };
+            if self.store.get(slot).is_some_and(is_told) {
+                self.step(now, slot, |record| record.pending.ask());
+                return;
+            }
+        }
+    }
+
     /// Notices what has happened to a state.
     fn look_after(&mut self, now: Instant, slot: Slot) {
         let Some(record) = self.store.get(slot) else {

@@ -427,3 +427,26 @@ def test_bulk_update(world: World) -> None:
     assert CLIENT6 and flow.exchange() is None
     close(*ends)
     flow.close()
+
+
+def test_cut_off_with_its_link_up(world: World) -> None:
+    """A switch between them fails for longer than a state is sent again. Who missed one
+    does not know, and has it as soon as they hear each other, though nothing happens."""
+    pair = Pair(world, NAT)
+    first = t.connect(pair.client, pair.server, SERVER, 5001)
+    pair.wait_same(proto=TCP)
+    answered = p.stats(pair.a)["bulk_answered"]
+    for host in pair.hosts:
+        host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
+    second = t.connect(pair.client, pair.server, SERVER, 5002)
+    time.sleep(20)
+    assert len(conntrack.entries(pair.b, proto=TCP)) == 1
+    for host in pair.hosts:
+        host.run("tc", "qdisc", "del", "dev", "eth2", "root")
+    wait_for(lambda: len(conntrack.entries(pair.b, proto=TCP)) == 2, ROUND + WITHIN, "b has both")
+    pair.via(pair.b)
+    exchange(*first)
+    exchange(*second)
+    time.sleep(5)
+    assert p.stats(pair.a)["bulk_answered"] == answered + 1
+    close(*first, *second)

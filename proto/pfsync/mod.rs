@@ -44,6 +44,7 @@ pub mod expectation;
 pub mod extra;
 pub mod frame;
 pub mod id;
+pub mod listener;
 pub mod mapping;
 pub mod merge;
 pub mod message;

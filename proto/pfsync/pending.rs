@@ -129,6 +129,8 @@ pub struct Pending {
     deleted: bool,
     /// A packet waits for the confirmation.
     held: bool,
+    /// Whoever is there is to say so.
+    asks: bool,
     /// Updates since it was queued.
     updates: u8,
     /// How often it was sent without a confirmation.
@@ -188,7 +190,7 @@ impl Pending {
     /// The flags of the state that an INS or UPD of it carries.
     #[must_use]
     pub const fn flags(&self, config: &Config) -> u16 {
-        let wanted = self.held || (config.confirm && !self.known);
+        let wanted = self.held || self.asks || (config.confirm && !self.known);
         if wanted && !self.deleted {
             FLAG_ACK
         } else {
@@ -254,6 +256,18 @@ impl Pending {
                 self.known = false;
                 self.attempts = 0;
                 self.go(Place::Queued(Queue::Update), false)
+            }
+            _ => self.stay(),
+        }
+    }
+
+    /// Tells it as a whole, to be confirmed by whoever has it, once: to learn whether
+    /// anybody is there.
+    pub fn ask(&mut self) -> Step {
+        match self.place {
+            Place::Nowhere if !self.private && !self.deleted => {
+                self.asks = true;
+                self.go(Place::Queued(Queue::Update), true)
             }
             _ => self.stay(),
         }
@@ -350,6 +364,7 @@ impl Pending {
         let Place::Queued(queue) = self.place else {
             return self.stay();
         };
+        self.asks = false;
         let again = match queue {
             Queue::InsertAck | Queue::UpdateCompressed => false,
             Queue::DeleteCompressed => config.confirm && self.attempts_left(DELETE_ATTEMPTS),

@@ -165,6 +165,23 @@ fn the_last_change_of_an_idle_state_is_confirmed() {
 }
 
 #[test]
+fn a_state_that_peers_have_asks_whether_anybody_is_there() {
+    let mut pending = told();
+    let _ = pending.acknowledged();
+    assert_eq!(to(pending.ask()), (queued(Queue::Update), true));
+    // also where nothing else is to be confirmed, for nobody is there
+    for config in [QUIET, CONFIRM] {
+        assert_eq!(pending.flags(&config), FLAG_ACK);
+    }
+    assert_eq!(to(pending.ask()), (queued(Queue::Update), false));
+    assert_eq!(to(pending.sent(&CONFIRM, at(0))), (Place::Nowhere, false));
+    assert_eq!(pending.flags(&CONFIRM), 0, "once");
+    let _ = pending.deleted();
+    assert_eq!(to(pending.ask()), (queued(Queue::DeleteCompressed), false));
+    assert_eq!(to(Pending::private().ask()), (Place::Nowhere, false));
+}
+
+#[test]
 fn both_ends_are_active_for_two_seconds_after_a_peer_told_of_a_state() {
     let (inserted, _) = Pending::received(at(1000), false);
     let mut updated = told();

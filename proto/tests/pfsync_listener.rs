@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who listens, and who has missed something.
+
+use carp_proto::pfsync::listener::{Listener, UNANSWERED_MAX};
+use carp_proto::pfsync::time::Instant;
+
+/// One that has confirmed something, and was heard then.
+fn known() -> Listener {
+    let mut listener = Listener::default();
+    assert!(!listener.heard(at(0)));
+    listener.confirmed();
+    listener
+}
+
+const fn at(ms: u64) -> Instant {
+    Instant(ms * 1_000_000)
+}
+
+#[test]
+fn nobody_is_there_at_first() {
+    let mut listener = Listener::default();
+    assert!(!listener.is_there());
+    assert!(!listener.asks(at(100_000), true));
+    listener.unanswered(at(100_000), true);
+    assert!(
+        !listener.heard(at(100_001)),
+        "who comes later asks by itself"
+    );
+    assert!(listener.is_there());
+}
+
+#[test]
+fn gone_after_too_much_that_nobody_confirmed() {
+    let mut listener = Listener::default();
+    listener.heard(at(0));
+    for _ in 1..UNANSWERED_MAX {
+        listener.unanswered(at(10), true);
+        assert!(listener.is_there());
+    }
+    listener.unanswered(at(10), true);
+    assert!(!listener.is_there());
+    listener.heard(at(20));
+    assert!(listener.is_there());
+}
+
+#[test]
+fn a_word_between_counts_from_the_beginning() {
+    let mut listener = Listener::default();
+    for _ in 0..3 {
+        listener.heard(at(0));
+        for _ in 1..UNANSWERED_MAX {
+            listener.unanswered(at(1), true);
+        }
+        assert!(listener.is_there());
+    }
+}
+
+#[test]
+fn who_was_cut_off_has_missed_what_was_not_confirmed() {
+    let mut listener = known();
+    listener.unanswered(at(4000), true);
+    assert!(listener.is_there(), "it may be the only state");
+    assert!(listener.heard(at(9000)));
+    assert!(!listener.heard(at(9001)), "told once");
+}
+
+#[test]
+fn who_answers_otherwise_does_not_want_that_state() {
+    let mut listener = known();
+    listener.heard(at(3000));
+    listener.unanswered(at(5500), true);
+    assert!(!listener.heard(at(9000)));
+}
+
+#[test]
+fn asks_while_something_is_not_confirmed_or_was_missed() {
+    let mut listener = known();
+    assert!(!listener.asks(at(999), true));
+    assert!(listener.asks(at(1000), true));
+    assert!(!listener.asks(at(100_000), false), "nothing to be said");
+    listener.unanswered(at(5000), true);
+    assert!(listener.asks(at(100_000), false));
+    listener.heard(at(100_001));
+    assert!(!listener.asks(at(200_000), false));
+}
+
+#[test]
+fn who_confirms_nothing_at_all_cannot_be_missed() {
+    let mut listener = Listener::default();
+    listener.heard(at(0));
+    assert!(!listener.asks(at(2000), true));
+    listener.unanswered(at(6000), true);
+    assert!(!listener.heard(at(9000)));
+    listener.confirmed();
+    listener.unanswered(at(20_000), true);
+    assert!(listener.heard(at(20_001)), "but later it may be");
+}
+
+#[test]
+fn what_openbsd_knows_it_does_not_confirm() {
+    let mut listener = known();
+    listener.unanswered(at(6000), false);
+    assert!(!listener.heard(at(9000)));
+}
