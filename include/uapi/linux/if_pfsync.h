@@ -112,7 +112,7 @@ enum {
 	/* first packets held, and of those let go without a confirmation */
 	PFSYNC_STATS_DEFERRED,
 	PFSYNC_STATS_UNDEFERRED,
-	/* bulk updates asked for, answered, received to their end */
+	/* bulk updates asked for, sent, received to their end */
 	PFSYNC_STATS_BULK_ASKED,
 	PFSYNC_STATS_BULK_ANSWERED,
 	PFSYNC_STATS_BULK_RECEIVED,
