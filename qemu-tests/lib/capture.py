@@ -24,6 +24,11 @@ SOL_PACKET = 263
 PACKET_STATISTICS = 6
 ROOM = 64 << 20
 
+# The kernel begins to stamp packets some time after the first socket asks for it, and one
+# without a stamp gets the time at which it is read. So one asks from the beginning.
+_stamps = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+_stamps.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
 
 @dataclass(frozen=True)
 class Packet:
