@@ -24,6 +24,13 @@ FAST = "advbase 0"
 
 
 @pytest.fixture
+def host(host: Host) -> Host:
+    """Both interfaces have an address."""
+    host.ip("addr", "add", "10.0.1.2/24", "dev", "eth1")
+    return host
+
+
+@pytest.fixture
 def masters(host: Host) -> Host:
     """The host is master on carp0 and carp1, one on each interface."""
     c.create(host, FAST, advskew=1)
@@ -497,4 +504,4 @@ def test_demotion_does_not_slow_it_down(host: Host) -> None:
     interval = 1_000_000_000 + 10 * 1_000_000_000 // 256
     assert len(packets) >= 3 and {packet.advskew for packet in packets} == {240}
     for first, second in zip(packets, packets[1:], strict=False):
-        assert abs(second.time - first.time - interval) < MILLISECOND
+        assert abs(second.time - first.time - interval) < kernel.work(MILLISECOND)
