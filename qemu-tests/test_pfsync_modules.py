@@ -19,7 +19,7 @@ from lib import traffic as t
 from lib.clock import wait_for
 from lib.host import Host
 from lib.lan import Lan
-from lib.modules import file, insmod, rmmod
+from lib.modules import file, insmod, is_loaded, rmmod
 from lib.pair import NAT, SERVER, SERVER6, Datagrams, Pair, close
 from lib.pfsync import CREATOR, Peer
 from lib.pfsync_wire import Action, frame
@@ -32,10 +32,6 @@ STATE = w.State.of(
     ("192.0.2.1", 1024, "198.51.100.1", 53),
     creatorid=CREATOR, src=w.Peer(state=2), dst=w.Peer(state=2), expire=600,
 )  # fmt: skip
-
-
-def is_loaded(name: str) -> bool:
-    return f"\n{name} " in "\n" + Path("/proc/modules").read_text()
 
 
 @pytest.fixture(autouse=True)

@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 from lib import carp as c
 from lib import kernel
-from lib.clock import is_virtual, wait_for
+from lib.clock import wait_for
 from lib.host import Host
 from lib.lan import VIP, Lan
+from lib.modules import file, is_loaded
 from lib.process import run
 from lib.rtnl import IFF_UP, RTM_NEWLINK, NetlinkError, attribute, link_message
 from lib.world import World
 
-MODULE = "/carp/carp.ko"
 ROUNDS = kernel.times(200)
 
 RTM_NEWADDR = 20
@@ -45,17 +45,13 @@ def call(number: int, *arguments: object) -> None:
 
 
 def insmod() -> None:
-    with open(MODULE, "rb") as f:
+    with open(file("carp"), "rb") as f:
         call(SYS_FINIT_MODULE, f.fileno(), b"", 0)
 
 
 def rmmod() -> None:
     """As rmmod(8) does: an error if anybody holds the module."""
     call(SYS_DELETE_MODULE, b"carp", os.O_NONBLOCK)
-
-
-def is_loaded() -> bool:
-    return "\ncarp " in "\n" + Path("/proc/modules").read_text()
 
 
 def add(host: Host, name: str, *, vhid: int = 0, parent: str = "", advskew: int = 1) -> None:
@@ -127,12 +123,12 @@ def test_rmmod_at_any_moment(make_lan: Callable[..., Lan], world: World) -> None
         seen |= {state(lan.a, name) for name in ("novhid", "noparent", "down")}
         lan.client.send_frame(flood)
         rmmod()
-        assert not is_loaded()
+        assert not is_loaded("carp")
         with pytest.raises(NetlinkError):
             lan.a.link("carp0")
     pinger.stop()
     moments = {"master a", "backup b", "init"}
-    if is_virtual() and not kernel.looks_for_mistakes():
+    if kernel.keeps_time():
         # elsewhere a is master before anybody can look
         moments.add("backup a")
     assert moments <= seen, "the moments differed"
@@ -153,12 +149,12 @@ def test_rmmod_while_others_make_interfaces(world: World) -> None:
         insmod()
         time.sleep(dice.random() * 0.05)
         rmmod()
-    assert not is_loaded()
+    assert not is_loaded("carp")
 
 
 def test_rmmod_with_what_stands_on_an_interface(lan: Lan) -> None:
     """A VLAN and a macvlan on carp0, a VRF over it, routes and sockets through it."""
-    run(("insmod", MODULE))
+    run(("insmod", file("carp")))
     c.create(lan.a)
     lan.a.ip_batch(
         "link add link carp0 name v7 type vlan id 7",
@@ -273,7 +269,7 @@ def test_memory_does_not_grow_with_rmmod(
 
 def test_a_parent_waits_for_nobody(lan: Lan) -> None:
     """Whatever was done with it, it can be unregistered at once: no reference is left."""
-    run(("insmod", MODULE))
+    run(("insmod", file("carp")))
     c.create(lan.a)
     c.create(lan.a, vhid=2, name="carp1", addresses=("10.0.0.8/24",))
     c.wait_state(lan.a, "master")
@@ -283,4 +279,4 @@ def test_a_parent_waits_for_nobody(lan: Lan) -> None:
     begin = time.monotonic()
     lan.a.ip("link", "del", "eth0")
     assert time.monotonic() - begin < 1
-    wait_for(lambda: not is_loaded(), 1, "carp is not loaded")
+    wait_for(lambda: not is_loaded("carp"), 1, "carp is not loaded")

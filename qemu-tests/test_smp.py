@@ -23,7 +23,7 @@ from lib import pfsync_wire as w
 from lib.clock import MILLISECOND, now, wait_for
 from lib.host import Host
 from lib.lan import VIP, Lan
-from lib.modules import file, insmod, rmmod
+from lib.modules import file, insmod, rmmod, rmmod_unused
 from lib.pair import SERVER, Datagrams, Pair
 from lib.pfsync import Peer
 from lib.pfsync_wire import Action
@@ -252,10 +252,7 @@ def test_pfsync_goes_while_connections_come(world: World) -> None:
     world.close()
     world.hosts.clear()
     rmmod("carp")
-    wait_for(
-        lambda: run(("rmmod", "pfsync_conntrack"), check=False).returncode == 0, 60,
-        "nobody uses pfsync_conntrack",
-    )  # fmt: skip
+    rmmod_unused("pfsync_conntrack")
 
 
 ROUNDS, EVERY = 400, 0.06

@@ -14,6 +14,10 @@ def file(name: str) -> str:
     return f"/carp/{name}.ko"
 
 
+def is_loaded(name: str) -> bool:
+    return f"\n{name} " in "\n" + Path("/proc/modules").read_text()
+
+
 def insmod(*names: str) -> None:
     for name in names:
         run(("insmod", file(name)))

@@ -71,7 +71,7 @@ def lost(pings: list[Ping]) -> list[Ping]:
 def survived(pings: list[Ping]) -> bool:
     """Whether a handover has lost none of them. On the kernel that looks for mistakes, and
     in real time, the new master needs longer than from one to the next."""
-    if is_virtual() and not kernel.looks_for_mistakes():
+    if kernel.keeps_time():
         return not lost(pings)
     bound = kernel.work(MILLISECOND / 2) if is_virtual() else 100 * MILLISECOND
     gap = longest_gap(pings)

@@ -17,7 +17,7 @@ import failing_calls  # noqa: E402
 import failing_carp  # noqa: E402
 import failing_modules  # noqa: E402
 import failing_pfsync  # noqa: E402
-from failing import failures, use  # noqa: E402
+from failing import report, use  # noqa: E402
 from lib.rtnl import Rtnl  # noqa: E402
 
 
@@ -31,9 +31,7 @@ def main() -> int:
     failing_pfsync.making(rtnl)
     for table in ("conntrack", "memory"):
         failing_pfsync.configuration(rtnl, table)
-    for failure in failures:
-        print(f"debug-failcalls: {failure}")
-    return bool(failures)
+    return report()
 
 
 if __name__ == "__main__":

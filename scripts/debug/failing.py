@@ -152,6 +152,13 @@ def sweep(
     failures.append(f"{name}: no end after {ENOUGH} {_faults.name}s")
 
 
+def report() -> bool:
+    """Says what was not as it should be. Whether there was anything."""
+    for failure in failures:
+        print(f"debug-failing: {failure}")
+    return bool(failures)
+
+
 def at_random(percent: int) -> None:
     """So many of a hundred allocations fail from now on, in softirqs as well."""
     for name, value in {"probability": percent, "times": -1, "interval": 1, "space": 0}.items():

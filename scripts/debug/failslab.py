@@ -17,7 +17,7 @@ sys.path.insert(0, "/carp/qemu-tests")
 import failing_carp  # noqa: E402
 import failing_modules  # noqa: E402
 import failing_pfsync  # noqa: E402
-from failing import FAILSLAB, count_calls_through, failures, knob, module_text, symbol  # noqa: E402
+from failing import FAILSLAB, count_calls_through, knob, module_text, report, symbol  # noqa: E402
 from lib.rtnl import Rtnl  # noqa: E402
 
 
@@ -62,9 +62,7 @@ def main() -> int:
     }.items():
         knob(name, value)
     {"carp": carp, "pfsync": pfsync}[sys.argv[1]]()
-    for failure in failures:
-        print(f"debug-failslab: {failure}")
-    return bool(failures)
+    return report()
 
 
 if __name__ == "__main__":
