@@ -45,6 +45,7 @@ struct CarpModule {
     _protocol: linux::inet::Ipv4Registered<carp::Receiver>,
     _protocol6: linux::inet6::Ipv6Registered<carp::Receiver>,
     _notifiers: linux::notifier::Registered<carp::Events>,
+    _power: linux::power::Registered<carp::Power>,
     _namespaces: linux::namespace::Registered<carp::Namespace>,
     _barrier: linux::rcu::Barrier,
 }
@@ -85,6 +86,7 @@ impl kernel::Module for CarpModule {
         // registration that fails drops, and undoes, those before it.
         let barrier = linux::rcu::Barrier;
         let namespaces = carp::NAMESPACES.register()?;
+        let power = carp::POWER.register()?;
         let notifiers = carp::NOTIFIERS.register()?;
         let protocol = carp::PROTOCOL_IPV4.register().inspect_err(|_| {
             pr_err!("another module has IP protocol 112 already\n");
@@ -102,6 +104,7 @@ impl kernel::Module for CarpModule {
             _protocol: protocol,
             _protocol6: protocol6,
             _notifiers: notifiers,
+            _power: power,
             _namespaces: namespaces,
             _barrier: barrier,
         })

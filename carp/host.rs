@@ -16,6 +16,7 @@ use super::{
     netns::Namespace,
     node::{Common, Node},
     place::Place,
+    power,
     settings::Settings,
 };
 use crate::{
@@ -146,6 +147,7 @@ impl Host {
             && self.settings.nodes.leader().vhid != 0
             && !self.addresses.families().is_empty()
             && self.can_send()
+            && !power::is_stopping()
     }
 
     /// Whether the parent is up and has link.
@@ -384,7 +386,7 @@ impl Carp {
     }
 
     /// The same without a look at the parent, in any context.
-    fn start_or_stop(&self) {
+    pub(super) fn start_or_stop(&self) {
         let (run, can_send) = {
             let host = self.host.lock();
             (host.may_run(), host.can_send())

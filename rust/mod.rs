@@ -27,6 +27,7 @@ pub(crate) mod netdevice_work;
 pub(crate) mod netfilter_arp;
 pub(crate) mod netlink;
 pub(crate) mod notifier;
+pub(crate) mod power;
 pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod rtnl;

@@ -4,7 +4,7 @@
 
 use super::bindings;
 use core::{cell::UnsafeCell, marker::PhantomData, ptr};
-use kernel::{error::to_result, prelude::*, types::Opaque};
+use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
 
 /// A network namespace (`struct net`) that is alive.
 #[repr(transparent)]
@@ -24,6 +24,19 @@ impl Net {
 
     pub(super) fn as_ptr(&self) -> *mut bindings::net {
         self.0.get()
+    }
+
+    /// All namespaces that there are. Any context.
+    pub(crate) fn walk(_rcu: &rcu::Guard) -> impl Iterator<Item = &Self> {
+        let mut last = ptr::null_mut();
+        core::iter::from_fn(move || {
+            // SAFETY: The RCU lock is held, which keeps a namespace's memory, and its
+            // place in the list, as long as the guard lives.
+            last = unsafe { bindings::net_next_rcu(last) };
+            // SAFETY: As above.
+            (!last.is_null()).then(|| unsafe { Self::from_raw(last) })
+        })
+        .fuse()
     }
 
     /// Whether it is the machine's own, and not one that anybody may have made.

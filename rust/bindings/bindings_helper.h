@@ -17,6 +17,8 @@
 #include <linux/notifier.h>
 #include <linux/pkt_sched.h>
 #include <linux/random.h>
+#include <linux/reboot.h>
+#include <linux/suspend.h>
 #include <linux/kmod.h>
 #include <linux/rcupdate.h>
 #include <linux/rhashtable.h>

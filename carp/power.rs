@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The machine stops, or goes on: reboot(2) sets no interface down, and a master that
+//! stops without a farewell is missed for as long as its peers wait for it.
+
+use super::device::Carp;
+use crate::linux::{
+    namespace::Net,
+    netdevice::Device,
+    power::{PowerListener, PowerNotifiers},
+};
+use kernel::sync::{
+    atomic::{Atomic, Relaxed},
+    rcu,
+};
+
+/// The receiver of events.
+pub(crate) struct Power;
+
+/// Its registration.
+pub(crate) static POWER: PowerNotifiers<Power> = PowerNotifiers::new();
+
+/// Whether the machine is about to stop: no virtual host may run.
+static STOPPING: Atomic<u32> = Atomic::new(0);
+
+/// Whether the machine is about to stop. Any context.
+pub(super) fn is_stopping() -> bool {
+    STOPPING.load(Relaxed) != 0
+}
+
+impl PowerListener for Power {
+    /// All virtual hosts of the machine bow out and become INIT. RTNL is not taken: who
+    /// holds it might never give it back, and a reboot must not wait for that.
+    fn stopping() {
+        STOPPING.store(1, Relaxed);
+        for_each(|carp| carp.halt(true));
+    }
+
+    /// They start again as backups, whatever they were: much may have happened
+    /// meanwhile.
+    fn resumed() {
+        STOPPING.store(0, Relaxed);
+        for_each(Carp::start_or_stop);
+    }
+}
+
+/// Calls `each` with every interface of the machine.
+fn for_each(each: impl Fn(&Carp)) {
+    let rcu = rcu::read_lock();
+    for net in Net::walk(&rcu) {
+        for dev in Device::walk(net, 0, &rcu) {
+            if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
+                each(carp);
+            }
+        }
+    }
+}
