@@ -77,12 +77,17 @@ impl Notified for Events {
             .map_err(|error| extack.error(error, format_args!("no memory for one more address")))
     }
 
-    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32> {
-        let (own, carp) = dev.of_driver_rtnl::<Carp>(rtnl)?;
+    fn route_metric(dev: &Device, rtnl: &Rtnl) -> Option<u32> {
+        dev.of_driver_rtnl::<Carp>(rtnl).map(|_| METRIC)
+    }
+
+    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) {
+        let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
+            return;
+        };
         carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
         carp.addresses_changed(own);
         carp.announce_address(own, address);
-        Some(METRIC)
     }
 
     fn address_removed(dev: &Device, rtnl: &Rtnl) {

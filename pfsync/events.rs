@@ -65,9 +65,7 @@ impl Notified for Events {
         Ok(())
     }
 
-    fn address_added(_dev: &Device, _address: Ipv4Addr, _rtnl: &Rtnl) -> Option<u32> {
-        None
-    }
+    fn address_added(_dev: &Device, _address: Ipv4Addr, _rtnl: &Rtnl) {}
 
     fn address_removed(_dev: &Device, _rtnl: &Rtnl) {}
 }

@@ -152,6 +152,21 @@ def test_a_metric_that_the_user_gave_stays(lan: Lan) -> None:
     assert [route["metric"] for route in connected(lan.a)] == [50]
 
 
+@pytest.mark.parametrize("state", ["master", "backup"])
+def test_an_address_that_is_set_again_keeps_its_metric(lan: Lan, state: str) -> None:
+    """`ip address replace`, which network managers use when they are reloaded."""
+    c.create_pair(lan)
+    host = lan.a if state == "master" else lan.b
+    for address in (f"{VIP}/24", "fd00::1/64"):
+        host.ip("addr", "replace", address, "dev", "carp0")
+        host.ip("addr", "replace", address, "dev", "carp0", "preferred_lft", "4000")
+    assert [route["metric"] for route in connected(host)] == [4096]
+    host.ip_batch("link set carp0 down", "link set carp0 up")
+    assert [route["metric"] for route in connected(host)] == [4096]
+    host.ip("addr", "del", f"{VIP}/24", "dev", "carp0")
+    assert not connected(host), "no route is left behind"
+
+
 # -- what leaves
 
 

@@ -24,7 +24,26 @@ impl Device {
         }
     }
 
-    /// The same, any context. Addresses that come or go meanwhile may be missed.
+    /// Gives the addresses whose networks' routes have the metric `old` the metric
+    /// `new`. Routes that are there already stay as they are.
+    pub(super) fn replace_route_metrics(&self, old: u32, new: u32, _rtnl: &Rtnl) {
+        // SAFETY: `self` is live, RTNL is held: nobody else changes the list, nor the
+        // metrics in it.
+        unsafe {
+            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
+            if in_dev.is_null() {
+                return;
+            }
+            let mut ifa = bindings::in_dev_first_ifa(in_dev);
+            while let Some(address) = ifa.as_mut() {
+                replace_route_metric(address, old, new);
+                ifa = bindings::in_ifa_next(address);
+            }
+        }
+    }
+
+    /// [`Self::for_each_address`] in any context. Addresses that come or go meanwhile
+    /// may be missed.
     pub(crate) fn for_each_address_rcu(&self, _rcu: &rcu::Guard, mut each: impl FnMut(Ipv4Addr)) {
         // SAFETY: `self` is live, RCU is held: entries that leave the list stay
         // in memory.
@@ -82,4 +101,11 @@ impl Device {
 
 fn local(address: &bindings::in_ifaddr) -> Ipv4Addr {
     Ipv4Addr::from(address.ifa_local.to_ne_bytes())
+}
+
+/// Gives an address whose network's route has the metric `old` the metric `new`.
+pub(super) fn replace_route_metric(address: &mut bindings::in_ifaddr, old: u32, new: u32) {
+    if address.ifa_rt_priority == old {
+        address.ifa_rt_priority = new;
+    }
 }

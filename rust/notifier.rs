@@ -2,7 +2,7 @@
 
 //! Events of devices and their IP addresses (notifier chains).
 
-use super::{bindings, inet6, netdevice::Device, netlink::Extack, rtnl::Rtnl};
+use super::{bindings, inet6, inetaddr, netdevice::Device, netlink::Extack, rtnl::Rtnl};
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
@@ -50,9 +50,19 @@ pub(crate) trait Notified: 'static {
     /// Refuse it; the user is told.
     fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result;
 
-    /// An IPv4 address was added, its route not yet. Returns the metric that the
-    /// route to its network gets if the user gave none.
-    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) -> Option<u32>;
+    /// The metric of the routes to the networks of the device's IPv4 addresses where
+    /// the user gave none; `None` leaves it to the kernel.
+    ///
+    /// The address itself goes on to say that none was given. Otherwise `ip address
+    /// replace`, which gives none either, would make it 0 again, and tell nobody
+    /// (`inet_rtm_newaddr`).
+    fn route_metric(dev: &Device, rtnl: &Rtnl) -> Option<u32> {
+        let _ = (dev, rtnl);
+        None
+    }
+
+    /// An IPv4 address was added, its route not yet.
+    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl);
 
     /// An IPv4 address was removed.
     fn address_removed(dev: &Device, rtnl: &Rtnl);
@@ -99,7 +109,9 @@ pub(crate) trait Notified: 'static {
 
 /// The registration of a [`Notified`], to be kept in a static.
 pub(crate) struct Notifiers<T> {
+    before_up: UnsafeCell<bindings::notifier_block>,
     device: UnsafeCell<bindings::notifier_block>,
+    after_address: UnsafeCell<bindings::notifier_block>,
     address: UnsafeCell<bindings::notifier_block>,
     validator: UnsafeCell<bindings::notifier_block>,
     address6: UnsafeCell<bindings::notifier_block>,
@@ -125,9 +137,12 @@ impl<T: Notified> Notifiers<T> {
     /// A registration that is not in place yet.
     pub(crate) const fn new() -> Self {
         Self {
+            // The routing table hears of devices and addresses at 0, and of those at 0
+            // it is the first, for it was there before any module.
+            before_up: block(before_up::<T>, 1),
             device: block(device::<T>, 0),
-            // Before the routing table hears of the address, at 0.
             address: block(address::<T>, 1),
+            after_address: block(after_address::<T>, 0),
             validator: block(validator::<T>, 0),
             address6: block(address6::<T>, 0),
             validator6: block(validator6::<T>, 0),
@@ -147,10 +162,14 @@ impl<T: Notified> Notifiers<T> {
                 self.validator.get(),
             ))?;
             to_result(bindings::register_inetaddr_notifier(self.address.get()))?;
+            to_result(bindings::register_inetaddr_notifier(
+                self.after_address.get(),
+            ))?;
             to_result(bindings::register_inet6addr_validator_notifier(
                 self.validator6.get(),
             ))?;
             to_result(bindings::register_inet6addr_notifier(self.address6.get()))?;
+            to_result(bindings::register_netdevice_notifier(self.before_up.get()))?;
             to_result(bindings::register_netdevice_notifier(self.device.get()))?;
             Ok(registered)
         }
@@ -165,8 +184,10 @@ impl<T: Notified> Drop for Registered<T> {
         // SAFETY: The blocks are registered, or the kernel says that they are not.
         unsafe {
             bindings::unregister_netdevice_notifier(self.0.device.get());
+            bindings::unregister_netdevice_notifier(self.0.before_up.get());
             bindings::unregister_inet6addr_notifier(self.0.address6.get());
             bindings::unregister_inet6addr_validator_notifier(self.0.validator6.get());
+            bindings::unregister_inetaddr_notifier(self.0.after_address.get());
             bindings::unregister_inetaddr_notifier(self.0.address.get());
             bindings::unregister_inetaddr_validator_notifier(self.0.validator.get());
         }
@@ -215,6 +236,35 @@ unsafe extern "C" fn device<T: Notified>(
         )
     };
     T::device(event, dev, &rtnl);
+    if event == DeviceEvent::Up {
+        if let Some(metric) = T::route_metric(dev, &rtnl) {
+            dev.replace_route_metrics(metric, 0, &rtnl);
+        }
+    }
+    NOTIFY_DONE
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as a netdevice notifier.
+unsafe extern "C" fn before_up<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    if u32::try_from(event).unwrap_or(0) != bindings::netdev_cmd_NETDEV_UP {
+        return NOTIFY_DONE;
+    }
+    // SAFETY: The kernel passes a live device, under RTNL.
+    let (dev, rtnl) = unsafe {
+        (
+            Device::from_raw(bindings::netdev_notifier_info_to_dev(info.cast())),
+            Rtnl::assume_held(),
+        )
+    };
+    if let Some(metric) = T::route_metric(dev, &rtnl) {
+        dev.replace_route_metrics(0, metric, &rtnl);
+    }
     NOTIFY_DONE
 }
 
@@ -237,17 +287,35 @@ unsafe extern "C" fn address<T: Notified>(
     };
     match u32::try_from(event).unwrap_or(0) {
         bindings::netdev_cmd_NETDEV_UP => {
-            if let Some(metric) = T::address_added(dev, local, &rtnl) {
-                // SAFETY: The address is not in use by the routing table yet.
-                unsafe {
-                    if (*ifa).ifa_rt_priority == 0 {
-                        (*ifa).ifa_rt_priority = metric;
-                    }
-                }
+            T::address_added(dev, local, &rtnl);
+            if let Some(metric) = T::route_metric(dev, &rtnl) {
+                // SAFETY: The kernel passes a live address, under RTNL.
+                inetaddr::replace_route_metric(unsafe { &mut *ifa }, 0, metric);
             }
         }
         bindings::netdev_cmd_NETDEV_DOWN => T::address_removed(dev, &rtnl),
         _ => {}
+    }
+    NOTIFY_DONE
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as an inetaddr notifier.
+unsafe extern "C" fn after_address<T: Notified>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    ifa: *mut c_void,
+) -> c_int {
+    if u32::try_from(event).unwrap_or(0) != bindings::netdev_cmd_NETDEV_UP {
+        return NOTIFY_DONE;
+    }
+    let ifa: *mut bindings::in_ifaddr = ifa.cast();
+    // SAFETY: The kernel passes a live address of a live device, under RTNL.
+    let (dev, rtnl) = unsafe { (Device::from_raw((*(*ifa).ifa_dev).dev), Rtnl::assume_held()) };
+    if let Some(metric) = T::route_metric(dev, &rtnl) {
+        // SAFETY: As above.
+        inetaddr::replace_route_metric(unsafe { &mut *ifa }, metric, 0);
     }
     NOTIFY_DONE
 }
