@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     linux::{
-        arp, ip_output, log,
+        arp,
+        compat::ENOBUFS,
+        ip_output, log,
         log::print_at,
         netdevice::Device,
         netdevice_ops::OwnDevice,
@@ -183,7 +185,10 @@ impl Carp {
             }
             Err(error) => {
                 self.counters.count(Counter::SendError);
-                failed = failed.saturating_add(1);
+                // A full queue says nothing about the way out.
+                if error != ENOBUFS {
+                    failed = failed.saturating_add(1);
+                }
                 if let Some(own) = &outbox.own {
                     complain(own, error);
                 }

@@ -12,12 +12,14 @@ use super::{
 };
 use crate::{
     linux::{
-        log, log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, rtnl::Rtnl,
+        log, log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
+        rtnl::Rtnl, timer,
     },
     proto::carp::{
         demotion::{self, GroupName},
         log::DEMOTION,
         send_errors::SendErrors,
+        time::Instant,
     },
 };
 use kernel::{
@@ -52,7 +54,11 @@ impl Demotion {
 
     /// What the interface sends and compares.
     pub(super) fn count(&self) -> u8 {
-        demotion::count(self.groups.iter().map(|group| group.counter()), self.own)
+        let groups = self.groups.iter().map(|group| {
+            let automatic = demotion::is_automatic(group.name.as_bytes());
+            (automatic, group.counter())
+        });
+        demotion::count(groups, self.own)
     }
 
     /// What a group gains or loses with this interface.
@@ -65,6 +71,8 @@ impl Demotion {
 const CARPDEV: &str = "carpdev";
 const SEND_ERRORS: &str = "> snderrors";
 const SEND_ERRORS_OVER: &str = "< snderrors";
+/// Long enough after the last error: to see whether sending works again.
+const SEND_ERRORS_TRIAL: &str = "snderrors, trial";
 /// The interface comes with what it had brought upon its other groups, or goes with it.
 const JOINED: &str = "joined";
 const LEFT: &str = "left";
@@ -110,13 +118,18 @@ impl Carp {
     pub(super) fn sent(&self, sent: usize, failed: usize) {
         let change = {
             let mut host = self.host.lock();
+            let now = Instant(timer::now());
             let hosts = u32::try_from(host.nodes.len()).unwrap_or(u32::MAX);
             let mut change = 0_i32;
             for (success, times) in [(false, failed), (true, sent)] {
                 for _ in 0..times {
-                    let by = host.demotion.send_errors.record(success, hosts);
+                    let by = host.demotion.send_errors.record(now, success, hosts);
                     change = change.saturating_add(by.unwrap_or(0));
                 }
+            }
+            if failed != 0 {
+                // Of the trial.
+                self.arm(&host);
             }
             change
         };
@@ -124,6 +137,15 @@ impl Carp {
             0 => {}
             1.. => self.demote(change, SEND_ERRORS),
             _ => self.demote(change, SEND_ERRORS_OVER),
+        }
+    }
+
+    /// The time may have come to try whether sending works again. Softirq context.
+    pub(super) fn try_sending(&self) {
+        let now = Instant(timer::now());
+        let by = self.host.lock().demotion.send_errors.expired(now);
+        if let Some(by) = by {
+            self.demote(by, SEND_ERRORS_TRIAL);
         }
     }
 
@@ -137,8 +159,8 @@ impl Carp {
         }
     }
 
-    /// The parent is another one, or none: errors of sending on the old one are
-    /// forgotten.
+    /// The interface stopped, or its parent is another one or none: errors of sending
+    /// are forgotten.
     pub(super) fn forgive_send_errors(&self) {
         let by = self.host.lock().demotion.send_errors.reset();
         if let Some(by) = by {

@@ -11,7 +11,7 @@ use super::{
     announce::Outbox,
     counters::Counter,
     demotion::Demotion,
-    device::Carp,
+    device::{state_to_u32, Carp},
     mismatch::Mismatch,
     netns::Namespace,
     node::{Common, Node},
@@ -224,10 +224,10 @@ impl Host {
 
     /// When the timer is to expire.
     fn deadline(&self) -> Option<Instant> {
-        self.nodes
-            .iter()
-            .filter_map(|node| node.election.deadline())
-            .min()
+        let elections = self.nodes.iter().map(|node| node.election.deadline());
+        let trial = core::iter::once(self.demotion.send_errors.deadline());
+        // The kernel crate has a `chain` of its own.
+        Iterator::chain(elections, trial).flatten().min()
     }
 }
 
@@ -281,7 +281,8 @@ impl Carp {
         }
     }
 
-    fn arm(&self, host: &Host) {
+    /// Has the timer expire when the next deadline has come. Under the host's lock.
+    pub(super) fn arm(&self, host: &Host) {
         if let Some(Instant(at)) = host.deadline() {
             self.timer().arm(at);
         }
@@ -321,6 +322,7 @@ impl Carp {
 
     /// The timer has expired. Softirq context.
     pub(super) fn timer_expired(&self) {
+        self.try_sending();
         self.handle(Event::Timer);
     }
 
@@ -383,6 +385,9 @@ impl Carp {
         self.start_or_stop();
         // The others first hear that these virtual hosts are gone.
         self.suppress(suffers, rtnl);
+        if self.state() == state_to_u32(State::Init) {
+            self.forgive_send_errors();
+        }
     }
 
     /// The same without a look at the parent, in any context.

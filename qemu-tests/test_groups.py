@@ -82,13 +82,19 @@ def said(host: Host, device: str = "eth0") -> c.Heard:
     return c.heard(capture.sent())[0]
 
 
-def refuse_to_send(host: Host, device: str = "eth0") -> None:
-    """The device's queue has no room any more, so whatever is sent fails."""
-    host.run("tc", "qdisc", "replace", "dev", device, "root", "pfifo", "limit", "0")
+PEER = "carppeer 10.0.0.77"
+"""Whom refuse_to_send keeps from hearing anything."""
 
 
-def send_again(host: Host, device: str = "eth0") -> None:
-    host.run("tc", "qdisc", "del", "dev", device, "root")
+def refuse_to_send(host: Host) -> None:
+    """The host's own firewall takes what is for a peer, so that cannot be sent."""
+    host.ip("neigh", "replace", "10.0.0.77", "lladdr", "02:00:00:00:00:77", "dev", "eth0")
+    host.run("nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }")
+    host.run("nft", "add rule ip t out meta l4proto 112 drop")
+
+
+def send_again(host: Host) -> None:
+    host.run("nft", "delete table ip t")
 
 
 # -- names and members
@@ -388,7 +394,7 @@ def test_automatic_demotion_stops_at_0(masters: Host) -> None:
     masters.ip("link", "set", "eth0", "down")
     carpctl(masters, "-g carp -carpdemote")
     assert counter(masters, "carp") == 0
-    assert demote(masters) == 1, "its own share, as its groups have none"
+    assert demote(masters) == 0, "nothing that the group does not show"
     masters.ip("link", "set", "eth0", "up")
     assert counter(masters, "carp") == demote(masters) == 0
 
@@ -398,6 +404,7 @@ def test_automatic_demotion_stops_at_0(masters: Host) -> None:
 
 def test_errors_of_sending_demote(masters: Host, log: Kmsg) -> None:
     """Three in a row; and three successes in a row take it back."""
+    change(masters, PEER)
     quiet(masters, 4)
     wire = masters.capture("eth0", only="ip proto 112")
     refuse_to_send(masters)
@@ -424,7 +431,8 @@ def test_errors_of_sending_demote(masters: Host, log: Kmsg) -> None:
 def test_errors_of_sending_count_for_all_virtual_hosts(host: Host) -> None:
     """Three rounds of two are six."""
     host.ip_batch(
-        "link add carp0 type carp carpnodes 1:0,2:0 balancing ip-unicast carpdev eth0 advbase 60",
+        "link add carp0 type carp carpnodes 1:0,2:0 balancing ip-unicast carpdev eth0 advbase 60"
+        f" {PEER}",
         f"addr add {VIP}/24 dev carp0",
         "link set carp0 up",
         "link set carp0 type carp state master",
@@ -438,9 +446,18 @@ def test_errors_of_sending_count_for_all_virtual_hosts(host: Host) -> None:
 
 
 def test_errors_of_sending_are_forgotten_with_the_parent(masters: Host) -> None:
+    change(masters, PEER)
     refuse_to_send(masters)
     wait_for(lambda: demote(masters) == 1, 2, "it is demoted")
     change(masters, "carpdev eth1")
+    assert counter(masters, "carp") == 0
+
+
+def test_errors_of_sending_are_forgotten_when_it_is_set_down(masters: Host) -> None:
+    change(masters, PEER)
+    refuse_to_send(masters)
+    wait_for(lambda: demote(masters) == 1, 2, "it is demoted")
+    masters.ip("link", "set", "carp0", "down")
     assert counter(masters, "carp") == 0
 
 
@@ -452,7 +469,7 @@ def test_many_that_fail_at_once(host: Host) -> None:
     lines = []
     for i, name in enumerate(names):
         lines += [
-            f"link add {name} type carp vhid {i + 1} carpdev eth0 advbase 60"
+            f"link add {name} type carp vhid {i + 1} carpdev eth0 advbase 60 {PEER}"
             f" group {letters[i // 10]}{letters[i % 10]}",
             f"link set {name} type carp -group carp",
             f"addr add 10.0.0.{100 + i}/24 dev {name}",

@@ -108,7 +108,8 @@ impl Skb {
     ///
     /// # Errors
     ///
-    /// The packet was dropped on the way, in the queue or the driver.
+    /// ENOBUFS: a queue on the way was full, or a filter behind it took the packet, which
+    /// looks the same. Any other: the device or its driver did not take it.
     pub(crate) fn transmit(self) -> Result {
         // `dev_queue_xmit` without a call more.
         // SAFETY: The buffer is ours and given away; it names its device.

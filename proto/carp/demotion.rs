@@ -144,14 +144,25 @@ pub fn is_automatic(group: &[u8]) -> bool {
     group != GROUP_ALL
 }
 
-/// What an interface sends and compares: the sum over its `groups`, or its `own`
-/// share if that is 0, as of an interface in no group; at most 255.
+/// What an interface sends and compares: the sum over its groups, at most 255; plus
+/// its `own` share if no group carries that, as of an interface in no group. A group is
+/// `(automatic, counter)`, see [`is_automatic`].
+///
+/// `carp_group_demote_count` takes the own share wherever the sum is 0. There an
+/// administrator who takes away what a group shows leaves the interface demoted by what
+/// nothing shows. Here the group's counter has the last word.
 #[must_use]
-pub fn count(groups: impl IntoIterator<Item = Counter>, own: Counter) -> u8 {
-    let sum = groups
+pub fn count(groups: impl IntoIterator<Item = (bool, Counter)>, own: Counter) -> u8 {
+    let (carried, sum) = groups
         .into_iter()
-        .fold(0u32, |sum, group| sum.saturating_add(group.0));
-    let count = if sum == 0 { own.0 } else { sum };
+        .fold((false, 0u32), |(carried, sum), (automatic, group)| {
+            (carried | automatic, sum.saturating_add(group.0))
+        });
+    let count = if carried {
+        sum
+    } else {
+        sum.saturating_add(own.0)
+    };
     u8::try_from(count).unwrap_or(u8::MAX)
 }
 

@@ -72,6 +72,12 @@ impl Interval {
         (self.0 as u64).saturating_mul(3_906_250)
     }
 
+    /// Twice as long.
+    #[must_use]
+    pub const fn doubled(self) -> Self {
+        Self(self.0.saturating_mul(2))
+    }
+
     const fn times_three(self) -> Self {
         Self(self.0.saturating_mul(3))
     }

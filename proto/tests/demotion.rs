@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Demotion counters, send errors, and who is told.
+//! Demotion counters, and who is told.
 
 mod common;
 
 use carp_proto::carp::demotion::{
     count, is_automatic, visible_to_all, Counter, GroupName, Refusal, COUNT_MAX, DEMOTED_ADVSKEW,
 };
-use carp_proto::carp::send_errors::SendErrors;
 use common::theirs;
 use proptest::prelude::*;
 
@@ -116,29 +115,53 @@ fn refusals_are_sentences() {
 
 // --- the interface's count ---
 
+/// Groups that carry automatic demotion.
+fn groups<const N: usize>(counters: [u32; N]) -> [(bool, Counter); N] {
+    counters.map(|it| (true, Counter::new(it)))
+}
+
 #[test]
 fn the_count_is_the_sum_over_the_groups() {
     let none = Counter::default();
     assert_eq!(count([], none), 0);
-    assert_eq!(count([counter(3), counter(4)], none), 7);
+    assert_eq!(count(groups([3, 4]), none), 7);
+    assert_eq!(count(groups([1, 0]), counter(2)), 1);
 }
 
 #[test]
 fn the_count_is_at_most_255() {
     let none = Counter::default();
-    assert_eq!(count([counter(255), counter(1)], none), 255);
-    assert_eq!(count([counter(256)], none), 255);
+    assert_eq!(count(groups([255, 1]), none), 255);
+    assert_eq!(count(groups([256]), none), 255);
     let mut most = counter(i32::MAX);
     most.adjust(i32::MAX);
-    assert_eq!(count([most, most, most], none), 255);
+    assert_eq!(count(groups([most.get(); 3]), none), 255);
     assert_eq!(count([], most), 255);
+    assert_eq!(count([(false, most)], most), 255);
 }
 
 #[test]
-fn the_own_share_counts_only_if_the_groups_count_nothing() {
+fn the_own_share_counts_where_no_group_carries_it() {
     assert_eq!(count([], counter(2)), 2);
-    assert_eq!(count([counter(0), counter(0)], counter(2)), 2);
-    assert_eq!(count([counter(1), counter(0)], counter(2)), 1);
+    let all = |value| (false, Counter::new(value));
+    assert_eq!(count([all(0)], counter(2)), 2);
+    assert_eq!(count([all(3)], counter(2)), 5);
+    assert_eq!(count([all(3), (true, counter(2))], counter(2)), 5);
+}
+
+#[test]
+fn what_an_administrator_takes_away_is_gone() {
+    let (mut group, mut own) = (Counter::default(), Counter::default());
+    for it in [&mut group, &mut own] {
+        it.adjust(1);
+    }
+    assert_eq!(group.step(-1), Ok(false));
+    assert_eq!(count([(true, group)], own), 0);
+    // and the automatic end of it is no news
+    for it in [&mut group, &mut own] {
+        it.adjust(-1);
+    }
+    assert_eq!(count([(true, group)], own), 0);
 }
 
 // --- peers that ignore the count ---
@@ -161,77 +184,7 @@ fn a_demoted_host_can_raise_its_advskew_for_freebsd_and_ucarp() {
     assert!(visible_to_all(theirs(255, 255, 1)).is_bow_out());
 }
 
-// --- send errors ---
-
-fn record(errors: &mut SendErrors, sent: bool, times: u32, hosts: u32) -> Vec<i32> {
-    (0..times)
-        .filter_map(|_| errors.record(sent, hosts))
-        .collect()
-}
-
-#[test]
-fn three_errors_a_host_in_a_row_demote_by_one() {
-    for hosts in 1..=32 {
-        let mut errors = SendErrors::new();
-        assert_eq!(record(&mut errors, false, 3 * hosts - 1, hosts), []);
-        assert_eq!(errors.record(false, hosts), Some(1));
-        // and not again
-        assert_eq!(record(&mut errors, false, 1000, hosts), []);
-    }
-}
-
-#[test]
-fn as_many_successes_in_a_row_take_it_back() {
-    for hosts in 1..=32 {
-        let mut errors = SendErrors::new();
-        let _ = record(&mut errors, false, 3 * hosts, hosts);
-        assert_eq!(record(&mut errors, true, 3 * hosts - 1, hosts), []);
-        assert_eq!(errors.record(true, hosts), Some(-1));
-        assert_eq!(record(&mut errors, true, 1000, hosts), []);
-        assert_eq!(record(&mut errors, false, 3 * hosts, hosts), [1]);
-    }
-}
-
-#[test]
-fn a_row_is_interrupted_by_the_opposite() {
-    let mut errors = SendErrors::new();
-    for _ in 0..10 {
-        assert_eq!(record(&mut errors, false, 2, 1), []);
-        assert_eq!(record(&mut errors, true, 1, 1), []);
-    }
-    assert_eq!(record(&mut errors, false, 3, 1), [1]);
-    for _ in 0..10 {
-        assert_eq!(record(&mut errors, true, 2, 1), []);
-        assert_eq!(record(&mut errors, false, 1, 1), []);
-    }
-    assert_eq!(record(&mut errors, true, 3, 1), [-1]);
-}
-
-#[test]
-fn a_reset_takes_back_what_was_demoted() {
-    let mut errors = SendErrors::new();
-    assert_eq!(errors.reset(), None);
-    let _ = record(&mut errors, false, 3, 1);
-    assert_eq!(errors.reset(), Some(-1));
-    assert_eq!(errors, SendErrors::new());
-}
-
 proptest! {
-    #[test]
-    fn what_send_errors_demote_is_always_zero_or_one(
-        results in prop::collection::vec((any::<bool>(), 0u32..5), 0..500),
-    ) {
-        // also when the number of virtual hosts changes meanwhile
-        let mut errors = SendErrors::new();
-        let mut demoted = 0;
-        for (sent, hosts) in results {
-            demoted += errors.record(sent, hosts).unwrap_or(0);
-            prop_assert!(demoted == 0 || demoted == 1);
-        }
-        demoted += errors.reset().unwrap_or(0);
-        prop_assert_eq!(demoted, 0);
-    }
-
     #[test]
     fn carpdemote_keeps_within_its_range(value in 0i32..=255, step: i32) {
         let mut group = counter(value);

@@ -131,11 +131,14 @@ pub fn every_count(
     groups: &mut [Counter],
     errors: &mut SendErrors,
     name: &[u8],
-    sent: bool,
+    (now, sent): (Instant, bool),
     hosts: u32,
     step: i32,
 ) -> (u8, usize) {
-    let by = errors.record(sent, hosts).or_else(|| errors.reset());
+    let by = errors
+        .record(now, sent, hosts)
+        .or_else(|| errors.expired(now))
+        .or_else(|| errors.reset());
     let mut advertise = 0_usize;
     for group in &mut *groups {
         if is_automatic(name) {
@@ -146,7 +149,8 @@ pub fn every_count(
             Err(refusal) => advertise = advertise.wrapping_add(refusal.as_str().len()),
         }
     }
-    (count(groups.iter().copied(), Counter::default()), advertise)
+    let carried = groups.iter().map(|group| (is_automatic(name), *group));
+    (count(carried, Counter::default()), advertise)
 }
 
 #[inline(never)]

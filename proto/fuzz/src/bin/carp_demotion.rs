@@ -8,6 +8,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use carp_proto::carp::carpnodes::{Carpnode, Carpnodes, Refusal};
 use carp_proto::carp::demotion::{count, Counter, GroupName};
 use carp_proto::carp::send_errors::SendErrors;
+use carp_proto::carp::time::{Instant, Interval};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -42,6 +43,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let mut groups = [Counter::default(); 3];
     let mut own = Counter::default();
     let mut errors = SendErrors::new();
+    let mut now = Instant(0);
     // What errors brought upon the groups, which is taken back in the end.
     let mut by_errors = 0;
     while !u.is_empty() {
@@ -66,9 +68,13 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 }
             }
             2 => {
-                let by = errors.record(bool::arbitrary(u)?, u32::from(u8::arbitrary(u)? % 4));
+                now = now.after(Interval::new(u8::arbitrary(u)?, 0));
+                by_errors += errors.expired(now).unwrap_or(0);
+                let sent = bool::arbitrary(u)?;
+                let by = errors.record(now, sent, u32::from(u8::arbitrary(u)? % 4));
                 by_errors += by.unwrap_or(0);
                 assert!((0..=1).contains(&by_errors));
+                assert_eq!(errors.deadline().is_some(), by_errors == 1);
             }
             _ => {
                 by_errors += errors.reset().unwrap_or(0);
@@ -76,8 +82,11 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             }
         }
         let sum: u64 = groups.iter().map(|group| u64::from(group.get())).sum();
-        let sum = if sum == 0 { u64::from(own.get()) } else { sum };
-        assert_eq!(u64::from(count(groups, own)), sum.min(255));
+        let carried = groups.map(|group| (true, group));
+        assert_eq!(u64::from(count(carried, own)), sum.min(255));
+        let sum = sum + u64::from(own.get());
+        let others = groups.map(|group| (false, group));
+        assert_eq!(u64::from(count(others, own)), sum.min(255));
     }
     Ok(())
 }

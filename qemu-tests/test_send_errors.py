@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A host that cannot send steps back, and comes back by itself; one whose queue is full
+of users' traffic does neither. What is counted, and for whom, is in test_groups.py."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from lib import carp as c
+from lib.clock import wait_for
+from lib.host import Host
+from lib.kmsg import Kmsg
+from lib.lan import Lan
+
+pytestmark = pytest.mark.usefixtures("carp")
+
+
+def peers(lan: Lan) -> None:
+    """a is preferred, b its substitute; they speak unicast, which the hosts' own firewalls
+    see."""
+    for host, other, skew in ((lan.a, lan.b, 0), (lan.b, lan.a, 100)):
+        host.sysctl("net.inet.carp.preempt", 1)
+        c.create(host, f"carppeer {other.address}", advskew=skew)
+    c.wait_state(lan.a, "master")
+    c.wait_state(lan.b, "backup")
+
+
+def refuse_to_send(host: Host) -> None:
+    host.run("nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }")
+    host.run("nft", "add rule ip t out meta l4proto 112 drop")
+
+
+def send_again(host: Host) -> None:
+    host.run("nft", "delete table ip t")
+
+
+def demotion(host: Host) -> tuple[int, str]:
+    """What the interface advertises, and what its group shows."""
+    return c.info(host)["demote"], host.run("carpctl", "-g", "carp").stdout.strip()
+
+
+WELL = (0, "carp: carp demote count 0")
+ILL = (1, "carp: carp demote count 1")
+
+
+def test_it_comes_back_ten_seconds_after_its_last_error(lan: Lan, log: Kmsg) -> None:
+    """As a backup it sends nothing, so nothing could show that it can send again."""
+    peers(lan)
+    lan.a.sysctl("net.inet.carp.log", 3)
+    refuse_to_send(lan.a)
+    c.wait_state(lan.b, "master")
+    c.wait_state(lan.a, "backup")
+    assert demotion(lan.a) == ILL
+    send_again(lan.a)
+    time.sleep(4)
+    assert demotion(lan.a) == ILL, "a moment proves nothing"
+    c.wait_state(lan.a, "master", 8)
+    c.wait_state(lan.b, "backup", 1)
+    assert demotion(lan.a) == WELL
+    assert "3: carp: carp0 demoted group carp by -1 to 0 (snderrors, trial)" in log.read()
+    time.sleep(30)
+    assert c.state(lan.a) == "master"
+
+
+def test_trials_that_fail_become_rare(lan: Lan) -> None:
+    peers(lan)
+    refuse_to_send(lan.a)
+    c.wait_state(lan.a, "backup")
+    start, trials, was = time.monotonic(), [], demotion(lan.a)
+    while time.monotonic() < start + 100:
+        now = demotion(lan.a)
+        if (was, now) == (ILL, WELL):
+            trials.append(time.monotonic())
+        was = now
+        time.sleep(0.2)
+    assert len(trials) == 3, [trial - start for trial in trials]
+    assert trials[1] - trials[0] > 19 and trials[2] - trials[1] > 39
+    assert c.state(lan.b) == "master"
+
+
+def test_a_full_queue_demotes_nobody(lan: Lan) -> None:
+    """No room at all is the worst of it. That it is not heard is for others to see."""
+    c.create_pair(lan, preempt=True)
+    lan.a.run("tc", "qdisc", "replace", "dev", "eth0", "root", "pfifo", "limit", "0")
+    wait_for(lambda: c.stats(lan.a)["tx_error"] >= 6, 10, "six advertisements were dropped")
+    assert demotion(lan.a) == WELL
+    assert c.state(lan.a) == "master"
+    lan.a.run("tc", "qdisc", "del", "dev", "eth0", "root")
+    c.wait_state(lan.b, "backup", 3)
+    assert c.state(lan.a) == "master"
