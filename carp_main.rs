@@ -28,6 +28,8 @@ module! {
     // What `ip link add type carp` asks for, and who looks for the generic netlink
     // family.
     alias: ["rtnl-link-carp", "rtnl-link-pfsync", "net-pf-16-proto-16-family-carp"],
+    // `netif_pre_changeaddr_notify`
+    imports_ns: ["NETDEV_INTERNAL"],
 }
 
 /// What is registered while the module is loaded.

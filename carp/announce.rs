@@ -299,7 +299,7 @@ fn is_own(carpdev: &Device, peer: &IpAddr, rcu: &rcu::Guard) -> bool {
         IpAddr::V6(peer) if peer.is_unicast_link_local() => {
             carpdev.link_local_address(rcu) == Some(peer)
         }
-        IpAddr::V6(peer) => Device::by_address6_rcu(net, peer, rcu).is_some(),
+        IpAddr::V6(peer) => carpdev.reaches_itself_at6(peer, rcu),
     }
 }
 

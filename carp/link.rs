@@ -265,6 +265,9 @@ impl Carp {
                 ));
             }
         }
+        if own.mac() != new.mac() {
+            own.ask_to_change_mac(&new.mac(), extack, rtnl)?;
+        }
         let fresh = self.host.lock().prepare_nodes(&new)?;
         // A group that it is in already is none that would have to be left again.
         let joined = change.join.filter(|name| !self.is_in_group(name));
@@ -327,7 +330,7 @@ impl Carp {
         let fresh = self.host.lock().prepare_nodes(&new)?;
         self.change_place(this, own, &old, &new, &Extack::NONE, rtnl)?;
         self.configure(new, None, fresh);
-        own.change_mac(&new.mac(), rtnl);
+        own.set_mac(&new.mac(), rtnl);
         // Neighbours have the old one.
         self.announce_again();
         Ok(())

@@ -127,6 +127,23 @@ def test_three_hosts_with_the_same_list(make_lan: Callable[..., Lan]) -> None:
     c.wait_state(d, "backup", 5)
 
 
+def test_the_same_list_in_a_vrf(lan: Lan) -> None:
+    """To itself a host sends nothing there either."""
+    for host in lan.hosts:
+        host.ip_batch(
+            "link add red type vrf table 10",
+            "link set red up",
+            "link set eth0 master red",
+            f"addr replace {host.address6}/64 dev eth0 nodad",
+        )
+    c.create(lan.a, peers(*lan.hosts, families=(4, 6)), addresses=MIXED)
+    c.wait_state(lan.a, "master")
+    time.sleep(3)
+    stats = c.stats(lan.a)
+    assert stats["tx_ipv4"] == stats["tx_ipv6"] >= 3, "to the other one alone"
+    assert stats["tx_error"] == stats["rx_ipv6"] == 0
+
+
 def test_who_hears_what(lan: Lan) -> None:
     """An interface with peers hears unicast alone, one without the group alone, each
     family for itself: all else is counted as for a vhid that is not here."""

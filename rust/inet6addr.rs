@@ -103,6 +103,27 @@ impl Device {
         }
     }
 
+    /// Whether this host has an IPv6 address, not a tentative one, on any device in the
+    /// VRF that this one is in, or outside of VRFs like this one (`ipv6_chk_addr_and_flags`).
+    /// Any context.
+    pub(crate) fn reaches_itself_at6(&self, address: Ipv6Addr, _rcu: &rcu::Guard) -> bool {
+        if !enabled() {
+            return false;
+        }
+        let address = to_raw(address);
+        // SAFETY: `self` is a live device, RCU is held.
+        unsafe {
+            bindings::ipv6_chk_addr_and_flags(
+                self.net().as_ptr(),
+                &address,
+                self.as_ptr(),
+                true,
+                1,
+                bindings::IFA_F_TENTATIVE,
+            ) != 0
+        }
+    }
+
     /// The device that has an IPv6 address that is not tentative
     /// (`ipv6_dev_find`); one of them if there are several. Devices in a VRF are not
     /// found. Any context.

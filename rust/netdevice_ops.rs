@@ -7,6 +7,7 @@ use super::{
     compat::{EADDRNOTAVAIL, EOPNOTSUPP},
     namespace::Net,
     netdevice::{Device, MacAddress},
+    netlink::Extack,
     rtnl::Rtnl,
     skbuff::Skb,
 };
@@ -56,7 +57,7 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
 
     /// The administrator gives the device a link-layer address
     /// (`ndo_set_mac_address`); it is a unicast one, and not zero. The driver sets it
-    /// ([`OwnDevice::change_mac`]).
+    /// ([`OwnDevice::set_mac`]); who depends on it was asked, and is told by the kernel.
     ///
     /// # Errors
     ///
@@ -327,11 +328,34 @@ impl OwnDevice {
         to_result(unsafe { bindings::dev_set_mtu(self.as_ptr(), mtu) })
     }
 
-    /// Changes the device's link-layer address and tells who depends on it.
-    pub(crate) fn change_mac(&self, mac: &MacAddress, _rtnl: &Rtnl) {
+    /// Asks who depends on it whether the device may get another link-layer address
+    /// (NETDEV_PRE_CHANGEADDR). For a driver that changes it by itself.
+    ///
+    /// # Errors
+    ///
+    /// Somebody refuses it, in words.
+    pub(crate) fn ask_to_change_mac(
+        &self,
+        mac: &MacAddress,
+        extack: &Extack<'_>,
+        _rtnl: &Rtnl,
+    ) -> Result {
         // SAFETY: `self` is a live Ethernet device of ours, RTNL is held.
+        to_result(unsafe {
+            bindings::netif_pre_changeaddr_notify(
+                self.as_ptr(),
+                mac.as_ptr().cast(),
+                extack.as_ptr(),
+            )
+        })
+    }
+
+    /// Changes the device's link-layer address and tells who depends on it, after
+    /// [`Self::ask_to_change_mac`].
+    pub(crate) fn change_mac(&self, mac: &MacAddress, rtnl: &Rtnl) {
+        self.set_mac(mac, rtnl);
+        // SAFETY: `self` is a live device of ours, RTNL is held.
         unsafe {
-            bindings::eth_hw_addr_set(self.as_ptr(), mac.as_ptr());
             if u32::from((*self.as_ptr()).reg_state) == bindings::netdev_reg_state_NETREG_REGISTERED
             {
                 bindings::call_netdevice_notifiers(
@@ -340,6 +364,12 @@ impl OwnDevice {
                 );
             }
         }
+    }
+
+    /// Changes the device's link-layer address.
+    pub(crate) fn set_mac(&self, mac: &MacAddress, _rtnl: &Rtnl) {
+        // SAFETY: `self` is a live Ethernet device of ours, RTNL is held.
+        unsafe { bindings::eth_hw_addr_set(self.as_ptr(), mac.as_ptr()) }
     }
 }
 
@@ -359,7 +389,9 @@ impl NewDevice<'_> {
             let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
             let set = bindings::netdev_priv_flags_IFF_NO_QUEUE
                 | bindings::netdev_priv_flags_IFF_NO_ADDRCONF
-                | bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE;
+                | bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE
+                // What transmits takes locks that netpoll's callers may hold.
+                | bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL;
             let clear = bindings::netdev_priv_flags_IFF_TX_SKB_SHARING;
             flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
             flags.set_lltx(1);

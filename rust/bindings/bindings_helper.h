@@ -14,6 +14,8 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_arp.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/notifier.h>
 #include <linux/pkt_sched.h>
 #include <linux/random.h>
@@ -27,10 +29,13 @@
 #include <linux/sysctl.h>
 #include <net/addrconf.h>
 #include <net/arp.h>
+#include <net/fib_notifier.h>
 #include <net/genetlink.h>
 #include <net/if_inet6.h>
 #include <net/ip.h>
+#include <net/ip6_fib.h>
 #include <net/ip6_route.h>
+#include <net/ip_fib.h>
 #include <net/ipv6.h>
 #include <net/ndisc.h>
 #include <net/net_namespace.h>
