@@ -291,7 +291,7 @@ impl Carp {
     ///
     /// Out of memory: ARP is not watched for it.
     pub(super) fn find_home(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
-        Namespace::hook_arp(own.net(), rtnl)?;
+        Namespace::enter(own.net(), rtnl)?;
         self.host.lock().at_home = true;
         Ok(())
     }
@@ -299,7 +299,7 @@ impl Carp {
     fn leave_home(&self, own: &OwnDevice, rtnl: &Rtnl) {
         let at_home = core::mem::take(&mut self.host.lock().at_home);
         if at_home {
-            Namespace::unhook_arp(own.net(), rtnl);
+            Namespace::leave(own.net(), rtnl);
         }
     }
 

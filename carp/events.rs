@@ -33,8 +33,12 @@ impl Notified for Events {
                 DeviceEvent::Register => carp.come_to_namespace(own, rtnl),
                 _ => {}
             }
-            // What IPv6 knows of a device may have been made anew.
+            // What IP knows of a device may have been made anew.
             own.silence_inet6(rtnl);
+            own.pass_over_marked_routes(rtnl);
+            if matches!(event, DeviceEvent::Up | DeviceEvent::Change) {
+                carp.follow_routes(own, rtnl);
+            }
             return;
         }
         let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) else {

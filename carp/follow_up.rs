@@ -14,6 +14,7 @@ use super::{
     device::{state_to_u32, Carp},
     genetlink,
     host::Host,
+    netns::Namespace,
 };
 use crate::{
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
@@ -100,6 +101,12 @@ impl Carp {
             return;
         }
         self.follow_state(own, rtnl);
+        if Namespace::follow_standby(own.net(), rtnl).is_err() {
+            pr_err!(
+                "{}: no memory to watch what programs send while it is not master\n",
+                own.name()
+            );
+        }
         let state = self.state();
         if self.changes.told.load(Relaxed) == state {
             own.tell_change(rtnl);

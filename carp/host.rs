@@ -22,6 +22,7 @@ use super::{
 use crate::{
     linux::{
         crypto::{sha1, HmacSha1, Secret},
+        fib::PassedOver,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         random,
@@ -40,7 +41,10 @@ use crate::{
     },
 };
 use core::net::IpAddr;
-use kernel::{prelude::*, sync::aref::ARef};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, rcu},
+};
 
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
@@ -70,6 +74,8 @@ pub(crate) struct Host {
     pub(super) admin_up: bool,
     /// Whether its namespace knows of it; changes under RTNL only.
     pub(super) at_home: bool,
+    /// Which routes are passed over again once a new master's are unmarked.
+    pub(super) passed_over: PassedOver,
 }
 
 impl Host {
@@ -93,6 +99,7 @@ impl Host {
             place: None,
             admin_up: false,
             at_home: false,
+            passed_over: PassedOver::default(),
         };
         let nodes = host.prepare_nodes(&settings)?;
         host.nodes = nodes;
@@ -290,7 +297,7 @@ impl Carp {
 
     /// The packet paths first, so that a takeover waits for nothing; operstate and
     /// RTM_NEWLINK follow through linkwatch.
-    fn enter(&self, host: &Host, transition: &Transition) {
+    fn enter(&self, host: &mut Host, transition: &Transition) {
         if transition.to == State::Master {
             self.counters.count(Counter::Preempted);
         }
@@ -298,15 +305,25 @@ impl Carp {
     }
 
     /// Tells the packet paths, and the kernel, what we are.
-    fn publish(&self, host: &Host) {
-        let before = self.state();
+    fn publish(&self, host: &mut Host) {
+        let before = (self.state(), self.masters().is_any());
         self.set_state(host.state(), host.masters());
         let Some(own) = &host.own else {
             return;
         };
-        if self.state() == before {
+        let speaks = self.masters().is_any();
+        if speaks != before.1 {
+            if let Some(namespace) = Namespace::of(own.net()) {
+                namespace.count_standby(speaks);
+            }
+        }
+        if self.state() == before.0 {
             return;
         }
+        // Routes are unmarked under RTNL, for which a takeover does not wait.
+        let rcu = rcu::read_lock();
+        let passed_over = core::mem::take(&mut host.passed_over);
+        own.restore_marked_routes(passed_over, &rcu);
         match host.state() {
             State::Init => own.set_carrier(false),
             State::Backup => {
@@ -314,6 +331,7 @@ impl Carp {
                 own.set_carrier(true);
             }
             State::Master => {
+                host.passed_over = own.use_marked_routes(&rcu);
                 own.set_dormant(false);
                 own.set_carrier(true);
             }

@@ -32,7 +32,9 @@ pub(crate) mod parent;
 mod place;
 pub(crate) mod power;
 pub(crate) mod receive;
+mod routes;
 mod settings;
+mod source;
 pub(crate) mod status;
 
 pub(crate) use demotion::group_demoted;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each network namespace has: sysctls, counters, the ARP hooks.
+//! What each network namespace has: sysctls, counters, hooks.
 
-use super::{arp::ARP_HOOKS, counters::Counters, demotion::Rounds, groups::Groups};
+use super::{
+    arp::ARP_HOOKS, counters::Counters, demotion::Rounds, groups::Groups, routes::Routes,
+    source::SOURCE_HOOKS,
+};
 use crate::{
     linux::{
+        fib::NewRoutes,
         namespace::{Net, NetState, Registration},
         rtnl::Rtnl,
         sysctl::{Entry, Integer, Sysctls},
@@ -28,6 +32,15 @@ pub(crate) struct Namespace {
     pub(crate) counters: Counters,
     /// How many need the ARP hooks here, interfaces and parents; RTNL.
     arp_users: Atomic<usize>,
+    /// How many interfaces are here; RTNL.
+    interfaces: Atomic<usize>,
+    /// Routes that are added while the interface is not master.
+    #[pin]
+    new_routes: NewRoutes<Routes>,
+    /// How many of the interfaces are master of nothing.
+    standby: Atomic<i32>,
+    /// Whether the hooks for what programs send are there; RTNL.
+    filters_sources: Atomic<bool>,
 }
 
 /// `net.inet.carp.*`, with OpenBSD's meanings and defaults.
@@ -40,6 +53,8 @@ struct Values {
     log: Integer,
     /// Share out ARP among interfaces that have the same address.
     arpbalance: Integer,
+    /// Let programs on a host that is not master use a shared address as their source.
+    backupsource: Integer,
 }
 
 /// The registration.
@@ -59,6 +74,7 @@ impl NetState for Namespace {
             preempt: Integer::new(0),
             log: Integer::new(i32::from(log::DEFAULT)),
             arpbalance: Integer::new(0),
+            backupsource: Integer::new(0),
         };
         let sysctls = Sysctls::new(net, c"net/inet/carp", values, |values| {
             [
@@ -82,6 +98,11 @@ impl NetState for Namespace {
                     value: &values.arpbalance,
                     range: SWITCH,
                 },
+                Entry {
+                    name: c"backupsource",
+                    value: &values.backupsource,
+                    range: SWITCH,
+                },
             ]
         })?;
         KBox::pin_init(
@@ -91,6 +112,10 @@ impl NetState for Namespace {
                 rounds: Rounds::new(),
                 counters: Counters::new(),
                 arp_users: Atomic::new(0),
+                interfaces: Atomic::new(0),
+                new_routes <- NewRoutes::new(),
+                standby: Atomic::new(0),
+                filters_sources: Atomic::new(false),
             }),
             GFP_KERNEL,
         )
@@ -118,6 +143,11 @@ impl Namespace {
         self.sysctls.values().arpbalance.get() != 0
     }
 
+    /// `net.inet.carp.backupsource`
+    pub(crate) fn lets_backups_speak(&self) -> bool {
+        self.sysctls.values().backupsource.get() != 0
+    }
+
     /// The groups of its interfaces.
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
@@ -131,6 +161,76 @@ impl Namespace {
     /// Whether `net.inet.carp.log` lets messages of this level through.
     pub(crate) fn prints(&self, level: log::Level) -> bool {
         u8::try_from(self.sysctls.values().log.get()).is_ok_and(|log| level.is_printed(log))
+    }
+
+    /// One more interface is here, which is master of nothing.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; it was not counted.
+    pub(crate) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
+        let this = Self::of(net).ok_or(ENODEV)?;
+        Self::hook_arp(net, rtnl)?;
+        this.standby.add(1, Relaxed);
+        if let Err(error) = Self::follow_standby(net, rtnl) {
+            this.standby.add(-1, Relaxed);
+            Self::unhook_arp(net, rtnl);
+            return Err(error);
+        }
+        let interfaces = this.interfaces.load(Relaxed);
+        if interfaces == 0 && this.new_routes.register(net, rtnl).is_err() {
+            // An interface is not worth less for it: a route that is added later is
+            // passed over as well, from the next change of state on.
+            pr_debug!("routing tables change too fast to be followed\n");
+        }
+        this.interfaces.store(interfaces.saturating_add(1), Relaxed);
+        Ok(())
+    }
+
+    /// One less, which is master of nothing.
+    pub(crate) fn leave(net: &Net, rtnl: &Rtnl) {
+        let Some(this) = Self::of(net) else {
+            return;
+        };
+        this.standby.add(-1, Relaxed);
+        // To unregister needs no memory.
+        let _ = Self::follow_standby(net, rtnl);
+        let interfaces = this.interfaces.load(Relaxed);
+        this.interfaces.store(interfaces.saturating_sub(1), Relaxed);
+        if interfaces == 1 {
+            this.new_routes.unregister(net, rtnl);
+        }
+        Self::unhook_arp(net, rtnl);
+    }
+
+    /// An interface of the namespace has become master of something, or is master of
+    /// nothing any more. Any context.
+    pub(super) fn count_standby(&self, speaks: bool) {
+        if speaks {
+            self.standby.add(-1, Relaxed);
+        } else {
+            self.standby.add(1, Relaxed);
+        }
+    }
+
+    /// Sees to it that the hooks for what programs send are there if they are needed, and
+    /// cost nothing where all interfaces are master.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory: they are not there.
+    pub(super) fn follow_standby(net: &Net, _rtnl: &Rtnl) -> Result {
+        let this = Self::of(net).ok_or(ENODEV)?;
+        let needed = this.standby.load(Relaxed) != 0;
+        if needed != this.filters_sources.load(Relaxed) {
+            if needed {
+                SOURCE_HOOKS.register(net)?;
+            } else {
+                SOURCE_HOOKS.unregister(net);
+            }
+            this.filters_sources.store(needed, Relaxed);
+        }
+        Ok(())
     }
 
     /// One more interface, or one more parent, which may be in another namespace

@@ -291,6 +291,7 @@ impl OwnDevice {
     /// advertisements, none made up (link-local, temporary), no router
     /// solicitations, no duplicate address detection, and what is set stays when the
     /// device is down (but for link-local addresses, which the kernel never keeps).
+    /// Routes that are marked are passed over ([`super::fib`]).
     /// The user may change all this later.
     ///
     /// Returns whether it could: IPv6 must know the device, which is so from
@@ -324,6 +325,7 @@ impl OwnDevice {
             (&raw mut (*cnf).accept_dad).write_volatile(0);
             (&raw mut (*cnf).dad_transmits).write_volatile(0);
             (&raw mut (*cnf).keep_addr_on_down).write_volatile(1);
+            (&raw mut (*cnf).ignore_routes_with_linkdown).write_volatile(1);
             (&raw mut (*cnf).addr_gen_mode)
                 .write_volatile(bindings::in6_addr_gen_mode_IN6_ADDR_GEN_MODE_NONE);
             flags.set_priv_flags(flags.priv_flags() & !none);

@@ -2,7 +2,7 @@
 
 //! Network namespaces and state of one's own in each (`pernet_operations`).
 
-use super::bindings;
+use super::{bindings, netdevice::Device};
 use core::{cell::UnsafeCell, marker::PhantomData, ptr};
 use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
 
@@ -37,6 +37,12 @@ impl Net {
             (!last.is_null()).then(|| unsafe { Self::from_raw(last) })
         })
         .fuse()
+    }
+
+    /// Its loopback device. Any context.
+    pub(crate) fn loopback<'a>(&'a self, _rcu: &'a rcu::Guard) -> &'a Device {
+        // SAFETY: `self` is a live namespace, whose loopback device leaves last of all.
+        unsafe { Device::from_raw(bindings::net_loopback_dev(self.as_ptr())) }
     }
 
     /// Whether it is the machine's own, and not one that anybody may have made.

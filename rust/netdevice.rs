@@ -309,6 +309,18 @@ impl Device {
         mac
     }
 
+    /// Whether it is its namespace's loopback device.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.flags() & bindings::net_device_flags_IFF_LOOPBACK != 0
+    }
+
+    /// Whether it is a VRF, or the like: what programs in it send passes it first, and
+    /// what they send to this host leaves by it.
+    pub(crate) fn is_l3_master(&self) -> bool {
+        // SAFETY: `self` is a live device.
+        unsafe { bindings::netif_is_l3_master(self.as_ptr()) }
+    }
+
     /// Whether it is a bridge, which switches frames between its ports itself.
     pub(crate) fn is_bridge(&self) -> bool {
         // SAFETY: `self` is a live device.

@@ -5,6 +5,7 @@
 #include <net/dst.h>
 #include <net/inet_dscp.h>
 #include <net/ip.h>
+#include <net/ip_fib.h>
 
 struct in_device *carp_helper___in_dev_get_rcu(const struct net_device *dev)
 {
@@ -50,4 +51,19 @@ dscp_t carp_helper_inet_dsfield_to_dscp(u8 dsfield)
 struct net_device *carp_helper_dst_dev(const struct dst_entry *dst)
 {
 	return dst_dev(dst);
+}
+
+int carp_helper_ipv4_devconf_get(const struct in_device *in_dev, int index)
+{
+	return ipv4_devconf_get(in_dev, index);
+}
+
+void carp_helper_ipv4_devconf_set(struct in_device *in_dev, int index, int val)
+{
+	ipv4_devconf_set(in_dev, index, val);
+}
+
+bool carp_helper_ip_ignore_linkdown(const struct net_device *dev)
+{
+	return ip_ignore_linkdown(dev);
 }

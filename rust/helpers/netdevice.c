@@ -131,3 +131,13 @@ void carp_helper_netdev_without_link_layer(struct net_device *dev, unsigned int 
 	dev->flags = IFF_NOARP;
 	dev->netns_immutable = true;
 }
+
+bool carp_helper_netif_oper_up(const struct net_device *dev)
+{
+	return netif_oper_up(dev);
+}
+
+bool carp_helper_netif_is_l3_master(const struct net_device *dev)
+{
+	return netif_is_l3_master(dev);
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Netfilter hooks for what programs on this host send over IP: a say in what leaves a
+//! namespace.
+
+use super::{bindings, inet6, namespace::Net, netdevice::Device};
+use core::{
+    marker::PhantomData,
+    net::{IpAddr, Ipv4Addr},
+};
+use kernel::{error::to_result, prelude::*, sync::rcu};
+
+/// A packet that this host has made.
+pub(crate) struct LocalPacket {
+    /// Its source address.
+    pub(crate) source: IpAddr,
+    /// The protocol number: the first next header.
+    pub(crate) protocol: u8,
+    /// Whether connection tracking knows it as part of a connection that somebody else has
+    /// begun.
+    pub(crate) is_reply: bool,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is sent.
+    Accept,
+    /// It is not sent; the sender gets EHOSTUNREACH.
+    Unreachable,
+}
+
+/// Who has a say. Softirq or process context; RCU is held, no lock of this kind's.
+pub(crate) trait LocalOutFilter: 'static {
+    /// A packet is about to leave by `dev`.
+    fn local_out(net: &Net, dev: &Device, packet: &LocalPacket, rcu: &rcu::Guard) -> Verdict;
+}
+
+/// The hooks of one filter, to be kept in a static.
+pub(crate) struct Hooks<T> {
+    ops: [bindings::nf_hook_ops; 2],
+    _filter: PhantomData<fn() -> T>,
+}
+
+// SAFETY: The kernel copies what it needs.
+unsafe impl<T> Sync for Hooks<T> {}
+
+impl<T: LocalOutFilter> Hooks<T> {
+    /// Hooks that are not registered yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            ops: [
+                hook(local_out4::<T>, bindings::NFPROTO_IPV4),
+                hook(local_out6::<T>, bindings::NFPROTO_IPV6),
+            ],
+            _filter: PhantomData,
+        }
+    }
+
+    /// Registers the hooks in a namespace. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn register(&'static self, net: &Net) -> Result {
+        // SAFETY: The operations live in a static.
+        to_result(unsafe {
+            bindings::nf_register_net_hooks(net.as_ptr(), self.ops.as_ptr(), self.ops.len() as u32)
+        })
+    }
+
+    /// Takes [`Self::register`] back. Process context, may sleep.
+    pub(crate) fn unregister(&'static self, net: &Net) {
+        // SAFETY: The operations live in a static.
+        unsafe {
+            bindings::nf_unregister_net_hooks(
+                net.as_ptr(),
+                self.ops.as_ptr(),
+                self.ops.len() as u32,
+            );
+        }
+    }
+}
+
+type HookFunction = unsafe extern "C" fn(
+    *mut c_void,
+    *mut bindings::sk_buff,
+    *const bindings::nf_hook_state,
+) -> c_uint;
+
+const fn hook(function: HookFunction, family: c_uint) -> bindings::nf_hook_ops {
+    bindings::nf_hook_ops {
+        hook: Some(function),
+        pf: family as u8,
+        hooknum: bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
+        // Connection tracking has seen the packet, and nobody has translated it.
+        priority: bindings::nf_ip_hook_priorities_NF_IP_PRI_CONNTRACK + 1,
+        // SAFETY: All zeroes is a valid `nf_hook_ops`.
+        ..unsafe { core::mem::zeroed() }
+    }
+}
+
+const NF_DROP: c_uint = 0;
+const NF_ACCEPT: c_uint = 1;
+/// `NF_DROP_ERR(-EHOSTUNREACH)`
+const NF_UNREACHABLE: c_uint = bindings::EHOSTUNREACH << 16 | NF_DROP;
+
+/// # Safety
+///
+/// Only the kernel may call it, as an `NF_INET_LOCAL_OUT` hook of IPv4.
+unsafe extern "C" fn local_out4<T: LocalOutFilter>(
+    _private: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> c_uint {
+    // SAFETY: The kernel passes a packet whose IPv4 header is linear.
+    let (source, protocol) = unsafe {
+        let header: *const bindings::iphdr = bindings::skb_network_header(skb).cast();
+        let source = (*header).__bindgen_anon_1.addrs.saddr;
+        (source.to_ne_bytes(), (*header).protocol)
+    };
+    // SAFETY: As the caller promises.
+    unsafe { local_out::<T>(skb, state, Ipv4Addr::from(source).into(), protocol) }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as an `NF_INET_LOCAL_OUT` hook of IPv6.
+unsafe extern "C" fn local_out6<T: LocalOutFilter>(
+    _private: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> c_uint {
+    // SAFETY: The kernel passes a packet whose IPv6 header is linear.
+    let (source, protocol) = unsafe {
+        let header: *const bindings::ipv6hdr = bindings::skb_network_header(skb).cast();
+        let source = inet6::from_raw(&(*header).__bindgen_anon_1.addrs.saddr);
+        (source, (*header).nexthdr)
+    };
+    // SAFETY: As the caller promises.
+    unsafe { local_out::<T>(skb, state, source.into(), protocol) }
+}
+
+/// # Safety
+///
+/// A hook's arguments.
+unsafe fn local_out<T: LocalOutFilter>(
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+    source: IpAddr,
+    protocol: u8,
+) -> c_uint {
+    let rcu = rcu::Guard::new();
+    // SAFETY: The kernel passes a live namespace and device, and a packet with what
+    // connection tracking has noted on it (`nf_ct_get`).
+    unsafe {
+        let noted = (*skb)._nfct;
+        let info = noted as u32 & bindings::NFCT_INFOMASK;
+        let packet = LocalPacket {
+            source,
+            protocol,
+            is_reply: info == bindings::ip_conntrack_info_IP_CT_ESTABLISHED_REPLY
+                || info == bindings::ip_conntrack_info_IP_CT_RELATED_REPLY,
+        };
+        let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).out));
+        match T::local_out(net, dev, &packet, &rcu) {
+            Verdict::Accept => NF_ACCEPT,
+            Verdict::Unreachable => NF_UNREACHABLE,
+        }
+    }
+}
