@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -54,6 +55,15 @@ def compile_filter(expression: str) -> bytes:
     )
 
 
+def bind_to_all_devices(s: socket.socket) -> None:
+    """As socket.bind() cannot, which wants the name of a device (packet(7))."""
+    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b"")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.bind(s.fileno(), address, len(address)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 class Capture:
     """What passes a device from now on. Made by Host.capture()."""
 
@@ -68,7 +78,10 @@ class Capture:
             fprog = struct.pack("HP", len(program) // 8, ctypes.addressof(buffer))
             s.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
         # bound last: nothing comes in before the filter stands
-        s.bind((device or "", ETH_P_ALL))
+        if device:
+            s.bind((device, ETH_P_ALL))
+        else:
+            bind_to_all_devices(s)
         self._socket = s
         self._packets: list[Packet] = []
 
