@@ -15,7 +15,9 @@ use crate::{
         netdevice::Device,
         netdevice_ops::OwnDevice,
         netfilter_arp::{ArpFilter, ArpPacket, Hooks, Incoming, Operation, Outgoing},
+        route::Query,
         rx_handler,
+        skbuff::Skb,
     },
     proto::carp::{balancing, balancing::Balancing, packet::virtual_mac},
 };
@@ -148,11 +150,12 @@ impl<'a> Owner<'a> {
 
     /// On which device it is noted what a packet on `dev` told: where the way to its
     /// sender leads.
-    fn learner<'b>(&'b self, dev: &'b Device) -> &'b Device {
-        if dev.net() == self.own.net() {
-            dev
-        } else {
+    fn learner<'b>(&'b self, dev: &'b Device, sender: Ipv4Addr, rcu: &rcu::Guard) -> &'b Device {
+        let query = Query::new(sender, Ipv4Addr::UNSPECIFIED);
+        if self.carp.leads_back(self.own, dev, &query, rcu) {
             self.own
+        } else {
+            dev
         }
     }
 
@@ -179,6 +182,14 @@ pub(super) fn is_shared(net: &Net, carpdev: &Device, address: Ipv4Addr, rcu: &rc
         && interfaces().is_some_and(|interfaces| interfaces > 1)
 }
 
+/// Whether an ARP packet that a parent received is an answer.
+pub(super) fn is_reply(skb: &Skb) -> bool {
+    const REPLY: [u8; 2] = [0, 2];
+    // One that is not linear is none of Ethernet's.
+    skb.peek::<8>()
+        .is_some_and(|header| header.last_chunk::<2>() == Some(&REPLY))
+}
+
 /// Whether an ARP sender may be believed: as ARP itself, which has no route from
 /// anything else.
 fn is_host(address: Ipv4Addr) -> bool {
@@ -190,12 +201,11 @@ impl ArpFilter for Filter {
         let Some(owner) = Owner::of(net, packet.target, dev, rcu) else {
             return Incoming::Accept;
         };
-        // To a question asked in the name of the address whoever asked.
         let owner = match packet.operation {
-            Operation::Reply => owner.who(packet.target, dev, rcu, |carp| carp.voice().is_some()),
-            _ => Some(owner.instead(packet, rcu))
-                .filter(|owner| owner.answers(packet) && owner.is_on(dev)),
+            Operation::Reply => Some(owner),
+            _ => Some(owner.instead(packet, rcu)).filter(|owner| owner.answers(packet)),
         };
+        let owner = owner.filter(|owner| owner.is_on(dev));
         let Some((owner, carpdev)) = owner.and_then(|owner| Some((owner, owner.carpdev?))) else {
             return Incoming::Drop;
         };
@@ -207,17 +217,15 @@ impl ArpFilter for Filter {
         {
             return Incoming::Drop;
         }
-        let learner = owner.learner(dev);
         match packet.operation {
             Operation::Request => {}
-            Operation::Reply => {
-                arp::learn_from_reply(learner, packet.sender, &packet.sender_mac);
-                return Incoming::Drop;
-            }
+            // ARP believes it as far as it believes any.
+            Operation::Reply => return Incoming::Accept,
             Operation::Other => return Incoming::Drop,
         }
         // 0.0.0.0 asks whether the address is free (RFC 5227): it is not.
         if !packet.sender.is_unspecified() {
+            let learner = owner.learner(dev, packet.sender, rcu);
             arp::learn_from_request(learner, packet.sender, &packet.sender_mac);
         }
         owner.answer(carpdev, packet);

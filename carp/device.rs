@@ -3,8 +3,8 @@
 //! An interface: what the kernel's network devices ask of their driver.
 
 use super::{
-    counters::Counters, follow_up::Changes, host::Host, netns::Namespace, place::Place,
-    settings::Settings,
+    copies::Members, counters::Counters, follow_up::Changes, host::Host, netns::Namespace,
+    place::Place, settings::Settings, way_back::WaysBack,
 };
 use crate::{
     linux::{
@@ -13,7 +13,7 @@ use crate::{
         crypto::Secret,
         lock::{new_spinlock_bh, SpinLockBh},
         netdevice::{ether_addr_to_u64, Device, MacAddress},
-        netdevice_ops::{Driver, Operations, OwnDevice},
+        netdevice_ops::{AddressLock, Driver, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
         skbuff::Skb,
@@ -57,6 +57,10 @@ pub(crate) struct Carp {
     arp_hash: Atomic<u64>,
     /// The least TTL of a unicast advertisement.
     minttl: Atomic<u32>,
+    /// Who receives, for the packet paths.
+    pub(super) ways_back: WaysBack,
+    /// The groups joined on the interface.
+    pub(super) members: Members,
     /// The parent, for the packet paths.
     pub(super) carpdev: RcuSlot<ARef<Device>>,
     /// What happened to advertisements for or of this interface.
@@ -81,6 +85,8 @@ impl Carp {
                 mac: Atomic::new(0),
                 arp_hash: Atomic::new(0),
                 minttl: Atomic::new(0),
+                ways_back: WaysBack::new(),
+                members: Members::new(),
                 carpdev: RcuSlot::new(),
                 counters: Counters::new(),
                 changes: Changes::new(),
@@ -216,11 +222,21 @@ impl Driver for Carp {
         Ok(())
     }
 
-    fn stop(&self, _dev: &OwnDevice, rtnl: &Rtnl) {
+    fn stop(&self, dev: &OwnDevice, rtnl: &Rtnl) {
         self.host.lock().admin_up = false;
         self.update(rtnl);
         // Removing never fails.
         let _ = self.set_filter(false, rtnl);
+        self.leave_members(dev, rtnl);
+    }
+
+    fn set_rx_mode(&self, dev: &OwnDevice, addresses: &AddressLock<'_>) {
+        self.members.read(dev, addresses);
+        // Master or not: changing a filter may need RTNL, and a takeover must not.
+        let rcu = rcu::read_lock();
+        if let Some(carpdev) = self.carpdev.get(&rcu) {
+            dev.sync_multicast(carpdev, addresses);
+        }
     }
 
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
@@ -364,6 +380,24 @@ impl Carp {
         }
     }
 
+    /// The groups joined on the interface are let through the parent's receive filter, if
+    /// it is up.
+    pub(super) fn join_members(&self, own: &OwnDevice, carpdev: &Device, rtnl: &Rtnl) {
+        if own.is_up() {
+            own.lock_and_sync_multicast(carpdev, rtnl);
+        }
+    }
+
+    fn leave_members(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        let carpdev = {
+            let rcu = rcu::read_lock();
+            self.carpdev.get(&rcu).map(|carpdev| (*carpdev).clone())
+        };
+        if let Some(carpdev) = carpdev {
+            own.unsync_multicast(&carpdev, rtnl);
+        }
+    }
+
     /// Takes the place out of the lock, for what may sleep. RTNL keeps others from
     /// missing it.
     fn with_place(&self, change: impl FnOnce(&mut Place) -> Result) -> Result {
@@ -409,6 +443,8 @@ impl Carp {
         let place = self.host.lock().place.take();
         self.carpdev.clear();
         if let Some(place) = place {
+            // Who adds to the list from now on finds no parent.
+            own.unsync_multicast(place.parent().device(), rtnl);
             place.detach(own, rtnl);
         }
         // Without a parent there is none that fails.

@@ -2,7 +2,7 @@
 
 //! What happens to parents and addresses.
 
-use super::{device::Carp, parent::Parent};
+use super::{device::Carp, parent::Parent, way_back::parent_changed};
 use crate::linux::{
     netdevice::Device,
     netlink::Extack,
@@ -35,6 +35,12 @@ impl Notified for Events {
             }
             // What IP knows of a device may have been made anew.
             own.silence_inet6(rtnl);
+            if matches!(
+                event,
+                DeviceEvent::Register | DeviceEvent::Up | DeviceEvent::Mtu
+            ) {
+                carp.find_ways_back(own);
+            }
             own.pass_over_marked_routes(rtnl);
             if matches!(event, DeviceEvent::Up | DeviceEvent::Change) {
                 carp.follow_routes(own, rtnl);
@@ -50,12 +56,14 @@ impl Notified for Events {
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
             DeviceEvent::Mtu => {
                 join_again(&parent, dev, rtnl);
+                parent_changed(dev, &rcu::read_lock());
                 each_upper(dev, rtnl, |carp| carp.follow_mtu(dev, rtnl));
             }
             DeviceEvent::Address => parent.for_each(|carp| carp.parents_mac_changed()),
             DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
                 join_again(&parent, dev, rtnl);
+                parent_changed(dev, &rcu::read_lock());
                 each_upper(dev, rtnl, |carp| carp.update(rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
@@ -85,11 +93,13 @@ impl Notified for Events {
         dev.of_driver_rtnl::<Carp>(rtnl).map(|_| METRIC)
     }
 
-    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl) {
+    fn address_added(dev: &Device, address: Ipv4Addr, prefix: u8, rtnl: &Rtnl) {
         let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
+            parent_changed(dev, &rcu::read_lock());
             return;
         };
         carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
+        carp.find_way_back_for(address.into(), prefix);
         carp.addresses_changed(own);
         carp.announce_address(own, address);
     }
@@ -97,6 +107,9 @@ impl Notified for Events {
     fn address_removed(dev: &Device, rtnl: &Rtnl) {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             carp.addresses_changed(own);
+            Carp::ask_for_ways_back(own);
+        } else {
+            parent_changed(dev, &rcu::read_lock());
         }
     }
 
@@ -115,8 +128,17 @@ impl Notified for Events {
         Self::address_wanted(dev, extack, rtnl)
     }
 
-    fn address6_added(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
-        let (own, carp) = dev.of_driver::<Carp>(rcu)?;
+    fn address6_added(
+        dev: &Device,
+        address: Ipv6Addr,
+        prefix: u8,
+        rcu: &rcu::Guard,
+    ) -> Option<u32> {
+        let Some((own, carp)) = dev.of_driver::<Carp>(rcu) else {
+            parent_changed(dev, rcu);
+            return None;
+        };
+        carp.find_way_back_for(address.into(), prefix);
         carp.addresses_changed(own);
         carp.announce_address6(own, address);
         carp.ask_for_groups(own);
@@ -127,6 +149,9 @@ impl Notified for Events {
         if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
             carp.addresses_changed(own);
             carp.ask_for_groups(own);
+            Carp::ask_for_ways_back(own);
+        } else {
+            parent_changed(dev, rcu);
         }
     }
 }

@@ -30,6 +30,8 @@ use kernel::{
 const FOLLOW_UP: u32 = 1;
 /// The bit that asks for [`Carp::join_groups`].
 const GROUPS: u32 = 2;
+/// The bit that asks for [`Carp::find_ways_back`].
+const WAYS_BACK: u32 = 4;
 
 /// What there is to tell.
 pub(super) struct Changes {
@@ -92,10 +94,18 @@ impl Carp {
         own.ask_for_work(GROUPS);
     }
 
+    /// Addresses changed: who receives is to be found out. Any context.
+    pub(super) fn ask_for_ways_back(own: &OwnDevice) {
+        own.ask_for_work(WAYS_BACK);
+    }
+
     /// Does it.
     pub(super) fn follow_up(&self, own: &OwnDevice, bits: u32, rtnl: &Rtnl) {
         if bits & GROUPS != 0 {
             self.join_groups(own, rtnl);
+        }
+        if bits & WAYS_BACK != 0 {
+            self.find_ways_back(own);
         }
         if bits & FOLLOW_UP == 0 {
             return;

@@ -375,6 +375,8 @@ impl Carp {
             // Whether a link-layer address is hashed depends on the parent's.
             host.rehash();
         }
+        self.find_ways_back(own);
+        self.join_members(own, dev, rtnl);
         self.follow_mtu(dev, rtnl);
         self.join_groups(own, rtnl);
         Ok(())

@@ -14,6 +14,7 @@ pub(crate) mod announce;
 pub(crate) mod arp;
 mod choice;
 pub(crate) mod config;
+mod copies;
 pub(crate) mod counters;
 mod demotion;
 pub(crate) mod device;
@@ -36,6 +37,7 @@ mod routes;
 mod settings;
 mod source;
 pub(crate) mod status;
+mod way_back;
 
 pub(crate) use demotion::group_demoted;
 pub(crate) use device::Carp;

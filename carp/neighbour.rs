@@ -12,7 +12,9 @@ use crate::{
         ndisc,
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        rx_handler::Verdict,
+        netfilter_ipv6::{self, Ipv6Input},
+        route::Query,
+        rx_handler::{self, Verdict},
         skbuff::{PacketType, Skb},
     },
     proto::carp::{
@@ -49,17 +51,35 @@ pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
-    let asker = skb.ethernet_source();
     let Some(solicitation) = skb.pull_up_to(LONGEST).and_then(Solicitation::parse) else {
         return Verdict::Pass(skb);
     };
     let rcu = rcu::read_lock();
-    let Some(port) = owner(parent, &solicitation, &rcu) else {
+    if owner(parent, &solicitation, &rcu).is_none() {
         return Verdict::Pass(skb);
-    };
-    answer(port, dev, &solicitation, asker, &rcu);
-    skb.consume();
+    }
+    netfilter_ipv6::input::<Input>(dev, skb);
     Verdict::Consumed
+}
+
+/// What comes after netfilter's input chain, as ARP comes after its own.
+struct Input;
+
+impl Ipv6Input for Input {
+    fn accepted(dev: &Device, mut skb: Skb, rcu: &rcu::Guard) {
+        let asker = skb.ethernet_source();
+        let Some(parent) = rx_handler::get_rcu::<Parent>(dev, rcu) else {
+            return;
+        };
+        // It was one, but its way may have been long.
+        let Some(solicitation) = skb.pull_up_to(LONGEST).and_then(Solicitation::parse) else {
+            return;
+        };
+        if let Some(port) = owner(parent, &solicitation, rcu) {
+            answer(port, dev, &solicitation, asker, rcu);
+        }
+        skb.consume();
+    }
 }
 
 /// The interface that has the address that is asked for; with
@@ -105,7 +125,11 @@ fn answer(
         solicitation.is_duplicate_detection(),
         solicitation.source_mac,
     ) {
-        let learner = if port.receives(dev, ETH_P_IPV6, rcu) {
+        let query = Query::new(solicitation.source, solicitation.target);
+        // Who is asked for a link-local address is spoken to where that is.
+        let learner: &Device = if solicitation.target.is_unicast_link_local()
+            || carp.leads_back6(&port.dev, &query, rcu)
+        {
             &port.dev
         } else {
             dev

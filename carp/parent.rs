@@ -2,7 +2,14 @@
 
 //! A parent: the device (`carpdev`) that carp interfaces stand on.
 
-use super::{counters::Counters, device::Carp, neighbour, netns::Namespace};
+use super::{
+    arp, copies,
+    counters::Counters,
+    device::Carp,
+    neighbour,
+    netns::Namespace,
+    way_back::{receive_by_route, receive_there},
+};
 use crate::{
     linux::{
         inet6::Membership,
@@ -15,7 +22,9 @@ use crate::{
         rx_handler::{self, RxHandler, Verdict},
         skbuff::{PacketType, Skb},
     },
-    proto::carp::{balancing, balancing::Balancing, frame, neighbour::Place, packet},
+    proto::carp::{
+        balancing, balancing::Balancing, frame, neighbour::Place, packet, way_back::WayBack,
+    },
 };
 use core::net::{Ipv4Addr, Ipv6Addr};
 use kernel::{
@@ -37,6 +46,8 @@ pub(crate) struct Parent {
     /// The interfaces by vhid, for the packet paths.
     #[pin]
     ports: [RcuSlot<Port>; 256],
+    /// Which of them there are, so that a walk does not look at all.
+    occupied: [Atomic<u64>; 4],
     /// Link-layer addresses set by hand, and the vhids that have them.
     lladdrs: RcuSlot<KVec<Lladdr>>,
     /// Membership in the group of IPv6 advertisements; RTNL.
@@ -64,28 +75,6 @@ pub(crate) struct Port {
     pub(crate) dev: ARef<OwnDevice>,
 }
 
-impl Port {
-    /// Whether the interface itself is to receive what belongs to it and came in on its
-    /// parent `dev`: if the parent is in another namespace, or does not speak this
-    /// protocol (`ETH_P_*`). The way back leads through it then, too.
-    #[inline]
-    pub(super) fn receives(&self, dev: &Device, protocol: u16, rcu: &rcu::Guard) -> bool {
-        let parent_speaks = match protocol {
-            ETH_P_IP | ETH_P_ARP => dev.primary_address(rcu).is_some(),
-            ETH_P_IPV6 => dev.speaks_inet6(rcu),
-            _ => true,
-        };
-        !parent_speaks || self.is_elsewhere(dev)
-    }
-
-    /// Whether its parent `dev` is in another namespace.
-    pub(super) fn is_elsewhere(&self, dev: &Device) -> bool {
-        self.dev.net() != dev.net()
-    }
-}
-
-/// The Ethernet header in front of what a receiver counts.
-const ETH_HLEN: u32 = 14;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
 const ETH_P_IPV6: u16 = 0x86dd;
@@ -105,6 +94,7 @@ impl Parent {
             pin_init!(Self {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
+                occupied: [const { Atomic::new(0) }; 4],
                 lladdrs: RcuSlot::new(),
                 group6 <- new_mutex!(None, "carp_group6"),
                 interfaces: Atomic::new(0),
@@ -152,7 +142,16 @@ impl Parent {
 
     /// All of them in ascending order of vhid.
     pub(crate) fn ports<'a>(&'a self, rcu: &'a rcu::Guard) -> impl Iterator<Item = &'a Port> {
-        self.ports.iter().filter_map(|slot| slot.get(rcu))
+        let words = self.occupied.iter().zip(self.ports.chunks_exact(64));
+        words.flat_map(move |(word, ports)| {
+            let mut bits = word.load(Relaxed);
+            core::iter::from_fn(move || {
+                let bit = bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+                ports.get(usize::try_from(bit).ok()?)
+            })
+            .filter_map(|slot| slot.get(rcu))
+        })
     }
 
     /// Calls `each` with every interface that has a vhid here.
@@ -190,6 +189,7 @@ impl Parent {
     pub(super) fn occupy(&self, vhid: u8, port: Prepared<Port>) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
             slot.put(port);
+            self.set_occupied(vhid, true);
         }
     }
 
@@ -197,6 +197,16 @@ impl Parent {
     pub(super) fn vacate(&self, vhid: u8) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
             slot.clear();
+            self.set_occupied(vhid, false);
+        }
+    }
+
+    /// RTNL, so there is one who does.
+    fn set_occupied(&self, vhid: u8, occupied: bool) {
+        if let Some(word) = self.occupied.get(usize::from(vhid >> 6)) {
+            let bit = 1 << (vhid & 63);
+            let others = word.load(Relaxed) & !bit;
+            word.store(if occupied { others | bit } else { others }, Relaxed);
         }
     }
 
@@ -274,12 +284,11 @@ impl RxHandler for Parent {
     }
 }
 
-/// Whether an address that begins so can be a virtual MAC, or a group that
-/// [`Parent::receive_chosen`] looks into.
+/// Whether an address that begins so can be a virtual MAC, or a group's.
 #[inline]
 fn may_be_ours(head: u32) -> bool {
-    // 00:00:5e:00 and 01:00:5e:00, or 33:33:ff
-    head & 0xfeff_ffff == 0x0000_5e00 || head & 0xffff_ff00 == 0x3333_ff00
+    // 00:00:5e:00, or a group
+    head == 0x0000_5e00 || head & 0x0100_0000 != 0
 }
 
 /// The bit of an address that says that it is a group's.
@@ -302,13 +311,29 @@ impl Parent {
                 Some(vhid) => vhid,
                 None if is_virtual(mac) => last,
                 None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
+                None if mac & GROUP_BIT == 0 => return Verdict::Pass(skb),
                 None if mac & !0xff_ffff == SOLICITED_NODE => {
-                    return neighbour::receive(self, dev, skb)
+                    let verdict = neighbour::receive(self, dev, skb);
+                    return self.distribute(mac, verdict, rcu);
                 }
-                None => return Verdict::Pass(skb),
+                None => return self.distribute(mac, Verdict::Pass(skb), rcu),
             }
         };
-        self.receive_virtual(dev, vhid, mac, skb, rcu)
+        let verdict = self.receive_virtual(dev, vhid, mac, skb, rcu);
+        if mac & GROUP_BIT == 0 {
+            return verdict;
+        }
+        self.distribute(mac, verdict, rcu)
+    }
+
+    /// What the parent keeps of the frames for a group, interfaces may have as well.
+    fn distribute(&self, mac: u64, verdict: Verdict, rcu: &rcu::Guard) -> Verdict {
+        match verdict {
+            Verdict::Pass(skb) => {
+                copies::distribute(self, mac, skb, rcu).map_or(Verdict::Consumed, Verdict::Pass)
+            }
+            verdict => verdict,
+        }
     }
 }
 
@@ -364,34 +389,41 @@ impl Parent {
     /// A packet that is ours. What is done to all of them is one call: it is what costs
     /// here.
     fn receive_ours(&self, port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
-        let protocol = skb.protocol();
-        let (skb, place) = match skb.peek::<{ Place::NEEDED }>() {
-            _ if protocol != ETH_P_IPV6 => (skb, Place::Parent),
-            Some(packet) => {
-                let place = Place::of(packet);
-                (skb, place)
+        let (skb, way_back) = match skb.protocol() {
+            ETH_P_IP => (skb, port.carp.ways_back.ipv4()),
+            ETH_P_IPV6 => {
+                let (skb, place) = match skb.peek::<{ Place::NEEDED }>() {
+                    Some(packet) => {
+                        let place = Place::of(packet);
+                        (skb, place)
+                    }
+                    None => match place_of_scattered(skb) {
+                        Some(known) => known,
+                        None => return Verdict::Consumed,
+                    },
+                };
+                match place {
+                    Place::Solicitation => return neighbour::receive(self, dev, skb),
+                    Place::Interface => (skb, WayBack::Interface),
+                    Place::Parent => (skb, port.carp.ways_back.ipv6()),
+                }
             }
-            None => match place_of_scattered(skb) {
-                Some(known) => known,
-                None => return Verdict::Consumed,
+            // A question is answered wherever it comes in. An answer is one to what the
+            // interface has asked, for the parent asks with its own address.
+            ETH_P_ARP if !arp::is_reply(&skb) => match port.carp.ways_back.ipv4() {
+                WayBack::Interface => (skb, WayBack::Interface),
+                _ => (skb, WayBack::Parent),
             },
+            // What is neither ARP nor IP has no other way back.
+            _ => (skb, WayBack::Interface),
         };
-        if place == Place::Solicitation {
-            return neighbour::receive(self, dev, skb);
-        }
-        // A parent that does not speak IP would refuse it.
-        if place == Place::Interface || port.receives(dev, protocol, rcu) {
-            let Some(mut skb) = skb.unshare() else {
-                return Verdict::Consumed;
-            };
-            skb.set_to_this_host();
-            port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
-            skb.set_device(&port.dev);
-            return Verdict::Another(skb);
-        }
-        match skb.receive_on_behalf(&port.dev) {
-            Some(skb) => Verdict::Pass(skb),
-            None => Verdict::Consumed,
+        match way_back {
+            WayBack::Parent => match skb.receive_on_behalf(&port.dev) {
+                Some(skb) => Verdict::Pass(skb),
+                None => Verdict::Consumed,
+            },
+            WayBack::Interface => receive_there(port, skb),
+            WayBack::Route => receive_by_route(port, dev, skb, rcu),
         }
     }
 }

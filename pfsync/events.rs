@@ -65,7 +65,7 @@ impl Notified for Events {
         Ok(())
     }
 
-    fn address_added(_dev: &Device, _address: Ipv4Addr, _rtnl: &Rtnl) {}
+    fn address_added(_dev: &Device, _address: Ipv4Addr, _prefix: u8, _rtnl: &Rtnl) {}
 
     fn address_removed(_dev: &Device, _rtnl: &Rtnl) {}
 }

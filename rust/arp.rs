@@ -7,9 +7,7 @@ use super::{
     netdevice::{Device, MacAddress},
 };
 use core::{net::Ipv4Addr, ptr};
-
-/// `<net/neighbour.h>`: a macro that bindgen does not see through.
-const NEIGH_UPDATE_F_OVERRIDE: u32 = 1 << 0;
+use kernel::sync::rcu;
 
 /// Sends a gratuitous ARP request on `dev` (to everybody; sender and target are
 /// `address`) that says that `address` is at `mac`. Any context.
@@ -83,27 +81,22 @@ pub(crate) fn learn_from_request(dev: &Device, address: Ipv4Addr, mac: &MacAddre
     }
 }
 
-/// Notes what an ARP reply told, if anybody had asked (`neigh_update`, as ARP
-/// itself does for a reply to this host). Any context, RCU held.
-pub(crate) fn learn_from_reply(dev: &Device, address: Ipv4Addr, mac: &MacAddress) {
-    let address = address.octets();
-    // SAFETY: `dev` is live; the table is ARP's, whose keys are four bytes; the
-    // returned count is given back.
-    unsafe {
-        let neighbour = bindings::neigh_lookup(
-            &raw mut bindings::arp_tbl,
-            address.as_ptr().cast(),
-            dev.as_ptr(),
-        );
-        if !neighbour.is_null() {
-            bindings::neigh_update(
-                neighbour,
-                mac.as_ptr(),
-                bindings::NUD_REACHABLE as u8,
-                NEIGH_UPDATE_F_OVERRIDE,
-                0,
-            );
-            bindings::neigh_release(neighbour);
-        }
-    }
+/// Whether the host looks for `address`, or has found it, on `dev`: then ARP wants to
+/// hear of it there. Any context.
+pub(crate) fn knows(dev: &Device, address: Ipv4Addr, _rcu: &rcu::Guard) -> bool {
+    // SAFETY: `dev` is live, RCU is held.
+    unsafe { bindings::ipv4_neigh_known(dev.as_ptr(), u32::from_ne_bytes(address.octets())) }
+}
+
+/// Whether ARP believes on `dev` what nobody has asked for (`arp_accept`). Any context.
+pub(crate) fn accepts_unsolicited(dev: &Device, _rcu: &rcu::Guard) -> bool {
+    // SAFETY: `dev` is live, RCU is held.
+    unsafe { bindings::arp_accept(dev.as_ptr()) }
+}
+
+/// Whether ARP may answer on `dev` for `address`, which is another host's (`ip neigh add
+/// proxy`, `proxy_arp`). Any context.
+pub(crate) fn is_proxied(dev: &Device, address: Ipv4Addr, _rcu: &rcu::Guard) -> bool {
+    // SAFETY: `dev` is live, RCU is held.
+    unsafe { bindings::arp_is_proxied(dev.as_ptr(), u32::from_ne_bytes(address.octets())) }
 }

@@ -103,6 +103,44 @@ impl Device {
         }
     }
 
+    /// The device's IPv6 addresses with the lengths of their prefixes, as routes to their
+    /// networks are made of them. Any context; addresses that come or go meanwhile may be
+    /// missed.
+    pub(crate) fn subnets6<'a>(
+        &'a self,
+        _rcu: &'a rcu::Guard,
+    ) -> impl Iterator<Item = (Ipv6Addr, u8)> + Clone + 'a {
+        // SAFETY: `self` is live, RCU is held for `'a`: what leaves the list stays in
+        // memory, and still leads to the rest of it. The list's head lies in
+        // `inet6_dev`, its other elements in addresses.
+        let (head, next) = unsafe {
+            let head = bindings::in6_dev_peek(self.as_ptr())
+                .as_ref()
+                .map(|idev| &raw const idev.addr_list);
+            let next = move |element: *const bindings::list_head| {
+                let element = (&raw const (*element).next).read_volatile().cast_const();
+                (Some(element) != head).then_some(element)
+            };
+            (head, next)
+        };
+        core::iter::successors(head.and_then(next), move |element| next(*element))
+            // SAFETY: As above; an element that is not the head is an address.
+            .map(|element| unsafe {
+                &*element
+                    .byte_sub(offset_of!(bindings::inet6_ifaddr, if_list))
+                    .cast::<bindings::inet6_ifaddr>()
+            })
+            .filter(|ifa| {
+                // SAFETY: A plain field of a live address, read as by `READ_ONCE`.
+                let state = unsafe { (&raw const ifa.state).read_volatile() };
+                u32::try_from(state) != Ok(bindings::INET6_IFADDR_STATE_DEAD)
+            })
+            .map(|ifa| {
+                let prefix = u8::try_from(ifa.prefix_len).unwrap_or(u8::MAX);
+                (from_raw(&ifa.addr), prefix)
+            })
+    }
+
     /// Whether this host has an IPv6 address, not a tentative one, on any device in the
     /// VRF that this one is in, or outside of VRFs like this one (`ipv6_chk_addr_and_flags`).
     /// Any context.

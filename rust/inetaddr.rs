@@ -66,6 +66,31 @@ impl Device {
         found
     }
 
+    /// The device's IPv4 addresses with the lengths of their prefixes, as routes to
+    /// their networks are made of them. Any context; addresses that come or go meanwhile
+    /// may be missed.
+    pub(crate) fn subnets<'a>(
+        &'a self,
+        _rcu: &'a rcu::Guard,
+    ) -> impl Iterator<Item = (Ipv4Addr, u8)> + Clone + 'a {
+        // SAFETY: `self` is live, RCU is held for `'a`: entries that leave the list stay
+        // in memory.
+        let first = unsafe {
+            bindings::__in_dev_get_rcu(self.as_ptr())
+                .as_ref()
+                .and_then(|in_dev| bindings::in_dev_first_ifa(in_dev).as_ref())
+        };
+        // SAFETY: As above.
+        core::iter::successors(first, |ifa| unsafe { bindings::in_ifa_next(*ifa).as_ref() }).map(
+            |ifa| {
+                (
+                    Ipv4Addr::from(ifa.ifa_address.to_ne_bytes()),
+                    ifa.ifa_prefixlen,
+                )
+            },
+        )
+    }
+
     /// The longest prefix of an address of the device in whose subnet `wanted` lies.
     /// Any context.
     pub(crate) fn subnet_of(&self, wanted: Ipv4Addr, _rcu: &rcu::Guard) -> Option<u32> {

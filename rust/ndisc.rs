@@ -62,6 +62,17 @@ pub(crate) fn learn_from_solicitation(
     }
 }
 
+/// Whether the host looks for `address`, or has found it, on `dev`: then neighbour
+/// discovery wants to hear of it there. Any context.
+pub(crate) fn knows(dev: &Device, address: Ipv6Addr, _rcu: &rcu::Guard) -> bool {
+    if !enabled() {
+        return false;
+    }
+    let address = address.octets();
+    // SAFETY: `dev` is live, RCU is held; the key is 16 bytes.
+    unsafe { bindings::ipv6_neigh_known(dev.as_ptr(), address.as_ptr().cast()) }
+}
+
 impl Skb {
     /// The source address of the Ethernet header of a packet that an rx handler got:
     /// where an answer goes if the question does not say.

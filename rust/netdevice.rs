@@ -218,6 +218,16 @@ impl Device {
         unsafe { bindings::netif_no_rx_handler(self.as_ptr()) }
     }
 
+    /// Whether packets that come in on both are routed by the same table: they are in
+    /// the same VRF, or in none. Any context.
+    pub(crate) fn has_routes_of(&self, other: &Self, _rcu: &rcu::Guard) -> bool {
+        // SAFETY: Both are live, RCU is held.
+        unsafe {
+            bindings::l3mdev_master_ifindex_rcu(self.as_ptr())
+                == bindings::l3mdev_master_ifindex_rcu(other.as_ptr())
+        }
+    }
+
     /// The device's stacking depth and the like are kept by the kernel: says that
     /// `upper` stands on this device.
     ///

@@ -72,6 +72,12 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
         Err(EOPNOTSUPP)
     }
 
+    /// What the device is to receive has changed, such as its multicast addresses
+    /// (`ndo_set_rx_mode`). The device is up, its list of addresses locked, softirqs off.
+    fn set_rx_mode(&self, dev: &OwnDevice, addresses: &AddressLock<'_>) {
+        let _ = (dev, addresses);
+    }
+
     /// The device leaves (`ndo_uninit`): nothing may find it any more when this
     /// returns. An RCU grace period passes before the data is dropped.
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
@@ -108,6 +114,7 @@ impl<T: Driver> Operations<T> {
                 ndo_stop: Some(stop::<T>),
                 ndo_uninit: Some(uninit::<T>),
                 ndo_start_xmit: Some(start_xmit::<T>),
+                ndo_set_rx_mode: Some(set_rx_mode::<T>),
                 ndo_set_mac_address: Some(set_mac_address::<T>),
                 ndo_get_iflink: Some(iflink::<T>),
                 ndo_work: Some(work::<T>),
@@ -121,6 +128,9 @@ impl<T: Driver> Operations<T> {
         }
     }
 }
+
+/// Says that the list of a device's addresses is locked (`netif_addr_lock`).
+pub(crate) struct AddressLock<'a>(PhantomData<&'a ()>);
 
 /// What lies in the private area of our devices: one count of the driver's data.
 struct Private<T>(*const T);
@@ -518,6 +528,15 @@ unsafe extern "C" fn set_mac_address<T: Driver>(
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
+}
+
+/// # Safety
+///
+/// Only the kernel may call it, as `ndo_set_rx_mode`.
+unsafe extern "C" fn set_rx_mode<T: Driver>(dev: *mut bindings::net_device) {
+    // SAFETY: The kernel passes a registered device of ours, with its addresses locked.
+    let (this, device) = unsafe { (data::<T>(dev), OwnDevice::from_raw(dev)) };
+    this.set_rx_mode(device, &AddressLock(PhantomData));
 }
 
 /// # Safety

@@ -61,8 +61,9 @@ pub(crate) trait Notified: 'static {
         None
     }
 
-    /// An IPv4 address was added, its route not yet.
-    fn address_added(dev: &Device, address: Ipv4Addr, rtnl: &Rtnl);
+    /// An IPv4 address was added, its route not yet; its prefix has that many
+    /// bits.
+    fn address_added(dev: &Device, address: Ipv4Addr, prefix: u8, rtnl: &Rtnl);
 
     /// An IPv4 address was removed.
     fn address_removed(dev: &Device, rtnl: &Rtnl);
@@ -94,8 +95,13 @@ pub(crate) trait Notified: 'static {
     /// address detection (`IFA_F_NODAD`), and whose network's route gets the metric,
     /// if the user gave none. Its local route is set a little later, by a work item
     /// (`addrconf_dad_work`), whatever the device's state.
-    fn address6_added(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
-        let _ = (dev, address, rcu);
+    fn address6_added(
+        dev: &Device,
+        address: Ipv6Addr,
+        prefix: u8,
+        rcu: &rcu::Guard,
+    ) -> Option<u32> {
+        let _ = (dev, address, prefix, rcu);
         None
     }
 
@@ -278,16 +284,17 @@ unsafe extern "C" fn address<T: Notified>(
 ) -> c_int {
     let ifa: *mut bindings::in_ifaddr = ifa.cast();
     // SAFETY: The kernel passes a live address of a live device, under RTNL.
-    let (dev, local, rtnl) = unsafe {
+    let (dev, local, prefix, rtnl) = unsafe {
         (
             Device::from_raw((*(*ifa).ifa_dev).dev),
             Ipv4Addr::from((*ifa).ifa_local.to_ne_bytes()),
+            (*ifa).ifa_prefixlen,
             Rtnl::assume_held(),
         )
     };
     match u32::try_from(event).unwrap_or(0) {
         bindings::netdev_cmd_NETDEV_UP => {
-            T::address_added(dev, local, &rtnl);
+            T::address_added(dev, local, prefix, &rtnl);
             if let Some(metric) = T::route_metric(dev, &rtnl) {
                 // SAFETY: The kernel passes a live address, under RTNL.
                 inetaddr::replace_route_metric(unsafe { &mut *ifa }, 0, metric);
@@ -358,15 +365,16 @@ unsafe extern "C" fn address6<T: Notified>(
     let rcu = rcu::Guard::new();
     let ifa: *mut bindings::inet6_ifaddr = ifa.cast();
     // SAFETY: The kernel passes a live address of a live device.
-    let (dev, address) = unsafe {
+    let (dev, address, prefix) = unsafe {
         (
             Device::from_raw((*(*ifa).idev).dev),
             inet6::from_raw(&(*ifa).addr),
+            u8::try_from((*ifa).prefix_len).unwrap_or(u8::MAX),
         )
     };
     match u32::try_from(event).unwrap_or(0) {
         bindings::netdev_cmd_NETDEV_UP => {
-            if let Some(metric) = T::address6_added(dev, address, &rcu) {
+            if let Some(metric) = T::address6_added(dev, address, prefix, &rcu) {
                 let tentative = bindings::IFA_F_TENTATIVE | bindings::IFA_F_OPTIMISTIC;
                 // SAFETY: The address is alive. Its lock, which softirqs take as
                 // well, is not held; it guards the flags. Nobody has made the route

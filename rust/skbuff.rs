@@ -303,6 +303,13 @@ impl Skb {
         }
     }
 
+    /// A copy of a received packet goes on later as if it had come in on `dev`. Whether it
+    /// does: there may be no memory, or too much waits. Softirq context.
+    pub(crate) fn receive_copy(&self, dev: &Device) -> bool {
+        // SAFETY: The buffer is ours, as an rx handler got it; the copy is given away.
+        unsafe { bindings::skb_receive_copy(self.as_ptr(), dev.as_ptr()) }
+    }
+
     /// Shows an IP packet, from its network header on, to the taps of a device that
     /// has no link layer.
     pub(crate) fn show_ip_to_taps(&mut self, dev: &Device) {

@@ -29,3 +29,4 @@ pub mod neighbour;
 pub mod packet;
 pub mod send_errors;
 pub mod time;
+pub mod way_back;

@@ -134,6 +134,15 @@ impl Place {
     }
 }
 
+/// The address that a neighbour advertisement is about, of a packet from its IPv6 header on.
+/// Whether it is valid is not looked at.
+#[must_use]
+pub fn advertised(packet: &[u8]) -> Option<Ipv6Addr> {
+    let (header, rest) = Header::ref_from_prefix(packet).ok()?;
+    let (message, _) = Message::ref_from_prefix(rest).ok()?;
+    (header.next == ICMPV6 && message.kind == ADVERTISEMENT).then(|| message.target.into())
+}
+
 /// A question that is valid: who has `target`?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Solicitation {

@@ -3,7 +3,7 @@
 //! Neighbour discovery for virtual addresses.
 
 use carp_proto::carp::neighbour::{
-    is_solicited_node, solicited_node, Place, Solicitation, Speaker, LEN,
+    advertised, is_solicited_node, solicited_node, Place, Solicitation, Speaker, LEN,
 };
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
@@ -237,4 +237,24 @@ proptest! {
             prop_assert_eq!(again, frame);
         }
     }
+}
+
+#[test]
+fn whom_an_advertisement_is_about() {
+    let speaker = Speaker {
+        from: VIRTUAL,
+        at: VIRTUAL,
+        router: false,
+    };
+    let target = address("2001:db8::1");
+    let packet = &speaker.announce(target)[14..];
+    assert_eq!(advertised(packet), Some(target));
+    // Of a solicitation, or a packet that ends too early, nothing is said.
+    let mut other = packet.to_vec();
+    other[40] = 135;
+    assert_eq!(advertised(&other), None);
+    other[40] = 136;
+    other[6] = 17;
+    assert_eq!(advertised(&other), None);
+    assert_eq!(advertised(&packet[..63]), None);
 }

@@ -6,6 +6,7 @@
 #include <net/inet_dscp.h>
 #include <net/ip.h>
 #include <net/ip_fib.h>
+#include <net/l3mdev.h>
 
 struct in_device *carp_helper___in_dev_get_rcu(const struct net_device *dev)
 {
@@ -51,6 +52,17 @@ dscp_t carp_helper_inet_dsfield_to_dscp(u8 dsfield)
 struct net_device *carp_helper_dst_dev(const struct dst_entry *dst)
 {
 	return dst_dev(dst);
+}
+
+int carp_helper_fib_lookup(struct net *net, struct flowi4 *flow, struct fib_result *result,
+			   unsigned int flags)
+{
+	return fib_lookup(net, flow, result, flags);
+}
+
+int carp_helper_l3mdev_master_ifindex_rcu(const struct net_device *dev)
+{
+	return l3mdev_master_ifindex_rcu(dev);
 }
 
 int carp_helper_ipv4_devconf_get(const struct in_device *in_dev, int index)

@@ -132,6 +132,18 @@ void carp_helper_netdev_without_link_layer(struct net_device *dev, unsigned int 
 	dev->netns_immutable = true;
 }
 
+void carp_helper_dev_mc_sync_locked(struct net_device *to, struct net_device *from)
+{
+	netif_addr_lock_bh(from);
+	dev_mc_sync(to, from);
+	netif_addr_unlock_bh(from);
+}
+
+bool carp_helper_dev_has_packet_sockets(const struct net_device *dev)
+{
+	return !list_empty(&dev->ptype_all) || !list_empty(&dev->ptype_specific);
+}
+
 bool carp_helper_netif_oper_up(const struct net_device *dev)
 {
 	return netif_oper_up(dev);

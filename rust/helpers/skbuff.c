@@ -5,6 +5,8 @@
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter.h>
 #include <net/dst.h>
 
 struct sk_buff *carp_helper_alloc_skb(unsigned int size, gfp_t flags)
@@ -92,6 +94,11 @@ void carp_helper_skb_reset_network_header(struct sk_buff *skb)
 	skb_reset_network_header(skb);
 }
 
+u32 carp_helper_skb_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
 void carp_helper_skb_set_priority(struct sk_buff *skb, u32 priority)
 {
 	skb->priority = priority;
@@ -106,18 +113,30 @@ void carp_helper_skb_prepare_xmit(struct sk_buff *skb, struct net_device *dev,
 	skb->priority = priority;
 }
 
-/* The taps look at skb->dev and take a packet that is sent, as vrf.c has it. */
+/* As deliver_skb() of net/core/dev.c. */
+static void skb_show_to_tap(struct sk_buff *skb, struct packet_type *tap, struct net_device *dev)
+{
+	if (skb_orphan_frags_rx(skb, GFP_ATOMIC))
+		return;
+	refcount_inc(&skb->users);
+	tap->func(skb, dev, tap, dev);
+}
+
+/*
+ * To packet sockets that are bound to this device alone, as a packet that it received: those
+ * for all devices see it on the one where it came in.
+ */
 static noinline void skb_show_to_taps(struct sk_buff *skb, struct net_device *dev)
 {
 	struct net_device *orig = skb->dev;
+	struct packet_type *tap;
 
-	if (skb_headroom(skb) < ETH_HLEN)
-		return;
-	__skb_push(skb, ETH_HLEN);
-	skb->dev = dev;
-	dev_queue_xmit_nit(skb, dev);
+	list_for_each_entry_rcu(tap, &dev->ptype_all, list)
+		skb_show_to_tap(skb, tap, dev);
+	list_for_each_entry_rcu(tap, &dev->ptype_specific, list)
+		if (tap->type == skb->protocol)
+			skb_show_to_tap(skb, tap, dev);
 	skb->dev = orig;
-	__skb_pull(skb, ETH_HLEN);
 }
 
 /* In one call, for every packet of a master comes this way. */
@@ -128,9 +147,33 @@ struct sk_buff *carp_helper_skb_receive_on_behalf(struct sk_buff *skb, struct ne
 		return NULL;
 	skb->pkt_type = PACKET_HOST;
 	dev_sw_netstats_rx_add(dev, skb->len + ETH_HLEN);
-	if (unlikely(dev_nit_active_rcu(dev)))
+	if (unlikely(!list_empty(&dev->ptype_all) || !list_empty(&dev->ptype_specific)))
 		skb_show_to_taps(skb, dev);
 	return skb;
+}
+
+/* A copy goes on as if it had come in on another device, as macvlan_broadcast() has it. */
+bool carp_helper_skb_receive_copy(struct sk_buff *skb, struct net_device *dev)
+{
+	skb = skb_clone(skb, GFP_ATOMIC);
+	if (!skb)
+		return false;
+	skb->dev = dev;
+	return netif_rx(skb) == NET_RX_SUCCESS;
+}
+
+/* The headers of an IPv6 packet without extension headers are in place, as after ip6_rcv(). */
+void carp_helper_skb_prepare_ipv6_input(struct sk_buff *skb, const struct net_device *dev)
+{
+	skb_set_transport_header(skb, sizeof(struct ipv6hdr));
+	memset(IP6CB(skb), 0, sizeof(struct inet6_skb_parm));
+	IP6CB(skb)->iif = dev->ifindex;
+}
+
+void carp_helper_nf_hook_ipv6_input(struct net *net, struct sk_buff *skb, struct net_device *dev,
+				    int (*okfn)(struct net *, struct sock *, struct sk_buff *))
+{
+	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_IN, net, NULL, skb, dev, NULL, okfn);
 }
 
 struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
