@@ -13,7 +13,7 @@ from lib import carp as c
 from lib import kernel
 from lib.clock import SECOND, wait_for
 from lib.host import Host
-from lib.lan import VIP, Lan
+from lib.lan import VIP, VIP6, Lan
 from lib.modules import file, is_loaded, rmmod
 from lib.process import run
 from lib.world import World
@@ -254,6 +254,26 @@ def test_an_address_removed_while_running(lan: Lan, order: tuple[str, ...]) -> N
         time.sleep(1)
     time.sleep(3)
     assert (c.state(lan.a), c.state(lan.b)) == ("master", "backup")
+
+
+@pytest.mark.parametrize("last", ["down", "del"])
+def test_an_interface_goes_down_as_it_came_up(lan: Lan, last: str) -> None:
+    """ifup adds the second address to a running interface, ifdown takes all of a family
+    away before it sets the interface down, and a moment lies between: by then b's list is
+    neither the first nor the last that a had. The farewell reaches b."""
+    addresses = (f"{VIP}/24", f"{SECOND_VIP}/24", f"{VIP6}/64")
+    c.create(lan.b, advskew=100, addresses=addresses)
+    c.wait_state(lan.b, "master")
+    c.create(lan.a)
+    lan.a.ip_batch(*(f"addr add {address} dev carp0" for address in addresses[1:]))
+    lan.a.ip(*"link set carp0 type carp state master".split())
+    time.sleep(8)
+    assert (c.state(lan.a), c.state(lan.b)) == ("master", "backup")
+    lan.a.ip(*"-4 addr flush dev carp0".split())
+    time.sleep(0.2)
+    assert c.state(lan.b) == "backup"
+    lan.a.ip("link", *(("set", "carp0", "down") if last == "down" else ("del", "carp0")))
+    c.wait_state(lan.b, "master", 0.5)
 
 
 def test_an_address_that_is_there_twice_counts_once(lan: Lan) -> None:

@@ -4,10 +4,10 @@
 //!
 //! The digest covers the list, so hosts whose lists differ do not hear each
 //! other, and all of them become master. No administrator can change two hosts
-//! in the same instant. So for a while after a change a host goes on speaking
-//! both languages: it advertises under the old list and then under the new one,
-//! and it believes both. Whatever list another host has, one of them is right,
-//! and the hosts may be changed in any order, address by address.
+//! in the same instant. So for a while after a change a host also uses the lists
+//! that it had before: it advertises under each of them and then under the new
+//! one, and it believes all of them. Whatever list another host has, one of them
+//! is right, and the hosts may be changed in any order, address by address.
 //!
 //! Hosts of other systems profit as well: they hear what they understand, and
 //! drop the rest. Two of *them* at odds we cannot help.
@@ -19,15 +19,45 @@ use super::digest::{Digests, Mac};
 use super::packet::{Advertisement, Counter, Discard, Received};
 use super::time::{Instant, Interval};
 
-/// How long after its last change the list before the first one holds: time to
-/// change the other hosts.
+/// How long after the last change earlier lists hold: time to change the other
+/// hosts.
 pub const GRACE: Interval = Interval(60 * 256);
+
+/// How many earlier lists hold at most.
+///
+/// Each of them costs an advertisement more. Whoever changes a hundred addresses one
+/// by one has a hundred lists; those that stood longest are kept, for they are the
+/// ones that another host is likely to have.
+pub const EARLIER_MAX: usize = 4;
+
+/// A list that the virtual host had.
+#[derive(Clone)]
+struct Earlier<M> {
+    digests: Digests<M>,
+    /// When it became the current one; `None`: when the virtual host was made.
+    since: Option<Instant>,
+    /// When it was replaced.
+    until: Instant,
+}
+
+impl<M> Earlier<M> {
+    /// For how many nanoseconds it was the current list.
+    fn lifetime(&self) -> u64 {
+        let since = self.since.map_or(0, |since| since.0);
+        self.until.0.saturating_sub(since)
+    }
+}
 
 /// The digests by which a virtual host signs and believes.
 #[derive(Clone)]
 pub struct Signer<M> {
     current: Digests<M>,
-    previous: Option<(Digests<M>, Instant)>,
+    /// When the current list became that.
+    since: Option<Instant>,
+    /// Earlier lists from the oldest to the latest, then `None`.
+    earlier: [Option<Earlier<M>>; EARLIER_MAX],
+    /// When the earlier lists cease to hold.
+    grace_ends: Instant,
 }
 
 impl<M: Mac> Signer<M> {
@@ -36,7 +66,9 @@ impl<M: Mac> Signer<M> {
     pub const fn new(current: Digests<M>) -> Self {
         Self {
             current,
-            previous: None,
+            since: None,
+            earlier: [const { None }; EARLIER_MAX],
+            grace_ends: Instant(0),
         }
     }
 
@@ -45,31 +77,62 @@ impl<M: Mac> Signer<M> {
         *self = Self::new(current);
     }
 
-    /// The list of addresses changed, at `now`. Of several changes in a row it is
-    /// the list before the first one that others may still have.
+    /// The list of addresses changed, at `now`. Lists of the time before the last
+    /// change go on to hold: others may have any of them.
     pub fn addresses_changed(&mut self, now: Instant, current: Digests<M>) {
-        let old = core::mem::replace(&mut self.current, current);
-        let agreed = match self.previous.take() {
-            Some((previous, until)) if now < until => previous,
-            _ => old,
+        if self.grace_ends <= now {
+            self.earlier = [const { None }; EARLIER_MAX];
+        }
+        let old = Earlier {
+            digests: core::mem::replace(&mut self.current, current),
+            since: self.since.replace(now),
+            until: now,
         };
-        self.previous = Some((agreed, now.after(GRACE)));
+        self.grace_ends = now.after(GRACE);
+        self.keep(old);
+    }
+
+    /// Adds the latest of the earlier lists, in place of the one that stood for the
+    /// shortest time if there is no room.
+    fn keep(&mut self, latest: Earlier<M>) {
+        if let Some(free) = self.earlier.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(latest);
+            return;
+        }
+        let shortest = self
+            .earlier
+            .iter()
+            .flatten()
+            .map(Earlier::lifetime)
+            .min()
+            .unwrap_or(0);
+        if latest.lifetime() < shortest {
+            return;
+        }
+        // The others keep their order: the shortest goes out, and all behind it move
+        // up by one.
+        let mut carried = Some(latest);
+        for slot in self.earlier.iter_mut().rev() {
+            core::mem::swap(slot, &mut carried);
+            if carried
+                .as_ref()
+                .is_some_and(|list| list.lifetime() == shortest)
+            {
+                return;
+            }
+        }
     }
 
     /// What an advertisement is to be signed with: once for each of them, in
     /// this order, so that the last word is the new list's.
     pub fn digests(&self, now: Instant) -> impl Iterator<Item = &Digests<M>> {
-        self.previous
+        let holds = now < self.grace_ends;
+        self.earlier
             .iter()
-            .filter(move |(_, until)| now < *until)
-            .map(|(digests, _)| digests)
+            .flatten()
+            .filter(move |_| holds)
+            .map(|list| &list.digests)
             .chain([&self.current])
-    }
-
-    /// Whether the list before the last change still holds.
-    #[must_use]
-    pub fn is_changing(&self, now: Instant) -> bool {
-        self.digests(now).nth(1).is_some()
     }
 
     /// [`Received::authenticate`] by any list that holds.
@@ -87,7 +150,7 @@ impl<M: Mac> Signer<M> {
             .map(|digests| received.authenticate(digests, own))
             .reduce(|previous, current| match (previous, current) {
                 (Ok(advertisement), _) => Ok(advertisement),
-                // Our own, looped back, whichever of the two it was.
+                // Our own, looped back, whichever of them it was.
                 (Err(Discard::Echo), _) => Err(Discard::Echo),
                 (Err(_), current) => current,
             })
