@@ -24,6 +24,7 @@ use core::cmp::Ordering;
 
 use super::demotion::visible_to_all;
 use super::effects::{Effects, Kind, Outgoing, Reason, Transition};
+use super::master_down::MasterDown;
 use super::packet::{Advertisement, Counter, COUNTER_LEN, DIGEST_LEN};
 use super::time::{Instant, Interval};
 
@@ -96,6 +97,10 @@ impl Config {
     const fn until_master_down(self) -> Interval {
         Interval::until_master_down(self.advbase, self.advskew)
     }
+
+    const fn master_down(self, now: Instant) -> MasterDown {
+        MasterDown::new(now, self.advbase, self.advskew)
+    }
 }
 
 /// What holds around a virtual host at the moment of an event.
@@ -145,11 +150,11 @@ pub enum Event<'a> {
 enum Phase {
     Init,
     Backup {
-        /// When silence in IPv4 has lasted too long; None without IPv4 address.
-        ipv4: Option<Instant>,
+        /// The timer of IPv4; None without IPv4 address.
+        ipv4: Option<MasterDown>,
         /// The same for IPv6. The timers are separate: whichever family falls
         /// silent first makes us master.
-        ipv6: Option<Instant>,
+        ipv6: Option<MasterDown>,
     },
     Master {
         /// When to advertise next.
@@ -212,7 +217,11 @@ impl VirtualHost {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Init => None,
-            Phase::Backup { ipv4, ipv6 } => [ipv4, ipv6].into_iter().flatten().min(),
+            Phase::Backup { ipv4, ipv6 } => [ipv4, ipv6]
+                .iter()
+                .flatten()
+                .map(MasterDown::deadline)
+                .min(),
             Phase::Master { next, .. } => Some(next),
         }
     }
@@ -286,7 +295,7 @@ impl VirtualHost {
     }
 
     fn timer(&mut self, now: Instant, env: &Environment) -> Effects {
-        let due = |deadline: Option<Instant>| deadline.is_some_and(|d| d <= now);
+        let due = |timer: Option<MasterDown>| timer.is_some_and(|it| it.deadline() <= now);
         match self.phase {
             Phase::Backup { ipv4, .. } if due(ipv4) => {
                 self.take_over(now, env, Reason::MasterTimedOut(Family::Ipv4))
@@ -294,7 +303,7 @@ impl VirtualHost {
             Phase::Backup { ipv6, .. } if due(ipv6) => {
                 self.take_over(now, env, Reason::MasterTimedOut(Family::Ipv6))
             }
-            Phase::Master { next, .. } if due(Some(next)) => self.advertise(now, env),
+            Phase::Master { next, .. } if next <= now => self.advertise(now, env),
             _ => Effects::NONE,
         }
     }
@@ -310,7 +319,7 @@ impl VirtualHost {
             Some(_) if theirs.is_bow_out() => self.take_over(now, env, Reason::MasterBowedOut),
             Some(reason) => self.take_over(now, env, reason),
             None => {
-                let deadline = now.after(self.config.until_master_down());
+                let fresh = self.config.master_down(now);
                 if let Phase::Backup { ipv4, ipv6 } = &mut self.phase {
                     // A family in which we have no address is not ours to watch,
                     // although a peer with link-local addresses may send in it.
@@ -319,8 +328,7 @@ impl VirtualHost {
                         Family::Ipv6 => ipv6,
                     };
                     if env.families.contains(family) {
-                        // Not before what it is now: that may hold a delay.
-                        *timer = (*timer).max(Some(deadline));
+                        timer.get_or_insert(fresh).heard(now, theirs);
                     }
                 }
                 Effects::NONE
@@ -406,7 +414,8 @@ impl VirtualHost {
             COUNTER_LEN => 1,
             _ => self.ties.saturating_add(1),
         };
-        self.become_backup(now.after(Interval(delay)), env, Reason::EqualMaster)
+        let phase = self.listening(now, env, Interval(delay));
+        self.enter(phase, Reason::EqualMaster)
     }
 
     fn reconfigured(&mut self, now: Instant, env: &Environment, config: Config) -> Effects {
@@ -422,7 +431,7 @@ impl VirtualHost {
             // As another virtual host we know nothing yet of its master.
             _ if config.vhid != previous.vhid => self.become_backup(now, env, Reason::Reconfigured),
             Phase::Backup { .. } => {
-                self.phase = self.listening(now, env);
+                self.phase = self.listening(now, env, Interval(0));
                 Effects::NONE
             }
             // The others know the old values and wait by them; tell them at once.
@@ -434,10 +443,10 @@ impl VirtualHost {
         if env.families.is_empty() {
             return self.stop(env, false, Reason::NoAddress);
         }
-        let deadline = now.after(self.config.until_master_down());
+        let fresh = self.config.master_down(now);
         if let Phase::Backup { ipv4, ipv6 } = &mut self.phase {
-            *ipv4 = env.families.ipv4.then(|| ipv4.unwrap_or(deadline));
-            *ipv6 = env.families.ipv6.then(|| ipv6.unwrap_or(deadline));
+            *ipv4 = env.families.ipv4.then(|| ipv4.unwrap_or(fresh));
+            *ipv6 = env.families.ipv6.then(|| ipv6.unwrap_or(fresh));
         }
         Effects::NONE
     }
@@ -485,15 +494,19 @@ impl VirtualHost {
     }
 
     fn become_backup(&mut self, now: Instant, env: &Environment, reason: Reason) -> Effects {
-        self.enter(self.listening(now, env), reason)
+        self.enter(self.listening(now, env, Interval(0)), reason)
     }
 
-    /// The state of a backup that has just begun to listen.
-    fn listening(&self, now: Instant, env: &Environment) -> Phase {
-        let deadline = now.after(self.config.until_master_down());
+    /// The state of a backup that has just begun to listen, and listens for longer by
+    /// `delay` at first.
+    fn listening(&self, now: Instant, env: &Environment, delay: Interval) -> Phase {
+        let mut timer = self.config.master_down(now);
+        if delay.0 > 0 {
+            timer = timer.delayed(delay);
+        }
         Phase::Backup {
-            ipv4: env.families.ipv4.then_some(deadline),
-            ipv6: env.families.ipv6.then_some(deadline),
+            ipv4: env.families.ipv4.then_some(timer),
+            ipv6: env.families.ipv6.then_some(timer),
         }
     }
 

@@ -25,6 +25,7 @@ pub mod effects;
 pub mod election;
 pub mod frame;
 pub mod log;
+pub mod master_down;
 pub mod neighbour;
 pub mod packet;
 pub mod send_errors;

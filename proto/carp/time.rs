@@ -78,6 +78,21 @@ impl Interval {
         Self(self.0.saturating_mul(2))
     }
 
+    /// So many seconds; `None` for 0.
+    #[must_use]
+    pub const fn from_seconds(seconds: u8) -> Option<Self> {
+        match seconds {
+            0 => None,
+            _ => Some(Self::new(seconds, 0)),
+        }
+    }
+
+    /// The sum of both.
+    #[must_use]
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     const fn times_three(self) -> Self {
         Self(self.0.saturating_mul(3))
     }

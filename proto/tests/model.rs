@@ -121,6 +121,7 @@ fn group<const N: usize>(configs: [Config; N], preempt: bool, unrest: Unrest) ->
         preempt,
         families: IPV4,
         demoteskew: false,
+        accompanied: true,
         tick: 128,
         delay: 1,
         lateness: 0,
@@ -173,7 +174,14 @@ impl<const N: usize> Group<N> {
             // hear of that.
             peace: Some(timeout + interval + 2 * self.lag()),
             announced: false,
+            learned: false,
         }
+    }
+
+    /// When everything is as it should be, switches know so as well.
+    fn and_switches_learn(mut self) -> Self {
+        self.bounds.learned = true;
+        self
     }
 
     /// With hosts that meet their like: each time both give way, and one of them
@@ -248,6 +256,7 @@ const TOGETHER: &str = "master together";
 const WAITING: &str = "nobody listens";
 const ONE_MASTER: &str = "there is one master";
 const ANNOUNCED: &str = "announced the addresses last";
+const LEARNED: &str = "switches have learned";
 
 /// 1 s and 1.5 s between advertisements.
 const TWO: [Config; 2] = [config(1, 0), config(1, 128)];
@@ -273,6 +282,7 @@ fn two_hosts_whatever_happens() {
         group(TWO, preempt, ANYTHING)
             .large(|group| (group.tick, group.delay, group.lateness) = (64, 2, 1))
             .weak()
+            .and_switches_learn()
             .holds("two hosts, whatever happens");
     }
 }
@@ -299,7 +309,12 @@ fn two_hosts_in_two_families() {
 #[test]
 fn two_hosts_of_less_than_a_second() {
     for preempt in PREEMPT {
-        let mut group = group([config(0, 4), config(0, 5)], preempt, ANYTHING);
+        let few = Unrest {
+            loss: true,
+            ..DEATH
+        };
+        let unrest = if_large(ANYTHING, few);
+        let mut group = group([config(0, 4), config(0, 5)], preempt, unrest);
         group.tick = 1;
         group.weak().holds("two hosts of less than a second");
     }
@@ -335,6 +350,7 @@ fn three_hosts() {
     for preempt in PREEMPT {
         group(THREE, preempt, DEATH)
             .weak()
+            .and_switches_learn()
             .holds("three hosts that die");
     }
 }
@@ -434,6 +450,17 @@ fn a_master_that_never_hears_of_the_other_does_not_announce_again() {
     let mut group = group(TWO, false, unrest).strict();
     group.bounds.together = None;
     group.breaks("a master that hears nothing of a split", ANNOUNCED);
+}
+
+#[test]
+fn switches_would_not_learn_from_announcements_alone() {
+    let unrest = Unrest {
+        loss: true,
+        ..DEATH
+    };
+    let mut group = group(TWO, false, unrest).weak().and_switches_learn();
+    group.accompanied = false;
+    group.breaks("advertisements from the parent's MAC alone", LEARNED);
 }
 
 // --- the model itself ---

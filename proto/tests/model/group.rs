@@ -3,12 +3,14 @@
 //! A group of hosts with the network between them, as a model for the checker.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use carp_proto::carp::effects::{Effects, Kind, Reason};
 use carp_proto::carp::election::{
     Config, Environment, Event, Families, Family, State, VirtualHost,
 };
+use carp_proto::carp::master_down::COARSE;
 use carp_proto::carp::packet::Counter;
 use carp_proto::carp::time::{Instant, Interval};
 use stateright::{Model, Property};
@@ -45,6 +47,9 @@ pub struct Group<const N: usize> {
     pub families: Families,
     /// Whether demoted hosts say so to FreeBSD and ucarp as well.
     pub demoteskew: bool,
+    /// Whether an advertisement shows switches the virtual MAC: one to a group comes
+    /// from it, and one to a peer is accompanied by a frame from it.
+    pub accompanied: bool,
     /// So many 1/256 s are a tick.
     pub tick: u32,
     /// So many ticks a packet is under way at most.
@@ -73,6 +78,8 @@ pub struct Bounds {
     pub peace: Option<u8>,
     /// Whether the master is then the one that announced its addresses last.
     pub announced: bool,
+    /// Whether switches have then learned the virtual MAC at the master's port.
+    pub learned: bool,
 }
 
 impl<const N: usize> Group<N> {
@@ -91,6 +98,13 @@ impl<const N: usize> Group<N> {
 
     fn nanos(&self, ticks: u64) -> Instant {
         Instant(ticks * Interval(self.tick).as_nanos())
+    }
+
+    /// Whether everything should be as it should be by now.
+    fn is_calm(&self, moment: &Moment<N>) -> bool {
+        self.bounds
+            .peace
+            .is_some_and(|bound| moment.peace == Some(bound))
     }
 
     /// How many ticks `deadline` is from `now`.
@@ -119,7 +133,12 @@ impl<const N: usize> Group<N> {
         let Config {
             advbase, advskew, ..
         } = self.configs[index];
-        self.ticks(Interval::until_master_down(advbase, advskew))
+        let wait = self.ticks(Interval::until_master_down(advbase, advskew));
+        // The master's clock may be a coarse one, or have been taken for one.
+        match advbase {
+            0 => wait + self.ticks(COARSE),
+            _ => wait,
+        }
     }
 
     /// The lowest rank makes the best master: by what a host says itself.
@@ -147,10 +166,13 @@ impl<const N: usize> Group<N> {
                     let _ = only.handle(self.nanos(now), &env, Event::FamiliesChanged);
                     left(only.deadline())
                 };
-                View::Backup([
+                let timers = [
                     self.families.ipv4.then(|| in_family(true, false)).flatten(),
                     self.families.ipv6.then(|| in_family(false, true)).flatten(),
-                ])
+                ];
+                // With advbase 0 it also remembers how punctual the master was.
+                let judges = machine.config().advbase == 0;
+                View::Backup(timers, judges.then(|| self.memory(now, machine)))
             }
             State::Master => {
                 let next = left(machine.deadline()).expect("a master has something to do");
@@ -162,6 +184,20 @@ impl<const N: usize> Group<N> {
                 View::Master(next, announce_in.unwrap_or(0))
             }
         }
+    }
+
+    /// All that a host remembers, with its moments as seen from now, as a number.
+    fn memory(&self, now: u64, machine: &VirtualHost) -> u64 {
+        let debug = format!("{machine:?}");
+        let mut parts = debug.split("Instant(");
+        let mut hasher = DefaultHasher::new();
+        parts.next().hash(&mut hasher);
+        for part in parts {
+            let (nanos, rest) = part.split_once(')').expect("a derived Debug");
+            let at = Instant(nanos.parse().expect("a number"));
+            (self.ticks_from(now, at), rest).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Something happens to a host, if it lives.
@@ -186,6 +222,12 @@ impl<const N: usize> Group<N> {
         let demote = host.demote;
         if announce {
             moment.announced = Some(index as u8);
+        }
+        // `learning` has it so where intervals are not below its pause.
+        let shows = announce
+            || self.accompanied && advertise.is_some_and(|it| it.kind == Kind::Advertisement);
+        if shows && self.bounds.learned {
+            moment.learned = Some(index as u8);
         }
         if let Some(outgoing) = advertise {
             for to in (0..N).filter(|to| *to != index) {
@@ -255,7 +297,7 @@ impl<const N: usize> Group<N> {
     fn overdue(&self, host: &Host) -> Option<i16> {
         match host.view {
             View::Dead | View::Init => None,
-            View::Backup(left) => left.into_iter().flatten().min(),
+            View::Backup(left, _) => left.into_iter().flatten().min(),
             View::Master(next, _) => Some(next),
         }
     }
@@ -306,7 +348,7 @@ impl<const N: usize> Group<N> {
             if unrest.death && host.machine.is_some() {
                 actions.push(Action::Die(index));
             }
-            if unrest.leaving && matches!(host.view, View::Backup(_) | View::Master(..)) {
+            if unrest.leaving && matches!(host.view, View::Backup(..) | View::Master(..)) {
                 actions.push(Action::Leave(index));
             }
             // Administrators and reboots are slower than a packet.
@@ -326,7 +368,7 @@ impl<const N: usize> Group<N> {
             }
             if unrest.force {
                 match host.view {
-                    View::Backup(_) => actions.push(Action::Force(index, State::Master)),
+                    View::Backup(..) => actions.push(Action::Force(index, State::Master)),
                     View::Master(..) => actions.push(Action::Force(index, State::Backup)),
                     _ => (),
                 }
@@ -382,6 +424,7 @@ impl<const N: usize> Model for Group<N> {
             peace: None,
             settled: None,
             announced: None,
+            learned: None,
         };
         if !self.unrest.death {
             for index in 0..N {
@@ -460,7 +503,7 @@ impl<const N: usize> Model for Group<N> {
             moment.together = 0;
         }
         for host in &mut moment.hosts {
-            if masters > 0 || !matches!(host.view, View::Backup(_)) {
+            if masters > 0 || !matches!(host.view, View::Backup(..)) {
                 host.waiting = 0;
             }
         }
@@ -494,7 +537,7 @@ impl<const N: usize> Model for Group<N> {
             properties.push(Property::always(
                 "soon after the last disturbance there is one master, if anybody runs",
                 |group: &Self, moment: &Moment<N>| {
-                    moment.peace != group.bounds.peace
+                    !group.is_calm(moment)
                         || moment.masters().count() == moment.running().count().min(1)
                 },
             ));
@@ -509,7 +552,7 @@ impl<const N: usize> Model for Group<N> {
             properties.push(Property::always(
                 "and it is not demoted further than another one",
                 |group: &Self, moment: &Moment<N>| {
-                    moment.peace != group.bounds.peace
+                    !group.is_calm(moment)
                         || moment.masters().all(|master| {
                             moment.running().all(|other| {
                                 moment.hosts[master].demote <= moment.hosts[other].demote
@@ -521,7 +564,7 @@ impl<const N: usize> Model for Group<N> {
                 "and with preempt it is the one with the lowest interval",
                 |group: &Self, moment: &Moment<N>| {
                     !group.preempt
-                        || moment.peace != group.bounds.peace
+                        || !group.is_calm(moment)
                         || moment.masters().all(|master| {
                             moment.running().all(|other| {
                                 group.rank(moment, master) <= group.rank(moment, other)
@@ -534,10 +577,21 @@ impl<const N: usize> Model for Group<N> {
             properties.push(Property::always(
                 "and it announced the addresses last",
                 |group: &Self, moment: &Moment<N>| {
-                    moment.peace != group.bounds.peace
+                    !group.is_calm(moment)
                         || moment
                             .masters()
                             .all(|master| moment.announced == Some(master as u8))
+                },
+            ));
+        }
+        if self.bounds.peace.is_some() && self.bounds.learned {
+            properties.push(Property::always(
+                "and switches have learned the virtual MAC at its port",
+                |group: &Self, moment: &Moment<N>| {
+                    !group.is_calm(moment)
+                        || moment
+                            .masters()
+                            .all(|master| moment.learned == Some(master as u8))
                 },
             ));
         }

@@ -28,8 +28,9 @@ pub struct Packet {
 pub enum View {
     Dead,
     Init,
-    /// How many ticks it will listen to silence yet, in IPv4 and in IPv6.
-    Backup([Option<i16>; 2]),
+    /// How many ticks it will listen to silence yet, in IPv4 and in IPv6; and where
+    /// that is not all that it remembers, all of it.
+    Backup([Option<i16>; 2], Option<u64>),
     /// In how many ticks it will advertise, and with which advertisement from
     /// then on it will announce its addresses.
     Master(i16, u8),
@@ -64,6 +65,8 @@ pub struct Moment<const N: usize> {
     pub settled: Option<u8>,
     /// Who announced the addresses last.
     pub announced: Option<u8>,
+    /// Who showed switches the virtual MAC last.
+    pub learned: Option<u8>,
 }
 
 impl<const N: usize> Moment<N> {
@@ -72,14 +75,15 @@ impl<const N: usize> Moment<N> {
         (
             hosts.map(|host| (host.view, host.demote, host.ties, host.waiting)),
             &self.packets,
-            (self.together, self.peace, self.settled, self.announced),
+            (self.together, self.peace, self.settled),
+            (self.announced, self.learned),
         )
     }
 
     pub fn state(&self, index: usize) -> State {
         match self.hosts[index].view {
             View::Dead | View::Init => State::Init,
-            View::Backup(_) => State::Backup,
+            View::Backup(..) => State::Backup,
             View::Master(..) => State::Master,
         }
     }

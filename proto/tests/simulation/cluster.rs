@@ -11,6 +11,7 @@ use carp_proto::carp::effects::{Effects, Kind};
 use carp_proto::carp::election::{
     Config, Environment, Event, Families, Family, State, VirtualHost,
 };
+use carp_proto::carp::master_down::MasterDown;
 use carp_proto::carp::packet::{Advertisement, Discard, Received, LEN, TTL};
 use carp_proto::carp::time::{Instant, Interval};
 
@@ -88,7 +89,8 @@ impl Host {
         let Config {
             advbase, advskew, ..
         } = self.config;
-        Interval::until_master_down(advbase, advskew).as_nanos()
+        // With what a backup adds that does not know the master's clock yet.
+        MasterDown::new(Instant(0), advbase, advskew).deadline().0
     }
 
     pub fn interval(&self) -> u64 {

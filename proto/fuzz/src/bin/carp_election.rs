@@ -7,6 +7,7 @@
 use arbitrary::{Arbitrary, Result, Unstructured};
 use carp_proto::carp::effects::Kind;
 use carp_proto::carp::election::{Event, State, VirtualHost};
+use carp_proto::carp::master_down::COARSE;
 use carp_proto::carp::time::{Instant, Interval};
 use carp_proto_fuzz::{advertisement, config, environment, family, pause};
 use libfuzzer_sys::fuzz_target;
@@ -77,7 +78,9 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 continue;
             }
             State::Backup => {
-                Interval(Interval::until_master_down(config.advbase, config.advskew).0 * 2)
+                let wait = Interval::until_master_down(config.advbase, config.advskew);
+                let coarse = if config.advbase == 0 { COARSE.0 } else { 0 };
+                Interval(wait.0 * 2 + coarse)
             }
             State::Master => {
                 assert!(host.deadline().is_some());
