@@ -21,8 +21,8 @@ ADVSKEW = 100
 BOUND = 3_000_000_000 + ADVSKEW * 1_000_000_000 // 256
 STEP = 0.0001
 """Between two pings, in seconds: enough for the processor to do one, and be idle."""
-MORE = (1, 11, 101)
-"""IPv4 addresses."""
+MORE = (1, 3)
+"""IPv4 addresses: with the IPv6 address no more than are announced at once."""
 SOON = 20_000_000
 """All that is said at once is said within so many nanoseconds."""
 

@@ -5,7 +5,7 @@
 use super::device::Carp;
 use crate::{
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
-    proto::carp::election::Families,
+    proto::carp::{announcements, election::Families},
 };
 use core::{
     fmt,
@@ -51,6 +51,14 @@ impl Addresses {
         Families {
             ipv4: !self.ipv4.is_empty(),
             ipv6: !self.ipv6.is_empty(),
+        }
+    }
+
+    /// Both lists.
+    pub(super) fn by_family(&self) -> announcements::Addresses<'_> {
+        announcements::Addresses {
+            ipv4: &self.ipv4,
+            ipv6: &self.ipv6,
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a virtual host says: advertisements and gratuitous ARP.
+//! What a virtual host says: advertisements, and announcements of its addresses.
 
 use super::{
     arp::is_shared, counters::Counter, device::Carp, host::Host, netns::Namespace, node::Node,
@@ -11,14 +11,15 @@ use crate::{
         compat::ENOBUFS,
         ip_output, log,
         log::print_at,
-        netdevice::Device,
+        netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         skbuff::{Skb, SkbList},
         timer,
     },
     proto::carp::{
+        announcements::{self, Batch},
         balancing::{Balancing, HOSTS_MAX},
-        effects::{Kind, Outgoing, Transition},
+        effects::{Effects, Kind, Outgoing, Transition},
         election::{Environment, Family, State},
         frame,
         log::SEND_ERROR,
@@ -26,7 +27,7 @@ use crate::{
         time::Instant,
     },
 };
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr};
 use kernel::{
     prelude::*,
     sync::{aref::ARef, rcu},
@@ -64,14 +65,16 @@ pub(super) struct Outbox {
     frames: SkbList,
     /// Packets to unicast peers.
     packets: KVec<Packet>,
+    /// Complete frames whose only purpose is to show switches the virtual MAC.
+    probes: SkbList,
     /// The parent, whose device the frames name, and over which the packets go.
     carpdev: Option<ARef<Device>>,
     /// The interface's device, if anything is to be sent or told.
     own: Option<ARef<OwnDevice>>,
     /// Changes of state to be told, by vhid.
     transitions: [Option<(u8, Transition)>; HOSTS_MAX],
-    /// Whether all addresses are to be announced.
-    announce: bool,
+    /// Addresses to be announced.
+    addresses: Batch,
 }
 
 impl Outbox {
@@ -79,17 +82,12 @@ impl Outbox {
         Self {
             frames: SkbList::new(),
             packets: KVec::new(),
+            probes: SkbList::new(),
             carpdev: None,
             own: None,
             transitions: [None; HOSTS_MAX],
-            announce: false,
+            addresses: [None; announcements::BATCH],
         }
-    }
-
-    /// All addresses are to be announced.
-    pub(super) fn announce(&mut self, host: &Host) {
-        self.own.clone_from(&host.own);
-        self.announce = true;
     }
 
     /// Remembers what is to be told: after all is sent, for a console may be slow.
@@ -102,18 +100,98 @@ impl Outbox {
 }
 
 impl Carp {
-    /// Builds the frames of an advertisement. Under the host's lock.
-    pub(super) fn build(
+    /// Puts into the outbox what `effects` of the virtual host in this place of the
+    /// order ask to be sent. Under the host's lock.
+    pub(super) fn send(
+        &self,
+        host: &mut Host,
+        place: usize,
+        environment: &Environment,
+        effects: &Effects,
+        outbox: &mut Outbox,
+    ) {
+        let now = Instant(timer::now());
+        let announces = effects.announce && host.settings.balancing().announces(place == 0);
+        if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(place)) {
+            let shown = self.build(host, node, environment, outgoing, outbox);
+            if outgoing.kind == Kind::Advertisement {
+                self.show_mac(host, place, now, shown || announces, outbox);
+            }
+        }
+        if announces {
+            host.announcements.begin(now);
+        }
+    }
+
+    /// Has switches learn the virtual MAC beside an advertisement, if it is not shown
+    /// by other frames (see [`crate::proto::carp::learning`]).
+    fn show_mac(
+        &self,
+        host: &mut Host,
+        place: usize,
+        now: Instant,
+        shown: bool,
+        outbox: &mut Outbox,
+    ) {
+        let mode = host.settings.balancing();
+        let Some(node) = host.nodes.get_mut(place) else {
+            return;
+        };
+        let mac = source_mac(mode, node, host.settings.mac());
+        let shows = match mode {
+            Balancing::Ip => false,
+            Balancing::IpStealth => {
+                let alone = host.masters().is_all();
+                host.exposure.advertised(alone)
+            }
+            _ => node.learning.advertised(now, shown),
+        };
+        if !shows {
+            return;
+        }
+        // An announcement does it, and helps who has missed an earlier one; but not
+        // where an address has several MAC addresses.
+        if mode.announces(place == 0) && !host.balances_arp() {
+            let turn = host.announcements.in_turn(host.addresses.by_family());
+            if let (Some(free), Some(address)) = (outbox.addresses.first_mut(), turn) {
+                *free = Some(address);
+                outbox.own.clone_from(&host.own);
+            }
+            return;
+        }
+        let rcu = rcu::read_lock();
+        if let Some(carpdev) = self.carpdev.get(&rcu) {
+            let target = host.addresses.ipv4.first().copied();
+            let probe = frame::arp_probe(mac, target.unwrap_or(Ipv4Addr::UNSPECIFIED));
+            match Skb::from_frame(carpdev, &probe, PRIORITY) {
+                Some(skb) => outbox.probes.push(skb),
+                None => self.counters.count(Counter::NoMemory),
+            }
+        }
+    }
+
+    /// Puts the announcements into the outbox that are due. Under the host's lock.
+    pub(super) fn announce_due(&self, host: &mut Host, now: Instant, outbox: &mut Outbox) {
+        if host.announcements.deadline().is_none_or(|due| now < due) {
+            return;
+        }
+        outbox.addresses = host.announcements.due(now, host.addresses.by_family());
+        outbox.own.clone_from(&host.own);
+    }
+
+    /// Builds the frames of an advertisement. Returns whether one of them shows
+    /// switches the virtual MAC. Under the host's lock.
+    fn build(
         &self,
         host: &Host,
         node: &Node,
         environment: &Environment,
         outgoing: &Outgoing,
         outbox: &mut Outbox,
-    ) {
+    ) -> bool {
         let rcu = rcu::read_lock();
         let (Some(own), Some(carpdev)) = (&host.own, self.carpdev.get(&rcu)) else {
-            return;
+            return false;
         };
         outbox.own = Some(own.clone());
         outbox.carpdev = Some((*carpdev).clone());
@@ -127,8 +205,7 @@ impl Carp {
             _ if outgoing.kind == Kind::BowOut => carpdev.mac(),
             mode if mode.hides_its_mac() => carpdev.mac(),
             // Switches learn from it where the master is.
-            Balancing::Arp => virtual_mac(node.vhid()),
-            _ => host.settings.mac(),
+            mode => source_mac(mode, node, host.settings.mac()),
         };
         let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
             Some(skb) => outbox.frames.push(skb),
@@ -173,6 +250,7 @@ impl Carp {
                 }
             }
         }
+        group4 && source4.is_some() || group6 && source6.is_some()
     }
 
     /// Sends what is in the outbox. No lock is held.
@@ -209,12 +287,14 @@ impl Carp {
                 record(counter, result);
             }
         }
+        while let Some(probe) = outbox.probes.pop() {
+            // The next advertisement is followed by another one.
+            let _ = probe.transmit();
+        }
         let Some(own) = outbox.own else {
             return;
         };
-        if outbox.announce {
-            self.announce(&own);
-        }
+        self.announce(&own, &outbox.addresses);
         let mut told = outbox.transitions.iter().flatten().peekable();
         if told.peek().is_some() {
             Self::ask_for_follow_up(&own);
@@ -227,66 +307,57 @@ impl Carp {
         }
     }
 
-    /// Tells switches and neighbours that the addresses are here.
-    fn announce(&self, own: &OwnDevice) {
+    /// Tells switches and neighbours that these addresses are here. Any context.
+    fn announce(&self, own: &OwnDevice, addresses: &[Option<IpAddr>]) {
         let rcu = rcu::read_lock();
         let Some(carpdev) = self.carpdev.get(&rcu) else {
             return;
         };
-        let mac = self.mac();
-        own.for_each_address_rcu(&rcu, |address| {
+        for address in addresses.iter().flatten() {
             // Another may have become master since: then the address is there.
-            if self.is_master() && !is_shared(own.net(), carpdev, address, &rcu) {
-                arp::announce(carpdev, address, &mac);
+            if !self.is_master() || self.is_balanced() {
+                return;
             }
-        });
-        own.for_each_address6_rcu(&rcu, |address| {
-            if self.is_master() {
-                self.announce_neighbour(own, carpdev, address, &rcu);
+            match *address {
+                IpAddr::V4(address) if is_shared(own.net(), carpdev, address, &rcu) => {}
+                IpAddr::V4(address) => arp::announce(carpdev, address, &self.mac()),
+                IpAddr::V6(address) => self.announce_neighbour(own, carpdev, address, &rcu),
             }
-        });
+        }
     }
 
     /// Whether several virtual hosts share the interface.
     fn is_balanced(&self) -> bool {
         !self.balancing().announces(true)
     }
-}
 
-impl Carp {
-    /// Tells it again, as when the parent has moved to another port of the switch.
+    /// Announces all addresses again, as when the parent has moved to another port of
+    /// the switch. Any context.
     pub(super) fn announce_again(&self) {
-        let own = self.host.lock().own.clone();
-        if let Some(own) = own {
-            if !self.is_balanced() {
-                self.announce(&own);
+        let mut outbox = Outbox::new();
+        {
+            let mut host = self.host.lock();
+            if !self.is_master() || self.is_balanced() {
+                return;
             }
+            host.announcements.begin(Instant(timer::now()));
+            self.settle(&mut host, &mut outbox);
         }
+        self.deliver(outbox);
     }
 
-    /// Tells the same of one address that has just been added.
-    pub(super) fn announce_address(&self, own: &OwnDevice, address: Ipv4Addr) {
-        let rcu = rcu::read_lock();
-        if let Some(carpdev) = self.carpdev.get(&rcu) {
-            if self.is_master()
-                && !self.is_balanced()
-                && !is_shared(own.net(), carpdev, address, &rcu)
-            {
-                arp::announce(carpdev, address, &self.mac());
-            }
-        }
+    /// Announces an address that has just been added. Any context.
+    pub(super) fn announce_address(&self, own: &OwnDevice, address: IpAddr) {
+        self.announce(own, &[Some(address)]);
     }
 }
 
-impl Carp {
-    /// The same for IPv6.
-    pub(super) fn announce_address6(&self, own: &OwnDevice, address: Ipv6Addr) {
-        let rcu = rcu::read_lock();
-        if let Some(carpdev) = self.carpdev.get(&rcu) {
-            if self.is_master() && !self.is_balanced() {
-                self.announce_neighbour(own, carpdev, address, &rcu);
-            }
-        }
+/// The link-layer address that stands for a virtual host in a mode that shows it to
+/// switches; `mac` is the interface's.
+fn source_mac(mode: Balancing, node: &Node, mac: MacAddress) -> MacAddress {
+    match mode {
+        Balancing::Arp => virtual_mac(node.vhid()),
+        _ => mac,
     }
 }
 

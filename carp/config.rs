@@ -48,6 +48,7 @@ pub(crate) static POLICIES: Policies<ATTRIBUTES> = Policies::new(&[
     (bindings::IFLA_CARP_GROUP_LEAVE, Policy::Binary(u16::MAX)),
     (bindings::IFLA_CARP_LINKLOCAL, Policy::U8),
     (bindings::IFLA_CARP_DEMOTESKEW, Policy::U8),
+    (bindings::IFLA_CARP_ANNOUNCE, Policy::U8),
 ]);
 
 /// The largest advbase and advskew: 255 is how a master bows out.
@@ -67,6 +68,7 @@ pub(super) struct Change<'a> {
     minttl: Option<u8>,
     linklocal: Option<bool>,
     demoteskew: Option<bool>,
+    announce: Option<u8>,
     /// A new passphrase, padded.
     pub(super) key: Option<Secret<KEY_LEN>>,
     /// A new parent; `Some(None)`: none any more.
@@ -140,6 +142,7 @@ impl<'a> Change<'a> {
                 "demoteskew",
                 extack,
             )?,
+            announce: data.u8(bindings::IFLA_CARP_ANNOUNCE),
             key,
             carpdev: read_carpdev(request, rtnl)?,
             peers: data
@@ -200,6 +203,7 @@ impl<'a> Change<'a> {
         new.minttl = self.minttl.unwrap_or(old.minttl);
         new.linklocal = self.linklocal.unwrap_or(old.linklocal);
         new.demoteskew = self.demoteskew.unwrap_or(old.demoteskew);
+        new.announce = self.announce.unwrap_or(old.announce);
         if let Some(lladdr) = self.lladdr {
             new.set_lladdr(lladdr);
         }

@@ -101,7 +101,7 @@ impl Notified for Events {
         carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
         carp.find_way_back_for(address.into(), prefix);
         carp.addresses_changed(own);
-        carp.announce_address(own, address);
+        carp.announce_address(own, address.into());
     }
 
     fn address_removed(dev: &Device, rtnl: &Rtnl) {
@@ -140,7 +140,7 @@ impl Notified for Events {
         };
         carp.find_way_back_for(address.into(), prefix);
         carp.addresses_changed(own);
-        carp.announce_address6(own, address);
+        carp.announce_address(own, address.into());
         carp.ask_for_groups(own);
         Some(METRIC)
     }

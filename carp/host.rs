@@ -31,13 +31,15 @@ use crate::{
     },
     proto::carp::{
         address_change::Signer,
+        announcements::Announcements,
         arp_hash::{self, ArpHash},
         balancing::{Balancing, Masters},
         digest::{self, Digests, KEY_LEN},
-        effects::{Effects, Transition},
+        effects::Transition,
         election::{Environment, Event, Family, State},
+        learning::Exposure,
         packet::{virtual_mac, Discard, Received},
-        time::Instant,
+        time::{Instant, Interval},
     },
 };
 use core::net::IpAddr;
@@ -45,6 +47,16 @@ use kernel::{
     prelude::*,
     sync::{aref::ARef, rcu},
 };
+
+/// From where an advertisement came.
+pub(super) struct Sender {
+    /// The IP source.
+    pub(super) address: IpAddr,
+    /// The Ethernet source.
+    pub(super) lladdr: Option<MacAddress>,
+    /// Whether it came to this host alone.
+    pub(super) unicast: bool,
+}
 
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
@@ -58,6 +70,10 @@ pub(crate) struct Host {
     pub(super) addresses: Addresses,
     /// Room for an address that is about to be added.
     pub(super) spare: Addresses,
+    /// When they are announced.
+    pub(super) announcements: Announcements,
+    /// Whether another host has shown switches the virtual MAC.
+    pub(super) exposure: Exposure,
     /// Groups, and what this interface brings upon them.
     pub(super) demotion: Demotion,
     /// To whom advertisements go instead of to the group of their family.
@@ -91,6 +107,8 @@ impl Host {
             key,
             addresses: Addresses::new(),
             spare: Addresses::new(),
+            announcements: Announcements::new(),
+            exposure: Exposure::new(),
             demotion: Demotion::new(),
             peers: KVec::new(),
             mismatch: Mismatch::new(),
@@ -146,6 +164,13 @@ impl Host {
             families: self.addresses.families(),
             demoteskew: self.settings.demoteskew,
         }
+    }
+
+    /// Whether interfaces on the parent may share an address, each with a MAC address
+    /// of its own (`net.inet.carp.arpbalance`).
+    pub(super) fn balances_arp(&self) -> bool {
+        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        namespace.is_some_and(Namespace::balances_arp)
     }
 
     /// Whether the virtual hosts may run: all that `protocol/carp.md` asks for.
@@ -209,7 +234,7 @@ impl Host {
     }
 
     /// Of which virtual hosts we are master.
-    fn masters(&self) -> Masters {
+    pub(super) fn masters(&self) -> Masters {
         Masters::new(
             self.nodes
                 .iter()
@@ -232,9 +257,12 @@ impl Host {
     /// When the timer is to expire.
     fn deadline(&self) -> Option<Instant> {
         let elections = self.nodes.iter().map(|node| node.election.deadline());
-        let trial = core::iter::once(self.demotion.send_errors.deadline());
+        let others = [
+            self.demotion.send_errors.deadline(),
+            self.announcements.deadline(),
+        ];
         // The kernel crate has a `chain` of its own.
-        Iterator::chain(elections, trial).flatten().min()
+        Iterator::chain(elections, others).flatten().min()
     }
 }
 
@@ -253,7 +281,7 @@ impl Carp {
         for place in 0..host.nodes.len() {
             self.handle_node(host, place, event, outbox);
         }
-        self.arm(host);
+        self.settle(host, outbox);
     }
 
     fn handle_node(&self, host: &mut Host, place: usize, event: Event<'_>, outbox: &mut Outbox) {
@@ -265,6 +293,9 @@ impl Carp {
         let vhid = node.vhid();
         let effects = node.election.handle(now, &environment, event);
         if let Some(transition) = &effects.transition {
+            if transition.from == State::Master && place == 0 {
+                host.announcements.stop();
+            }
             self.enter(host, transition);
             self.note(host, vhid, transition);
             outbox.tell(host, vhid, *transition);
@@ -272,20 +303,11 @@ impl Carp {
         self.send(host, place, &environment, &effects, outbox);
     }
 
-    fn send(
-        &self,
-        host: &Host,
-        place: usize,
-        environment: &Environment,
-        effects: &Effects,
-        outbox: &mut Outbox,
-    ) {
-        if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(place)) {
-            self.build(host, node, environment, outgoing, outbox);
-        }
-        if effects.announce && host.settings.balancing().announces(place == 0) {
-            outbox.announce(host);
-        }
+    /// After all events: takes what is due to be announced, and sets the timer to what
+    /// is due next.
+    pub(super) fn settle(&self, host: &mut Host, outbox: &mut Outbox) {
+        self.announce_due(host, Instant(timer::now()), outbox);
+        self.arm(host);
     }
 
     /// Has the timer expire when the next deadline has come. Under the host's lock.
@@ -363,15 +385,14 @@ impl Carp {
     pub(super) fn advertised(
         &self,
         family: Family,
-        source: IpAddr,
-        unicast: bool,
+        sender: &Sender,
         received: &Received<'_>,
     ) -> Result<(), Discard> {
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
             let now = Instant(timer::now());
-            if host.has_peers(family) != unicast {
+            if host.has_peers(family) != sender.unicast {
                 return Err(Discard::BadVhid);
             }
             let place = host
@@ -383,11 +404,15 @@ impl Carp {
                 .filter(|(_, node)| node.election.state() != State::Init)
                 .ok_or(Discard::BadVhid)?;
             let authenticated = node.authenticate(now, received);
-            host.mismatch.heard(now, source, &authenticated);
+            host.mismatch.heard(now, sender.address, &authenticated);
             let advertisement = authenticated?;
+            if host.settings.balancing() == Balancing::IpStealth {
+                let mac = host.settings.mac();
+                host.exposure.heard(sender.lladdr, mac);
+            }
             let event = Event::Received(family, &advertisement);
             self.handle_node(&mut host, place, event, &mut outbox);
-            self.arm(&host);
+            self.settle(&mut host, &mut outbox);
         }
         self.deliver(outbox);
         Ok(())
@@ -475,7 +500,11 @@ impl Carp {
                 }
             }
             self.publish(host);
-            self.arm(host);
+            let every = Interval::from_seconds(host.settings.announce);
+            let announces = host.settings.balancing().announces(true) && self.is_master();
+            host.announcements
+                .repeat(Instant(timer::now()), every, announces);
+            self.settle(host, &mut outbox);
         }
         self.deliver(outbox);
         drop(fresh);

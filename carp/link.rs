@@ -89,7 +89,7 @@ impl LinkKind for Carp {
     }
 
     fn size(&self) -> usize {
-        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 4]
+        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4]
             .into_iter()
             .map(attribute_size)
             .sum();
@@ -170,6 +170,7 @@ fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
         bindings::IFLA_CARP_DEMOTESKEW,
         u8::from(settings.demoteskew),
     )?;
+    message.u8(bindings::IFLA_CARP_ANNOUNCE, settings.announce)?;
     if !host.peers.is_empty() {
         message.nest(bindings::IFLA_CARP_CARPPEERS, |message| {
             host.peers.iter().try_for_each(|peer| match peer {

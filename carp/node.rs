@@ -8,6 +8,7 @@ use crate::{
         address_change::Signer,
         digest::{Digests, Input, Mac, KEY_LEN},
         election::{Config, VirtualHost},
+        learning::Learning,
         packet::{Advertisement, Digest, Discard, Received},
         time::Instant,
     },
@@ -53,6 +54,8 @@ pub(super) struct Node {
     /// The election, as the protocol has it.
     pub(super) election: VirtualHost,
     pub(super) signer: Signer<HmacSha1>,
+    /// When switches are shown the virtual MAC.
+    pub(super) learning: Learning,
 }
 
 impl Node {
@@ -61,6 +64,7 @@ impl Node {
         Self {
             election: VirtualHost::new(config, counter),
             signer: Signer::new(digests),
+            learning: Learning::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 use super::{
     addresses::Listed,
     counters::{Counter, Counters},
+    host::Sender,
     netns::Namespace,
     parent::{Parent, Port},
 };
@@ -147,8 +148,12 @@ fn dispatch<A: Into<IpAddr> + Copy>(
     match found {
         Err(discard) => charge(&parent.counters, Err(discard)),
         Ok((received, port)) => {
-            let source = packet.source.into();
-            let result = port.carp.advertised(family, source, !multicast, &received);
+            let sender = Sender {
+                address: packet.source.into(),
+                lladdr: packet.ethernet_source(),
+                unicast: !multicast,
+            };
+            let result = port.carp.advertised(family, &sender, &received);
             charge(&port.carp.counters, result)
         }
     }

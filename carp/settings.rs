@@ -30,6 +30,9 @@ pub(super) struct Settings {
     pub(super) linklocal: bool,
     /// Advertise a high advskew while demoted.
     pub(super) demoteskew: bool,
+    /// Seconds from one announcement of all addresses to the next; 0: they are not
+    /// repeated by themselves.
+    pub(super) announce: u8,
 }
 
 impl Settings {
@@ -45,6 +48,7 @@ impl Settings {
         minttl: TTL,
         linklocal: false,
         demoteskew: true,
+        announce: 0,
     };
 
     /// The mode that is in force.

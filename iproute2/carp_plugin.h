@@ -10,6 +10,7 @@
 #define VHID_RANGE	"1-255"
 #define ADV_RANGE	"0-254"
 #define TTL_RANGE	"1-255"
+#define ANNOUNCE_RANGE	"0-255"
 #define PASS_RANGE	"0-" STRINGIFY(CARP_PASS_MAX)
 
 /* In JSON and on the command line in lower case, in text in upper case. */

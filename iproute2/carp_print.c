@@ -182,6 +182,7 @@ void print_carp(struct rtattr *tb[])
 	const struct rtattr *nodes = tb[IFLA_CARP_CARPNODES];
 	const bool several = count_nodes(nodes) > 1;
 	const __u8 *ttl = payload(tb[IFLA_CARP_MINTTL], sizeof(*ttl));
+	const __u8 *announce = payload(tb[IFLA_CARP_ANNOUNCE], sizeof(*announce));
 	const bool stats = show_stats && tb[IFLA_CARP_STATS];
 
 	print_state(tb[IFLA_CARP_STATE]);
@@ -201,6 +202,11 @@ void print_carp(struct rtattr *tb[])
 	}
 	print_switch("linklocal", "linklocal", false, tb[IFLA_CARP_LINKLOCAL]);
 	print_switch("demoteskew", "-demoteskew", true, tb[IFLA_CARP_DEMOTESKEW]);
+	if (announce) {
+		print_uint(PRINT_JSON, "announce", NULL, *announce);
+		if (*announce)
+			print_uint(PRINT_FP, NULL, "announce %u ", *announce);
+	}
 	print_u32("demote", "demote %u ", tb[IFLA_CARP_DEMOTE]);
 	print_groups(tb[IFLA_CARP_GROUPS]);
 	print_nodes(nodes, several);

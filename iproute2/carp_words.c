@@ -10,6 +10,7 @@ static const struct number_word numbers[] = {
 	{ "advbase",	IFLA_CARP_ADVBASE,	ADV_RANGE },
 	{ "advskew",	IFLA_CARP_ADVSKEW,	ADV_RANGE },
 	{ "minttl",	IFLA_CARP_MINTTL,	TTL_RANGE },
+	{ "announce",	IFLA_CARP_ANNOUNCE,	ANNOUNCE_RANGE },
 };
 
 /* With a minus before it the word means no. */

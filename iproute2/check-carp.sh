@@ -7,7 +7,7 @@ node() { # VHID ADVSKEW [STATE]
 }
 # The numbers of if_carp.h are written out: a change of them breaks user space.
 VHID=1 CARPDEV=2 ADVBASE=3 ADVSKEW=4 PASS=5 STATE=6 DEMOTE=7 STATS=9
-CARPNODES=10 BALANCING=11 CARPPEERS=12 MINTTL=13 JOINED=14 GROUP_JOIN=15 GROUP_LEAVE=16
+CARPNODES=10 BALANCING=11 CARPPEERS=12 MINTTL=13 ANNOUNCE=22 JOINED=14 GROUP_JOIN=15 GROUP_LEAVE=16
 LINKLOCAL=17 DEMOTESKEW=18 DIGEST_DIFFERS=19 ADDRESSES=20 CARPDEV_NETNSID=21
 # elements of nests, and what is in a node
 NODE=1 PEER=2 GROUP=3 ADDRESS=4 NODE_VHID=1 NODE_ADVSKEW=2 NODE_STATE=3
@@ -55,6 +55,7 @@ sends "$(nest $CARPPEERS "$(attr $PEER "$(ipv4 10.0.0.3)")$(attr $PEER 20010db80
 	carppeer 10.0.0.3,2001:db8::3
 sends "$(nest $CARPPEERS "")" -carppeer
 sends "$(attr $MINTTL "$(u8 64)")" minttl 64
+sends "$(attr $ANNOUNCE "$(u8 60)")" announce 60
 sends "$(attr $GROUP_JOIN "$(text internal)00")" group internal
 sends "$(attr $GROUP_LEAVE "$(text carp)00")" -group carp
 sends "$(attr $GROUP_JOIN "$(text a)00")$(attr $GROUP_LEAVE "$(text b)00")" group a -group b
@@ -79,7 +80,7 @@ refuses '"minttl" value "256" is invalid: a number of 1-255 is expected.' minttl
 refuses '"group" value "sixteen-letters_" is invalid: a name of 1-15 characters' group sixteen-letters_
 refuses '"group" can be said once in a command: one group after the other.' group a group b
 refuses 'duplicate "-linklocal"' linklocal -linklocal
-for word in carpnodes balancing carppeer minttl group -group; do
+for word in carpnodes balancing carppeer minttl announce group -group; do
 	refuses "\"$word\" needs a value" $word
 done
 refuses '"vhid" value "256" is invalid' vhid 256
@@ -114,7 +115,7 @@ out=$(echo "link add carp0 type carp passfile -" | run_ip -batch -) || true
 fine "passfile - in a batch" has '"passfile -" cannot be used in a batch'
 
 out=$(run_ip link help carp)
-for word in carpnodes balancing ip-stealth carppeer -carppeer minttl group -group \
+for word in carpnodes balancing ip-stealth carppeer -carppeer minttl announce group -group \
 	linklocal demoteskew vhid carpdev -carpdev advbase advskew pass passfile state backup master \
 	1-255 0-254 0-19 "Default: 1." "Default: 0." "list of processes"; do
 	fine "the help names: $word" has "$word"
@@ -157,28 +158,28 @@ names=(rx_ipv4 rx_ipv6 rx_bad_interface rx_bad_ttl rx_short rx_bad_checksum
 	rx_not_allowed)
 stats=$(counters "${names[@]}")
 one_node=$(nest $CARPNODES "$(node 1 100 2)")$(attr $BALANCING "$(u8 0)")$(nest $CARPPEERS "")
-one_node+=$(attr $MINTTL "$(u8 255)")$(attr $LINKLOCAL "$(u8 0)")$(attr $DEMOTESKEW "$(u8 1)")
+one_node+=$(attr $MINTTL "$(u8 255)")$(attr $ANNOUNCE "$(u8 0)")$(attr $LINKLOCAL "$(u8 0)")$(attr $DEMOTESKEW "$(u8 1)")
 one_node+=$(nest $JOINED "$(attr $GROUP "$(text carp)00")")
 one_node+=$(nest $ADDRESSES "$(attr $ADDRESS "$(ipv4 10.0.0.1)")")
 shown "$common$one_node"
 shows "    carp state MASTER vhid 1 carpdev lo advbase 1 advskew 100 demote 70000 groups carp "
 fine "what is as usual is not in text" has_not 10.0.0.1
 shown "$common$one_node" -j
-shows '"balancing":"none","carppeer":[],"minttl":255,"linklocal":false,"demoteskew":true,"demote":70000,"groups":["carp"],"carpnodes":[{"state":"master","vhid":1,"advskew":100}],"addresses":["10.0.0.1"]}'
+shows '"balancing":"none","carppeer":[],"minttl":255,"linklocal":false,"demoteskew":true,"announce":0,"demote":70000,"groups":["carp"],"carpnodes":[{"state":"master","vhid":1,"advskew":100}],"addresses":["10.0.0.1"]}'
 several=$(attr $STATE "$(u8 2)")$(attr $VHID "$(u8 1)")$(attr $CARPDEV "$(u32 5)")$(attr $ADVBASE "$(u8 1)")
 several+=$(attr $ADVSKEW "$(u8 0)")$(attr $BALANCING "$(u8 3)")$(attr $CARPDEV_NETNSID "$(u32 7)")
-several+=$(nest $CARPNODES "$(node 1 0 2)$(node 2 100 1)")$(attr $MINTTL "$(u8 64)")
+several+=$(nest $CARPNODES "$(node 1 0 2)$(node 2 100 1)")$(attr $MINTTL "$(u8 64)")$(attr $ANNOUNCE "$(u8 60)")
 several+=$(nest $CARPPEERS "$(attr $PEER "$(ipv4 10.0.0.3)")$(attr $PEER 20010db8000000000000000000000003)")
 several+=$(attr $LINKLOCAL "$(u8 1)")$(attr $DEMOTESKEW "$(u8 0)")$(attr $DEMOTE "$(u32 2)")
 several+=$(nest $JOINED "$(attr $GROUP "$(text carp)00")$(attr $GROUP "$(text internal)00")")
 several+=$(nest $ADDRESSES "$(attr $ADDRESS "$(ipv4 10.0.0.1)")$(attr $ADDRESS 20010db8000000000000000000000001)$(attr $ADDRESS 00)")
 several+=$(attr $DIGEST_DIFFERS "$(u32 1500)")
 shown "$several"
-shows "    carp state MASTER carpdev if5 carpdev-netnsid 7 advbase 1 balancing ip-stealth carppeer 10.0.0.3,2001:db8::3 minttl 64 linklocal -demoteskew demote 2 groups carp,internal "
+shows "    carp state MASTER carpdev if5 carpdev-netnsid 7 advbase 1 balancing ip-stealth carppeer 10.0.0.3,2001:db8::3 minttl 64 linklocal -demoteskew announce 60 demote 2 groups carp,internal "
 shows $'\n      state MASTER vhid 1 advskew 0 \n      state BACKUP vhid 2 advskew 100 \n'
 shows "      digest differs: address list or passphrase; addresses 10.0.0.1,2001:db8::1 "
 shown "$several" -j
-shows '"info_data":{"state":"master","vhid":1,"carpdev":"if5","carpdev_netnsid":7,"advbase":1,"advskew":0,"balancing":"ip-stealth","carppeer":["10.0.0.3","2001:db8::3"],"minttl":64,"linklocal":true,"demoteskew":false,"demote":2,"groups":["carp","internal"],"carpnodes":[{"state":"master","vhid":1,"advskew":0},{"state":"backup","vhid":2,"advskew":100}],"digest_differs":1500,"addresses":["10.0.0.1","2001:db8::1"]}'
+shows '"info_data":{"state":"master","vhid":1,"carpdev":"if5","carpdev_netnsid":7,"advbase":1,"advskew":0,"balancing":"ip-stealth","carppeer":["10.0.0.3","2001:db8::3"],"minttl":64,"linklocal":true,"demoteskew":false,"announce":60,"demote":2,"groups":["carp","internal"],"carpnodes":[{"state":"master","vhid":1,"advskew":0},{"state":"backup","vhid":2,"advskew":100}],"digest_differs":1500,"addresses":["10.0.0.1","2001:db8::1"]}'
 shown "$several" -o
 fine "one line is one line" [ "$(wc -l <<<"$out")" -eq 1 ]
 shown "$(attr $BALANCING "$(u8 9)")$(nest $CARPNODES "")$(nest $JOINED "")$(nest $CARPPEERS "00")" -j

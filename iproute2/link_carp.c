@@ -18,7 +18,7 @@ static void explain(FILE *f)
 	      "                [ balancing { none | arp | ip | ip-stealth | ip-unicast } ]\n"
 	      "                [ carppeer ADDRESS[,ADDRESS...] | -carppeer ] [ minttl TTL ]\n"
 	      "                [ group NAME ] [ -group NAME ]\n"
-	      "                [ [-]linklocal ] [ [-]demoteskew ]\n"
+	      "                [ [-]linklocal ] [ [-]demoteskew ] [ announce SECONDS ]\n"
 	      "                [ state { backup | master } ]\n"
 	      "\n"
 	      "  vhid      " VHID_RANGE ": the virtual host, as its network knows it. No default;\n"
@@ -45,6 +45,8 @@ static void explain(FILE *f)
 	      "  linklocal advertise the digest over link-local addresses, too, as FreeBSD does.\n"
 	      "  demoteskew  while demoted advertise an advskew of at least 240, for hosts\n"
 	      "            that do not read the demotion. Default: on.\n"
+	      "  announce  " ANNOUNCE_RANGE ": the master announces its addresses again every so many\n"
+	      "            seconds. Default: 0, not by itself.\n"
 	      "  state     become backup or master, once.\n"
 	      "\n"
 	      "All of them can be given later: ip link set DEV type carp ...\n",

@@ -2,7 +2,13 @@
 
 //! IP protocols of one's own, multicast groups, and routes set beforehand.
 
-use super::{bindings, namespace::Net, netdevice::Device, rtnl::Rtnl, skbuff::Skb};
+use super::{
+    bindings,
+    namespace::Net,
+    netdevice::{Device, MacAddress},
+    rtnl::Rtnl,
+    skbuff::{Skb, ETH_HLEN},
+};
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
 use kernel::{prelude::*, sync::rcu};
 
@@ -28,6 +34,23 @@ pub(crate) struct Packet<'a, A = Ipv4Addr> {
 }
 
 impl<A> Packet<'_, A> {
+    /// The source address of the packet's Ethernet header; `None` if it has none.
+    pub(crate) fn ethernet_source(&self) -> Option<MacAddress> {
+        let mut address = [0; 6];
+        // SAFETY: The packet is with us; plain fields. Between the offsets of the MAC
+        // header and of the network header lies the former, linear.
+        unsafe {
+            let headers = (*self.skb).__bindgen_anon_4.headers.as_ref();
+            let (mac, network) = (headers.mac_header, headers.network_header);
+            if usize::from(network.checked_sub(mac)?) < ETH_HLEN {
+                return None;
+            }
+            let source = (*self.skb).head.add(usize::from(mac)).add(address.len());
+            core::ptr::copy_nonoverlapping(source, address.as_mut_ptr(), address.len());
+        }
+        Some(address)
+    }
+
     /// Shows the packet to the taps of a device that has no link layer.
     pub(crate) fn show_to_taps(&self, dev: &Device) {
         // SAFETY: The packet is with us, its network header linear. The taps get

@@ -12,7 +12,7 @@ use core::{mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::prelude::*;
 
 /// The Ethernet header's length in bytes.
-const ETH_HLEN: usize = 14;
+pub(super) const ETH_HLEN: usize = 14;
 
 /// To whom a packet is addressed at layer 2 (`skb->pkt_type`), as far as it
 /// matters here.

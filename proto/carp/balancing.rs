@@ -125,6 +125,12 @@ impl Masters {
         self.mask != 0
     }
 
+    /// Whether we are master of all.
+    #[must_use]
+    pub const fn is_all(self) -> bool {
+        self.mask != 0 && self.mask.count_ones() == self.hosts
+    }
+
     /// Which virtual host has the packet of this `hash`: 0 for the lowest vhid.
     /// `None` if there is no virtual host.
     #[must_use]

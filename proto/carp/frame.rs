@@ -31,6 +31,7 @@ pub(crate) const IPV6_HEADER_LEN: usize = 40;
 pub(crate) const IPV4_HEADER_LEN: usize = 20;
 pub(crate) const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 pub(super) const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
 
 /// The don't-fragment bit, as it stands in the header.
 const DF: [u8; 2] = [0x40, 0x00];
@@ -155,6 +156,32 @@ pub(crate) fn ipv6_header(
     header
 }
 
+/// Length of [`arp_probe`]'s frame in bytes.
+pub const ARP_LEN: usize = ETHERNET_LEN + 28;
+
+/// The broadcast frame that asks who has `target`, from `mac` and from no IP address
+/// (RFC 5227, section 2.1.1).
+///
+/// Nobody learns an IP address from it, and nobody answers: `target` is an address
+/// of the virtual host itself, or unspecified. What learns from it are switches.
+#[must_use]
+pub fn arp_probe(mac: MacAddress, target: Ipv4Addr) -> [u8; ARP_LEN] {
+    let mut frame = [0; ARP_LEN];
+    let fields: [&[u8]; 8] = [
+        &[0xff; 6],
+        &mac,
+        &ETHERTYPE_ARP,
+        // Ethernet, IPv4, the lengths of their addresses, request.
+        &[0, 1, 0x08, 0, 6, 4, 0, 1],
+        &mac,
+        &Ipv4Addr::UNSPECIFIED.octets(),
+        &[0; 6],
+        &target.octets(),
+    ];
+    copy(&mut frame, &fields);
+    frame
+}
+
 /// Writes `fields` one behind the other.
 pub(super) fn copy(into: &mut [u8], fields: &[&[u8]]) {
     let mut rest = into;
@@ -249,6 +276,18 @@ mod tests {
         assert_eq!(packet[8..24], source.octets());
         assert_eq!(packet[24..40], peer.octets());
         assert_eq!(packet[40..], advertisement().emit());
+    }
+
+    #[test]
+    fn an_arp_probe_names_no_sender() {
+        let mac = [0, 0, 0x5e, 0, 1, 7];
+        let frame = arp_probe(mac, Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(frame[..6], [0xff; 6]);
+        assert_eq!(frame[6..12], mac);
+        assert_eq!(frame[12..22], [8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        assert_eq!(frame[22..28], mac);
+        assert_eq!(frame[28..38], [0; 10]);
+        assert_eq!(frame[38..], [10, 0, 0, 1]);
     }
 
     #[test]

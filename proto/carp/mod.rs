@@ -16,6 +16,7 @@
 //! [`digest::Digests::sign`].
 
 pub mod address_change;
+pub mod announcements;
 pub mod arp_hash;
 pub mod balancing;
 pub mod carpnodes;
@@ -24,6 +25,7 @@ pub mod digest;
 pub mod effects;
 pub mod election;
 pub mod frame;
+pub mod learning;
 pub mod log;
 pub mod master_down;
 pub mod neighbour;

@@ -44,6 +44,7 @@ fn panics(name: &str, flags: &[&str]) -> Vec<&'static str> {
         "received",
         "event",
         "packet",
+        "announcement",
         "digest",
         "count",
         "hash",

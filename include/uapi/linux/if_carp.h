@@ -122,6 +122,11 @@ enum {
 	 * IFLA_CARP_CARPDEV counts. Absent: that of the interface.
 	 */
 	IFLA_CARP_CARPDEV_NETNSID,
+	/*
+	 * u8: the master announces all addresses again every so many seconds,
+	 * 1-255; 0 (default): only when it becomes master, and when they change.
+	 */
+	IFLA_CARP_ANNOUNCE,
 
 	__IFLA_CARP_MAX,
 };

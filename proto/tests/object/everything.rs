@@ -12,6 +12,7 @@ mod proto;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use proto::carp::address_change::Signer;
+use proto::carp::announcements::{Addresses, Announcements, Batch};
 use proto::carp::arp_hash::{seed_input, ArpHash};
 use proto::carp::balancing::{arpbalance, hash_of_ipv4, hash_of_ipv6, Balancing, Masters};
 use proto::carp::carpnodes::{Carpnode, Carpnodes};
@@ -20,6 +21,7 @@ use proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
+use proto::carp::learning::Learning;
 use proto::carp::neighbour::{self, solicited_node, Place, Solicitation, Speaker};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
@@ -103,6 +105,28 @@ pub fn every_packet(
     let mut farewell = host.bow_out(env);
     farewell.digest = digests.sign_with_link_local(host.counter());
     (farewell.emit(), frame::ipv4(mac, source, &sent))
+}
+
+#[inline(never)]
+pub fn every_announcement(
+    announcements: &mut Announcements,
+    learning: &mut Learning,
+    now: u64,
+    seconds: u8,
+    addresses: Addresses<'_>,
+    mac: [u8; 6],
+) -> (Batch, Option<Instant>, Option<[u8; frame::ARP_LEN]>) {
+    let now = Instant(now);
+    announcements.repeat(now, Interval::from_seconds(seconds), seconds != 3);
+    announcements.begin(now);
+    let batch = announcements.due(now, addresses);
+    if announcements.in_turn(addresses).is_none() {
+        announcements.stop();
+    }
+    let probe = learning
+        .advertised(now, seconds == 7)
+        .then(|| frame::arp_probe(mac, Ipv4Addr::LOCALHOST));
+    (batch, announcements.deadline(), probe)
 }
 
 #[inline(never)]

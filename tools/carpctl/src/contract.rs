@@ -25,6 +25,7 @@ pub mod link {
     pub const IFLA_CARP_DIGEST_DIFFERS: u16 = 19;
     pub const IFLA_CARP_ADDRESSES: u16 = 20;
     pub const IFLA_CARP_CARPDEV_NETNSID: u16 = 21;
+    pub const IFLA_CARP_ANNOUNCE: u16 = 22;
 
     pub const CARP_NODE: u16 = 1;
     pub const CARP_PEER: u16 = 2;

@@ -45,6 +45,7 @@ Of a carp interface:
   balancing MODE      none, arp, ip, ip-stealth, ip-unicast
   carppeer A[,...]    advertise to these hosts; -carppeer: by multicast
   minttl N            the least TTL of a peer's advertisement, 1-255
+  announce N          announce all addresses again every N seconds; 0: do not
   group NAME          join a group; -group NAME: leave it
   [-]linklocal        advertise the digest over link-local addresses, too
   [-]demoteskew       while demoted advertise an advskew of at least 240

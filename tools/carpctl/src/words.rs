@@ -91,6 +91,7 @@ impl<'a> Reader<'a> {
             "advbase" => self.number("advbase", IFLA_CARP_ADVBASE, "0-254")?,
             "advskew" => self.number("advskew", IFLA_CARP_ADVSKEW, "0-254")?,
             "minttl" => self.number("minttl", IFLA_CARP_MINTTL, "1-255")?,
+            "announce" => self.number("announce", IFLA_CARP_ANNOUNCE, "0-255")?,
             "linklocal" | "-linklocal" => self.switch(word, "linklocal", IFLA_CARP_LINKLOCAL)?,
             "demoteskew" | "-demoteskew" => {
                 self.switch(word, "demoteskew", IFLA_CARP_DEMOTESKEW)?;

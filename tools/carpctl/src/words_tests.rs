@@ -66,7 +66,7 @@ fn what_openbsd_users_type() {
 fn every_attribute() {
     let change = right(
         "carpnodes 1:0,255:254 balancing ip-stealth carppeer 10.0.0.3,2001:db8::3 minttl 64 \
-         linklocal -demoteskew state MASTER advbase 2 group a group b -group c -carpdev up \
+         announce 60 linklocal -demoteskew state MASTER advbase 2 group a group b -group c -carpdev up \
          mtu 1400 lladdr 02:00:00:0a:b:ff",
     );
     let node = |vhid, skew| {
@@ -86,6 +86,7 @@ fn every_attribute() {
                 &peers.map(|peer| address(CARP_PEER, peer))
             ),
             u8(IFLA_CARP_MINTTL, 64),
+            u8(IFLA_CARP_ANNOUNCE, 60),
             u8(IFLA_CARP_LINKLOCAL, 1),
             u8(IFLA_CARP_DEMOTESKEW, 0),
             u8(IFLA_CARP_STATE, 2),

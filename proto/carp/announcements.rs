@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When the master announces which address.
+//!
+//! All addresses are announced when a host becomes master, and again later. Switches
+//! and hosts limit how many ARP and neighbour discovery packets they take in a
+//! moment, so that of a thousand announcements in one burst most are lost. A *round*
+//! through the addresses is therefore spread: some at once, and some more after each
+//! pause.
+//!
+//! Nobody waits for the rest. All addresses have the same MAC address, which does not
+//! change with the master: the first frame of a round shows switches where it is now,
+//! and what neighbours know is still right.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::time::{Instant, Interval};
+
+/// The most addresses that are announced at the same moment.
+pub const BATCH: usize = 4;
+
+/// The time between two batches of a round: 2/256 s.
+pub const PAUSE: Interval = Interval(2);
+
+/// Addresses that are to be announced now.
+pub type Batch = [Option<IpAddr>; BATCH];
+
+/// The addresses of an interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses<'a> {
+    /// In ascending order.
+    pub ipv4: &'a [Ipv4Addr],
+    /// In ascending order; announced after the IPv4 addresses.
+    pub ipv6: &'a [Ipv6Addr],
+}
+
+impl<'a> Addresses<'a> {
+    /// The addresses behind `last`, or all of them.
+    fn after(self, last: Option<IpAddr>) -> impl Iterator<Item = IpAddr> + 'a {
+        let ipv4 = self.ipv4.iter().copied().map(IpAddr::V4);
+        let ipv6 = self.ipv6.iter().copied().map(IpAddr::V6);
+        // IpAddr orders IPv4 before IPv6.
+        ipv4.chain(ipv6)
+            .skip_while(move |address| last.is_some_and(|last| *address <= last))
+    }
+}
+
+/// A round that is not finished.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    /// The last address that was announced. An address rather than an index, for
+    /// addresses may come and go during a round.
+    last: Option<IpAddr>,
+    /// When the next batch is due.
+    due: Instant,
+}
+
+/// The announcements of an interface.
+#[derive(Clone, Debug, Default)]
+pub struct Announcements {
+    /// The time from the beginning of a round to the next one; `None`: a round is
+    /// not repeated by itself.
+    every: Option<Interval>,
+    round: Option<Round>,
+    /// When the next round begins, at the earliest.
+    next: Option<Instant>,
+    /// The last address of [`Self::in_turn`].
+    turn: Option<IpAddr>,
+}
+
+impl Announcements {
+    /// An interface that announces nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            every: None,
+            round: None,
+            next: None,
+            turn: None,
+        }
+    }
+
+    /// Begins a round through all addresses at `now`. One that is under way is
+    /// finished first.
+    pub fn begin(&mut self, now: Instant) {
+        if self.round.is_some() {
+            self.next = Some(now);
+        } else {
+            self.start(now);
+        }
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.round = Some(Round {
+            last: None,
+            due: now,
+        });
+        self.next = self.every.map(|every| now.after(every));
+    }
+
+    /// Ends all announcements: the host is not master any more.
+    pub fn stop(&mut self) {
+        self.round = None;
+        self.next = None;
+    }
+
+    /// Sets how often a round is repeated, from `now` on if the host is `master`.
+    pub fn repeat(&mut self, now: Instant, every: Option<Interval>, master: bool) {
+        if self.every != every {
+            self.every = every;
+            self.next = every.map(|every| now.after(every)).filter(|_| master);
+        }
+    }
+
+    /// When [`Self::due`] is to be asked next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.round.map(|round| round.due).or(self.next)
+    }
+
+    /// Returns the addresses that are to be announced at `now`.
+    #[must_use]
+    pub fn due(&mut self, now: Instant, addresses: Addresses<'_>) -> Batch {
+        let mut batch = [None; BATCH];
+        if self.round.is_none() && self.next.is_some_and(|next| next <= now) {
+            self.start(now);
+        }
+        let Some(round) = self.round.as_mut().filter(|round| round.due <= now) else {
+            return batch;
+        };
+        let mut rest = addresses.after(round.last).peekable();
+        for slot in &mut batch {
+            *slot = rest.next();
+        }
+        round.last = batch.iter().flatten().last().copied();
+        round.due = now.after(PAUSE);
+        if rest.peek().is_none() {
+            self.next = self.next.map(|next| next.max(round.due));
+            self.round = None;
+        }
+        batch
+    }
+
+    /// Returns the address whose turn it is when a single one is announced, so that
+    /// each of them is repeated now and then.
+    #[must_use]
+    pub fn in_turn(&mut self, addresses: Addresses<'_>) -> Option<IpAddr> {
+        let next = addresses.after(self.turn).next();
+        self.turn = next.or_else(|| addresses.after(None).next());
+        self.turn
+    }
+}
