@@ -24,7 +24,7 @@ impl Carp {
         rtnl: &Rtnl,
         subnet: impl Fn(&Device, &rcu::Guard) -> Option<u32>,
     ) {
-        if self.host.lock().place.is_some() {
+        if self.host.lock().place.is_some() || self.has_lost_parent() {
             return;
         }
         let Some(this) = own.data::<Self>(rtnl) else {

@@ -401,14 +401,18 @@ fn read_carpdev<'a>(request: &Request<'a>, rtnl: &'a Rtnl) -> Result<Option<Opti
                     format_args!("carpdev: there is no interface with index {}", ifindex),
                 )
             })?;
-            check_parent(dev, request, rtnl)?;
+            check_parent(dev, extack, rtnl)?;
             Ok(Some(Some(dev)))
         }
     }
 }
 
-fn check_parent(dev: &Device, request: &Request<'_>, rtnl: &Rtnl) -> Result {
-    let extack = &request.extack;
+/// Whether `dev` can be a parent, as far as that does not depend on the interface.
+///
+/// # Errors
+///
+/// In words: it cannot.
+pub(super) fn check_parent(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
     if dev.of_driver_rtnl::<Carp>(rtnl).is_some() {
         return Err(extack.error(
             EINVAL,

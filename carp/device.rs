@@ -324,6 +324,7 @@ impl Carp {
     pub(super) fn leave_namespace(&self, own: &OwnDevice, rtnl: &Rtnl) {
         if let Some(namespace) = Namespace::of(own.net()) {
             self.leave_groups_behind(namespace.groups(), rtnl);
+            namespace.count_waiting(self.has_lost_parent(), false, rtnl);
         }
         self.leave_home(own, rtnl);
     }
@@ -333,6 +334,9 @@ impl Carp {
     pub(super) fn come_to_namespace(&self, own: &OwnDevice, rtnl: &Rtnl) {
         if self.host.lock().own.is_none() {
             return;
+        }
+        if let Some(namespace) = Namespace::of(own.net()) {
+            namespace.count_waiting(false, self.has_lost_parent(), rtnl);
         }
         let groups = Namespace::of(own.net()).map(Namespace::groups);
         let joined = groups.map_or(Ok(()), |groups| self.join_groups_again(groups, rtnl));
@@ -437,8 +441,16 @@ impl Carp {
         }
     }
 
-    /// Leaves the parent: bows out if it still can, and becomes INIT.
+    /// Has no parent any more, and waits for none.
     pub(super) fn disconnect(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        self.set_lost(own, None, rtnl);
+        self.detach(own, rtnl);
+        // Without a parent there is none that fails.
+        self.suppress(false, rtnl);
+    }
+
+    /// Leaves the parent: bows out if it still can, and becomes INIT.
+    pub(super) fn detach(&self, own: &OwnDevice, rtnl: &Rtnl) {
         self.halt(true);
         let place = self.host.lock().place.take();
         self.carpdev.clear();
@@ -447,8 +459,6 @@ impl Carp {
             own.unsync_multicast(place.parent().device(), rtnl);
             place.detach(own, rtnl);
         }
-        // Without a parent there is none that fails.
-        self.suppress(false, rtnl);
         self.forgive_send_errors();
     }
 }

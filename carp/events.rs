@@ -2,7 +2,9 @@
 
 //! What happens to parents and addresses.
 
-use super::{device::Carp, parent::Parent, way_back::parent_changed};
+use super::{
+    device::Carp, lost_parent::device_appeared, parent::Parent, way_back::parent_changed,
+};
 use crate::linux::{
     netdevice::Device,
     netlink::Extack,
@@ -47,11 +49,14 @@ impl Notified for Events {
             }
             return;
         }
+        if matches!(event, DeviceEvent::Register | DeviceEvent::Name) {
+            device_appeared(dev, rtnl);
+        }
         let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) else {
             return;
         };
         match event {
-            DeviceEvent::Register => {}
+            DeviceEvent::Register | DeviceEvent::Name => {}
             // The last moment to say farewell.
             DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
             DeviceEvent::Mtu => {
@@ -70,7 +75,7 @@ impl Notified for Events {
             // without a vhid are no ports, but stand on it all the same.
             DeviceEvent::Unregister => {
                 while let Some((own, carp)) = dev.upper::<Carp>(0, rtnl) {
-                    carp.disconnect(&own, rtnl);
+                    carp.lose_parent(&own, dev, rtnl);
                 }
             }
         }

@@ -33,6 +33,11 @@ const GROUPS: u32 = 2;
 /// The bit that asks for [`Carp::find_ways_back`].
 const WAYS_BACK: u32 = 4;
 
+impl Carp {
+    /// The bit that asks for [`Self::take_parent_again`].
+    pub(super) const LOST_PARENT: u32 = 8;
+}
+
 /// What there is to tell.
 pub(super) struct Changes {
     /// A bit for each vhid whose virtual host has changed its state.
@@ -106,6 +111,9 @@ impl Carp {
         }
         if bits & WAYS_BACK != 0 {
             self.find_ways_back(own);
+        }
+        if bits & Self::LOST_PARENT != 0 {
+            self.take_parent_again(own, rtnl);
         }
         if bits & FOLLOW_UP == 0 {
             return;

@@ -205,6 +205,26 @@ pub(super) fn demoted(net: &Net, group: &Group, step: i32, cause: &str) {
     });
 }
 
+/// Tells listeners that an interface has lost its parent, or has it again with the index
+/// `carpdev`. Any context; a lock may be held.
+pub(super) fn carpdev_changed(
+    own: &OwnDevice,
+    name: &[u8; bindings::IFNAMSIZ as usize],
+    carpdev: Option<u32>,
+) {
+    const SIZE: usize = INTERFACE + attribute_size(4) + attribute_size(bindings::IFNAMSIZ as usize);
+    let command = bindings::CARP_CMD_CARPDEV_NTF;
+    FAMILY.event(own.net(), EVENTS, command, SIZE, |message| {
+        interface(message, own)?;
+        let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+        message.string(bindings::CARP_A_CARPDEV_NAME, name)?;
+        match carpdev {
+            Some(carpdev) => message.u32(bindings::CARP_A_CARPDEV, carpdev),
+            None => Ok(()),
+        }
+    });
+}
+
 /// A state's number in `if_carp.h`.
 fn number(state: State) -> u8 {
     u8::try_from(state_to_u32(state)).unwrap_or(0)

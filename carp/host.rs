@@ -12,6 +12,7 @@ use super::{
     counters::Counter,
     demotion::Demotion,
     device::{state_to_u32, Carp},
+    lost_parent::LostParent,
     mismatch::Mismatch,
     netns::Namespace,
     node::{Common, Node},
@@ -86,6 +87,8 @@ pub(crate) struct Host {
     pub(super) timer: Option<timer::Guard<Carp>>,
     /// The place on the parent; changes under RTNL only.
     pub(super) place: Option<Place>,
+    /// The parent that went away and is waited for; changes under RTNL only.
+    pub(super) lost: Option<LostParent>,
     /// Whether the administrator has set the interface up.
     pub(super) admin_up: bool,
     /// Whether its namespace knows of it; changes under RTNL only.
@@ -115,6 +118,7 @@ impl Host {
             own: None,
             timer: None,
             place: None,
+            lost: None,
             admin_up: false,
             at_home: false,
             passed_over: PassedOver::default(),
@@ -423,7 +427,7 @@ impl Carp {
     pub(super) fn update(&self, rtnl: &Rtnl) {
         let suffers = {
             let host = self.host.lock();
-            host.place.is_some() && !host.can_send()
+            (host.place.is_some() || host.lost.is_some()) && !host.can_send()
         };
         self.start_or_stop();
         // The others first hear that these virtual hosts are gone.

@@ -42,6 +42,8 @@ use kernel::{
 /// The registration.
 pub(crate) static LINK: Link<Carp> = Link::new(c"carp", &POLICIES);
 
+const IFNAMSIZ: usize = bindings::IFNAMSIZ as usize;
+
 impl LinkKind for Carp {
     fn link() -> &'static Link<Self> {
         &LINK
@@ -89,7 +91,7 @@ impl LinkKind for Carp {
     }
 
     fn size(&self) -> usize {
-        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4]
+        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4, IFNAMSIZ]
             .into_iter()
             .map(attribute_size)
             .sum();
@@ -129,6 +131,14 @@ impl LinkKind for Carp {
                 message.u32(bindings::IFLA_CARP_CARPDEV, carpdev.ifindex())?;
                 if carpdev.net() != dev.net() {
                     let id = dev.net().id_of(carpdev.net());
+                    message.s32(bindings::IFLA_CARP_CARPDEV_NETNSID, id)?;
+                }
+            }
+            let lost = self.host.lock().lost;
+            if let Some(lost) = lost {
+                message.string(bindings::IFLA_CARP_CARPDEV_GONE, lost.name())?;
+                if let Some(net) = lost.net(&rcu).filter(|net| *net != dev.net()) {
+                    let id = dev.net().id_of(net);
                     message.s32(bindings::IFLA_CARP_CARPDEV_NETNSID, id)?;
                 }
             }

@@ -25,6 +25,7 @@ mod group_requests;
 pub(crate) mod groups;
 pub(crate) mod host;
 pub(crate) mod link;
+mod lost_parent;
 mod mismatch;
 mod neighbour;
 pub(crate) mod netns;

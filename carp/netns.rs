@@ -30,6 +30,8 @@ pub(crate) struct Namespace {
     rounds: Rounds,
     /// Packets that belong to no parent.
     pub(crate) counters: Counters,
+    /// How many interfaces here wait for a parent that went away; RTNL.
+    waiting: Atomic<usize>,
     /// How many need the ARP hooks here, interfaces and parents; RTNL.
     arp_users: Atomic<usize>,
     /// How many interfaces are here; RTNL.
@@ -111,6 +113,7 @@ impl NetState for Namespace {
                 groups <- Groups::new(),
                 rounds: Rounds::new(),
                 counters: Counters::new(),
+                waiting: Atomic::new(0),
                 arp_users: Atomic::new(0),
                 interfaces: Atomic::new(0),
                 new_routes <- NewRoutes::new(),
@@ -231,6 +234,18 @@ impl Namespace {
             this.filters_sources.store(needed, Relaxed);
         }
         Ok(())
+    }
+
+    /// An interface here that did or did not wait for its parent does or does not now.
+    pub(super) fn count_waiting(&self, did: bool, does: bool, _rtnl: &Rtnl) {
+        let others = self.waiting.load(Relaxed).saturating_sub(usize::from(did));
+        self.waiting
+            .store(others.saturating_add(usize::from(does)), Relaxed);
+    }
+
+    /// Whether an interface here waits for its parent. Any context.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed) != 0
     }
 
     /// One more interface, or one more parent, which may be in another namespace

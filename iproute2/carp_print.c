@@ -64,8 +64,20 @@ static void print_carpdev(struct rtattr *tb[])
 {
 	const __u32 *ifindex = payload(tb[IFLA_CARP_CARPDEV], sizeof(*ifindex));
 	const __s32 *nsid = payload(tb[IFLA_CARP_CARPDEV_NETNSID], sizeof(*nsid));
-	char number[16];
+	const struct rtattr *gone = tb[IFLA_CARP_CARPDEV_GONE];
+	char number[16], name[16];
 
+	if (gone) {
+		snprintf(name, sizeof(name), "%.*s", (int)RTA_PAYLOAD(gone),
+			 (const char *)RTA_DATA(gone));
+		print_string(PRINT_ANY, "carpdev", "carpdev %s ", name);
+		if (nsid)
+			print_int(PRINT_ANY, "carpdev_netnsid", "carpdev-netnsid %d ",
+				  *nsid);
+		print_bool(PRINT_JSON, "carpdev_gone", NULL, true);
+		print_string(PRINT_FP, NULL, "%s ", "(gone)");
+		return;
+	}
 	if (!ifindex || !*ifindex)
 		return;
 	if (!nsid) {

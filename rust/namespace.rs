@@ -45,6 +45,19 @@ impl Net {
         unsafe { Device::from_raw(bindings::net_loopback_dev(self.as_ptr())) }
     }
 
+    /// A number that no other namespace has or will have.
+    pub(crate) fn cookie(&self) -> u64 {
+        // SAFETY: A plain field of a live namespace, written once.
+        unsafe { bindings::net_cookie(self.as_ptr()) }
+    }
+
+    /// Whether everybody who may administer this namespace may administer `other`, too:
+    /// its user namespace is the other's, or one above that.
+    pub(crate) fn governs(&self, other: &Self) -> bool {
+        // SAFETY: Both are live namespaces, which hold their user namespaces.
+        unsafe { bindings::net_governs(self.as_ptr(), other.as_ptr()) }
+    }
+
     /// Whether it is the machine's own, and not one that anybody may have made.
     pub(crate) fn is_initial(&self) -> bool {
         // SAFETY: `self` is a live namespace.

@@ -30,6 +30,8 @@ pub(crate) enum DeviceEvent {
     Change,
     /// It is new, or new in the namespace.
     Register,
+    /// It has another name.
+    Name,
     /// It leaves: references must be given back now. Also when it moves to
     /// another namespace.
     Unregister,
@@ -230,6 +232,7 @@ unsafe extern "C" fn device<T: Notified>(
         bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Mtu,
         bindings::netdev_cmd_NETDEV_CHANGEADDR => DeviceEvent::Address,
         bindings::netdev_cmd_NETDEV_CHANGE => DeviceEvent::Change,
+        bindings::netdev_cmd_NETDEV_CHANGENAME => DeviceEvent::Name,
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Register,
         bindings::netdev_cmd_NETDEV_UNREGISTER => DeviceEvent::Unregister,
         _ => return NOTIFY_DONE,

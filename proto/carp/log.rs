@@ -16,6 +16,9 @@ pub const DEFAULT: u8 = Level::Critical as u8;
 /// A change of a demotion counter.
 pub const DEMOTION: Level = Level::Error;
 
+/// The carpdev is gone, or back: nothing works without it.
+pub const CARPDEV: Level = Level::Critical;
+
 /// An advertisement could not be sent.
 pub const SEND_ERROR: Level = Level::Warning;
 

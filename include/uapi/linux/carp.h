@@ -9,7 +9,7 @@
 #define CARP_GENL_NAME		"carp"
 #define CARP_GENL_VERSION	1
 
-/* The multicast group of CARP_CMD_STATE_NTF and CARP_CMD_DEMOTE_NTF. */
+/* The multicast group of CARP_CMD_*_NTF. */
 #define CARP_GENL_MCGRP_EVENTS	"events"
 
 /* Operations and events, in the network namespace of the socket. */
@@ -43,6 +43,11 @@ enum {
 	 * CARP_A_CAUSE in words.
 	 */
 	CARP_CMD_DEMOTE_NTF,
+	/*
+	 * Event: an interface has lost its parent, or has it again:
+	 * CARP_A_IFINDEX, IFNAME, CARPDEV_NAME, and in the latter case CARPDEV.
+	 */
+	CARP_CMD_CARPDEV_NTF,
 
 	__CARP_CMD_MAX,
 };
@@ -67,6 +72,7 @@ enum {
 	CARP_A_MEMBER,		/* u32, ifindex; several */
 	CARP_A_CAUSE,		/* string */
 	CARP_A_STATS,		/* nest of CARP_STATS_* of if_carp.h */
+	CARP_A_CARPDEV_NAME,	/* string, in the parent's network namespace */
 
 	__CARP_A_MAX,
 };

@@ -127,6 +127,12 @@ enum {
 	 * 1-255; 0 (default): only when it becomes master, and when they change.
 	 */
 	IFLA_CARP_ANNOUNCE,
+	/*
+	 * String, dump only: the name of a parent that went away. A device of
+	 * this name becomes the parent again. Then there is no
+	 * IFLA_CARP_CARPDEV, and IFLA_CARP_CARPDEV_NETNSID says where it was.
+	 */
+	IFLA_CARP_CARPDEV_GONE,
 
 	__IFLA_CARP_MAX,
 };

@@ -21,6 +21,8 @@ pub struct Carp {
     /// The index of the parent, and the namespace where it counts if that is another.
     pub carpdev: Option<u32>,
     pub carpdev_netnsid: Option<i32>,
+    /// The name of a parent that went away and is waited for.
+    pub carpdev_gone: Option<String>,
     pub advbase: u8,
     pub nodes: Vec<Node>,
     pub balancing: Option<String>,
@@ -39,6 +41,7 @@ impl Carp {
         Self {
             carpdev: data.u32(IFLA_CARP_CARPDEV).filter(|index| *index != 0),
             carpdev_netnsid: data.i32(IFLA_CARP_CARPDEV_NETNSID),
+            carpdev_gone: data.text(IFLA_CARP_CARPDEV_GONE),
             advbase: data.u8(IFLA_CARP_ADVBASE).unwrap_or_default(),
             nodes: nodes(data),
             balancing: data
@@ -120,6 +123,7 @@ mod tests {
             u8(IFLA_CARP_VHID, 1),
             u32(IFLA_CARP_CARPDEV, 5),
             i32(IFLA_CARP_CARPDEV_NETNSID, 7),
+            text(IFLA_CARP_CARPDEV_GONE, "v7"),
             u8(IFLA_CARP_ADVBASE, 1),
             nest(IFLA_CARP_CARPNODES, &[node(1, 0, 2), node(2, 100, 1)]),
             u8(IFLA_CARP_BALANCING, 3),
@@ -143,6 +147,7 @@ mod tests {
         let expected = Carp {
             carpdev: Some(5),
             carpdev_netnsid: Some(7),
+            carpdev_gone: Some("v7".into()),
             advbase: 1,
             nodes: vec![
                 Node {

@@ -26,6 +26,7 @@ pub mod link {
     pub const IFLA_CARP_ADDRESSES: u16 = 20;
     pub const IFLA_CARP_CARPDEV_NETNSID: u16 = 21;
     pub const IFLA_CARP_ANNOUNCE: u16 = 22;
+    pub const IFLA_CARP_CARPDEV_GONE: u16 = 23;
 
     pub const CARP_NODE: u16 = 1;
     pub const CARP_PEER: u16 = 2;
@@ -72,6 +73,7 @@ pub mod family {
     pub const CARP_CMD_STATS_GET: u8 = 4;
     pub const CARP_CMD_STATE_NTF: u8 = 5;
     pub const CARP_CMD_DEMOTE_NTF: u8 = 6;
+    pub const CARP_CMD_CARPDEV_NTF: u8 = 7;
 
     pub const CARP_A_IFINDEX: u16 = 1;
     pub const CARP_A_IFNAME: u16 = 2;
@@ -88,6 +90,7 @@ pub mod family {
     pub const CARP_A_MEMBER: u16 = 13;
     pub const CARP_A_CAUSE: u16 = 14;
     pub const CARP_A_STATS: u16 = 15;
+    pub const CARP_A_CARPDEV_NAME: u16 = 16;
 }
 
 /// enum carp_state.

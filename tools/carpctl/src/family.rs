@@ -98,6 +98,14 @@ pub enum Event {
         step: i32,
         cause: String,
     },
+    /// An interface has lost its parent, or has it again with an index.
+    Carpdev {
+        ifname: String,
+        ifindex: u32,
+        carpdev: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        carpdev_ifindex: Option<u32>,
+    },
     /// The kernel had more to say than there was room for.
     Lost,
 }
@@ -122,6 +130,12 @@ impl Event {
                 demote: said.u32(CARP_A_DEMOTE)?,
                 step: said.i32(CARP_A_STEP).unwrap_or_default(),
                 cause: said.text(CARP_A_CAUSE).unwrap_or_default(),
+            }),
+            CARP_CMD_CARPDEV_NTF => Some(Self::Carpdev {
+                ifname: said.text(CARP_A_IFNAME)?,
+                ifindex: said.u32(CARP_A_IFINDEX)?,
+                carpdev: said.text(CARP_A_CARPDEV_NAME)?,
+                carpdev_ifindex: said.u32(CARP_A_CARPDEV),
             }),
             _ => None,
         }

@@ -170,7 +170,10 @@ impl Route {
     /// What carp's carpdev is called here.
     pub fn carpdev(&mut self, carp: &Carp) -> Result<Option<String>> {
         Ok(match (carp.carpdev, carp.carpdev_netnsid) {
-            (None, _) => None,
+            (None, _) => carp
+                .carpdev_gone
+                .as_ref()
+                .map(|name| format!("{name} (gone)")),
             (Some(index), None) => Some(self.name(index)?),
             // here the index may be another's, or nobody's
             (Some(index), Some(_)) => Some(format!("if{index}")),

@@ -195,6 +195,15 @@ fn event_line(event: &Event) -> String {
         } => {
             format!("group {group}: carp demote count {demote} ({step:+}: {cause})\n")
         }
+        Event::Carpdev {
+            ifname,
+            carpdev,
+            carpdev_ifindex,
+            ..
+        } => {
+            let what = carpdev_ifindex.map_or("gone", |_| "back");
+            format!("{ifname}: carpdev {carpdev} is {what}\n")
+        }
         Event::Lost => "events were lost\n".to_owned(),
     }
 }
