@@ -152,7 +152,7 @@ impl Carp {
         // An announcement does it, and helps who has missed an earlier one; but not
         // where an address has several MAC addresses.
         if mode.announces(place == 0) && !host.balances_arp() {
-            let turn = host.announcements.in_turn(host.addresses.by_family());
+            let turn = host.announcements.in_turn(&host.addresses);
             if let (Some(free), Some(address)) = (outbox.addresses.first_mut(), turn) {
                 *free = Some(address);
                 outbox.own.clone_from(&host.own);
@@ -175,7 +175,7 @@ impl Carp {
         if host.announcements.deadline().is_none_or(|due| now < due) {
             return;
         }
-        outbox.addresses = host.announcements.due(now, host.addresses.by_family());
+        outbox.addresses = host.announcements.due(now, &host.addresses);
         outbox.own.clone_from(&host.own);
     }
 
@@ -211,8 +211,8 @@ impl Carp {
             Some(skb) => outbox.frames.push(skb),
             None => self.counters.count(Counter::NoMemory),
         };
-        let own4 = host.addresses.ipv4.first().copied();
-        let own6 = host.addresses.ipv6.first().copied();
+        let own4 = host.addresses.ipv4.first();
+        let own6 = host.addresses.ipv6.first();
         let source4 = carpdev.primary_address(&rcu).or(own4);
         let source6 = carpdev.link_local_address(&rcu).or(own6);
         let group4 = outgoing.families.ipv4 && !host.has_peers(Family::Ipv4);

@@ -425,15 +425,22 @@ impl Carp {
 
     /// Brings the parent's groups in line with the addresses.
     pub(super) fn join_groups(&self, own: &OwnDevice, rtnl: &Rtnl) {
-        let mut addresses = KVec::new();
-        let mut result = Ok(());
-        own.for_each_address6(rtnl, |address| {
-            if let Err(error) = addresses.push(address, GFP_KERNEL) {
-                result = Err(Error::from(error));
+        let joined = self.with_place(|place| {
+            let mut result = Ok(());
+            // RTNL keeps others from carrying out a change before an earlier one.
+            let next = || self.host.lock().addresses.solicited.next();
+            while let Some((group, member)) = next() {
+                let done = if member {
+                    place.join(group, rtnl)
+                } else {
+                    place.leave(group, rtnl);
+                    Ok(())
+                };
+                result = result.and(done);
             }
+            result
         });
-        let joined = self.with_place(|place| place.join(&addresses, rtnl));
-        if result.and(joined).is_err() {
+        if joined.is_err() {
             pr_err!(
                 "{}: no memory for a multicast group: switches may not know that it listens\n",
                 own.name()

@@ -6,13 +6,15 @@ use super::{
     device::Carp, lost_parent::device_appeared, parent::Parent, way_back::parent_changed,
 };
 use crate::linux::{
+    inet6addr::Inet6Addr,
+    inetaddr::InetAddr,
     netdevice::Device,
     netlink::Extack,
     notifier::{DeviceEvent, Notified, Notifiers},
     rtnl::Rtnl,
     rx_handler,
 };
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::Ipv6Addr;
 use kernel::{prelude::*, sync::rcu};
 
 /// The receiver of events.
@@ -24,6 +26,8 @@ pub(crate) static NOTIFIERS: Notifiers<Events> = Notifiers::new();
 /// The metric of the route to a virtual address's network: the parent's own route
 /// to it is to win, whichever came first.
 const METRIC: u32 = 4096;
+
+const NO_MEMORY: &str = "no memory for one more address";
 
 impl Notified for Events {
     fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl) {
@@ -87,31 +91,32 @@ impl Notified for Events {
     }
 
     fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
-        let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
+        let Some((_, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
             return Ok(());
         };
-        carp.reserve_address(own, rtnl)
-            .map_err(|error| extack.error(error, format_args!("no memory for one more address")))
+        carp.reserve_address()
+            .map_err(|error| extack.error(error, format_args!("{NO_MEMORY}")))
     }
 
     fn route_metric(dev: &Device, rtnl: &Rtnl) -> Option<u32> {
         dev.of_driver_rtnl::<Carp>(rtnl).map(|_| METRIC)
     }
 
-    fn address_added(dev: &Device, address: Ipv4Addr, prefix: u8, rtnl: &Rtnl) {
+    fn address_added(dev: &Device, address: &InetAddr, rtnl: &Rtnl) {
         let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
             parent_changed(dev, &rcu::read_lock());
             return;
         };
-        carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(address, rcu));
-        carp.find_way_back_for(address.into(), prefix);
-        carp.addresses_changed(own);
-        carp.announce_address(own, address.into());
+        let ipv4 = address.address();
+        carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(ipv4, rcu));
+        carp.find_way_back_for(ipv4.into(), address.prefix());
+        carp.address_added(own, address);
+        carp.announce_address(own, ipv4.into());
     }
 
-    fn address_removed(dev: &Device, rtnl: &Rtnl) {
+    fn address_removed(dev: &Device, address: &InetAddr, rtnl: &Rtnl) {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
-            carp.addresses_changed(own);
+            carp.address_removed(address);
             Carp::ask_for_ways_back(own);
         } else {
             parent_changed(dev, &rcu::read_lock());
@@ -124,35 +129,34 @@ impl Notified for Events {
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        if let Some((own, _)) = dev.of_driver_rtnl::<Carp>(rtnl) {
+        if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             own.silence_inet6(rtnl);
-        } else if let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) {
+            return carp
+                .reserve_address6()
+                .map_err(|error| extack.error(error, format_args!("{NO_MEMORY}")));
+        }
+        if let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) {
             // IPv6 may have met the device just now.
             join_again(&parent, dev, rtnl);
         }
-        Self::address_wanted(dev, extack, rtnl)
+        Ok(())
     }
 
-    fn address6_added(
-        dev: &Device,
-        address: Ipv6Addr,
-        prefix: u8,
-        rcu: &rcu::Guard,
-    ) -> Option<u32> {
+    fn address6_added(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) -> Option<u32> {
         let Some((own, carp)) = dev.of_driver::<Carp>(rcu) else {
             parent_changed(dev, rcu);
             return None;
         };
-        carp.find_way_back_for(address.into(), prefix);
-        carp.addresses_changed(own);
-        carp.announce_address(own, address.into());
+        carp.find_way_back_for(address.address().into(), address.prefix());
+        carp.address6_added(own, address);
+        carp.announce_address(own, address.address().into());
         carp.ask_for_groups(own);
         Some(METRIC)
     }
 
-    fn address6_removed(dev: &Device, _address: Ipv6Addr, rcu: &rcu::Guard) {
+    fn address6_removed(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) {
         if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
-            carp.addresses_changed(own);
+            carp.address6_removed(address);
             carp.ask_for_groups(own);
             Carp::ask_for_ways_back(own);
         } else {

@@ -81,9 +81,9 @@ impl Changes {
 impl Carp {
     /// A virtual host has changed its state. Under the host's lock, so that listeners
     /// hear of changes in their order.
-    pub(super) fn note(&self, host: &Host, vhid: u8, transition: &Transition) {
+    pub(super) fn note(&self, host: &Host, vhid: u8, demote: u8, transition: &Transition) {
         if let Some(own) = &host.own {
-            genetlink::state_changed(own, vhid, host.environment().demote, transition);
+            genetlink::state_changed(own, vhid, demote, transition);
             self.changes.add(vhid);
         }
     }

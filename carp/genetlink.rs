@@ -4,6 +4,7 @@
 //! `docs/carp.yaml` have it.
 
 use super::{
+    address_requests::AddressGet,
     counters::{Counter, Counters},
     device::{state_to_u32, Carp},
     group_requests::{GroupDemote, GroupGet},
@@ -34,12 +35,13 @@ use kernel::{prelude::*, sync::rcu};
 pub(crate) static FAMILY: genetlink::Family =
     genetlink::Family::new(c"carp", 1, &OPERATIONS, &GROUPS);
 
-static OPERATIONS: [Operation; 5] = [
+static OPERATIONS: [Operation; 6] = [
     Operation::list::<VhostGet>(),
     Operation::once::<GroupGet>(),
     Operation::list::<GroupGet>(),
     Operation::once::<GroupDemote>(),
     Operation::once::<StatsGet>(),
+    Operation::list::<AddressGet>(),
 ];
 
 static GROUPS: [genetlink::Group; 1] = [genetlink::Group::new(c"events")];
@@ -50,7 +52,7 @@ const EVENTS: u32 = 0;
 /// The room of an interface's index and name.
 const INTERFACE: usize = attribute_size(4) + attribute_size(bindings::IFNAMSIZ as usize);
 
-fn interface(message: &mut Message<'_>, dev: &Device) -> Result {
+pub(super) fn interface(message: &mut Message<'_>, dev: &Device) -> Result {
     message.u32(bindings::CARP_A_IFINDEX, dev.ifindex())?;
     let name = dev.name_bytes();
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -99,7 +101,7 @@ impl Dump for VhostGet {
 }
 
 /// Whether there is a carp interface of this index, in words.
-fn check(request: &Request<'_>, ifindex: u32, rcu: &rcu::Guard) -> Result {
+pub(super) fn check(request: &Request<'_>, ifindex: u32, rcu: &rcu::Guard) -> Result {
     let index = c_int::try_from(ifindex).unwrap_or(-1);
     let Some(dev) = Device::by_index_rcu(request.net, index, rcu) else {
         return Err(request.extack.error(

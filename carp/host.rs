@@ -24,6 +24,8 @@ use crate::{
     linux::{
         crypto::{sha1, HmacSha1, Secret},
         fib::PassedOver,
+        inet6addr::Inet6Addr,
+        inetaddr::InetAddr,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         random,
@@ -59,6 +61,10 @@ pub(super) struct Sender {
     pub(super) unicast: bool,
 }
 
+/// Up to so many addresses are hashed as soon as one of them changes, so that every
+/// list that there was is one that was spoken.
+const HASHED_AT_ONCE: usize = 32;
+
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
     /// The virtual hosts in ascending order of vhid; at least one.
@@ -69,12 +75,12 @@ pub(crate) struct Host {
     key: Secret<KEY_LEN>,
     /// The addresses that are hashed.
     pub(super) addresses: Addresses,
-    /// Room for an address that is about to be added.
-    pub(super) spare: Addresses,
     /// When they are announced.
     pub(super) announcements: Announcements,
     /// Whether another host has shown switches the virtual MAC.
     pub(super) exposure: Exposure,
+    /// When the addresses changed last, if they have not been hashed since.
+    unhashed: Option<Instant>,
     /// Groups, and what this interface brings upon them.
     pub(super) demotion: Demotion,
     /// To whom advertisements go instead of to the group of their family.
@@ -109,9 +115,9 @@ impl Host {
             settings,
             key,
             addresses: Addresses::new(),
-            spare: Addresses::new(),
             announcements: Announcements::new(),
             exposure: Exposure::new(),
+            unhashed: None,
             demotion: Demotion::new(),
             peers: KVec::new(),
             mismatch: Mismatch::new(),
@@ -123,28 +129,23 @@ impl Host {
             at_home: false,
             passed_over: PassedOver::default(),
         };
-        let nodes = host.prepare_nodes(&settings)?;
+        let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+        host.push_nodes(&settings, &mut nodes)?;
         host.nodes = nodes;
         Ok(host)
     }
 
-    /// Makes the virtual hosts for `settings`, none of which runs.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory.
-    pub(super) fn prepare_nodes(&self, settings: &Settings) -> Result<KVec<Node>> {
-        let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_ATOMIC)?;
+    /// Makes the virtual hosts for `settings`, none of which runs. There is room for
+    /// them in `nodes`.
+    fn push_nodes(&self, settings: &Settings, nodes: &mut KVec<Node>) -> Result {
         let common = self.common(&self.key, &self.addresses, settings);
         for node in settings.nodes.iter() {
             let leader = node.vhid == settings.nodes.leader().vhid;
             let digests = common.digests(node.vhid, leader);
-            nodes.push(
-                Node::new(settings.config_of(node), random::bytes(), digests),
-                GFP_ATOMIC,
-            )?;
+            let node = Node::new(settings.config_of(node), random::bytes(), digests);
+            nodes.push_within_capacity(node).map_err(|_| ENOMEM)?;
         }
-        Ok(nodes)
+        Ok(())
     }
 
     /// The parent, if there is one.
@@ -205,25 +206,33 @@ impl Host {
         Common {
             key,
             lladdr: digest::hashed_lladdr(true, lladdr, own, parent),
-            ipv4: &addresses.ipv4,
-            ipv6: &addresses.ipv6,
+            addresses,
         }
     }
 
     /// Hashes the constant part anew, after any of it but the addresses changed.
     pub(super) fn rehash(&mut self) {
+        self.unhashed = None;
         self.rehash_by(|signer, digests| signer.replace(digests));
+    }
+
+    /// Hashes the addresses if they have changed. To be called before anything is
+    /// signed or believed: not for each address, as each time takes as long as there
+    /// are addresses.
+    fn hash_addresses(&mut self) {
+        if let Some(at) = self.unhashed.take() {
+            if self.state() == State::Init {
+                self.rehash();
+            } else {
+                self.rehash_by(|signer, digests| signer.addresses_changed(at, digests));
+            }
+        }
     }
 
     /// The hash by which the mode arp shares out requests.
     fn arp_hash(&self) -> ArpHash {
         let key = self.key.bytes();
         ArpHash::new(&sha1(&arp_hash::seed_input(key)), key)
-    }
-
-    /// The same after the addresses changed, while the virtual hosts ran.
-    fn rehash_addresses(&mut self, now: Instant) {
-        self.rehash_by(|signer, digests| signer.addresses_changed(now, digests));
     }
 
     fn rehash_by(&mut self, put: impl Fn(&mut Signer<HmacSha1>, Digests<HmacSha1>)) {
@@ -282,29 +291,37 @@ impl Carp {
     }
 
     fn handle_locked(&self, host: &mut Host, event: Event<'_>, outbox: &mut Outbox) {
+        host.hash_addresses();
+        let environment = host.environment();
         for place in 0..host.nodes.len() {
-            self.handle_node(host, place, event, outbox);
+            self.handle_node(host, place, &environment, event, outbox);
         }
         self.settle(host, outbox);
     }
 
-    fn handle_node(&self, host: &mut Host, place: usize, event: Event<'_>, outbox: &mut Outbox) {
-        let environment = host.environment();
+    fn handle_node(
+        &self,
+        host: &mut Host,
+        place: usize,
+        environment: &Environment,
+        event: Event<'_>,
+        outbox: &mut Outbox,
+    ) {
         let now = Instant(timer::now());
         let Some(node) = host.nodes.get_mut(place) else {
             return;
         };
         let vhid = node.vhid();
-        let effects = node.election.handle(now, &environment, event);
+        let effects = node.election.handle(now, environment, event);
         if let Some(transition) = &effects.transition {
             if transition.from == State::Master && place == 0 {
                 host.announcements.stop();
             }
             self.enter(host, transition);
-            self.note(host, vhid, transition);
+            self.note(host, vhid, environment.demote, transition);
             outbox.tell(host, vhid, *transition);
         }
-        self.send(host, place, &environment, &effects, outbox);
+        self.send(host, place, environment, &effects, outbox);
     }
 
     /// After all events: takes what is due to be announced, and sets the timer to what
@@ -402,11 +419,14 @@ impl Carp {
             let place = host
                 .nodes
                 .iter()
-                .position(|node| node.vhid() == received.vhid());
-            let (place, node) = place
-                .and_then(|place| Some((place, host.nodes.get(place)?)))
-                .filter(|(_, node)| node.election.state() != State::Init)
+                .position(|node| node.vhid() == received.vhid())
+                .filter(|&place| {
+                    let node = host.nodes.get(place);
+                    node.is_some_and(|node| node.election.state() != State::Init)
+                })
                 .ok_or(Discard::BadVhid)?;
+            host.hash_addresses();
+            let node = host.nodes.get(place).ok_or(Discard::BadVhid)?;
             let authenticated = node.authenticate(now, received);
             host.mismatch.heard(now, sender.address, &authenticated);
             let advertisement = authenticated?;
@@ -415,7 +435,8 @@ impl Carp {
                 host.exposure.heard(sender.lladdr, mac);
             }
             let event = Event::Received(family, &advertisement);
-            self.handle_node(&mut host, place, event, &mut outbox);
+            let environment = host.environment();
+            self.handle_node(&mut host, place, &environment, event, &mut outbox);
             self.settle(&mut host, &mut outbox);
         }
         self.deliver(outbox);
@@ -455,6 +476,18 @@ impl Carp {
         self.handle(Event::Stop { bow_out });
     }
 
+    /// Makes the virtual hosts for `settings`, none of which runs. Process context, may
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn prepare_nodes(&self, settings: &Settings) -> Result<KVec<Node>> {
+        let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+        self.host.lock().push_nodes(settings, &mut nodes)?;
+        Ok(nodes)
+    }
+
     /// Takes over settings that were checked. `fresh` has the virtual hosts that
     /// they ask for; those that there are already go on, the rest of the old ones
     /// bow out.
@@ -468,13 +501,16 @@ impl Carp {
         {
             let mut host = self.host.lock();
             let host = &mut *host;
+            host.hash_addresses();
+            let environment = host.environment();
             for place in 0..host.nodes.len() {
                 let stays = host
                     .nodes
                     .get(place)
                     .is_some_and(|node| settings.nodes.contains(node.vhid()));
                 if !stays {
-                    self.handle_node(host, place, Event::Stop { bow_out: true }, &mut outbox);
+                    let stop = Event::Stop { bow_out: true };
+                    self.handle_node(host, place, &environment, stop, &mut outbox);
                 }
             }
             let old = core::mem::replace(&mut host.settings, settings);
@@ -494,13 +530,15 @@ impl Carp {
             }
             self.set_mode(&host.settings);
             self.set_arp_hash(host.arp_hash());
+            let environment = host.environment();
             for place in 0..host.nodes.len() {
                 let config = host
                     .nodes
                     .get(place)
                     .and_then(|node| host.settings.config_for(node.vhid()));
                 if let Some(config) = config {
-                    self.handle_node(host, place, Event::Reconfigured(config), &mut outbox);
+                    let event = Event::Reconfigured(config);
+                    self.handle_node(host, place, &environment, event, &mut outbox);
                 }
             }
             self.publish(host);
@@ -567,36 +605,77 @@ impl Carp {
         }
     }
 
-    /// The list of addresses changed: what is hashed, sent and run for follows.
-    pub(super) fn addresses_changed(&self, own: &OwnDevice) {
-        let mut addresses = core::mem::take(&mut self.host.lock().spare);
-        if addresses.read(own).is_err() {
+    /// An IPv4 address was added. Any context.
+    pub(super) fn address_added(&self, own: &OwnDevice, address: &InetAddr) {
+        self.added(own, |addresses| addresses.insert(address));
+    }
+
+    /// An IPv6 address was added. Any context.
+    pub(super) fn address6_added(&self, own: &OwnDevice, address: &Inet6Addr) {
+        self.added(own, |addresses| addresses.insert6(address));
+    }
+
+    fn added(&self, own: &OwnDevice, insert: impl FnOnce(&mut Addresses) -> Result<bool>) {
+        if self.change_addresses(insert).is_err() {
             pr_err!(
                 "{}: no memory for the list of addresses: the digest is that of the old one\n",
                 own.name()
             );
-            return;
         }
-        if addresses.families().is_empty() {
+    }
+
+    /// An IPv4 address was removed. Any context.
+    pub(super) fn address_removed(&self, address: &InetAddr) {
+        self.removed(address.address().into(), |addresses| {
+            addresses.remove(address)
+        });
+    }
+
+    /// An IPv6 address was removed. Any context.
+    pub(super) fn address6_removed(&self, address: &Inet6Addr) {
+        self.removed(address.address().into(), |addresses| {
+            addresses.remove6(address)
+        });
+    }
+
+    fn removed(&self, address: IpAddr, remove: impl FnOnce(&mut Addresses) -> bool) {
+        let last = {
+            let host = self.host.lock();
+            host.addresses.len() == 1 && host.addresses.iter().next() == Some(address)
+        };
+        if last {
             // Still under the old list, which a farewell is signed with.
             self.halt(true);
         }
+        // Removing never fails.
+        let _ = self.change_addresses(|addresses| Ok(remove(addresses)));
+    }
+
+    /// Changes the list of addresses, of which `change` says whether the digest is
+    /// another one: what is hashed, sent and run for follows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`.
+    fn change_addresses(&self, change: impl FnOnce(&mut Addresses) -> Result<bool>) -> Result {
         let mut outbox = Outbox::new();
         {
             let mut host = self.host.lock();
-            let changed = host.addresses != addresses;
-            core::mem::swap(&mut host.addresses, &mut addresses);
-            host.spare = addresses;
-            if changed {
-                if host.state() == State::Init {
-                    host.rehash();
-                } else {
-                    host.rehash_addresses(Instant(timer::now()));
-                }
+            let host = &mut *host;
+            let before = host.addresses.families();
+            if change(&mut host.addresses)? {
+                host.unhashed = Some(Instant(timer::now()));
             }
-            self.handle_locked(&mut host, Event::FamiliesChanged, &mut outbox);
+            if host.addresses.len() <= HASHED_AT_ONCE {
+                host.hash_addresses();
+            }
+            if host.addresses.families() == before {
+                return Ok(());
+            }
+            self.handle_locked(host, Event::FamiliesChanged, &mut outbox);
         }
         self.deliver(outbox);
         self.start_or_stop();
+        Ok(())
     }
 }

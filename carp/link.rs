@@ -3,7 +3,6 @@
 //! The link kind: `ip link add`, `set` and `show … type carp`.
 
 use super::{
-    addresses::Addresses,
     config::{Change, POLICIES},
     counters::Counter,
     device::{balancing_to_u32, state_to_u32, Carp},
@@ -38,6 +37,11 @@ use kernel::{
     prelude::*,
     sync::{rcu, Arc, ArcBorrow},
 };
+
+/// How many addresses the messages about a link show: each change of state sends one,
+/// to listeners who may read with a page as their buffer. CARP_CMD_ADDRESS_GET has the
+/// rest.
+const ADDRESSES_SHOWN: usize = bindings::CARP_ADDRESSES_SHOWN as usize;
 
 /// The registration.
 pub(crate) static LINK: Link<Carp> = Link::new(c"carp", &POLICIES);
@@ -91,7 +95,7 @@ impl LinkKind for Carp {
     }
 
     fn size(&self) -> usize {
-        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4, IFNAMSIZ]
+        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4, 4, IFNAMSIZ]
             .into_iter()
             .map(attribute_size)
             .sum();
@@ -100,9 +104,8 @@ impl LinkKind for Carp {
             let nodes = [0, 1, 1, 1].into_iter().map(attribute_size).sum::<usize>();
             let addresses = host
                 .addresses
-                .ipv4
                 .len()
-                .saturating_add(host.addresses.ipv6.len())
+                .min(ADDRESSES_SHOWN)
                 .saturating_add(host.peers.len());
             let nests = attribute_size(0).saturating_mul(4);
             host.nodes
@@ -183,10 +186,8 @@ fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
     message.u8(bindings::IFLA_CARP_ANNOUNCE, settings.announce)?;
     if !host.peers.is_empty() {
         message.nest(bindings::IFLA_CARP_CARPPEERS, |message| {
-            host.peers.iter().try_for_each(|peer| match peer {
-                IpAddr::V4(peer) => message.binary(bindings::CARP_PEER, &peer.octets()),
-                IpAddr::V6(peer) => message.binary(bindings::CARP_PEER, &peer.octets()),
-            })
+            let mut peers = host.peers.iter();
+            peers.try_for_each(|peer| fill_ip(*peer, bindings::CARP_PEER, message))
         })?;
     }
     message.nest(bindings::IFLA_CARP_GROUPS, |message| {
@@ -196,15 +197,24 @@ fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
             .try_for_each(|group| message.string(bindings::CARP_GROUP, group.name.as_bytes()))
     })?;
     message.nest(bindings::IFLA_CARP_ADDRESSES, |message| {
-        let Addresses { ipv4, ipv6 } = &host.addresses;
-        ipv4.iter()
-            .try_for_each(|it| message.binary(bindings::CARP_ADDRESS, &it.octets()))?;
-        ipv6.iter()
-            .try_for_each(|it| message.binary(bindings::CARP_ADDRESS, &it.octets()))
+        let mut shown = host.addresses.iter().take(ADDRESSES_SHOWN);
+        shown.try_for_each(|address| fill_ip(address, bindings::CARP_ADDRESS, message))
     })?;
+    message.u32(
+        bindings::IFLA_CARP_ADDRESS_COUNT,
+        u32::try_from(host.addresses.len()).unwrap_or(u32::MAX),
+    )?;
     match host.mismatch.age(Instant(timer::now())) {
         Some(age) => message.u32(bindings::IFLA_CARP_DIGEST_DIFFERS, age),
         None => Ok(()),
+    }
+}
+
+/// An address of either family. Any context.
+pub(super) fn fill_ip(address: IpAddr, attribute: u32, message: &mut Message<'_>) -> Result {
+    match address {
+        IpAddr::V4(address) => message.binary(attribute, &address.octets()),
+        IpAddr::V6(address) => message.binary(attribute, &address.octets()),
     }
 }
 
@@ -279,7 +289,7 @@ impl Carp {
         if own.mac() != new.mac() {
             own.ask_to_change_mac(&new.mac(), extack, rtnl)?;
         }
-        let fresh = self.host.lock().prepare_nodes(&new)?;
+        let fresh = self.prepare_nodes(&new)?;
         // A group that it is in already is none that would have to be left again.
         let joined = change.join.filter(|name| !self.is_in_group(name));
         if let Some(name) = joined {
@@ -338,7 +348,7 @@ impl Carp {
         let old = self.host.lock().settings;
         let mut new = old;
         new.set_lladdr(lladdr);
-        let fresh = self.host.lock().prepare_nodes(&new)?;
+        let fresh = self.prepare_nodes(&new)?;
         self.change_place(this, own, &old, &new, &Extack::NONE, rtnl)?;
         self.configure(new, None, fresh);
         own.set_mac(&new.mac(), rtnl);
@@ -385,6 +395,7 @@ impl Carp {
             host.place = Some(place);
             // Whether a link-layer address is hashed depends on the parent's.
             host.rehash();
+            host.addresses.solicited.forget();
         }
         self.find_ways_back(own);
         self.join_members(own, dev, rtnl);

@@ -9,6 +9,7 @@
 //! ([`receive`], [`arp`], the parent's rx handler) take no lock but that of the
 //! one interface that an advertisement is for.
 
+mod address_requests;
 mod addresses;
 pub(crate) mod announce;
 pub(crate) mod arp;
@@ -36,6 +37,7 @@ pub(crate) mod power;
 pub(crate) mod receive;
 mod routes;
 mod settings;
+mod solicited;
 mod source;
 pub(crate) mod status;
 mod way_back;

@@ -2,6 +2,7 @@
 
 //! One virtual host of an interface: its election, and how it signs.
 
+use super::addresses::Addresses;
 use crate::{
     linux::crypto::{HmacSha1, Secret},
     proto::carp::{
@@ -13,7 +14,6 @@ use crate::{
         time::Instant,
     },
 };
-use core::net::{Ipv4Addr, Ipv6Addr};
 
 impl Mac for HmacSha1 {
     fn update(&mut self, bytes: &[u8]) {
@@ -30,8 +30,7 @@ pub(super) struct Common<'a> {
     pub(super) key: &'a Secret<KEY_LEN>,
     /// A link-layer address set by hand, which the leader hashes.
     pub(super) lladdr: Option<[u8; 6]>,
-    pub(super) ipv4: &'a [Ipv4Addr],
-    pub(super) ipv6: &'a [Ipv6Addr],
+    pub(super) addresses: &'a Addresses,
 }
 
 impl Common<'_> {
@@ -42,8 +41,8 @@ impl Common<'_> {
             &Input {
                 vhid,
                 lladdr: self.lladdr.filter(|_| leader),
-                ipv4: self.ipv4,
-                ipv6: self.ipv6,
+                ipv4: &self.addresses.ipv4,
+                ipv6: &self.addresses.ipv6,
             },
         )
     }

@@ -19,12 +19,15 @@ use crate::{
     },
     proto::carp::{
         balancing::{Balancing, Masters},
-        neighbour::solicited_node,
         packet::virtual_mac,
     },
 };
 use core::net::Ipv6Addr;
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    rbtree::{RBTree, RBTreeNodeReservation},
+    sync::Arc,
+};
 
 /// A place; [`Self::detach`] gives it up.
 pub(super) struct Place {
@@ -35,7 +38,7 @@ pub(super) struct Place {
     filter: KVec<MacAddress>,
     /// The groups in which the parent hears who looks for the interface's IPv6
     /// addresses.
-    groups: KVec<Membership>,
+    groups: RBTree<Ipv6Addr, Membership>,
 }
 
 /// What a change needs, all of it there before anything happens.
@@ -66,7 +69,7 @@ impl Place {
             parent,
             vhids: KVec::new(),
             filter: KVec::new(),
-            groups: KVec::new(),
+            groups: RBTree::new(),
         };
         let attached = dev.link_upper(own, extack, rtnl).and_then(|()| {
             place
@@ -161,8 +164,9 @@ impl Place {
             self.parent.set_lladdrs(lladdrs, rtnl);
         }
         self.close_filter(rtnl);
-        for group in core::mem::take(&mut self.groups) {
-            group.leave(self.parent.device(), rtnl);
+        while let Some(first) = self.groups.cursor_front_mut() {
+            let (_, membership) = first.remove_current().1.to_key_value();
+            membership.leave(self.parent.device(), rtnl);
         }
         self.parent.device().unlink_upper(own, rtnl);
         self.parent.leave(rtnl);
@@ -218,41 +222,32 @@ impl Place {
         self.parent.device().is_bridge()
     }
 
-    /// Makes the parent a member of the groups of these addresses, and no others for
-    /// this interface. It is one before a takeover, for switches that snoop.
+    /// Makes the parent a member of a group. It is one before a takeover, for switches
+    /// that snoop.
     ///
     /// # Errors
     ///
-    /// Out of memory: some are missing.
-    pub(super) fn join(&mut self, addresses: &[Ipv6Addr], rtnl: &Rtnl) -> Result {
-        let dev = self.parent.device();
-        let old = core::mem::take(&mut self.groups);
-        let mut result = Ok(());
-        // First those that are wanted, so that none is left for a moment: they are
-        // counted.
-        for address in addresses {
-            let group = solicited_node(*address);
-            if self.groups.iter().any(|other| other.group() == group) {
-                continue;
-            }
-            match self.groups.reserve(1, GFP_KERNEL) {
-                Ok(()) => {
-                    let pushed = push(&mut self.groups, dev.join_group6(group, rtnl));
-                    result = result.and(pushed);
-                }
-                Err(error) => result = Err(error.into()),
-            }
+    /// Out of memory: it is none.
+    pub(super) fn join(&mut self, group: Ipv6Addr, rtnl: &Rtnl) -> Result {
+        if self.groups.get(&group).is_none() {
+            let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
+            let membership = self.parent.device().join_group6(group, rtnl);
+            self.groups.insert(room.into_node(group, membership));
         }
-        for group in old {
-            group.leave(dev, rtnl);
+        Ok(())
+    }
+
+    /// The parent need not be a member of a group any more.
+    pub(super) fn leave(&mut self, group: Ipv6Addr, rtnl: &Rtnl) {
+        if let Some(membership) = self.groups.remove(&group) {
+            membership.leave(self.parent.device(), rtnl);
         }
-        result
     }
 
     /// Joins again what the parent has lost.
     pub(super) fn refresh_groups(&mut self, rtnl: &Rtnl) {
-        for group in self.groups.iter_mut() {
-            group.refresh(self.parent.device(), rtnl);
+        for membership in self.groups.values_mut() {
+            membership.refresh(self.parent.device(), rtnl);
         }
     }
 
@@ -260,11 +255,6 @@ impl Place {
     pub(super) fn parent(&self) -> &Arc<Parent> {
         &self.parent
     }
-}
-
-/// Room was made for it.
-fn push(groups: &mut KVec<Membership>, group: Membership) -> Result {
-    groups.push_within_capacity(group).map_err(|_| ENOMEM)
 }
 
 /// The Ethernet addresses that an interface with these settings is to hear; where

@@ -171,11 +171,30 @@ static void print_addresses(const char *key, const struct rtattr *nest, int kind
 		print_string(PRINT_FP, NULL, "%s", " ");
 }
 
+/* How many addresses there are beside those that a message about a link shows. */
+static unsigned int addresses_left_out(struct rtattr *tb[])
+{
+	const __u32 *count = payload(tb[IFLA_CARP_ADDRESS_COUNT], sizeof(*count));
+	const struct rtattr *nest = tb[IFLA_CARP_ADDRESSES];
+	unsigned int shown = 0;
+	struct rtattr *rta;
+
+	if (!count || !nest)
+		return 0;
+	for_each_element(rta, nest, CARP_ADDRESS)
+		shown++;
+	return *count > shown ? *count - shown : 0;
+}
+
 /* The best known trouble with carp: what it may be, and what we have. */
 static void print_digest(struct rtattr *tb[])
 {
 	const __u32 *since = payload(tb[IFLA_CARP_DIGEST_DIFFERS], sizeof(*since));
+	const __u32 *count = payload(tb[IFLA_CARP_ADDRESS_COUNT], sizeof(*count));
+	const unsigned int left_out = addresses_left_out(tb);
 
+	if (count)
+		print_uint(PRINT_JSON, "address_count", NULL, *count);
 	if (!since) {
 		print_addresses("addresses", tb[IFLA_CARP_ADDRESSES], CARP_ADDRESS,
 				PRINT_JSON, "");
@@ -187,6 +206,8 @@ static void print_digest(struct rtattr *tb[])
 		     "      digest differs: address list or passphrase; ");
 	print_addresses("addresses", tb[IFLA_CARP_ADDRESSES], CARP_ADDRESS,
 			PRINT_ANY, "addresses ");
+	if (left_out)
+		print_uint(PRINT_FP, NULL, "and %u more ", left_out);
 }
 
 void print_carp(struct rtattr *tb[])

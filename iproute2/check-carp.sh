@@ -9,6 +9,7 @@ node() { # VHID ADVSKEW [STATE]
 VHID=1 CARPDEV=2 ADVBASE=3 ADVSKEW=4 PASS=5 STATE=6 DEMOTE=7 STATS=9
 CARPNODES=10 BALANCING=11 CARPPEERS=12 MINTTL=13 ANNOUNCE=22 JOINED=14 GROUP_JOIN=15 GROUP_LEAVE=16
 LINKLOCAL=17 DEMOTESKEW=18 DIGEST_DIFFERS=19 ADDRESSES=20 CARPDEV_NETNSID=21
+ADDRESS_COUNT=24
 # elements of nests, and what is in a node
 NODE=1 PEER=2 GROUP=3 ADDRESS=4 NODE_VHID=1 NODE_ADVSKEW=2 NODE_STATE=3
 
@@ -173,13 +174,13 @@ several+=$(nest $CARPPEERS "$(attr $PEER "$(ipv4 10.0.0.3)")$(attr $PEER 20010db
 several+=$(attr $LINKLOCAL "$(u8 1)")$(attr $DEMOTESKEW "$(u8 0)")$(attr $DEMOTE "$(u32 2)")
 several+=$(nest $JOINED "$(attr $GROUP "$(text carp)00")$(attr $GROUP "$(text internal)00")")
 several+=$(nest $ADDRESSES "$(attr $ADDRESS "$(ipv4 10.0.0.1)")$(attr $ADDRESS 20010db8000000000000000000000001)$(attr $ADDRESS 00)")
-several+=$(attr $DIGEST_DIFFERS "$(u32 1500)")
+several+=$(attr $DIGEST_DIFFERS "$(u32 1500)")$(attr $ADDRESS_COUNT "$(u32 40)")
 shown "$several"
 shows "    carp state MASTER carpdev if5 carpdev-netnsid 7 advbase 1 balancing ip-stealth carppeer 10.0.0.3,2001:db8::3 minttl 64 linklocal -demoteskew announce 60 demote 2 groups carp,internal "
 shows $'\n      state MASTER vhid 1 advskew 0 \n      state BACKUP vhid 2 advskew 100 \n'
-shows "      digest differs: address list or passphrase; addresses 10.0.0.1,2001:db8::1 "
+shows "      digest differs: address list or passphrase; addresses 10.0.0.1,2001:db8::1 and 37 more "
 shown "$several" -j
-shows '"info_data":{"state":"master","vhid":1,"carpdev":"if5","carpdev_netnsid":7,"advbase":1,"advskew":0,"balancing":"ip-stealth","carppeer":["10.0.0.3","2001:db8::3"],"minttl":64,"linklocal":true,"demoteskew":false,"announce":60,"demote":2,"groups":["carp","internal"],"carpnodes":[{"state":"master","vhid":1,"advskew":0},{"state":"backup","vhid":2,"advskew":100}],"digest_differs":1500,"addresses":["10.0.0.1","2001:db8::1"]}'
+shows '"info_data":{"state":"master","vhid":1,"carpdev":"if5","carpdev_netnsid":7,"advbase":1,"advskew":0,"balancing":"ip-stealth","carppeer":["10.0.0.3","2001:db8::3"],"minttl":64,"linklocal":true,"demoteskew":false,"announce":60,"demote":2,"groups":["carp","internal"],"carpnodes":[{"state":"master","vhid":1,"advskew":0},{"state":"backup","vhid":2,"advskew":100}],"address_count":40,"digest_differs":1500,"addresses":["10.0.0.1","2001:db8::1"]}'
 shown "$several" -o
 fine "one line is one line" [ "$(wc -l <<<"$out")" -eq 1 ]
 shown "$(attr $BALANCING "$(u8 9)")$(nest $CARPNODES "")$(nest $JOINED "")$(nest $CARPPEERS "00")" -j

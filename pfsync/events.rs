@@ -4,12 +4,12 @@
 
 use super::{bulk::has_link, device::Pfsync, netns::Namespace};
 use crate::linux::{
+    inetaddr::InetAddr,
     netdevice::Device,
     netlink::Extack,
     notifier::{DeviceEvent, Notified, Notifiers},
     rtnl::Rtnl,
 };
-use core::net::Ipv4Addr;
 use kernel::{
     prelude::*,
     sync::{rcu, Arc},
@@ -65,7 +65,7 @@ impl Notified for Events {
         Ok(())
     }
 
-    fn address_added(_dev: &Device, _address: Ipv4Addr, _prefix: u8, _rtnl: &Rtnl) {}
+    fn address_added(_dev: &Device, _address: &InetAddr, _rtnl: &Rtnl) {}
 
-    fn address_removed(_dev: &Device, _rtnl: &Rtnl) {}
+    fn address_removed(_dev: &Device, _address: &InetAddr, _rtnl: &Rtnl) {}
 }

@@ -61,6 +61,7 @@ def test_everything_at_creation(host: Host) -> None:
         "advskew": 30,
         "carpnodes": [{"vhid": 7, "advskew": 30, "state": "init"}],
         "addresses": [],
+        "address_count": 0,
     }
     shown = host.show("carp0")
     assert shown["linkinfo"]["info_kind"] == "carp"
@@ -80,6 +81,7 @@ def test_bare(host: Host) -> None:
         "advbase": 1,
         "advskew": 0,
         "addresses": [],
+        "address_count": 0,
     }
     assert "link" not in host.show("carp0")
     host.ip("link", "set", "carp0", "up")
@@ -215,6 +217,7 @@ def test_detached_and_attached_again(master: Host) -> None:
         "advskew": 1,
         "carpnodes": [{"vhid": 1, "advskew": 1, "state": "master"}],
         "addresses": [VIP],
+        "address_count": 1,
     }
 
 

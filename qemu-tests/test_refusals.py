@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("carp")
 
 # include/uapi/linux/if_carp.h
 VHID, CARPDEV, ADVBASE, ADVSKEW, PASS, STATE, DEMOTE, PAD, STATS = range(1, 10)
-UNUSED = 22
+UNUSED = 23
 
 
 @pytest.fixture

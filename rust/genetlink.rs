@@ -113,12 +113,18 @@ pub(crate) struct Position {
     pub(crate) outer: u32,
     /// The part of the element.
     pub(crate) inner: u32,
+    /// The part of that part, such as an address.
+    pub(crate) key: [u8; 16],
 }
 
 impl Position {
     /// Before the first part of an element.
     pub(crate) const fn new(outer: u32) -> Self {
-        Self { outer, inner: 0 }
+        Self {
+            outer,
+            inner: 0,
+            key: [0; 16],
+        }
     }
 
     /// Whether it is where every list begins.

@@ -199,11 +199,6 @@ unsafe impl Send for Membership {}
 unsafe impl Sync for Membership {}
 
 impl Membership {
-    /// Which group it is.
-    pub(crate) fn group(&self) -> Ipv6Addr {
-        self.group
-    }
-
     /// Joins `dev` to the group again if it has lost it, or could not join before.
     /// `dev` is the device that it was made for. Process context, may sleep.
     pub(crate) fn refresh(&mut self, dev: &Device, _rtnl: &Rtnl) {

@@ -8,26 +8,63 @@
 use super::{
     bindings,
     inet6::{enabled, from_raw, to_raw},
+    inetaddr::AddressId,
     namespace::Net,
     netdevice::Device,
-    rtnl::Rtnl,
 };
 use core::{mem::offset_of, net::Ipv6Addr};
-use kernel::sync::rcu;
+use kernel::{sync::rcu, types::Opaque};
 
 /// What an address must not be to be used as a source.
 const UNUSABLE: u32 = bindings::IFA_F_TENTATIVE | bindings::IFA_F_DADFAILED;
 
-impl Device {
-    /// Calls `each` with every unicast IPv6 address of the device, tentative ones
-    /// included: global before link-local ones, the latest first. RTNL keeps the
-    /// list as it is, but for addresses that router advertisements add, in softirqs.
-    pub(crate) fn for_each_address6(&self, _rtnl: &Rtnl, each: impl FnMut(Ipv6Addr)) {
-        // SAFETY: RTNL is held.
-        unsafe { self.for_each_unicast(each) };
+/// An IPv6 address of a device (`struct inet6_ifaddr`).
+///
+/// # Invariants
+///
+/// It stays in memory: RCU is held, or who has a count of it waits for us.
+#[repr(transparent)]
+pub(crate) struct Inet6Addr(Opaque<bindings::inet6_ifaddr>);
+
+impl Inet6Addr {
+    /// # Safety
+    ///
+    /// `ptr` is valid, and the type's invariant holds for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *const bindings::inet6_ifaddr) -> &'a Self {
+        // SAFETY: The caller promises it; the layout is the same.
+        unsafe { &*ptr.cast() }
     }
 
-    /// The same, any context. Addresses that come or go meanwhile may be missed.
+    /// The length of the prefix in bits, which never changes.
+    pub(crate) fn prefix(&self) -> u8 {
+        // SAFETY: It is in memory by the invariant.
+        u8::try_from(unsafe { (*self.0.get()).prefix_len }).unwrap_or(u8::MAX)
+    }
+
+    /// The address itself, which never changes.
+    pub(crate) fn address(&self) -> Ipv6Addr {
+        // SAFETY: It is in memory by the invariant.
+        from_raw(unsafe { &(*self.0.get()).addr })
+    }
+
+    /// Which entry of the device's list it is.
+    pub(crate) fn id(&self) -> AddressId {
+        AddressId::new(self)
+    }
+
+    /// Whether its removal has begun. That is marked before it is told.
+    pub(crate) fn is_dead(&self) -> bool {
+        // SAFETY: It is in memory by the invariant; a plain field, read as by
+        // `READ_ONCE`.
+        let state = unsafe { (&raw const (*self.0.get()).state).read_volatile() };
+        u32::try_from(state) == Ok(bindings::INET6_IFADDR_STATE_DEAD)
+    }
+}
+
+impl Device {
+    /// Calls `each` with every unicast IPv6 address of the device, tentative ones
+    /// included: global before link-local ones, the latest first. Any context.
+    /// Addresses that come or go meanwhile may be missed.
     ///
     /// One whose removal is being told (`Notified::address6_removed`) is left out:
     /// with the device itself down it stands in the list still, but is marked dead.

@@ -4,26 +4,60 @@
 
 use super::{bindings, netdevice::Device, rtnl::Rtnl};
 use core::net::Ipv4Addr;
-use kernel::sync::rcu;
+use kernel::{sync::rcu, types::Opaque};
 
-impl Device {
-    /// Calls `each` with every local IPv4 address of the device, in the order in
-    /// which they were set. RTNL keeps the list as it is.
-    pub(crate) fn for_each_address(&self, _rtnl: &Rtnl, mut each: impl FnMut(Ipv4Addr)) {
-        // SAFETY: `self` is live, RTNL is held: nobody changes the list.
-        unsafe {
-            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
-            if in_dev.is_null() {
-                return;
-            }
-            let mut ifa = bindings::in_dev_first_ifa(in_dev);
-            while let Some(address) = ifa.as_ref() {
-                each(local(address));
-                ifa = bindings::in_ifa_next(address);
-            }
-        }
+/// Which entry of the kernel's lists an address is, for as long as it is there: a
+/// device can have the same address twice, with different prefixes or peers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AddressId(usize);
+
+impl AddressId {
+    /// Before all others.
+    pub(crate) const FIRST: Self = Self(0);
+    /// After all others.
+    pub(crate) const LAST: Self = Self(usize::MAX);
+
+    pub(super) fn new<T>(entry: *const T) -> Self {
+        Self(entry.addr())
+    }
+}
+
+/// An IPv4 address of a device (`struct in_ifaddr`).
+///
+/// # Invariants
+///
+/// RTNL is held, or RCU: it stays in memory.
+#[repr(transparent)]
+pub(crate) struct InetAddr(Opaque<bindings::in_ifaddr>);
+
+impl InetAddr {
+    /// # Safety
+    ///
+    /// `ptr` is valid, and the type's invariant holds for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *const bindings::in_ifaddr) -> &'a Self {
+        // SAFETY: The caller promises it; the layout is the same.
+        unsafe { &*ptr.cast() }
     }
 
+    /// The local address. It does not change while the entry is in the list.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        // SAFETY: It is in memory by the invariant.
+        Ipv4Addr::from(unsafe { (*self.0.get()).ifa_local }.to_ne_bytes())
+    }
+
+    /// Which entry of the list it is.
+    pub(crate) fn id(&self) -> AddressId {
+        AddressId::new(self)
+    }
+
+    /// The length of the prefix in bits, which does not change either.
+    pub(crate) fn prefix(&self) -> u8 {
+        // SAFETY: It is in memory by the invariant.
+        unsafe { (*self.0.get()).ifa_prefixlen }
+    }
+}
+
+impl Device {
     /// Gives the addresses whose networks' routes have the metric `old` the metric
     /// `new`. Routes that are there already stay as they are.
     pub(super) fn replace_route_metrics(&self, old: u32, new: u32, _rtnl: &Rtnl) {
@@ -42,8 +76,9 @@ impl Device {
         }
     }
 
-    /// [`Self::for_each_address`] in any context. Addresses that come or go meanwhile
-    /// may be missed.
+    /// Calls `each` with every local IPv4 address of the device, in the order in
+    /// which they were set. Any context. Addresses that come or go meanwhile may be
+    /// missed.
     pub(crate) fn for_each_address_rcu(&self, _rcu: &rcu::Guard, mut each: impl FnMut(Ipv4Addr)) {
         // SAFETY: `self` is live, RCU is held: entries that leave the list stay
         // in memory.

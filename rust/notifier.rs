@@ -2,12 +2,11 @@
 
 //! Events of devices and their IP addresses (notifier chains).
 
-use super::{bindings, inet6, inetaddr, netdevice::Device, netlink::Extack, rtnl::Rtnl};
-use core::{
-    cell::UnsafeCell,
-    marker::PhantomData,
-    net::{Ipv4Addr, Ipv6Addr},
+use super::{
+    bindings, inet6, inet6addr::Inet6Addr, inetaddr, inetaddr::InetAddr, netdevice::Device,
+    netlink::Extack, rtnl::Rtnl,
 };
+use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
 use kernel::{error::to_result, prelude::*, sync::rcu};
 
 /// What happened to a device; the rest is not told.
@@ -63,12 +62,12 @@ pub(crate) trait Notified: 'static {
         None
     }
 
-    /// An IPv4 address was added, its route not yet; its prefix has that many
-    /// bits.
-    fn address_added(dev: &Device, address: Ipv4Addr, prefix: u8, rtnl: &Rtnl);
+    /// An IPv4 address was added, its route not yet. Told once more of one that succeeds
+    /// the first of its network, which was removed (`promote_secondaries`).
+    fn address_added(dev: &Device, address: &InetAddr, rtnl: &Rtnl);
 
     /// An IPv4 address was removed.
-    fn address_removed(dev: &Device, rtnl: &Rtnl);
+    fn address_removed(dev: &Device, address: &InetAddr, rtnl: &Rtnl);
 
     /// An IPv6 address is about to be added, by the user or by the kernel under
     /// RTNL; not asked for those that router advertisements bring, in softirqs
@@ -97,20 +96,15 @@ pub(crate) trait Notified: 'static {
     /// address detection (`IFA_F_NODAD`), and whose network's route gets the metric,
     /// if the user gave none. Its local route is set a little later, by a work item
     /// (`addrconf_dad_work`), whatever the device's state.
-    fn address6_added(
-        dev: &Device,
-        address: Ipv6Addr,
-        prefix: u8,
-        rcu: &rcu::Guard,
-    ) -> Option<u32> {
-        let _ = (dev, address, prefix, rcu);
+    fn address6_added(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) -> Option<u32> {
+        let _ = (dev, address, rcu);
         None
     }
 
     /// An IPv6 address was removed: it is in the device's list no more, or passed
     /// over there. Under RTNL, but must not sleep. Not told of addresses that the
     /// kernel keeps while the device is down (`keep_addr_on_down`).
-    fn address6_removed(dev: &Device, address: Ipv6Addr, rcu: &rcu::Guard) {
+    fn address6_removed(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) {
         let _ = (dev, address, rcu);
     }
 }
@@ -287,23 +281,22 @@ unsafe extern "C" fn address<T: Notified>(
 ) -> c_int {
     let ifa: *mut bindings::in_ifaddr = ifa.cast();
     // SAFETY: The kernel passes a live address of a live device, under RTNL.
-    let (dev, local, prefix, rtnl) = unsafe {
+    let (dev, local, rtnl) = unsafe {
         (
             Device::from_raw((*(*ifa).ifa_dev).dev),
-            Ipv4Addr::from((*ifa).ifa_local.to_ne_bytes()),
-            (*ifa).ifa_prefixlen,
+            InetAddr::from_raw(ifa),
             Rtnl::assume_held(),
         )
     };
     match u32::try_from(event).unwrap_or(0) {
         bindings::netdev_cmd_NETDEV_UP => {
-            T::address_added(dev, local, prefix, &rtnl);
+            T::address_added(dev, local, &rtnl);
             if let Some(metric) = T::route_metric(dev, &rtnl) {
                 // SAFETY: The kernel passes a live address, under RTNL.
                 inetaddr::replace_route_metric(unsafe { &mut *ifa }, 0, metric);
             }
         }
-        bindings::netdev_cmd_NETDEV_DOWN => T::address_removed(dev, &rtnl),
+        bindings::netdev_cmd_NETDEV_DOWN => T::address_removed(dev, local, &rtnl),
         _ => {}
     }
     NOTIFY_DONE
@@ -368,16 +361,15 @@ unsafe extern "C" fn address6<T: Notified>(
     let rcu = rcu::Guard::new();
     let ifa: *mut bindings::inet6_ifaddr = ifa.cast();
     // SAFETY: The kernel passes a live address of a live device.
-    let (dev, address, prefix) = unsafe {
+    let (dev, address) = unsafe {
         (
             Device::from_raw((*(*ifa).idev).dev),
-            inet6::from_raw(&(*ifa).addr),
-            u8::try_from((*ifa).prefix_len).unwrap_or(u8::MAX),
+            Inet6Addr::from_raw(ifa),
         )
     };
     match u32::try_from(event).unwrap_or(0) {
         bindings::netdev_cmd_NETDEV_UP => {
-            if let Some(metric) = T::address6_added(dev, address, prefix, &rcu) {
+            if let Some(metric) = T::address6_added(dev, address, &rcu) {
                 let tentative = bindings::IFA_F_TENTATIVE | bindings::IFA_F_OPTIMISTIC;
                 // SAFETY: The address is alive. Its lock, which softirqs take as
                 // well, is not held; it guards the flags. Nobody has made the route

@@ -12,7 +12,7 @@
 //! change with the master: the first frame of a round shows switches where it is now,
 //! and what neighbours know is still right.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
 use super::time::{Instant, Interval};
 
@@ -25,24 +25,12 @@ pub const PAUSE: Interval = Interval(2);
 /// Addresses that are to be announced now.
 pub type Batch = [Option<IpAddr>; BATCH];
 
-/// The addresses of an interface.
-#[derive(Clone, Copy, Debug)]
-pub struct Addresses<'a> {
-    /// In ascending order.
-    pub ipv4: &'a [Ipv4Addr],
-    /// In ascending order; announced after the IPv4 addresses.
-    pub ipv6: &'a [Ipv6Addr],
-}
-
-impl<'a> Addresses<'a> {
-    /// The addresses behind `last`, or all of them.
-    fn after(self, last: Option<IpAddr>) -> impl Iterator<Item = IpAddr> + 'a {
-        let ipv4 = self.ipv4.iter().copied().map(IpAddr::V4);
-        let ipv6 = self.ipv6.iter().copied().map(IpAddr::V6);
-        // IpAddr orders IPv4 before IPv6.
-        ipv4.chain(ipv6)
-            .skip_while(move |address| last.is_some_and(|last| *address <= last))
-    }
+/// The addresses of an interface: the IPv4 ones and then the IPv6 ones, each family in
+/// an order that stays the same while addresses come and go.
+pub trait Addresses {
+    /// Returns the address behind `last`, which may have gone, or the first one. `None`:
+    /// there is no other.
+    fn next_after(&self, last: Option<IpAddr>) -> Option<IpAddr>;
 }
 
 /// A round that is not finished.
@@ -120,7 +108,7 @@ impl Announcements {
 
     /// Returns the addresses that are to be announced at `now`.
     #[must_use]
-    pub fn due(&mut self, now: Instant, addresses: Addresses<'_>) -> Batch {
+    pub fn due(&mut self, now: Instant, addresses: &impl Addresses) -> Batch {
         let mut batch = [None; BATCH];
         if self.round.is_none() && self.next.is_some_and(|next| next <= now) {
             self.start(now);
@@ -128,13 +116,15 @@ impl Announcements {
         let Some(round) = self.round.as_mut().filter(|round| round.due <= now) else {
             return batch;
         };
-        let mut rest = addresses.after(round.last).peekable();
         for slot in &mut batch {
-            *slot = rest.next();
+            let Some(next) = addresses.next_after(round.last) else {
+                break;
+            };
+            *slot = Some(next);
+            round.last = Some(next);
         }
-        round.last = batch.iter().flatten().last().copied();
         round.due = now.after(PAUSE);
-        if rest.peek().is_none() {
+        if addresses.next_after(round.last).is_none() {
             self.next = self.next.map(|next| next.max(round.due));
             self.round = None;
         }
@@ -144,9 +134,9 @@ impl Announcements {
     /// Returns the address whose turn it is when a single one is announced, so that
     /// each of them is repeated now and then.
     #[must_use]
-    pub fn in_turn(&mut self, addresses: Addresses<'_>) -> Option<IpAddr> {
-        let next = addresses.after(self.turn).next();
-        self.turn = next.or_else(|| addresses.after(None).next());
+    pub fn in_turn(&mut self, addresses: &impl Addresses) -> Option<IpAddr> {
+        let next = addresses.next_after(self.turn);
+        self.turn = next.or_else(|| addresses.next_after(None));
         self.turn
     }
 }

@@ -54,19 +54,22 @@ pub trait Mac: Clone {
 }
 
 /// What one virtual host hashes besides its key and its counter.
+///
+/// The lists of addresses are anything that can be walked more than once, such as a
+/// reference to a slice or to a tree.
 #[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
+pub struct Input<V4, V6> {
     /// The virtual host, 1–255.
     pub vhid: u8,
     /// The link-layer address to hash, see [`hashed_lladdr`].
     pub lladdr: Option<[u8; 6]>,
     /// The interface's IPv4 addresses, in any order.
     ///
-    /// One that occurs twice is hashed once. Given in ascending order, the time
-    /// is linear in their number, else quadratic. The same holds for IPv6.
-    pub ipv4: &'a [Ipv4Addr],
+    /// One that occurs twice is hashed once. Given in ascending order, for IPv6 that
+    /// of [`hash_order`], the time is linear in their number, else quadratic.
+    pub ipv4: V4,
     /// The interface's IPv6 addresses, link-local ones included, in any order.
-    pub ipv6: &'a [Ipv6Addr],
+    pub ipv6: V6,
 }
 
 /// The link-layer address for [`Input::lladdr`].
@@ -98,7 +101,11 @@ impl<M: Mac> Digests<M> {
     ///
     /// `keyed` has the [`key`] of the passphrase and nothing hashed yet.
     #[must_use]
-    pub fn new(keyed: M, input: &Input<'_>) -> Self {
+    pub fn new<'a, V4, V6>(keyed: M, input: &Input<V4, V6>) -> Self
+    where
+        V4: IntoIterator<Item = &'a Ipv4Addr> + Copy,
+        V6: IntoIterator<Item = &'a Ipv6Addr> + Copy,
+    {
         let mut common = keyed;
         common.update(&[VERSION, TYPE_ADVERTISEMENT]);
         if let Some(lladdr) = &input.lladdr {
@@ -118,7 +125,8 @@ impl<M: Mac> Digests<M> {
             |address| without_link_local.update(&address.octets()),
         );
 
-        let link_local = input.ipv6.iter().any(Ipv6Addr::is_unicast_link_local);
+        let mut ipv6 = input.ipv6.into_iter();
+        let link_local = ipv6.any(Ipv6Addr::is_unicast_link_local);
         let with_link_local = link_local.then(|| {
             let mut all = common;
             ascending(input.ipv6, hashed_ipv6, |address| {
@@ -174,26 +182,34 @@ fn equal(a: &Digest, b: &Digest) -> bool {
 
 /// An IPv6 address as it is hashed, if it is.
 ///
-/// In OpenBSD's kernel the second 16 bits of a link-local address hold its
-/// interface and are cleared for the hash. The smallest and the largest address
-/// are left out there, as the search for the next one begins with them.
+/// The smallest and the largest address are left out by OpenBSD, as its search for
+/// the next one begins with them.
 fn hashed_ipv6(address: Ipv6Addr) -> Option<Ipv6Addr> {
     const LARGEST: Ipv6Addr = Ipv6Addr::from_bits(u128::MAX);
 
-    if address.is_unspecified() || address == LARGEST {
-        return None;
-    }
+    (!address.is_unspecified() && address != LARGEST).then(|| hash_order(address))
+}
+
+/// By which IPv6 addresses are put in order before they are hashed: in OpenBSD's
+/// kernel the second 16 bits of a link-local address hold its interface, and are
+/// cleared for the hash.
+#[must_use]
+pub fn hash_order(address: Ipv6Addr) -> Ipv6Addr {
     if !address.is_unicast_link_local() {
-        return Some(address);
+        return address;
     }
     let [a, _, c, d, e, f, g, h] = address.segments();
-    Some(Ipv6Addr::new(a, 0, c, d, e, f, g, h))
+    Ipv6Addr::new(a, 0, c, d, e, f, g, h)
 }
 
 /// Calls `hash` once for every different value that `pick` makes of `items`,
 /// from the smallest to the largest.
-fn ascending<T: Copy + Ord>(items: &[T], pick: impl Fn(T) -> Option<T>, mut hash: impl FnMut(&T)) {
-    let picked = || items.iter().filter_map(|item| pick(*item));
+fn ascending<'a, T: Copy + Ord + 'a>(
+    items: impl IntoIterator<Item = &'a T> + Copy,
+    pick: impl Fn(T) -> Option<T>,
+    mut hash: impl FnMut(&T),
+) {
+    let picked = || items.into_iter().filter_map(|item| pick(*item));
     let mut last = None;
     if picked().is_sorted() {
         for item in picked().filter(|item| last.replace(*item) != Some(*item)) {

@@ -11,6 +11,22 @@ use carp_proto::carp::time::{Instant, Interval};
 const NOW: Instant = Instant(1_000_000_000);
 const SECOND: Interval = Interval(256);
 
+/// The addresses of an interface, in ascending order.
+#[derive(Clone, Copy)]
+struct List<'a> {
+    ipv4: &'a [Ipv4Addr],
+    ipv6: &'a [Ipv6Addr],
+}
+
+impl Addresses for List<'_> {
+    fn next_after(&self, last: Option<IpAddr>) -> Option<IpAddr> {
+        // IpAddr orders IPv4 before IPv6.
+        listed(*self)
+            .into_iter()
+            .find(|address| last.is_none_or(|last| *address > last))
+    }
+}
+
 fn ipv4(count: u8) -> Vec<Ipv4Addr> {
     (1..=count).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect()
 }
@@ -25,12 +41,12 @@ fn ipv6(count: u16) -> Vec<Ipv6Addr> {
 /// addresses were announced.
 fn run(
     announcements: &mut Announcements,
-    addresses: Addresses<'_>,
+    addresses: List<'_>,
     end: Instant,
 ) -> Vec<(Instant, Vec<IpAddr>)> {
     let mut batches = Vec::new();
     while let Some(at) = announcements.deadline().filter(|at| *at < end) {
-        let batch = announcements.due(at, addresses);
+        let batch = announcements.due(at, &addresses);
         batches.push((at, batch.into_iter().flatten().collect()));
     }
     batches
@@ -43,7 +59,7 @@ fn all(batches: &[(Instant, Vec<IpAddr>)]) -> Vec<IpAddr> {
         .collect()
 }
 
-fn listed(addresses: Addresses<'_>) -> Vec<IpAddr> {
+fn listed(addresses: List<'_>) -> Vec<IpAddr> {
     let ipv4 = addresses.ipv4.iter().copied().map(IpAddr::V4);
     ipv4.chain(addresses.ipv6.iter().copied().map(IpAddr::V6))
         .collect()
@@ -54,7 +70,7 @@ const NEVER: Instant = Instant(u64::MAX);
 #[test]
 fn a_few_addresses_are_announced_at_once() {
     let (ipv4, ipv6) = (ipv4(2), ipv6(2));
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &ipv6,
     };
@@ -68,7 +84,7 @@ fn a_few_addresses_are_announced_at_once() {
 #[test]
 fn many_addresses_are_spread() {
     let (ipv4, ipv6) = (ipv4(200), ipv6(300));
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &ipv6,
     };
@@ -85,7 +101,7 @@ fn many_addresses_are_spread() {
 #[test]
 fn asking_early_or_late_does_no_harm() {
     let ipv4 = ipv4(6);
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &[],
     };
@@ -115,7 +131,7 @@ fn addresses_that_come_and_go_during_a_round_confuse_nobody() {
     announcements.begin(NOW);
     let first = announcements.due(
         NOW,
-        Addresses {
+        List {
             ipv4: &before,
             ipv6: &[],
         },
@@ -126,7 +142,7 @@ fn addresses_that_come_and_go_during_a_round_confuse_nobody() {
     after.remove(1);
     let rest = run(
         &mut announcements,
-        Addresses {
+        List {
             ipv4: &after,
             ipv6: &[],
         },
@@ -139,7 +155,7 @@ fn addresses_that_come_and_go_during_a_round_confuse_nobody() {
 #[test]
 fn a_round_that_is_asked_for_during_another_follows_it() {
     let ipv4 = ipv4(100);
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &[],
     };
@@ -155,7 +171,7 @@ fn a_round_that_is_asked_for_during_another_follows_it() {
 #[test]
 fn a_round_ends_with_mastership() {
     let ipv4 = ipv4(100);
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &[],
     };
@@ -174,7 +190,7 @@ fn a_round_ends_with_mastership() {
 #[test]
 fn a_round_is_repeated_if_the_administrator_says_so() {
     let ipv4 = ipv4(2);
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &[],
     };
@@ -198,7 +214,7 @@ fn a_round_is_repeated_if_the_administrator_says_so() {
 #[test]
 fn rounds_that_take_longer_than_their_interval_do_not_pile_up() {
     let ipv4 = ipv4(200);
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &[],
     };
@@ -213,22 +229,22 @@ fn rounds_that_take_longer_than_their_interval_do_not_pile_up() {
 #[test]
 fn single_announcements_take_turns() {
     let (ipv4, ipv6) = (ipv4(2), ipv6(1));
-    let addresses = Addresses {
+    let addresses = List {
         ipv4: &ipv4,
         ipv6: &ipv6,
     };
     let mut announcements = Announcements::new();
     let seen: Vec<_> = (0..4)
-        .filter_map(|_| announcements.in_turn(addresses))
+        .filter_map(|_| announcements.in_turn(&addresses))
         .collect();
     let mut wanted = listed(addresses);
     wanted.push(IpAddr::V4(ipv4[0]));
     assert_eq!(seen, wanted);
-    let none = Addresses {
+    let none = List {
         ipv4: &[],
         ipv6: &[],
     };
-    assert_eq!(announcements.in_turn(none), None);
+    assert_eq!(announcements.in_turn(&none), None);
 }
 
 #[test]

@@ -48,6 +48,13 @@ enum {
 	 * CARP_A_IFINDEX, IFNAME, CARPDEV_NAME, and in the latter case CARPDEV.
 	 */
 	CARP_CMD_CARPDEV_NTF,
+	/*
+	 * Dump: the addresses that digests cover, in their order: CARP_A_IFINDEX,
+	 * IFNAME, and one CARP_A_ADDRESS for each; an interface with many comes
+	 * in several messages. With CARP_A_IFINDEX in the request: those of this
+	 * interface.
+	 */
+	CARP_CMD_ADDRESS_GET,
 
 	__CARP_CMD_MAX,
 };
@@ -73,6 +80,7 @@ enum {
 	CARP_A_CAUSE,		/* string */
 	CARP_A_STATS,		/* nest of CARP_STATS_* of if_carp.h */
 	CARP_A_CARPDEV_NAME,	/* string, in the parent's network namespace */
+	CARP_A_ADDRESS,		/* binary, 4 or 16 bytes in network order; several */
 
 	__CARP_A_MAX,
 };

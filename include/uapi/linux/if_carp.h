@@ -24,6 +24,9 @@ enum carp_state {
 /* The most unicast peers of an interface in each family. */
 #define CARP_PEERS_MAX		16
 
+/* The most addresses that IFLA_CARP_ADDRESSES shows. */
+#define CARP_ADDRESSES_SHOWN	16
+
 /* A group's name is an interface's without a digit at its end. */
 #define CARP_GROUP_NAME_MAX	15
 
@@ -114,7 +117,8 @@ enum {
 	IFLA_CARP_DIGEST_DIFFERS,
 	/*
 	 * Nest of CARP_ADDRESS, dump only: the addresses that the digest covers,
-	 * in its order.
+	 * in its order; the first CARP_ADDRESSES_SHOWN of them. All of them:
+	 * CARP_CMD_ADDRESS_GET of the generic netlink family.
 	 */
 	IFLA_CARP_ADDRESSES,
 	/*
@@ -133,6 +137,8 @@ enum {
 	 * IFLA_CARP_CARPDEV, and IFLA_CARP_CARPDEV_NETNSID says where it was.
 	 */
 	IFLA_CARP_CARPDEV_GONE,
+	/* u32, dump only: how many addresses the digest covers. */
+	IFLA_CARP_ADDRESS_COUNT,
 
 	__IFLA_CARP_MAX,
 };

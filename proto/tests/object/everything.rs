@@ -107,20 +107,30 @@ pub fn every_packet(
     (farewell.emit(), frame::ipv4(mac, source, &sent))
 }
 
+/// A list with one address, or none.
+struct One(Option<IpAddr>);
+
+impl Addresses for One {
+    fn next_after(&self, last: Option<IpAddr>) -> Option<IpAddr> {
+        self.0.filter(|_| last.is_none())
+    }
+}
+
 #[inline(never)]
 pub fn every_announcement(
     announcements: &mut Announcements,
     learning: &mut Learning,
     now: u64,
     seconds: u8,
-    addresses: Addresses<'_>,
+    address: Option<IpAddr>,
     mac: [u8; 6],
 ) -> (Batch, Option<Instant>, Option<[u8; frame::ARP_LEN]>) {
     let now = Instant(now);
     announcements.repeat(now, Interval::from_seconds(seconds), seconds != 3);
     announcements.begin(now);
-    let batch = announcements.due(now, addresses);
-    if announcements.in_turn(addresses).is_none() {
+    let addresses = One(address);
+    let batch = announcements.due(now, &addresses);
+    if announcements.in_turn(&addresses).is_none() {
         announcements.stop();
     }
     let probe = learning

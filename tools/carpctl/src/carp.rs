@@ -31,8 +31,10 @@ pub struct Carp {
     pub demote: Option<u32>,
     /// Milliseconds since a wrong digest came in.
     pub digest_differs: Option<u32>,
-    /// The addresses that the digest covers.
+    /// The addresses that the digest covers, or the first of many.
     pub addresses: Vec<IpAddr>,
+    /// How many there are.
+    pub address_count: Option<u32>,
     pub counters: Counters,
 }
 
@@ -58,6 +60,7 @@ impl Carp {
             addresses: elements(data, IFLA_CARP_ADDRESSES, CARP_ADDRESS)
                 .filter_map(as_address)
                 .collect(),
+            address_count: data.u32(IFLA_CARP_ADDRESS_COUNT),
             counters: data
                 .nest(IFLA_CARP_STATS)
                 .map(|nest| Counters::read(nest, COUNTERS))
@@ -138,6 +141,7 @@ mod tests {
             u32(IFLA_CARP_DEMOTE, 2),
             u32(IFLA_CARP_DIGEST_DIFFERS, 1500),
             nest(IFLA_CARP_ADDRESSES, &[address(CARP_ADDRESS, peers[0])]),
+            u32(IFLA_CARP_ADDRESS_COUNT, 40),
             nest(
                 IFLA_CARP_STATS,
                 &[bytes(FIRST_COUNTER, &5u64.to_ne_bytes())],
@@ -167,6 +171,7 @@ mod tests {
             demote: Some(2),
             digest_differs: Some(1500),
             addresses: vec![peers[0]],
+            address_count: Some(40),
             counters: Counters(vec![("rx_ipv4", 5)]),
         };
         assert_eq!(carp, expected);

@@ -27,6 +27,7 @@ pub mod link {
     pub const IFLA_CARP_CARPDEV_NETNSID: u16 = 21;
     pub const IFLA_CARP_ANNOUNCE: u16 = 22;
     pub const IFLA_CARP_CARPDEV_GONE: u16 = 23;
+    pub const IFLA_CARP_ADDRESS_COUNT: u16 = 24;
 
     pub const CARP_NODE: u16 = 1;
     pub const CARP_PEER: u16 = 2;

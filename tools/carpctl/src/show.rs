@@ -210,7 +210,12 @@ fn pfsync_lines(pfsync: &Pfsync, syncdev: Option<&str>) -> Vec<String> {
 /// The best known trouble with carp: what it may be, and what we have.
 pub fn digest_differs(carp: &Carp) -> String {
     let ours = joined(&carp.addresses, ",");
-    format!("digest differs: address list or passphrase; addresses {ours}")
+    let count = carp.address_count.unwrap_or_default() as usize;
+    let more = match count.saturating_sub(carp.addresses.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("digest differs: address list or passphrase; addresses {ours}{more}")
 }
 
 fn address_line(address: &Address) -> String {
@@ -303,6 +308,7 @@ mod tests {
             demote: Some(2),
             digest_differs: Some(10),
             addresses: vec!["10.0.0.1".parse().expect("is an address")],
+            address_count: Some(3),
             ..Carp::default()
         };
         assert_eq!(
@@ -311,7 +317,7 @@ mod tests {
                 "\tcarp: carpdev if5 carpdev-netnsid 3 advbase 1 balancing ip carppeer 10.0.0.3 demote 2",
                 "\t\tstate BACKUP vhid 1 advskew 0",
                 "\t\tstate MASTER vhid 2 advskew 100",
-                "\t\tdigest differs: address list or passphrase; addresses 10.0.0.1",
+                "\t\tdigest differs: address list or passphrase; addresses 10.0.0.1 and 2 more",
                 "\tstatus: master",
             ]
         );

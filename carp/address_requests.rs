@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is asked over generic netlink about addresses: all that digests cover, of which
+//! rtnetlink shows the first few.
+
+use super::{device::Carp, genetlink, link::fill_ip};
+use crate::{
+    linux::{
+        bindings,
+        genetlink::{Dump, Entries, Permission, Position, Request, Table},
+        netdevice::Device,
+        netlink::{Policies, Policy},
+    },
+    proto::carp::digest::hash_order,
+};
+use core::{
+    array,
+    net::{IpAddr, Ipv4Addr},
+};
+use kernel::{prelude::*, sync::rcu};
+
+/// CARP_CMD_ADDRESS_GET: of all interfaces, or of one.
+pub(super) struct AddressGet;
+
+static ADDRESS_GET: Policies<{ bindings::CARP_A_IFINDEX as usize + 1 }> =
+    Policies::new(&[(bindings::CARP_A_IFINDEX, Policy::U32)]);
+
+/// How many addresses one message has: the smallest buffer has room for it.
+const PER_MESSAGE: usize = 64;
+
+/// [`Position::inner`]: which family is next, and that there is none.
+const IPV4: u32 = 0;
+const IPV6: u32 = 1;
+const END: u32 = 2;
+
+impl Dump for AddressGet {
+    const COMMAND: u32 = bindings::CARP_CMD_ADDRESS_GET;
+    const PERMISSION: Permission = Permission::Anyone;
+    const ATTRIBUTES: Table = Table::new(&ADDRESS_GET);
+
+    fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
+        let rcu = rcu::read_lock();
+        let only = request.attributes.u32(bindings::CARP_A_IFINDEX);
+        if let (Some(ifindex), true) = (only, position.is_begin()) {
+            genetlink::check(request, ifindex, &rcu)?;
+            *position = Position::new(ifindex);
+        }
+        for dev in Device::walk(request.net, position.outer, &rcu) {
+            if dev.ifindex() != position.outer {
+                *position = Position::new(dev.ifindex());
+            }
+            if only.is_some_and(|only| only != position.outer) {
+                break;
+            }
+            if let Some((own, carp)) = dev.of_driver::<Carp>(&rcu) {
+                while position.inner != END {
+                    let (chunk, next) = Chunk::read(carp, position);
+                    if chunk.addresses().next().is_some() {
+                        entries.add(|message| {
+                            genetlink::interface(message, own)?;
+                            chunk
+                                .addresses()
+                                .try_for_each(|it| fill_ip(it, bindings::CARP_A_ADDRESS, message))
+                        })?;
+                    }
+                    *position = next;
+                }
+            }
+            *position = Position::new(position.outer.saturating_add(1));
+        }
+        Ok(())
+    }
+}
+
+/// Some addresses one behind the other.
+struct Chunk([Option<IpAddr>; PER_MESSAGE]);
+
+impl Chunk {
+    /// Those of an interface from `position` on, and where the next ones begin. What
+    /// comes or goes between two chunks is in its place or not there.
+    fn read(carp: &Carp, position: &Position) -> (Self, Position) {
+        let mut chunk = Self([None; PER_MESSAGE]);
+        let mut next = *position;
+        let mut free = chunk.0.iter_mut();
+        let mut push = |address: IpAddr| {
+            *free.next().ok_or(EMSGSIZE)? = Some(address);
+            Ok(())
+        };
+        let mut host = carp.host.lock();
+        if next.inner == IPV4 {
+            let [a, b, c, d, ..] = next.key;
+            let all = host
+                .addresses
+                .ipv4
+                .try_for_each_from(Ipv4Addr::new(a, b, c, d), |address| {
+                    let [a, b, c, d] = address.octets();
+                    next.key = array::from_fn(|i| [a, b, c, d].get(i).copied().unwrap_or(0));
+                    push(address.into())
+                });
+            if all.is_ok() {
+                next.inner = IPV6;
+                next.key = [0; 16];
+            }
+        }
+        if next.inner == IPV6 {
+            let all = host
+                .addresses
+                .ipv6
+                .try_for_each_from(next.key.into(), |address| {
+                    next.key = hash_order(address).octets();
+                    push(address.into())
+                });
+            if all.is_ok() {
+                next.inner = END;
+            }
+        }
+        (chunk, next)
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.0.iter().flatten().copied()
+    }
+}
