@@ -365,7 +365,8 @@ fn read_state(state: u8, extack: &Extack<'_>) -> Result<State> {
 }
 
 fn read_pass(pass: &[u8], extack: &Extack<'_>) -> Result<Secret<KEY_LEN>> {
-    let key = digest::key(pass).ok_or_else(|| {
+    let mut key = Secret::zeroes()?;
+    digest::write_key(pass, key.bytes_mut()).ok_or_else(|| {
         extack.error(
             EINVAL,
             format_args!("the passphrase is longer than {} characters", PASS_MAX),

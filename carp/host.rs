@@ -232,7 +232,7 @@ impl Host {
     /// The hash by which the mode arp shares out requests.
     fn arp_hash(&self) -> ArpHash {
         let key = self.key.bytes();
-        ArpHash::new(&sha1(&arp_hash::seed_input(key)), key)
+        ArpHash::new(&sha1(|input| arp_hash::write_seed_input(key, input)), key)
     }
 
     fn rehash_by(&mut self, put: impl Fn(&mut Signer<HmacSha1>, Digests<HmacSha1>)) {

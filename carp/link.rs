@@ -27,7 +27,6 @@ use crate::{
     },
     proto::carp::{
         demotion::{GroupName, GROUP_CARP, GROUP_NAME_MAX},
-        digest::KEY_LEN,
         election::State,
         time::Instant,
     },
@@ -63,7 +62,7 @@ impl LinkKind for Carp {
         }
         let settings = change.apply_to(Settings::DEFAULT, &request.extack)?;
         // Without vhid: it gets them once it can be found.
-        let this = Self::new(Settings::DEFAULT, Secret::new([0; KEY_LEN]))?;
+        let this = Self::new(Settings::DEFAULT, Secret::zeroes()?)?;
         dev.set_mac(&settings.mac());
         Ok(this)
     }

@@ -4,6 +4,7 @@
 
 use super::bindings;
 use core::mem::MaybeUninit;
+use kernel::prelude::*;
 
 /// Length of the digest in bytes.
 pub(crate) const SHA1_DIGEST_SIZE: usize = 20;
@@ -63,35 +64,50 @@ impl Drop for HmacSha1 {
     }
 }
 
-/// The SHA-1 of `bytes`. Any context.
-pub(crate) fn sha1(bytes: &[u8]) -> [u8; SHA1_DIGEST_SIZE] {
+/// The SHA-1 of the `N` bytes that `write` writes over zeroes; they are wiped. Any
+/// context.
+pub(crate) fn sha1<const N: usize>(write: impl FnOnce(&mut [u8; N])) -> [u8; SHA1_DIGEST_SIZE] {
+    let mut input = [0; N];
+    write(&mut input);
     let mut digest = [0; SHA1_DIGEST_SIZE];
-    // SAFETY: `bytes` is valid for reads of its length, `digest` for writes of the
-    // digest's size.
-    unsafe { bindings::sha1(bytes.as_ptr(), bytes.len(), digest.as_mut_ptr()) };
+    // SAFETY: `input` is valid for reads of its length, `digest` for writes of the
+    // digest's size; zeroes are valid bytes.
+    unsafe {
+        bindings::sha1(input.as_ptr(), input.len(), digest.as_mut_ptr());
+        wipe(&mut input);
+    }
     digest
 }
 
-/// A key, or another secret, that is wiped when it goes.
-#[derive(Clone)]
-pub(crate) struct Secret<const N: usize>([u8; N]);
+/// A key, or another secret: it lies in one place in memory, which is wiped when it goes.
+/// To move it moves a pointer, so nothing stays on the stack.
+pub(crate) struct Secret<const N: usize>(KBox<[u8; N]>);
 
 impl<const N: usize> Secret<N> {
-    /// Takes the secret; the caller wipes what it copied it from.
-    pub(crate) fn new(bytes: [u8; N]) -> Self {
-        Self(bytes)
+    /// A secret of zeroes. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn zeroes() -> Result<Self> {
+        Ok(Self(KBox::new([0; N], GFP_KERNEL_ACCOUNT)?))
     }
 
-    /// The secret itself.
+    /// The secret itself. Who copies it wipes the copy.
     pub(crate) fn bytes(&self) -> &[u8; N] {
         &self.0
+    }
+
+    /// The same, to be written.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
     }
 }
 
 impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
         // SAFETY: Plain integers, for which zeroes are valid.
-        unsafe { wipe(&mut self.0) };
+        unsafe { wipe(&mut *self.0) };
     }
 }
 

@@ -16,26 +16,24 @@ pub struct ArpHash {
     c: u32,
 }
 
-/// Bytes of what [`seed_input`] returns.
+/// Bytes of what [`write_seed_input`] writes.
 pub const SEED_INPUT_LEN: usize = 66;
 
-/// What to hash with a plain SHA-1 for [`ArpHash::new`]: how the HMAC of an
-/// advertisement begins.
-#[must_use]
-pub fn seed_input(key: &[u8; KEY_LEN]) -> [u8; SEED_INPUT_LEN] {
+/// Writes what to hash with a plain SHA-1 for [`ArpHash::new`]: how the HMAC of an
+/// advertisement begins. It is as secret as the key.
+pub fn write_seed_input(key: &[u8; KEY_LEN], input: &mut [u8; SEED_INPUT_LEN]) {
     const IPAD: u8 = 0x36;
-    let mut input = [IPAD; SEED_INPUT_LEN];
-    for (to, from) in input.iter_mut().zip(key) {
-        *to ^= *from;
+    let padded = key.iter().chain(core::iter::repeat(&0));
+    for (to, from) in input.iter_mut().zip(padded) {
+        *to = IPAD ^ *from;
     }
-    let [.., version, kind] = &mut input;
+    let [.., version, kind] = input;
     *version = 2;
     *kind = 1;
-    input
 }
 
 impl ArpHash {
-    /// The hash for a `key`; `seed` is the SHA-1 of its [`seed_input`].
+    /// The hash for a `key`; `seed` is the SHA-1 of its [`write_seed_input`].
     ///
     /// OpenBSD reads the seed in the machine's byte order. All hosts of a group
     /// must agree, so here it is always that of the usual machines.

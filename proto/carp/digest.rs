@@ -28,18 +28,20 @@ pub const KEY_LEN: usize = 20;
 const VERSION: u8 = 2;
 const TYPE_ADVERTISEMENT: u8 = 1;
 
-/// The key for a passphrase: its bytes, then zero bytes. The empty passphrase
+/// Writes the key for a passphrase: its bytes, then zero bytes. The empty passphrase
 /// gives twenty zero bytes. `None` if it is longer than [`PASS_MAX`].
+///
+/// It is written where it stays, so that no copy of it is left on the stack.
 #[must_use]
-pub fn key(pass: &[u8]) -> Option<[u8; KEY_LEN]> {
+pub fn write_key(pass: &[u8], key: &mut [u8; KEY_LEN]) -> Option<()> {
     if pass.len() > PASS_MAX {
         return None;
     }
-    let mut key = [0; KEY_LEN];
-    for (to, from) in key.iter_mut().zip(pass) {
+    let padded = pass.iter().chain(core::iter::repeat(&0));
+    for (to, from) in key.iter_mut().zip(padded) {
         *to = *from;
     }
-    Some(key)
+    Some(())
 }
 
 /// An HMAC-SHA1 that has its key.

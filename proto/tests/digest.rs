@@ -7,7 +7,7 @@ mod common;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use carp_proto::carp::arp_hash::{self, ArpHash};
-use carp_proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN, PASS_MAX};
+use carp_proto::carp::digest::{hashed_lladdr, write_key, Digests, Input, Mac, KEY_LEN, PASS_MAX};
 use carp_proto::carp::packet::Digest;
 use common::Hmac;
 use proptest::prelude::*;
@@ -46,6 +46,12 @@ fn digests(ipv4: &[&str], ipv6: &[&str]) -> Digests<Transcript> {
 
 fn sign(ipv4: &[&str], ipv6: &[&str]) -> Digest {
     digests(ipv4, ipv6).sign(&COUNTER)
+}
+
+/// The key that a passphrase has, written over another one.
+fn key(pass: &[u8]) -> Option<[u8; KEY_LEN]> {
+    let mut key = [0xff; KEY_LEN];
+    write_key(pass, &mut key).map(|()| key)
 }
 
 #[test]
@@ -201,7 +207,9 @@ fn the_hash_of_balancing_arp_is_that_of_openbsd_5() {
         ("mekmitasdigoat", [0xff; 6], 0xa7d9_1e82),
     ] {
         let key = key(pass.as_bytes()).unwrap();
-        let seed = common::sha1(&arp_hash::seed_input(&key));
+        let mut input = [0xff; arp_hash::SEED_INPUT_LEN];
+        arp_hash::write_seed_input(&key, &mut input);
+        let seed = common::sha1(&input);
         assert_eq!(ArpHash::new(&seed, &key).of(mac), expected, "{pass}");
     }
 }

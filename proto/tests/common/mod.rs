@@ -17,7 +17,8 @@ pub struct Hmac(hmac::Hmac<sha1::Sha1>);
 
 impl Hmac {
     pub fn new(pass: &str) -> Self {
-        let key = digest::key(pass.as_bytes()).expect("a short passphrase");
+        let mut key = [0; digest::KEY_LEN];
+        digest::write_key(pass.as_bytes(), &mut key).expect("a short passphrase");
         Self(hmac::Hmac::new_from_slice(&key).expect("any key will do"))
     }
 }

@@ -9,15 +9,15 @@
 #[path = "../../mod.rs"]
 mod proto;
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proto::carp::address_change::Signer;
 use proto::carp::announcements::{Addresses, Announcements, Batch};
-use proto::carp::arp_hash::{seed_input, ArpHash};
+use proto::carp::arp_hash::{write_seed_input, ArpHash, SEED_INPUT_LEN};
 use proto::carp::balancing::{arpbalance, hash_of_ipv4, hash_of_ipv6, Balancing, Masters};
 use proto::carp::carpnodes::{Carpnode, Carpnodes};
 use proto::carp::demotion::{count, is_automatic, Counter, GroupName};
-use proto::carp::digest::{hashed_lladdr, key, Digests, Input, Mac, KEY_LEN};
+use proto::carp::digest::{hashed_lladdr, write_key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
@@ -148,7 +148,10 @@ pub fn every_digest(
     ipv4: &[Ipv4Addr],
     ipv6: &[Ipv6Addr],
 ) -> Option<(Digests<Opaque>, u32)> {
-    let key: [u8; KEY_LEN] = key(pass)?;
+    let mut key = [0; KEY_LEN];
+    write_key(pass, &mut key)?;
+    let mut seed_input = [0; SEED_INPUT_LEN];
+    write_seed_input(&key, &mut seed_input);
     let [own, ours, parent] = macs;
     let input = Input {
         vhid,
@@ -156,7 +159,7 @@ pub fn every_digest(
         ipv4,
         ipv6,
     };
-    let arp = ArpHash::new(&hash(&seed_input(&key)), &key).of(own);
+    let arp = ArpHash::new(&hash(&seed_input), &key).of(own);
     Some((Digests::new(Opaque(hash, 0), &input), arp))
 }
 

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use carp_proto::carp::arp_hash::{seed_input, ArpHash};
+use carp_proto::carp::arp_hash::{write_seed_input, ArpHash, SEED_INPUT_LEN};
 use carp_proto::carp::balancing::{arpbalance, hash_of_ipv4, hash_of_ipv6, Masters, HOSTS_MAX};
 use libfuzzer_sys::fuzz_target;
 
@@ -45,7 +45,9 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Some(mac) = packet.first_chunk::<6>() {
         let key = &[*flags; 20];
-        let hash = ArpHash::new(&[seed_input(key)[0]; 20], key);
+        let mut input = [0; SEED_INPUT_LEN];
+        write_seed_input(key, &mut input);
+        let hash = ArpHash::new(&[input[0]; 20], key);
         assert_eq!(ArpHash::from_bits(hash.to_bits()), hash);
         let _ = hash.of(*mac);
         let [a, b, c, d, ..] = *mac;
