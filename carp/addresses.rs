@@ -7,12 +7,14 @@
 
 use super::{
     device::Carp,
+    limits,
     solicited::{self, SolicitedGroups},
 };
 use crate::{
     linux::{
         inet6addr::Inet6Addr,
         inetaddr::{AddressId, InetAddr},
+        netlink::Extack,
     },
     proto::carp::{
         announcements, digest::hash_order, election::Families, neighbour::solicited_node,
@@ -23,7 +25,6 @@ use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 use kernel::{
-    alloc::Flags,
     prelude::*,
     rbtree::{self, RBTree, RBTreeNodeReservation},
 };
@@ -285,9 +286,10 @@ impl Carp {
     ///
     /// # Errors
     ///
-    /// Out of memory.
-    pub(super) fn reserve_address(&self) -> Result {
-        let room = Reservation::new(GFP_KERNEL_ACCOUNT)?;
+    /// In words: out of memory, or there are too many for the user.
+    pub(super) fn reserve_address(&self, extack: &Extack<'_>) -> Result {
+        self.check_address(extack)?;
+        let room = reserve(extack)?;
         let old = self.host.lock().addresses.spare.ipv4.replace(room);
         drop(old);
         Ok(())
@@ -297,13 +299,10 @@ impl Carp {
     ///
     /// # Errors
     ///
-    /// Out of memory.
-    pub(super) fn reserve_address6(&self) -> Result {
-        const FLAGS: Flags = GFP_KERNEL_ACCOUNT;
-        let (room, group) = (
-            Reservation::new(FLAGS)?,
-            solicited::Reservation::new(FLAGS)?,
-        );
+    /// As above.
+    pub(super) fn reserve_address6(&self, extack: &Extack<'_>) -> Result {
+        self.check_address(extack)?;
+        let (room, group) = (reserve(extack)?, reserve(extack)?);
         let old = {
             let spare = &mut self.host.lock().addresses.spare;
             (spare.ipv6.replace(room), spare.group.replace(group))
@@ -311,4 +310,14 @@ impl Carp {
         drop(old);
         Ok(())
     }
+
+    fn check_address(&self, extack: &Extack<'_>) -> Result {
+        let len = self.host.lock().addresses.len();
+        limits::check_address(len, extack)
+    }
+}
+
+fn reserve<K, V>(extack: &Extack<'_>) -> Result<RBTreeNodeReservation<K, V>> {
+    RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)
+        .map_err(|error| extack.error(error, format_args!("no memory for one more address")))
 }

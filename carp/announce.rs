@@ -374,19 +374,13 @@ fn is_own(carpdev: &Device, peer: &IpAddr, rcu: &rcu::Guard) -> bool {
     }
 }
 
-/// Elsewhere than in the machine's own namespace anybody may be root, and must not
-/// flood its log.
-///
 /// Where several virtual hosts share an interface, the vhid says which one it is.
 fn log_transition(own: &OwnDevice, vhid: u8, transition: &Transition, balanced: bool) {
     let level = transition.level();
-    let net = own.net();
-    if Namespace::of(net).is_some_and(|namespace| namespace.prints(level))
-        && (net.is_initial() || log::ratelimit())
-    {
+    if let Some(level) = Namespace::prints(own.net(), level, false) {
         let which = if balanced { Some(vhid) } else { None };
         print_at!(
-            level as u8,
+            level,
             "{}{}: state transition: {} -> {} ({})\n",
             own.name(),
             log::Printed(Vhid(which)),
@@ -419,10 +413,9 @@ fn name(state: State) -> &'static str {
 }
 
 fn complain(own: &OwnDevice, error: kernel::error::Error) {
-    let prints = Namespace::of(own.net()).is_some_and(|namespace| namespace.prints(SEND_ERROR));
-    if prints && log::ratelimit() {
+    if let Some(level) = Namespace::prints(own.net(), SEND_ERROR, true) {
         print_at!(
-            SEND_ERROR as u8,
+            level,
             "{}: an advertisement could not be sent (error {})\n",
             own.name(),
             error.to_errno()

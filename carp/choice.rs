@@ -2,14 +2,12 @@
 
 //! The parent of an interface that was given none: its first address says which it is.
 
-use super::device::Carp;
-use crate::linux::{
-    netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer, rtnl::Rtnl,
+use super::{device::Carp, netns::report};
+use crate::{
+    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer, rtnl::Rtnl},
+    proto::carp::log::NO_PARENT,
 };
-use kernel::{
-    prelude::*,
-    sync::{aref::ARef, rcu},
-};
+use kernel::sync::{aref::ARef, rcu};
 
 impl Carp {
     /// An address was added. If there is no parent, it becomes the device in whose
@@ -38,7 +36,9 @@ impl Carp {
         let moved = self.move_to(&this, own, &dev, &settings, &words.extack(), rtnl);
         match moved {
             Ok(()) => self.update(rtnl),
-            Err(error) => pr_warn!(
+            Err(error) => report!(
+                own,
+                NO_PARENT,
                 "{}: {}, which has an address in the same subnet, cannot be its carpdev: {} ({})\n",
                 own.name(),
                 dev.name(),

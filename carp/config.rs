@@ -11,7 +11,7 @@ use crate::{
         crypto::Secret,
         link::Request,
         netdevice::{Device, MacAddress},
-        netlink::{Elements, Extack, Policies, Policy},
+        netlink::{Attributes, Elements, Extack, Policies, Policy},
         rtnl::Rtnl,
     },
     proto::carp::{
@@ -114,6 +114,9 @@ impl<'a> Change<'a> {
             .binary(bindings::IFLA_CARP_PASS)
             .map(|pass| read_pass(pass, extack))
             .transpose()?;
+        if !request.link_net_capable {
+            check_far_parent(data, extack)?;
+        }
         let minttl = data.u8(bindings::IFLA_CARP_MINTTL);
         if minttl == Some(0) {
             return Err(extack.error(EINVAL, format_args!("minttl must be 1-255")));
@@ -328,7 +331,7 @@ fn read_peers(peers: Elements<'_>, extack: &Extack<'_>) -> Result<KVec<IpAddr>> 
             ));
         }
         if !list.contains(&address) {
-            list.push(address, GFP_KERNEL)?;
+            list.push(address, GFP_KERNEL_ACCOUNT)?;
         }
     }
     Ok(list)
@@ -372,7 +375,29 @@ fn read_pass(pass: &[u8], extack: &Extack<'_>) -> Result<Secret<KEY_LEN>> {
             format_args!("the passphrase is longer than {} characters", PASS_MAX),
         )
     })?;
-    Ok(Secret::new(key))
+    Ok(key)
+}
+
+/// What is sent on the parent's network by the parent's own addresses, or often, is up to
+/// who administers that network: the parent is in another namespace, which is not the
+/// user's.
+fn check_far_parent(data: &Attributes<'_>, extack: &Extack<'_>) -> Result {
+    let refuse = |name: &str| {
+        Err(extack.error(
+            EPERM,
+            format_args!("{name}: the network namespace of its carpdev is not yours to administer"),
+        ))
+    };
+    if data.each(bindings::IFLA_CARP_CARPPEERS).is_some() {
+        return refuse("carppeer");
+    }
+    if data.u8(bindings::IFLA_CARP_MINTTL).is_some() {
+        return refuse("minttl");
+    }
+    if data.u8(bindings::IFLA_CARP_ADVBASE) == Some(0) {
+        return refuse("advbase 0");
+    }
+    Ok(())
 }
 
 /// A parent is named by `carpdev` or, as with other kinds, by `link`.

@@ -8,12 +8,13 @@ use super::{
     genetlink,
     groups::{Group, Groups},
     host::Host,
+    limits::GROUPS_MAX,
     netns::Namespace,
 };
 use crate::{
     linux::{
-        log, log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
-        rtnl::Rtnl, timer,
+        log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
+        netlink::Extack, rtnl::Rtnl, timer,
     },
     proto::carp::{
         demotion::{self, GroupName},
@@ -32,7 +33,8 @@ use kernel::{
 
 /// What an interface knows of demotion; behind the host's lock.
 pub(super) struct Demotion {
-    /// The groups, in order of joining. Changes under RTNL only.
+    /// The groups, in order of joining, with room for all that there may be. Changes
+    /// under RTNL only.
     pub(super) groups: KVec<Arc<Group>>,
     /// What this interface has brought upon its groups.
     own: demotion::Counter,
@@ -43,13 +45,18 @@ pub(super) struct Demotion {
 }
 
 impl Demotion {
-    pub(super) fn new() -> Self {
-        Self {
-            groups: KVec::new(),
+    /// In no group.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            groups: KVec::with_capacity(GROUPS_MAX, GFP_KERNEL_ACCOUNT)?,
             own: demotion::Counter::default(),
             suppressed: false,
             send_errors: SendErrors::new(),
-        }
+        })
     }
 
     /// What the interface sends and compares.
@@ -185,18 +192,28 @@ impl Carp {
     ///
     /// # Errors
     ///
-    /// Out of memory; nothing changed.
-    pub(super) fn join(&self, groups: &Groups, name: GroupName, rtnl: &Rtnl) -> Result {
+    /// In words: it is in too many. Out of memory. Nothing changed.
+    pub(super) fn join(
+        &self,
+        groups: &Groups,
+        name: GroupName,
+        extack: &Extack<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
         let group = groups.join(name, rtnl)?;
         if self.is_in(&group) {
             groups.leave(&group, rtnl);
             return Ok(());
         }
         let mut host = self.host.lock();
-        if let Err(error) = host.demotion.groups.push(group.clone(), GFP_ATOMIC) {
+        let joined = host.demotion.groups.push_within_capacity(group.clone());
+        if joined.is_err() {
             drop(host);
             groups.leave(&group, rtnl);
-            return Err(error.into());
+            return Err(extack.error(
+                EINVAL,
+                format_args!("an interface is in at most {GROUPS_MAX} groups"),
+            ));
         }
         let announce = bring_along(&host, &group, host.demotion.share(), JOINED);
         let dev = host.own.clone();
@@ -357,12 +374,9 @@ pub(super) fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
 
 /// Logs a change of a group's counter.
 fn tell(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
-    let net = own.net();
-    if Namespace::of(net).is_some_and(|namespace| namespace.prints(DEMOTION))
-        && (net.is_initial() || log::ratelimit())
-    {
+    if let Some(level) = Namespace::prints(own.net(), DEMOTION, false) {
         print_at!(
-            DEMOTION as u8,
+            level,
             "{} demoted group {} by {} to {} ({})\n",
             own.name(),
             group.name.as_str(),

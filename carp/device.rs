@@ -3,8 +3,14 @@
 //! An interface: what the kernel's network devices ask of their driver.
 
 use super::{
-    copies::Members, counters::Counters, follow_up::Changes, host::Host, netns::Namespace,
-    place::Place, settings::Settings, way_back::WaysBack,
+    copies::Members,
+    counters::Counters,
+    follow_up::Changes,
+    host::Host,
+    netns::{report, Namespace},
+    place::Place,
+    settings::Settings,
+    way_back::WaysBack,
 };
 use crate::{
     linux::{
@@ -24,6 +30,7 @@ use crate::{
         balancing::{Balancing, Masters},
         digest::KEY_LEN,
         election::State,
+        log::NO_MEMORY,
     },
 };
 use kernel::{
@@ -91,7 +98,7 @@ impl Carp {
                 counters: Counters::new(),
                 changes: Changes::new(),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         this.set_mode(&settings);
         Ok(this)
@@ -308,14 +315,28 @@ impl Carp {
     /// Out of memory: ARP is not watched for it.
     pub(super) fn find_home(&self, own: &OwnDevice, rtnl: &Rtnl) -> Result {
         Namespace::enter(own.net(), rtnl)?;
-        self.host.lock().at_home = true;
+        let hosts = {
+            let mut host = self.host.lock();
+            host.at_home = true;
+            host.settings.hosts()
+        };
+        if let Some(namespace) = Namespace::of(own.net()) {
+            namespace.count_hosts(0, hosts, rtnl);
+        }
         Ok(())
     }
 
     fn leave_home(&self, own: &OwnDevice, rtnl: &Rtnl) {
-        let at_home = core::mem::take(&mut self.host.lock().at_home);
-        if at_home {
-            Namespace::leave(own.net(), rtnl);
+        let (at_home, hosts) = {
+            let mut host = self.host.lock();
+            (core::mem::take(&mut host.at_home), host.settings.hosts())
+        };
+        if !at_home {
+            return;
+        }
+        Namespace::leave(own.net(), rtnl);
+        if let Some(namespace) = Namespace::of(own.net()) {
+            namespace.count_hosts(hosts, 0, rtnl);
         }
     }
 
@@ -342,7 +363,9 @@ impl Carp {
         let joined = groups.map_or(Ok(()), |groups| self.join_groups_again(groups, rtnl));
         // Nobody could be told in another way.
         if self.find_home(own, rtnl).and(joined).is_err() {
-            pr_err!(
+            report!(
+                own,
+                NO_MEMORY,
                 "{}: no memory to settle in another network namespace\n",
                 own.name()
             );
@@ -377,7 +400,9 @@ impl Carp {
             )
         };
         if follows && self.set_filter(up, rtnl).is_err() {
-            pr_err!(
+            report!(
+                own,
+                NO_MEMORY,
                 "{}: no memory for the receive filter of its parent\n",
                 own.name()
             );
@@ -441,7 +466,9 @@ impl Carp {
             result
         });
         if joined.is_err() {
-            pr_err!(
+            report!(
+                own,
+                NO_MEMORY,
                 "{}: no memory for a multicast group: switches may not know that it listens\n",
                 own.name()
             );

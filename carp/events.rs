@@ -8,7 +8,7 @@ use super::{
 use crate::linux::{
     inet6addr::Inet6Addr,
     inetaddr::InetAddr,
-    netdevice::Device,
+    netdevice::{Device, MacAddress},
     netlink::Extack,
     notifier::{DeviceEvent, Notified, Notifiers},
     rtnl::Rtnl,
@@ -26,8 +26,6 @@ pub(crate) static NOTIFIERS: Notifiers<Events> = Notifiers::new();
 /// The metric of the route to a virtual address's network: the parent's own route
 /// to it is to win, whichever came first.
 const METRIC: u32 = 4096;
-
-const NO_MEMORY: &str = "no memory for one more address";
 
 impl Notified for Events {
     fn device(event: DeviceEvent, dev: &Device, rtnl: &Rtnl) {
@@ -90,12 +88,18 @@ impl Notified for Events {
         rx_handler::get::<Parent>(dev, rtnl).is_none()
     }
 
+    fn mac_wanted(dev: &Device, mac: &MacAddress, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
+        match dev.of_driver_rtnl::<Carp>(rtnl) {
+            Some((own, carp)) => carp.check_lladdr(own, mac, extack, rtnl),
+            None => Ok(()),
+        }
+    }
+
     fn address_wanted(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
         let Some((_, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
             return Ok(());
         };
-        carp.reserve_address()
-            .map_err(|error| extack.error(error, format_args!("{NO_MEMORY}")))
+        carp.reserve_address(extack)
     }
 
     fn route_metric(dev: &Device, rtnl: &Rtnl) -> Option<u32> {
@@ -131,9 +135,7 @@ impl Notified for Events {
     ) -> Result {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             own.silence_inet6(rtnl);
-            return carp
-                .reserve_address6()
-                .map_err(|error| extack.error(error, format_args!("{NO_MEMORY}")));
+            return carp.reserve_address6(extack);
         }
         if let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) {
             // IPv6 may have met the device just now.

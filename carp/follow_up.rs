@@ -14,11 +14,11 @@ use super::{
     device::{state_to_u32, Carp},
     genetlink,
     host::Host,
-    netns::Namespace,
+    netns::{report, Namespace},
 };
 use crate::{
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
-    proto::carp::{effects::Transition, election::State},
+    proto::carp::{effects::Transition, election::State, log::NO_MEMORY},
 };
 use kernel::{
     prelude::*,
@@ -120,7 +120,9 @@ impl Carp {
         }
         self.follow_state(own, rtnl);
         if Namespace::follow_standby(own.net(), rtnl).is_err() {
-            pr_err!(
+            report!(
+                own,
+                NO_MEMORY,
                 "{}: no memory to watch what programs send while it is not master\n",
                 own.name()
             );

@@ -39,7 +39,7 @@ impl Group {
                 count: Atomic::new(0),
                 members: Atomic::new(0),
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?)
     }
 

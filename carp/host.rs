@@ -14,7 +14,7 @@ use super::{
     device::{state_to_u32, Carp},
     lost_parent::LostParent,
     mismatch::Mismatch,
-    netns::Namespace,
+    netns::{report, Namespace},
     node::{Common, Node},
     place::Place,
     power,
@@ -41,6 +41,7 @@ use crate::{
         effects::Transition,
         election::{Environment, Event, Family, State},
         learning::Exposure,
+        log::NO_MEMORY,
         packet::{virtual_mac, Discard, Received},
         time::{Instant, Interval},
     },
@@ -118,7 +119,7 @@ impl Host {
             announcements: Announcements::new(),
             exposure: Exposure::new(),
             unhashed: None,
-            demotion: Demotion::new(),
+            demotion: Demotion::new()?,
             peers: KVec::new(),
             mismatch: Mismatch::new(),
             own: None,
@@ -617,7 +618,9 @@ impl Carp {
 
     fn added(&self, own: &OwnDevice, insert: impl FnOnce(&mut Addresses) -> Result<bool>) {
         if self.change_addresses(insert).is_err() {
-            pr_err!(
+            report!(
+                own,
+                NO_MEMORY,
                 "{}: no memory for the list of addresses: the digest is that of the old one\n",
                 own.name()
             );

@@ -7,6 +7,7 @@ use super::{
     counters::Counter,
     device::{balancing_to_u32, state_to_u32, Carp},
     host::Host,
+    limits,
     netns::Namespace,
     node::Node,
     place::Place,
@@ -74,7 +75,7 @@ impl LinkKind for Carp {
         this.find_home(dev, rtnl)?;
         dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
-        this.join(namespace.groups(), default, rtnl)?;
+        this.join(namespace.groups(), default, &request.extack, rtnl)?;
         this.reconfigure(this, dev, change, &request.extack, rtnl)
     }
 
@@ -276,7 +277,9 @@ impl Carp {
                 format_args!("state cannot be set while the interface is INIT"),
             ));
         }
-        let groups = Namespace::of(own.net()).ok_or(ENODEV)?.groups();
+        let namespace = Namespace::of(own.net()).ok_or(ENODEV)?;
+        let groups = namespace.groups();
+        limits::check(own.net(), &old, &new, extack, rtnl)?;
         if let Some(name) = &change.leave {
             if !self.is_in_group(name) {
                 return Err(extack.error(
@@ -292,7 +295,7 @@ impl Carp {
         // A group that it is in already is none that would have to be left again.
         let joined = change.join.filter(|name| !self.is_in_group(name));
         if let Some(name) = joined {
-            self.join(groups, name, rtnl)?;
+            self.join(groups, name, extack, rtnl)?;
         }
         // A virtual host that moves bows out where it was, under its old digest.
         let placed = match change.carpdev {
@@ -319,6 +322,7 @@ impl Carp {
             core::mem::swap(&mut self.host.lock().peers, peers);
         }
         self.configure(new, change.key.take(), fresh);
+        namespace.count_hosts(old.hosts(), new.hosts(), rtnl);
         if own.mac() != new.mac() {
             own.change_mac(&new.mac(), rtnl);
             // Neighbours have the old one.
@@ -332,11 +336,33 @@ impl Carp {
         Ok(())
     }
 
+    /// Whether the interface can be given this link-layer address: said here, where the
+    /// user can be told in words.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    pub(super) fn check_lladdr(
+        &self,
+        own: &OwnDevice,
+        lladdr: &MacAddress,
+        extack: &Extack<'_>,
+        _rtnl: &Rtnl,
+    ) -> Result {
+        let host = self.host.lock();
+        let mut settings = host.settings;
+        settings.set_lladdr(*lladdr);
+        match &host.place {
+            Some(place) => place.check_lladdr(self, own, &settings, extack),
+            None => Ok(()),
+        }
+    }
+
     /// Gives the interface a link-layer address of its own.
     ///
     /// # Errors
     ///
-    /// Out of memory; nothing changed.
+    /// It is another one's, or there is no memory; nothing changed.
     pub(super) fn set_lladdr(
         &self,
         this: &Arc<Self>,

@@ -4,11 +4,13 @@
 //! a device of its name and takes it as its parent again, as when a VLAN is deleted and
 //! made anew. Until then it suffers from what is missing.
 
-use super::{config::check_parent, device::Carp, genetlink, netns::Namespace};
+use super::{config::check_parent, device::Carp, genetlink,
+    netns::{report, Namespace},
+};
 use crate::{
     linux::{
-        log, log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
-        netlink::ExtackBuffer, rtnl::Rtnl,
+        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer,
+        rtnl::Rtnl,
     },
     proto::carp::log::CARPDEV,
 };
@@ -146,10 +148,5 @@ pub(super) fn device_appeared(dev: &Device, _rtnl: &Rtnl) {
 }
 
 fn tell(own: &OwnDevice, what: kernel::fmt::Arguments<'_>) {
-    let net = own.net();
-    if Namespace::of(net).is_some_and(|namespace| namespace.prints(CARPDEV))
-        && (net.is_initial() || log::ratelimit())
-    {
-        print_at!(CARPDEV as u8, "{}: {}\n", own.name(), what);
-    }
+    report!(own, CARPDEV, "{}: {}\n", own.name(), what);
 }

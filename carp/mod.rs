@@ -25,6 +25,7 @@ pub(crate) mod genetlink;
 mod group_requests;
 pub(crate) mod groups;
 pub(crate) mod host;
+mod limits;
 pub(crate) mod link;
 mod lost_parent;
 mod mismatch;

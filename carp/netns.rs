@@ -9,6 +9,7 @@ use super::{
 use crate::{
     linux::{
         fib::NewRoutes,
+        log::{self as limits, RateLimit},
         namespace::{Net, NetState, Registration},
         rtnl::Rtnl,
         sysctl::{Entry, Integer, Sysctls},
@@ -19,6 +20,17 @@ use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Relaxed},
 };
+
+/// Logs a line about an interface, given its device, the level, and what
+/// [`kernel::pr_info`] takes, as [`Namespace::prints`] lets it through.
+macro_rules! report {
+    ($own:expr, $level:expr, $($arg:tt)*) => {
+        if let Some(level) = $crate::carp::netns::Namespace::prints($own.net(), $level, false) {
+            $crate::linux::log::print_at!(level, $($arg)*);
+        }
+    };
+}
+pub(super) use report;
 
 /// The state of a namespace.
 #[pin_data]
@@ -32,6 +44,11 @@ pub(crate) struct Namespace {
     pub(crate) counters: Counters,
     /// How many interfaces here wait for a parent that went away; RTNL.
     waiting: Atomic<usize>,
+    /// Messages about what is in it, unless it is the machine's own.
+    #[pin]
+    messages: RateLimit,
+    /// How many virtual hosts its interfaces have; RTNL.
+    hosts: Atomic<usize>,
     /// How many need the ARP hooks here, interfaces and parents; RTNL.
     arp_users: Atomic<usize>,
     /// How many interfaces are here; RTNL.
@@ -114,13 +131,15 @@ impl NetState for Namespace {
                 rounds: Rounds::new(),
                 counters: Counters::new(),
                 waiting: Atomic::new(0),
+                messages <- RateLimit::new(),
+                hosts: Atomic::new(0),
                 arp_users: Atomic::new(0),
                 interfaces: Atomic::new(0),
                 new_routes <- NewRoutes::new(),
                 standby: Atomic::new(0),
                 filters_sources: Atomic::new(false),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 }
@@ -161,9 +180,39 @@ impl Namespace {
         &self.rounds
     }
 
-    /// Whether `net.inet.carp.log` lets messages of this level through.
-    pub(crate) fn prints(&self, level: log::Level) -> bool {
-        u8::try_from(self.sysctls.values().log.get()).is_ok_and(|log| level.is_printed(log))
+    /// At which syslog level a message about `net` is to be printed, if it is: by
+    /// `net.inet.carp.log`, and not more often than is good for the machine's log, which
+    /// is one for all namespaces. Where somebody else than the machine's administrators
+    /// may have made the namespace it is never urgent. Any context.
+    ///
+    /// `strangers` says that anybody on the wire can cause it.
+    pub(crate) fn prints(net: &Net, level: log::Level, strangers: bool) -> Option<u8> {
+        let this = Self::of(net)?;
+        let log = u8::try_from(this.sysctls.values().log.get()).ok()?;
+        if !level.is_printed(log) {
+            return None;
+        }
+        let passes = match net.is_initial() {
+            true => !strangers || limits::ratelimit(),
+            false => this.messages.passes(),
+        };
+        let least = if net.has_initial_owner() {
+            level
+        } else {
+            level.max(log::Level::Info)
+        };
+        passes.then_some(least as u8)
+    }
+
+    /// How many virtual hosts there are.
+    pub(super) fn hosts(&self, _rtnl: &Rtnl) -> usize {
+        self.hosts.load(Relaxed)
+    }
+
+    /// An interface has `new` virtual hosts here, and had `old`.
+    pub(super) fn count_hosts(&self, old: usize, new: usize, _rtnl: &Rtnl) {
+        let others = self.hosts.load(Relaxed).saturating_sub(old);
+        self.hosts.store(others.saturating_add(new), Relaxed);
     }
 
     /// One more interface is here, which is master of nothing.

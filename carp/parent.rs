@@ -100,7 +100,7 @@ impl Parent {
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         Namespace::hook_arp(dev.net(), rtnl)?;
         rx_handler::register(dev, parent.clone(), extack, rtnl)
@@ -185,6 +185,16 @@ impl Parent {
             .is_some_and(|port| !core::ptr::eq(&*port.carp, carp))
     }
 
+    /// Whether a link-layer address is that of a virtual host, or of an interface, other
+    /// than `carp`'s.
+    pub(super) fn is_lladdr_taken(&self, mac: &MacAddress, carp: &Carp) -> bool {
+        let rcu = rcu::read_lock();
+        let ports = (1..=u8::MAX).filter_map(|vhid| Some((vhid, self.port(vhid, &rcu)?)));
+        ports
+            .filter(|(_, port)| !core::ptr::eq(&*port.carp, carp))
+            .any(|(vhid, port)| packet::virtual_mac(vhid) == *mac || port.carp.mac() == *mac)
+    }
+
     /// Puts an interface where packets for this vhid find it.
     pub(super) fn occupy(&self, vhid: u8, port: Prepared<Port>) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
@@ -246,7 +256,7 @@ impl Parent {
         }
         drop(rcu);
         if let Some(new) = new {
-            list.push(new, GFP_KERNEL)?;
+            list.push(new, GFP_KERNEL_ACCOUNT)?;
         }
         if list.is_empty() {
             return Ok(None);

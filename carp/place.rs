@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     linux::{
+        compat::EADDRINUSE,
         inet6::Membership,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
@@ -118,6 +119,7 @@ impl Place {
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result<Change> {
+        self.check_lladdr(carp, own, settings, extack)?;
         let mut ports = KVec::new();
         let mut vhids = KVec::new();
         let nodes = settings.nodes.iter().filter(|node| node.vhid != 0);
@@ -132,13 +134,23 @@ impl Place {
                     ),
                 ));
             }
+            if self.parent.is_lladdr_taken(&virtual_mac(node.vhid), carp) {
+                return Err(extack.error(
+                    EADDRINUSE,
+                    format_args!(
+                        "the virtual MAC of vhid {} is an interface's on {}",
+                        node.vhid,
+                        self.parent.device().name()
+                    ),
+                ));
+            }
             let port = RcuSlot::prepare(Port {
                 place,
                 carp: carp.clone(),
                 dev: own.hold(),
             })?;
-            ports.push((node.vhid, port), GFP_KERNEL)?;
-            vhids.push(node.vhid, GFP_KERNEL)?;
+            ports.push((node.vhid, port), GFP_KERNEL_ACCOUNT)?;
+            vhids.push(node.vhid, GFP_KERNEL_ACCOUNT)?;
         }
         let leader = settings.nodes.leader().vhid;
         let lladdr = settings
@@ -151,6 +163,43 @@ impl Place {
             vhids,
             lladdrs,
         })
+    }
+
+    /// Whether the interface may have the link-layer address that was set by hand, if it
+    /// was: whoever has another one's gets its packets.
+    ///
+    /// # Errors
+    ///
+    /// EADDRINUSE, in words.
+    pub(super) fn check_lladdr(
+        &self,
+        carp: &Carp,
+        own: &OwnDevice,
+        settings: &Settings,
+        extack: &Extack<'_>,
+    ) -> Result {
+        let Some(lladdr) = settings.lladdr else {
+            return Ok(());
+        };
+        let dev = self.parent.device();
+        if self.parent.is_lladdr_taken(&lladdr, carp) {
+            return Err(extack.error(
+                EADDRINUSE,
+                format_args!(
+                    "this address is that of another virtual host on {}",
+                    dev.name()
+                ),
+            ));
+        }
+        // Hosts may share the parent's address, which is theirs.
+        let net = dev.net();
+        if lladdr == dev.mac() && net != own.net() && !net.is_administered_by_caller() {
+            return Err(extack.error(
+                EADDRINUSE,
+                format_args!("this address is that of {} itself", dev.name()),
+            ));
+        }
+        Ok(())
     }
 
     /// Takes the interface with device `own` off its parent: first nobody finds
@@ -274,12 +323,12 @@ fn macs(settings: &Settings, masters: Option<Masters>) -> Result<KVec<MacAddress
         }
     });
     if leads && nodes().next().is_some() {
-        macs.push(settings.mac(), GFP_KERNEL)?;
+        macs.push(settings.mac(), GFP_KERNEL_ACCOUNT)?;
     }
     if mode == Balancing::Arp {
         for (place, node) in nodes() {
             if masters.is_none_or(|masters| masters.is_master_of(place)) {
-                macs.push(virtual_mac(node.vhid), GFP_KERNEL)?;
+                macs.push(virtual_mac(node.vhid), GFP_KERNEL_ACCOUNT)?;
             }
         }
     }

@@ -13,7 +13,6 @@ use crate::{
     linux::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
         inet6::{Ipv6Protocol, Ipv6Receiver},
-        log,
         log::{print_at, Printed},
         netdevice::Device,
         rx_handler,
@@ -80,10 +79,10 @@ fn receive<A: Into<IpAddr> + Copy>(
     let level = discard.level().ok_or(())?;
     // The right to print is asked for last: asking uses it up.
     if let Some(dev) = dev {
-        if namespace.prints(level) && log::ratelimit() {
+        if let Some(level) = Namespace::prints(net, level, true) {
             let source: IpAddr = packet.source.into();
             print_at!(
-                level as u8,
+                level,
                 "{}: advertisement from {} dropped: {}{}\n",
                 dev.name(),
                 Printed(source),

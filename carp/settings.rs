@@ -51,6 +51,11 @@ impl Settings {
         announce: 0,
     };
 
+    /// How many virtual hosts there are.
+    pub(super) fn hosts(&self) -> usize {
+        self.nodes.iter().filter(|node| node.vhid != 0).count()
+    }
+
     /// The mode that is in force.
     pub(super) const fn balancing(&self) -> Balancing {
         self.wanted.in_force(self.nodes.len())

@@ -76,7 +76,7 @@ impl Pfsync {
         let own = this.session.lock().own.clone().ok_or(ENODEV)?;
         let mut buffer = new_buffer(own.mtu())?;
         let table = Table::attach(this.adapter.clone(), own.net(), this.clone(), rtnl)?;
-        let table = Arc::new(table, GFP_KERNEL)?;
+        let table = Arc::new(table, GFP_KERNEL_ACCOUNT)?;
         {
             let mut session = this.session.lock();
             core::mem::swap(&mut session.buffer, &mut buffer);
@@ -209,5 +209,5 @@ impl Pfsync {
 /// Where frames are built, for this MTU.
 fn new_buffer(mtu: u32) -> Result<KVec<u8>> {
     let len = HEAD.saturating_add(mtu as usize);
-    Ok(KVec::from_elem(0, len, GFP_KERNEL)?)
+    Ok(KVec::from_elem(0, len, GFP_KERNEL_ACCOUNT)?)
 }

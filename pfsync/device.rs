@@ -109,7 +109,7 @@ impl Pfsync {
                 adapter,
                 table,
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 

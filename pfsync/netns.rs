@@ -32,7 +32,7 @@ impl NetState for Namespace {
             Self {
                 interface: RcuSlot::new(),
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?)
     }
 }

@@ -129,9 +129,9 @@ impl Session {
                 break creator;
             }
         };
-        let mut slots = KVec::with_capacity(HELD_MAX, GFP_KERNEL)?;
+        let mut slots = KVec::with_capacity(HELD_MAX, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..HELD_MAX {
-            slots.push(defer::Slot::default(), GFP_KERNEL)?;
+            slots.push(defer::Slot::default(), GFP_KERNEL_ACCOUNT)?;
         }
         Ok(Self {
             settings,
@@ -152,8 +152,8 @@ impl Session {
             clearing: Clearing::default(),
             repeat_at: Instant(0),
             leave: Leave::Later,
-            wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL)?,
-            expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL)?,
+            wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL_ACCOUNT)?,
+            expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL_ACCOUNT)?,
             listener: Listener::default(),
             linux_peer: false,
             demoted: 0,

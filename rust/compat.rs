@@ -20,6 +20,8 @@ pub(crate) const EPROTO: Error = error(bindings::EPROTO);
 pub(crate) const EOPNOTSUPP: Error = error(bindings::EOPNOTSUPP);
 /// Address family not supported.
 pub(crate) const EAFNOSUPPORT: Error = error(bindings::EAFNOSUPPORT);
+/// Address already in use.
+pub(crate) const EADDRINUSE: Error = error(bindings::EADDRINUSE);
 /// Address not available.
 pub(crate) const EADDRNOTAVAIL: Error = error(bindings::EADDRNOTAVAIL);
 /// Network is down.

@@ -64,6 +64,13 @@ impl Net {
         unsafe { bindings::net_is_initial(self.as_ptr()) }
     }
 
+    /// Whether it is owned by the initial user namespace: its administrators are the
+    /// machine's.
+    pub(crate) fn has_initial_owner(&self) -> bool {
+        // SAFETY: `self` is a live namespace.
+        unsafe { bindings::net_has_initial_owner(self.as_ptr()) }
+    }
+
     /// The number by which this namespace knows `other`, made if there is none yet; a
     /// negative one, if there is no memory for it. Any context.
     pub(crate) fn id_of(&self, other: &Self) -> i32 {

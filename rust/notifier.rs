@@ -3,8 +3,13 @@
 //! Events of devices and their IP addresses (notifier chains).
 
 use super::{
-    bindings, inet6, inet6addr::Inet6Addr, inetaddr, inetaddr::InetAddr, netdevice::Device,
-    netlink::Extack, rtnl::Rtnl,
+    bindings, inet6,
+    inet6addr::Inet6Addr,
+    inetaddr,
+    inetaddr::InetAddr,
+    netdevice::{Device, MacAddress},
+    netlink::Extack,
+    rtnl::Rtnl,
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
 use kernel::{error::to_result, prelude::*, sync::rcu};
@@ -43,6 +48,16 @@ pub(crate) trait Notified: 'static {
 
     /// A device is about to become one of another type. Whether it may.
     fn may_change_type(dev: &Device, rtnl: &Rtnl) -> bool;
+
+    /// The administrator gives a device a link-layer address; it is about to be set.
+    ///
+    /// # Errors
+    ///
+    /// Refuse it; the user is told.
+    fn mac_wanted(dev: &Device, mac: &MacAddress, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
+        let _ = (dev, mac, extack, rtnl);
+        Ok(())
+    }
 
     /// An IPv4 address is about to be added.
     ///
@@ -202,6 +217,14 @@ const NOTIFY_STOP_MASK: c_int = 0x8000;
 const NOTIFY_OK: c_int = 1;
 const NOTIFY_BAD: c_int = NOTIFY_STOP_MASK | 2;
 
+/// `notifier_from_errno`
+fn from_result(result: Result) -> c_int {
+    match result {
+        Ok(()) => NOTIFY_DONE,
+        Err(error) => NOTIFY_STOP_MASK | NOTIFY_OK.wrapping_sub(error.to_errno()),
+    }
+}
+
 /// # Safety
 ///
 /// Only the kernel may call it, as a netdevice notifier.
@@ -218,6 +241,24 @@ unsafe extern "C" fn device<T: Notified>(
                 T::may_change_type(Device::from_raw(dev), &Rtnl::assume_held())
             };
             return if may { NOTIFY_DONE } else { NOTIFY_BAD };
+        }
+        bindings::netdev_cmd_NETDEV_PRE_CHANGEADDR => {
+            let change: *mut bindings::netdev_notifier_pre_changeaddr_info = info.cast();
+            // SAFETY: The kernel passes a live device, under RTNL, and an address of its
+            // length, which is looked at before it is read.
+            let result = unsafe {
+                let dev = (*change).info.dev;
+                if u32::from((*dev).addr_len) != bindings::ETH_ALEN {
+                    return NOTIFY_DONE;
+                }
+                T::mac_wanted(
+                    Device::from_raw(dev),
+                    &*(*change).dev_addr.cast(),
+                    &Extack::from_raw((*change).info.extack),
+                    &Rtnl::assume_held(),
+                )
+            };
+            return from_result(result);
         }
         bindings::netdev_cmd_NETDEV_UP => DeviceEvent::Up,
         bindings::netdev_cmd_NETDEV_GOING_DOWN => DeviceEvent::GoingDown,
@@ -343,11 +384,7 @@ unsafe extern "C" fn validator<T: Notified>(
             Rtnl::assume_held(),
         )
     };
-    match T::address_wanted(dev, &extack, &rtnl) {
-        Ok(()) => NOTIFY_DONE,
-        // `notifier_from_errno`
-        Err(error) => NOTIFY_STOP_MASK | NOTIFY_OK.wrapping_sub(error.to_errno()),
-    }
+    from_result(T::address_wanted(dev, &extack, &rtnl))
 }
 
 /// # Safety
@@ -412,9 +449,5 @@ unsafe extern "C" fn validator6<T: Notified>(
             Rtnl::assume_held(),
         )
     };
-    match T::address6_wanted(dev, address, &extack, &rtnl) {
-        Ok(()) => NOTIFY_DONE,
-        // `notifier_from_errno`
-        Err(error) => NOTIFY_STOP_MASK | NOTIFY_OK.wrapping_sub(error.to_errno()),
-    }
+    from_result(T::address6_wanted(dev, address, &extack, &rtnl))
 }

@@ -77,7 +77,7 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
                 head: Opaque::uninit(),
                 value,
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         Ok(Prepared(node))
     }

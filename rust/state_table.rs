@@ -99,7 +99,7 @@ impl Adapter {
         if unsafe { adapter.ops.as_ref() }.version != bindings::PFSYNC_TABLE_VERSION {
             return Err(EPROTO);
         }
-        Ok(Arc::new(adapter, GFP_KERNEL)?)
+        Ok(Arc::new(adapter, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn get_symbol(symbol: Symbol) -> Option<Self> {
@@ -360,7 +360,7 @@ impl<T: TableEvents> Table<T> {
                     passed: Some(passed::<T>),
                 },
             },
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         let context = KBox::into_raw(context);
         // SAFETY: `context` stays where it is until after `detach`.

@@ -61,7 +61,7 @@ impl Folder {
     ///
     /// Out of memory.
     unsafe fn register(net: &Net, path: &'static CStr, entries: &[Entry<'_>]) -> Result<Self> {
-        let mut table = KVec::with_capacity(entries.len(), GFP_KERNEL)?;
+        let mut table = KVec::with_capacity(entries.len(), GFP_KERNEL_ACCOUNT)?;
         for entry in entries {
             table.push(
                 bindings::ctl_table {
@@ -74,7 +74,7 @@ impl Folder {
                     extra2: (&raw const entry.range[1]).cast_mut().cast(),
                     ..Default::default()
                 },
-                GFP_KERNEL,
+                GFP_KERNEL_ACCOUNT,
             )?;
         }
         // SAFETY: The table lives on the heap until after the folder is
@@ -125,7 +125,7 @@ impl<T: Send + Sync> Sysctls<T> {
         values: T,
         entries: impl for<'a> FnOnce(&'a T) -> [Entry<'a>; N],
     ) -> Result<Self> {
-        let values = KBox::new(values, GFP_KERNEL)?;
+        let values = KBox::new(values, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The values lie in a box that is dropped after the folder and is
         // never moved out of.
         let folder = unsafe { Folder::register(net, path, &entries(&values))? };

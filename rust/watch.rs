@@ -109,7 +109,7 @@ impl<T: Send + 'static> Watch<T> {
                 inbox: Atomic::new(ptr::null_mut()),
                 _nodes: PhantomData,
             }? Error),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 

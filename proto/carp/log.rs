@@ -22,6 +22,12 @@ pub const CARPDEV: Level = Level::Critical;
 /// An advertisement could not be sent.
 pub const SEND_ERROR: Level = Level::Warning;
 
+/// There was no memory, and nobody else who could be told.
+pub const NO_MEMORY: Level = Level::Critical;
+
+/// The first address was added, and the device that has the subnet cannot be the parent.
+pub const NO_PARENT: Level = Level::Critical;
+
 /// How urgent a message is; the numbers are those of syslog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -13,6 +13,7 @@
 #include "inet6.c"
 #include "neighbour.c"
 #include "namespace.c"
+#include "ratelimit.c"
 #include "rhashtable.c"
 #include "spinlock.c"
 #include "string.c"

@@ -34,6 +34,11 @@ bool carp_helper_net_governs(const struct net *net, const struct net *other)
 	return ns == net->user_ns;
 }
 
+bool carp_helper_net_has_initial_owner(const struct net *net)
+{
+	return net->user_ns == &init_user_ns;
+}
+
 bool carp_helper_net_is_initial(const struct net *net)
 {
 	return net_eq(net, &init_net);
