@@ -161,7 +161,7 @@ impl Carp {
         }
         let rcu = rcu::read_lock();
         if let Some(carpdev) = self.carpdev.get(&rcu) {
-            let target = host.addresses.ipv4.first().copied();
+            let target = host.addresses.ipv4.first();
             let probe = frame::arp_probe(mac, target.unwrap_or(Ipv4Addr::UNSPECIFIED));
             match Skb::from_frame(carpdev, &probe, PRIORITY) {
                 Some(skb) => outbox.probes.push(skb),

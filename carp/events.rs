@@ -2,9 +2,7 @@
 
 //! What happens to parents and addresses.
 
-use super::{
-    device::Carp, lost_parent::device_appeared, parent::Parent, way_back::parent_changed,
-};
+use super::{device::Carp, lost_parent::device_appeared, parent::Parent, way_back::parent_changed};
 use crate::linux::{
     inet6addr::Inet6Addr,
     inetaddr::InetAddr,

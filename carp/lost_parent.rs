@@ -4,7 +4,10 @@
 //! a device of its name and takes it as its parent again, as when a VLAN is deleted and
 //! made anew. Until then it suffers from what is missing.
 
-use super::{config::check_parent, device::Carp, genetlink,
+use super::{
+    config::check_parent,
+    device::Carp,
+    genetlink,
     netns::{report, Namespace},
 };
 use crate::{
