@@ -181,6 +181,8 @@ def test_nobody_asks_in_the_vips_name_with_a_wrong_mac(lan: Lan, role: str, own:
             host.ip("addr", "del", f"{host.address}/24", "dev", "eth0")
     c.create_pair(lan)
     host = lan.a if role == "master" else lan.b
+    # by default a backup may not speak in that name at all
+    host.sysctl("net.inet.carp.backupsource", "1")
     capture = lan.client.capture(only="arp")
     mine = host.capture(only="arp")
     pinged = host.run("ping", "-c", "2", "-W", "1", "-I", VIP, lan.client.address, check=False)
