@@ -38,9 +38,7 @@ def pair(lan: Lan) -> Lan:
         add_vlan(host)
         host.sysctl("net.inet.carp.preempt", 1)
         c.create(host, advskew=skew)
-        c.create(
-            host, advskew=skew, vhid=2, name="carp1", carpdev="v7", addresses=("10.0.7.1/24",)
-        )
+        c.create(host, advskew=skew, vhid=2, name="carp1", carpdev="v7", addresses=("10.0.7.1/24",))
     for name in ("carp0", "carp1"):
         c.wait_state(lan.a, "master", name=name)
         c.wait_state(lan.b, "backup", name=name)

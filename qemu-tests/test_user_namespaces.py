@@ -51,9 +51,7 @@ class Container:
     def batch(self, *lines: str) -> str:
         """The same for many lines, all of which are tried."""
         text = "".join(f"{line}\n" for line in lines)
-        return run(
-            (*self._words, "ip", "-force", "-batch", "-"), check=False, input=text
-        ).stderr
+        return run((*self._words, "ip", "-force", "-batch", "-"), check=False, input=text).stderr
 
     def shown(self, *words: str) -> str:
         return run((*self._words, "ip", *words)).stdout
@@ -70,9 +68,7 @@ def test_short_intervals(container: Container) -> None:
         assert container.ip(f"link add carp0 type carp vhid 1 carpdev eth0 {words}") == refusal
     fast = "carpnodes 1:30,2:25 advbase 0"
     assert container.ip(f"link add carp0 type carp {fast} carpdev eth0") == refusal
-    assert not container.ip(
-        "link add carp0 type carp vhid 1 carpdev eth0 advbase 0 advskew 26"
-    )
+    assert not container.ip("link add carp0 type carp vhid 1 carpdev eth0 advbase 0 advskew 26")
     assert container.ip("link set carp0 type carp advskew 25") == refusal
     assert "advskew 26 " in container.shown("-d", "link", "show", "carp0")
 
@@ -125,9 +121,7 @@ def test_the_log(container: Container) -> None:
     )
     time.sleep(6)
     log = Kmsg()
-    forced = [
-        f"link set carp0 type carp state {state}" for state in ("backup", "master") * 100
-    ]
+    forced = [f"link set carp0 type carp state {state}" for state in ("backup", "master") * 100]
     container.batch(*forced)
     lines = [line for line in log.read() if "carp0" in line]
     log.close()

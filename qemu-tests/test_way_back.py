@@ -181,9 +181,7 @@ def test_a_default_route_through_the_parent(lan: Lan, inner: Host) -> None:
     site = other_subnet(lan, inner)
     for family, gateway, length in ((4, "192.168.77.3", 29), (6, "2001:db8:2::3", 64)):
         site.client.ip("addr", "add", f"{gateway}/{length}", "dev", "eth0")
-        site.master.ip(
-            f"-{family}", "route", "replace", "default", "via", gateway, "dev", "eth0"
-        )
+        site.master.ip(f"-{family}", "route", "replace", "default", "via", gateway, "dev", "eth0")
     site.client.settle()
     filtered(site.master, "1")
     filtered(site.master, "firewalld")
