@@ -100,6 +100,9 @@ pub(crate) struct Host {
     pub(super) admin_up: bool,
     /// Whether its namespace knows of it; changes under RTNL only.
     pub(super) at_home: bool,
+    /// Whether others are being asked about a link-layer address that follows from the
+    /// interface's own new settings; RTNL.
+    pub(super) asks_for_mac: bool,
     /// Which routes are passed over again once a new master's are unmarked.
     pub(super) passed_over: PassedOver,
 }
@@ -128,6 +131,7 @@ impl Host {
             lost: None,
             admin_up: false,
             at_home: false,
+            asks_for_mac: false,
             passed_over: PassedOver::default(),
         };
         let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;

@@ -289,7 +289,10 @@ impl Carp {
             }
         }
         if own.mac() != new.mac() {
-            own.ask_to_change_mac(&new.mac(), extack, rtnl)?;
+            self.host.lock().asks_for_mac = true;
+            let answer = own.ask_to_change_mac(&new.mac(), extack, rtnl);
+            self.host.lock().asks_for_mac = false;
+            answer?;
         }
         let fresh = self.prepare_nodes(&new)?;
         // A group that it is in already is none that would have to be left again.
@@ -353,6 +356,8 @@ impl Carp {
         let mut settings = host.settings;
         settings.set_lladdr(*lladdr);
         match &host.place {
+            // What new settings mean to a parent, old or new, is checked with them.
+            _ if host.asks_for_mac => Ok(()),
             Some(place) => place.check_lladdr(self, own, &settings, extack),
             None => Ok(()),
         }

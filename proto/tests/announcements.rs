@@ -108,17 +108,17 @@ fn asking_early_or_late_does_no_harm() {
     let mut announcements = Announcements::new();
     announcements.begin(NOW);
     assert_eq!(
-        announcements.due(NOW, addresses).iter().flatten().count(),
+        announcements.due(NOW, &addresses).iter().flatten().count(),
         BATCH
     );
     assert_eq!(
-        announcements.due(NOW, addresses),
+        announcements.due(NOW, &addresses),
         [None; BATCH],
         "too early"
     );
     let late = NOW.after(SECOND);
     assert_eq!(
-        announcements.due(late, addresses).iter().flatten().count(),
+        announcements.due(late, &addresses).iter().flatten().count(),
         2
     );
     assert_eq!(announcements.deadline(), None);
@@ -131,7 +131,7 @@ fn addresses_that_come_and_go_during_a_round_confuse_nobody() {
     announcements.begin(NOW);
     let first = announcements.due(
         NOW,
-        List {
+        &List {
             ipv4: &before,
             ipv6: &[],
         },
@@ -161,7 +161,7 @@ fn a_round_that_is_asked_for_during_another_follows_it() {
     };
     let mut announcements = Announcements::new();
     announcements.begin(NOW);
-    let _ = announcements.due(NOW, addresses);
+    let _ = announcements.due(NOW, &addresses);
     announcements.begin(NOW.after(PAUSE));
     announcements.begin(NOW.after(PAUSE));
     let batches = run(&mut announcements, addresses, NEVER);
@@ -178,7 +178,7 @@ fn a_round_ends_with_mastership() {
     let mut announcements = Announcements::new();
     announcements.repeat(NOW, Some(SECOND), false);
     announcements.begin(NOW);
-    let _ = announcements.due(NOW, addresses);
+    let _ = announcements.due(NOW, &addresses);
     announcements.stop();
     assert_eq!(announcements.deadline(), None);
     assert_eq!(
