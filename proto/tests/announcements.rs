@@ -182,7 +182,7 @@ fn a_round_ends_with_mastership() {
     announcements.stop();
     assert_eq!(announcements.deadline(), None);
     assert_eq!(
-        announcements.due(NOW.after(SECOND), addresses),
+        announcements.due(NOW.after(SECOND), &addresses),
         [None; BATCH]
     );
 }
