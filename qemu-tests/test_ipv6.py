@@ -300,12 +300,14 @@ def test_the_order_of_addresses_is_none_of_the_users(lan: Lan) -> None:
     heard = advertisements(capture.packets())
     assert heard and all(it.authentic(c.PASS, (*fours, *sixes)) for it in heard)
     assert c.stats(lan.b)["rx_bad_auth"] == 0
-    assert set(c.info(lan.a)["addresses"]) == {*fours, *sixes}
-    # all of them at once
+    info = c.info(lan.a)
+    assert info["address_count"] == len(everything)
+    assert set(info["addresses"]) < {*fours, *sixes}, "the first of them are shown"
+    # all of them, a few at a time
     capture = lan.client.capture(only="icmp6 and ip6[40] = 136")
     lan.a.ip("link", "set", "carp0", "down")
     c.wait_state(lan.b, "master", 1)
-    time.sleep(0.2)
+    time.sleep(0.4)
     first = capture.packets()[: len(sixes)]
     assert {target(packet) for packet in first} == set(sixes)
 
