@@ -31,6 +31,7 @@ DEFAULTS = {
     "minttl": 255,
     "linklocal": False,
     "demoteskew": True,
+    "announce": 0,
     "demote": 0,
     "groups": ["carp"],
 }
