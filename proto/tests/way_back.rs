@@ -79,7 +79,10 @@ fn any_subnet() -> impl Strategy<Value = Subnet> {
         prop::sample::select(vec![0, 8, 24, 25, 32]),
     )
         .prop_map(|(network, host, prefix)| {
-            Subnet::ipv4(Ipv4Addr::from_bits(network << 30 | host << 6 | 1), prefix)
+            Subnet::ipv4(
+                Ipv4Addr::from_bits((network << 30) | (host << 6) | 1),
+                prefix,
+            )
         })
 }
 
