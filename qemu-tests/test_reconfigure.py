@@ -144,10 +144,8 @@ def test_the_parents_own_address(lan: Lan) -> None:
     c.create_pair(lan)
     set_lladdr(lan.b, lan.b.mac)
     never_two(lan, lambda: None, 5)
-    for target in (lan.b.address, VIP):
-        lan.client.ip("neigh", "replace", target, "lladdr", lan.b.mac, "dev", "eth0")
-        lan.client.run("ping", "-c", "2", "-i", "0.2", "-W", "1", target)
-    lan.client.ip("neigh", "del", VIP, "dev", "eth0")
+    lan.client.ip("neigh", "replace", lan.b.address, "lladdr", lan.b.mac, "dev", "eth0")
+    lan.client.run("ping", "-c", "2", "-i", "0.2", "-W", "1", lan.b.address)
     # the parent becomes what the interface already is
     set_lladdr(lan.a, OWN)
     spoken = said(lan.a)
