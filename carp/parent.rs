@@ -26,7 +26,11 @@ use crate::{
         balancing, balancing::Balancing, frame, neighbour::Place, packet, way_back::WayBack,
     },
 };
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::{
+    iter::Zip,
+    net::{Ipv4Addr, Ipv6Addr},
+    slice,
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -73,6 +77,36 @@ pub(crate) struct Port {
     pub(crate) carp: Arc<Carp>,
     /// Its device, whose counters and taps see the traffic.
     pub(crate) dev: ARef<OwnDevice>,
+}
+
+/// The ports of a parent, see [`Parent::ports`]. A type with a name: those that adapters
+/// make up would be longer in filters' symbols than the kernel takes.
+pub(crate) struct Ports<'a> {
+    words: Zip<slice::Iter<'a, Atomic<u64>>, slice::ChunksExact<'a, RcuSlot<Port>>>,
+    /// Of `slots`, which are still to come.
+    bits: u64,
+    slots: &'a [RcuSlot<Port>],
+    rcu: &'a rcu::Guard,
+}
+
+impl<'a> Iterator for Ports<'a> {
+    type Item = &'a Port;
+
+    fn next(&mut self) -> Option<&'a Port> {
+        loop {
+            while self.bits != 0 {
+                let bit = usize::try_from(self.bits.trailing_zeros()).ok()?;
+                self.bits &= self.bits.wrapping_sub(1);
+                let port = self.slots.get(bit).and_then(|slot| slot.get(self.rcu));
+                if port.is_some() {
+                    return port;
+                }
+            }
+            let (word, slots) = self.words.next()?;
+            self.bits = word.load(Relaxed);
+            self.slots = slots;
+        }
+    }
 }
 
 const ETH_P_IP: u16 = 0x0800;
@@ -141,17 +175,13 @@ impl Parent {
     }
 
     /// All of them in ascending order of vhid.
-    pub(crate) fn ports<'a>(&'a self, rcu: &'a rcu::Guard) -> impl Iterator<Item = &'a Port> {
-        let words = self.occupied.iter().zip(self.ports.chunks_exact(64));
-        words.flat_map(move |(word, ports)| {
-            let mut bits = word.load(Relaxed);
-            core::iter::from_fn(move || {
-                let bit = bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-                ports.get(usize::try_from(bit).ok()?)
-            })
-            .filter_map(|slot| slot.get(rcu))
-        })
+    pub(crate) fn ports<'a>(&'a self, rcu: &'a rcu::Guard) -> Ports<'a> {
+        Ports {
+            words: self.occupied.iter().zip(self.ports.chunks_exact(64)),
+            bits: 0,
+            slots: &[],
+            rcu,
+        }
     }
 
     /// Calls `each` with every interface that has a vhid here.

@@ -65,7 +65,7 @@ impl<T: PowerListener> PowerNotifiers<T> {
         unsafe {
             let registered = Registered(self);
             to_result(bindings::register_reboot_notifier(self.reboot.get()))?;
-            to_result(bindings::register_pm_notifier(self.sleep.get()))?;
+            to_result(bindings::pm_register(self.sleep.get()))?;
             Ok(registered)
         }
     }
@@ -79,7 +79,7 @@ impl<T: PowerListener> Drop for Registered<T> {
         // SAFETY: The blocks are registered, or the kernel says that they are not. Both
         // functions wait for calls that are under way.
         unsafe {
-            bindings::unregister_pm_notifier(self.0.sleep.get());
+            bindings::pm_unregister(self.0.sleep.get());
             bindings::unregister_reboot_notifier(self.0.reboot.get());
         }
     }

@@ -17,3 +17,4 @@
 #include "rhashtable.c"
 #include "spinlock.c"
 #include "string.c"
+#include "suspend.c"

@@ -13,7 +13,7 @@ use carp_proto::carp::packet::{Advertisement, Received, LEN, TTL};
 use carp_proto_fuzz::{advertisement, Transparent};
 use libfuzzer_sys::fuzz_target;
 
-fn read(payload: &[u8], input: &Input<'_>) -> Advertisement {
+fn read(payload: &[u8], input: &Input<&[Ipv4Addr], &[Ipv6Addr]>) -> Advertisement {
     let received = Received::check(TTL, payload).expect("what we send is right");
     let digests = Digests::new(Transparent::default(), input);
     // not the counter in it
@@ -44,8 +44,8 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let input = Input {
         vhid: sent.vhid,
         lladdr,
-        ipv4: &ipv4,
-        ipv6: &ipv6,
+        ipv4: ipv4.as_slice(),
+        ipv6: ipv6.as_slice(),
     };
     let frames: [&[u8]; 4] = [
         &frame::ipv4(mac, source4, &sent),
