@@ -36,7 +36,7 @@ test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
 test-cluster: module plugins ## two hosts and a client as guests of their own, one loses its power
 	@scripts/run-cluster $(T)
 
-test-debug: ## the guest tests on a kernel that looks for mistakes (builds it once: 12 min)
+test-debug: plugins ## the guest tests on a kernel that looks for mistakes (builds it once: 12 min)
 	@scripts/test-debug $(T)
 
 test-kernel: plugins ## the modules on the kernel of another Debian release; SUITE=sid (default forky)
@@ -45,7 +45,7 @@ test-kernel: plugins ## the modules on the kernel of another Debian release; SUI
 test-smp: module plugins ## races of two processors, in real time; T=--debug on the kernel of test-debug
 	@scripts/test-smp $(T)
 
-soak: ## an hour in which much happens, on the kernel of test-debug; T="--soak=60 --seed=7"
+soak: plugins ## an hour in which much happens, on the kernel of test-debug; T="--soak=60 --seed=7"
 	@scripts/test-debug test_soak.py --soak=3600 --timeout 10800 $(T)
 
 fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for each

@@ -10,7 +10,7 @@ use crate::{
 use kernel::sync::{aref::ARef, rcu};
 
 impl Carp {
-    /// An address was added. If there is no parent, it becomes the device in whose
+    /// An address is added. If there is no parent, it becomes the device in whose
     /// subnet the address lies: `subnet` says the length of the prefix. Of several the
     /// longest counts, and then the device that was there first.
     ///

@@ -7,6 +7,7 @@ use super::{
     counters::Counters,
     follow_up::Changes,
     host::Host,
+    mtu::WantedMtu,
     netns::{report, Namespace},
     place::Place,
     settings::Settings,
@@ -68,6 +69,8 @@ pub(crate) struct Carp {
     pub(super) ways_back: WaysBack,
     /// The groups joined on the interface.
     pub(super) members: Members,
+    /// The MTU that it would have.
+    pub(super) wanted_mtu: WantedMtu,
     /// The parent, for the packet paths.
     pub(super) carpdev: RcuSlot<ARef<Device>>,
     /// What happened to advertisements for or of this interface.
@@ -94,6 +97,7 @@ impl Carp {
                 minttl: Atomic::new(0),
                 ways_back: WaysBack::new(),
                 members: Members::new(),
+                wanted_mtu: WantedMtu::new(),
                 carpdev: RcuSlot::new(),
                 counters: Counters::new(),
                 changes: Changes::new(),
@@ -372,15 +376,6 @@ impl Carp {
         }
     }
 
-    /// Takes over the parent's MTU: whatever is sent here leaves there.
-    pub(super) fn follow_mtu(&self, carpdev: &Device, rtnl: &Rtnl) {
-        let own = self.host.lock().own.clone();
-        if let Some(own) = own {
-            // Ours can have any MTU that an Ethernet device has.
-            let _ = own.change_mtu(carpdev.mtu(), rtnl);
-        }
-    }
-
     /// Lets the interface's addresses through the parent's receive filter, or no
     /// longer.
     fn set_filter(&self, up: bool, rtnl: &Rtnl) -> Result {
@@ -493,6 +488,7 @@ impl Carp {
             own.unsync_multicast(place.parent().device(), rtnl);
             place.detach(own, rtnl);
         }
+        Self::free_mtu(own, rtnl);
         self.forgive_send_errors();
     }
 }

@@ -43,6 +43,9 @@ impl Notified for Events {
             ) {
                 carp.find_ways_back(own);
             }
+            if matches!(event, DeviceEvent::Mtu) {
+                carp.mtu_changed(own, rtnl);
+            }
             own.pass_over_marked_routes(rtnl);
             if matches!(event, DeviceEvent::Up | DeviceEvent::Change) {
                 carp.follow_routes(own, rtnl);
@@ -127,13 +130,16 @@ impl Notified for Events {
 
     fn address6_wanted(
         dev: &Device,
-        _address: Ipv6Addr,
+        address: Ipv6Addr,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             own.silence_inet6(rtnl);
-            return carp.reserve_address6(extack);
+            carp.reserve_address6(extack)?;
+            // Not once it is added: nothing may sleep then.
+            carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of6(address, rcu));
+            return Ok(());
         }
         if let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) {
             // IPv6 may have met the device just now.
@@ -165,9 +171,9 @@ impl Notified for Events {
     }
 }
 
-/// Has the parent join its IPv6 groups again where it has lost them.
+/// Has the parent join its groups again where it has lost them.
 fn join_again(parent: &Parent, dev: &Device, rtnl: &Rtnl) {
-    parent.refresh_group6(rtnl);
+    parent.refresh_groups(rtnl);
     each_upper(dev, rtnl, |carp| carp.refresh_groups(rtnl));
 }
 

@@ -72,6 +72,9 @@ impl LinkKind for Carp {
         let change = Change::read(request, rtnl)?.with_lladdr(request)?;
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         Self::begin(this, dev, rtnl);
+        if let Some(mtu) = request.mtu {
+            this.begin_with_mtu(mtu, change.carpdev.flatten(), &request.extack)?;
+        }
         this.find_home(dev, rtnl)?;
         dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;

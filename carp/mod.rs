@@ -29,6 +29,7 @@ mod limits;
 pub(crate) mod link;
 mod lost_parent;
 mod mismatch;
+mod mtu;
 mod neighbour;
 pub(crate) mod netns;
 mod node;

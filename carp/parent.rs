@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     linux::{
-        inet6::Membership,
+        membership::Membership,
         namespace::Net,
         netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::OwnDevice,
@@ -54,13 +54,19 @@ pub(crate) struct Parent {
     occupied: [Atomic<u64>; 4],
     /// Link-layer addresses set by hand, and the vhids that have them.
     lladdrs: RcuSlot<KVec<Lladdr>>,
-    /// Membership in the group of IPv6 advertisements; RTNL.
+    /// Memberships in the groups of advertisements; RTNL.
     #[pin]
-    group6: Mutex<Option<Membership>>,
+    groups: Mutex<Option<Memberships>>,
     /// How many interfaces stand on it, with a vhid or without; RTNL.
     interfaces: Atomic<usize>,
     /// Packets that came in here and belong to none of them.
     pub(crate) counters: Counters,
+}
+
+/// What a parent hears advertisements by.
+struct Memberships {
+    ipv4: Membership<Ipv4Addr>,
+    ipv6: Membership<Ipv6Addr>,
 }
 
 /// A link-layer address that does not tell its vhid by itself.
@@ -130,7 +136,7 @@ impl Parent {
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 occupied: [const { Atomic::new(0) }; 4],
                 lladdrs: RcuSlot::new(),
-                group6 <- new_mutex!(None, "carp_group6"),
+                groups <- new_mutex!(None, "carp_groups"),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
             }),
@@ -140,27 +146,30 @@ impl Parent {
         rx_handler::register(dev, parent.clone(), extack, rtnl)
             .inspect_err(|_| Namespace::unhook_arp(dev.net(), rtnl))?;
         // Switches that snoop must know before a takeover.
-        dev.join_group(packet::GROUP_IPV4, rtnl);
-        *parent.group6.lock() = Some(dev.join_group6(packet::GROUP_IPV6, rtnl));
+        *parent.groups.lock() = Some(Memberships {
+            ipv4: dev.join_group(packet::GROUP_IPV4, rtnl),
+            ipv6: dev.join_group(packet::GROUP_IPV6, rtnl),
+        });
         Ok(parent)
     }
 
     /// Lets the parent be an ordinary device again if nobody stands on it.
     pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {
-            self.dev.leave_group(packet::GROUP_IPV4, rtnl);
-            if let Some(group) = self.group6.lock().take() {
-                group.leave(&self.dev, rtnl);
+            if let Some(groups) = self.groups.lock().take() {
+                groups.ipv4.leave(&self.dev, rtnl);
+                groups.ipv6.leave(&self.dev, rtnl);
             }
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
             Namespace::unhook_arp(self.dev.net(), rtnl);
         }
     }
 
-    /// Joins the IPv6 group again if the device has lost it.
-    pub(super) fn refresh_group6(&self, rtnl: &Rtnl) {
-        if let Some(group) = &mut *self.group6.lock() {
-            group.refresh(&self.dev, rtnl);
+    /// Joins the groups again that the device has lost.
+    pub(super) fn refresh_groups(&self, rtnl: &Rtnl) {
+        if let Some(groups) = &mut *self.groups.lock() {
+            groups.ipv4.refresh(&self.dev, rtnl);
+            groups.ipv6.refresh(&self.dev, rtnl);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     linux::{
         compat::EADDRINUSE,
-        inet6::Membership,
+        membership::Membership,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         netlink::Extack,
@@ -39,7 +39,7 @@ pub(super) struct Place {
     filter: KVec<MacAddress>,
     /// The groups in which the parent hears who looks for the interface's IPv6
     /// addresses.
-    groups: RBTree<Ipv6Addr, Membership>,
+    groups: RBTree<Ipv6Addr, Membership<Ipv6Addr>>,
 }
 
 /// What a change needs, all of it there before anything happens.
@@ -280,7 +280,7 @@ impl Place {
     pub(super) fn join(&mut self, group: Ipv6Addr, rtnl: &Rtnl) -> Result {
         if self.groups.get(&group).is_none() {
             let room = RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)?;
-            let membership = self.parent.device().join_group6(group, rtnl);
+            let membership = self.parent.device().join_group(group, rtnl);
             self.groups.insert(room.into_node(group, membership));
         }
         Ok(())

@@ -14,6 +14,7 @@ use crate::{
     carp::Group,
     linux::{
         lock::{new_spinlock_bh, SpinLockBh},
+        membership::Membership,
         netdevice_ops::{Driver, LinkLayer, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
@@ -24,11 +25,13 @@ use crate::{
     },
     proto::pfsync::{frame::DEFAULT_MTU, time::Instant},
 };
+use core::net::Ipv4Addr;
 use kernel::{
+    new_mutex,
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Full, Relaxed},
-        rcu, Arc,
+        rcu, Arc, Mutex,
     },
 };
 
@@ -57,6 +60,9 @@ pub(crate) struct Pfsync {
     pub(super) session: SpinLockBh<Session>,
     /// The syncdev's index, for frames that come in.
     pub(super) syncdev: RcuSlot<u32>,
+    /// The syncdev's membership in the group of multicast frames; RTNL.
+    #[pin]
+    pub(super) membership: Mutex<Option<Membership<Ipv4Addr>>>,
     /// What happened to frames and states.
     pub(super) counters: Counters,
     /// The state table, and what it is called.
@@ -105,6 +111,7 @@ impl Pfsync {
                 watch,
                 session <- new_spinlock_bh!(session, "pfsync_session"),
                 syncdev: RcuSlot::new(),
+                membership <- new_mutex!(None, "pfsync_membership"),
                 counters: Counters::new(),
                 adapter,
                 table,

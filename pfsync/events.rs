@@ -43,7 +43,12 @@ impl Notified for Events {
         };
         let is_own = dev.of_driver_rtnl::<Pfsync>(rtnl).is_some();
         match event {
-            DeviceEvent::Mtu => this.mtu_changed(rtnl),
+            DeviceEvent::Mtu => {
+                if let (Some(membership), false) = (&mut *this.membership.lock(), is_own) {
+                    membership.refresh(dev, rtnl);
+                }
+                this.mtu_changed(rtnl);
+            }
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change if !is_own => {
                 this.link_changed(has_link(dev));
             }

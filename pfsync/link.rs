@@ -255,12 +255,11 @@ impl Pfsync {
             Some(slot) => self.syncdev.put(slot),
             None => self.syncdev.clear(),
         }
-        if let Some(dev) = dev {
-            dev.join_group(GROUP, rtnl);
-        }
+        let joined = dev.map(|dev| dev.join_group(GROUP, rtnl));
+        let left = core::mem::replace(&mut *self.membership.lock(), joined);
         let old = core::mem::replace(&mut self.session.lock().syncdev, dev.map(|dev| dev.hold()));
-        if let Some(old) = old {
-            old.leave_group(GROUP, rtnl);
+        if let Some((old, left)) = old.zip(left) {
+            left.leave(&old, rtnl);
         }
         // The old one's link is not the new one's.
         self.link_changed(dev.is_some_and(has_link));

@@ -31,8 +31,7 @@ def operstate(host: Host, wanted: str, timeout: float = 3) -> None:
 
 def has_group(host: Host, device: str = "eth0") -> bool:
     """Whether a device is a member of 224.0.0.18."""
-    groups = host.ip_json("maddr", "show", "dev", device)[0]["maddr"]
-    return any(group.get("address") == c.GROUP for group in groups)
+    return c.GROUP in host.groups(device)
 
 
 def promiscuity(host: Host, device: str = "eth0") -> int:
@@ -161,17 +160,6 @@ def test_a_parent_moved_to_another_namespace(lan: Lan) -> None:
     )
     assert promiscuity(lan.b, "eth7") == 1, "the bridge's own, and no other"
     assert not has_group(lan.b, "eth7")
-
-
-def test_the_mtu_is_the_parents(lan: Lan) -> None:
-    """Whatever is sent on the interface leaves on the parent."""
-    lan.a.ip("link", "set", "eth0", "mtu", "1400")
-    lan.a.ip_batch("link add carp0 type carp vhid 1", "link add carp1 type carp carpdev eth0")
-    lan.a.ip(*"link set carp0 type carp carpdev eth0".split())
-    assert lan.a.show("carp0")["mtu"] == 1400
-    lan.a.ip("link", "set", "eth0", "mtu", "1300")
-    assert lan.a.show("carp0")["mtu"] == 1300
-    assert lan.a.show("carp1")["mtu"] == 1300, "without a vhid, too"
 
 
 def test_parents_and_interfaces_know_of_each_other(lan: Lan) -> None:

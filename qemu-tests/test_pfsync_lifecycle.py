@@ -42,8 +42,7 @@ def demote(host: Host) -> int:
 
 
 def is_in_group(host: Host, device: str) -> bool:
-    groups = host.ip_json("maddr", "show", "dev", device)[0]["maddr"]
-    return p.GROUP in [group.get("address") for group in groups]
+    return p.GROUP in host.groups(device)
 
 
 def two_cables(world: World) -> tuple[Host, Host]:

@@ -17,7 +17,7 @@ from lib.clock import MILLISECOND, SECOND, wait_for
 from lib.frames import Advertisement, advertisements, digest, mac_bytes, virtual_mac
 from lib.host import Host
 from lib.kmsg import Kmsg
-from lib.lan import VIP, Lan
+from lib.lan import VIP, VIP6, Lan
 from lib.pinger import longest_gap, lost
 from lib.world import World
 
@@ -229,6 +229,25 @@ def test_carpdev_by_subnet(lan: Lan) -> None:
     assert carpdev(host) is None
     host.ip("addr", "add", "10.0.77.1/32", "dev", "carp0")
     assert carpdev(host) == "wide"
+
+
+def test_carpdev_by_an_ipv6_subnet(lan: Lan) -> None:
+    """The same with IPv6 alone; link-local addresses say nothing."""
+    host = lan.a
+    host.ip_batch(
+        "link add wide up arp on type dummy",
+        "addr add fd00::9/32 dev wide nodad",
+        "addr replace fe80::9/64 dev wide nodad",
+        "link add carp0 type carp vhid 1 pass secret",
+        "link set carp0 up",
+        "addr add fe80::1/64 dev carp0",
+        "addr add 2001:db8::1/64 dev carp0",
+    )
+    assert carpdev(host) is None, "there is none for these"
+    host.ip("addr", "add", f"{VIP6}/64", "dev", "carp0")
+    assert carpdev(host) == "eth0", "the longest prefix wins"
+    c.wait_state(host, "master")
+    lan.client.run("ping", "-c", "1", "-W", "1", VIP6)
 
 
 def test_an_explicit_carpdev_wins(lan: Lan) -> None:

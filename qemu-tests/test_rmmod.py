@@ -238,7 +238,7 @@ def test_memory_does_not_grow_with_interfaces(
     def once() -> None:
         add(lan.a, "carp0", vhid=1, parent="eth0")
         start(lan.a, "carp0", VIP)
-        time.sleep(0.02)
+        time.sleep(0.1)
         assert state(lan.a, "carp0") == "master"
         lan.a.rtnl.change_link("carp0", "carp", attribute(VHID, b"\2"))
         lan.a.rtnl.delete_link("carp0")

@@ -6,7 +6,6 @@ use super::{
     bindings,
     namespace::Net,
     netdevice::{Device, MacAddress},
-    rtnl::Rtnl,
     skbuff::{Skb, ETH_HLEN},
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
@@ -184,32 +183,6 @@ impl Skb {
             (*route).rt_is_input = 1;
             bindings::skb_dst_drop(self.as_ptr());
             bindings::skb_dst_set(self.as_ptr(), &raw mut (*route).dst);
-        }
-    }
-}
-
-impl Device {
-    /// Joins an IPv4 multicast group; counted. Nothing happens on a device
-    /// without IPv4.
-    pub(crate) fn join_group(&self, group: Ipv4Addr, _rtnl: &Rtnl) {
-        // SAFETY: `self` is live, RTNL is held.
-        unsafe {
-            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
-            if !in_dev.is_null() {
-                bindings::ip_mc_inc_group(in_dev, u32::from_ne_bytes(group.octets()));
-            }
-        }
-    }
-
-    /// Takes [`Self::join_group`] back.
-    pub(crate) fn leave_group(&self, group: Ipv4Addr, _rtnl: &Rtnl) {
-        // SAFETY: `self` is live, RTNL is held. A device that has lost its IPv4
-        // has lost its groups as well.
-        unsafe {
-            let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
-            if !in_dev.is_null() {
-                bindings::ip_mc_dec_group(in_dev, u32::from_ne_bytes(group.octets()));
-            }
         }
     }
 }

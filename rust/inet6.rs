@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IPv6: protocols of one's own, multicast groups, and an interface that says
-//! nothing by itself.
+//! IPv6: protocols of one's own, and an interface that says nothing by itself.
 //!
 //! The kernel's IPv6 is never a module (CONFIG_IPV6 is a bool), but it may have been
 //! turned off when the machine was booted (`ipv6.disable=1`). Then no device has an
@@ -14,7 +13,7 @@ use super::{
     bindings, inet::Packet, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
     rtnl::Rtnl, skbuff::Skb,
 };
-use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr, ptr::NonNull};
+use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
 use kernel::{prelude::*, sync::rcu};
 
 /// Whether this kernel speaks IPv6 (`ipv6_mod_enabled`): it does not change while
@@ -167,103 +166,6 @@ unsafe extern "C" fn receive<T: Ipv6Receiver>(skb: *mut bindings::sk_buff) -> c_
     }
     // Done with: more than 0 would name a next header to go on with.
     0
-}
-
-/// A device's membership in an IPv6 multicast group.
-///
-/// Groups hang on the device's `inet6_dev`. That stays while the device goes down
-/// and up again, or IPv6 is turned off and on for it (`disable_ipv6`): the kernel
-/// leaves the group at the filter and joins it again by itself (`ipv6_mc_down`,
-/// `ipv6_mc_up`). But it is destroyed with all groups when the MTU falls below 1280
-/// (`addrconf_ifdown`), and a new one is made, without them, when the MTU rises
-/// again (NETDEV_CHANGEMTU), when the device comes up or gets link (NETDEV_UP,
-/// NETDEV_CHANGE), or when an address is set. A membership remembers for which it
-/// holds; [`Self::refresh`] after these events joins again where it is needed.
-///
-/// It keeps the device from being unregistered: [`Self::leave`] on
-/// NETDEV_UNREGISTER at the latest. One that is dropped instead leaves the device a
-/// member until it goes.
-///
-/// # Invariants
-///
-/// If there is an `inet6_dev`, we hold a count of it, and have joined the group with
-/// it once.
-pub(crate) struct Membership {
-    group: Ipv6Addr,
-    joined: Option<NonNull<bindings::inet6_dev>>,
-}
-
-// SAFETY: The count is not bound to a thread.
-unsafe impl Send for Membership {}
-// SAFETY: There is nothing to be done with a shared reference.
-unsafe impl Sync for Membership {}
-
-impl Membership {
-    /// Joins `dev` to the group again if it has lost it, or could not join before.
-    /// `dev` is the device that it was made for. Process context, may sleep.
-    pub(crate) fn refresh(&mut self, dev: &Device, _rtnl: &Rtnl) {
-        // SAFETY: `dev` is live; RTNL keeps what it has of IPv6.
-        let current = NonNull::new(unsafe { bindings::in6_dev_peek(dev.as_ptr()) });
-        if current == self.joined {
-            return;
-        }
-        self.forget();
-        let Some(current) = current else {
-            return;
-        };
-        let group = to_raw(self.group);
-        // SAFETY: `dev` is live and in process context; RTNL keeps `current`, of
-        // which a count is taken if the group was joined with it.
-        unsafe {
-            if bindings::ipv6_dev_mc_inc(dev.as_ptr(), &group) == 0 {
-                bindings::in6_dev_hold(current.as_ptr());
-                // INVARIANT: The count and the group are ours.
-                self.joined = Some(current);
-            }
-        }
-    }
-
-    /// Leaves the group, if the device is still a member by our doing. Process
-    /// context, may sleep.
-    pub(crate) fn leave(mut self, dev: &Device, _rtnl: &Rtnl) {
-        // SAFETY: `dev` is live; RTNL keeps what it has of IPv6.
-        let current = NonNull::new(unsafe { bindings::in6_dev_peek(dev.as_ptr()) });
-        if current.is_some() && current == self.joined {
-            let group = to_raw(self.group);
-            // SAFETY: `dev` is live, in process context, and a member by the
-            // invariant. What went wrong would be that it is none.
-            let _ = unsafe { bindings::ipv6_dev_mc_dec(dev.as_ptr(), &group) };
-        }
-        self.forget();
-    }
-
-    fn forget(&mut self) {
-        if let Some(joined) = self.joined.take() {
-            // SAFETY: By the invariant the count is ours.
-            unsafe { bindings::in6_dev_put(joined.as_ptr()) };
-        }
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.forget();
-    }
-}
-
-impl Device {
-    /// Joins an IPv6 multicast group; counted. A device without IPv6 joins when
-    /// [`Membership::refresh`] finds some. Process context, may sleep; MLD reports
-    /// it from here, if the device is up.
-    pub(crate) fn join_group6(&self, group: Ipv6Addr, rtnl: &Rtnl) -> Membership {
-        // INVARIANT: Nothing is joined yet.
-        let mut membership = Membership {
-            group,
-            joined: None,
-        };
-        membership.refresh(self, rtnl);
-        membership
-    }
 }
 
 impl Device {

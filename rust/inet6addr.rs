@@ -95,6 +95,19 @@ impl Device {
         found
     }
 
+    /// The length of the longest prefix of an IPv6 subnet of this device in which the
+    /// address lies; link-local ones are everywhere. Any context.
+    pub(crate) fn subnet_of6(&self, wanted: Ipv6Addr, rcu: &rcu::Guard) -> Option<u32> {
+        if wanted.is_unicast_link_local() {
+            return None;
+        }
+        self.subnets6(rcu)
+            .map(|(address, prefix)| (address.to_bits() ^ wanted.to_bits(), u32::from(prefix)))
+            .filter(|(differ, prefix)| *prefix != 0 && differ.leading_zeros() >= *prefix)
+            .map(|(_, prefix)| prefix)
+            .max()
+    }
+
     /// The device's oldest link-local address that may be used as a source, as
     /// `ipv6_get_lladdr` finds it: what a host says to its link has it as the
     /// source. Any context.

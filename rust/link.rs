@@ -25,6 +25,8 @@ pub(crate) struct Request<'a> {
     pub(crate) link: Option<u32>,
     /// The value of IFLA_ADDRESS, if it was sent: a link-layer address.
     pub(crate) address: Option<&'a [u8]>,
+    /// The value of IFLA_MTU, if it was sent. A new device has it already.
+    pub(crate) mtu: Option<u32>,
     /// The namespace in which indices of devices are to be understood: where the device
     /// below is, or is to be.
     pub(crate) link_net: &'a Net,
@@ -170,6 +172,14 @@ unsafe fn ifla_link(tb: *mut *mut bindings::nlattr) -> Option<u32> {
 
 /// # Safety
 ///
+/// As for [`ifla_link`].
+unsafe fn ifla_mtu(tb: *mut *mut bindings::nlattr) -> Option<u32> {
+    // SAFETY: The caller promises it; the kernel validated IFLA_MTU as u32.
+    unsafe { Attributes::from_raw(tb, bindings::IFLA_MTU) }.u32(bindings::IFLA_MTU)
+}
+
+/// # Safety
+///
 /// As for [`ifla_link`]; the table lives for `'a`.
 unsafe fn ifla_address<'a>(tb: *mut *mut bindings::nlattr) -> Option<&'a [u8]> {
     // SAFETY: The caller promises it.
@@ -207,6 +217,7 @@ unsafe extern "C" fn newlink<T: LinkKind>(
                 data: Attributes::from_raw((*params).data, max),
                 link: ifla_link((*params).tb),
                 address: ifla_address((*params).tb),
+                mtu: ifla_mtu((*params).tb),
                 link_net: Net::from_raw(bindings::rtnl_newlink_link_net(params)),
                 // The kernel has asked for it.
                 link_net_capable: true,
@@ -259,6 +270,7 @@ unsafe extern "C" fn changelink<T: LinkKind>(
                 data: Attributes::from_raw(data, max),
                 link: ifla_link(tb),
                 address: ifla_address(tb),
+                mtu: ifla_mtu(tb),
                 link_net: Net::from_raw(link_net),
                 link_net_capable: bindings::rtnl_dev_link_net_capable(dev, link_net),
                 extack: Extack::from_raw(extack),

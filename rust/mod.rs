@@ -21,6 +21,7 @@ pub(crate) mod ip_output;
 pub(crate) mod link;
 pub(crate) mod lock;
 pub(crate) mod log;
+pub(crate) mod membership;
 pub(crate) mod multicast;
 pub(crate) mod namespace;
 pub(crate) mod ndisc;

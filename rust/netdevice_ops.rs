@@ -338,6 +338,13 @@ impl OwnDevice {
         to_result(unsafe { bindings::dev_set_mtu(self.as_ptr(), mtu) })
     }
 
+    /// Sets the largest MTU that the device may be given; the one that it has stays.
+    pub(crate) fn set_max_mtu(&self, mtu: u32, _rtnl: &Rtnl) {
+        // SAFETY: `self` is a live device of ours. RTNL serialises writers; who reads
+        // without it reads a word.
+        unsafe { (&raw mut (*self.as_ptr()).max_mtu).write_volatile(mtu) }
+    }
+
     /// Asks who depends on it whether the device may get another link-layer address
     /// (NETDEV_PRE_CHANGEADDR). For a driver that changes it by itself.
     ///

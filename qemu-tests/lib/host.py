@@ -94,6 +94,11 @@ class Host:
         """What ip(8) shows of one device, with details and counters."""
         return self.ip_json("link", "show", "dev", device)[0]
 
+    def groups(self, device: str) -> list[str]:
+        """The IP multicast groups that a device has joined."""
+        shown = self.ip_json("maddr", "show", "dev", device)
+        return [group["address"] for it in shown for group in it["maddr"] if "address" in group]
+
     @property
     def rtnl(self) -> Rtnl:
         """rtnetlink by hand."""

@@ -29,6 +29,16 @@ struct in_ifaddr *carp_helper_in_ifa_next(const struct in_ifaddr *ifa)
 	return rcu_dereference_raw(ifa->ifa_next);
 }
 
+void carp_helper_in_dev_hold(struct in_device *in_dev)
+{
+	in_dev_hold(in_dev);
+}
+
+void carp_helper_in_dev_put(struct in_device *in_dev)
+{
+	in_dev_put(in_dev);
+}
+
 void carp_helper_ip_mc_dec_group(struct in_device *in_dev, __be32 addr)
 {
 	ip_mc_dec_group(in_dev, addr);

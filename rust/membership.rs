@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices' memberships in multicast groups of IPv4 and IPv6.
+
+use super::{bindings, inet6, netdevice::Device, rtnl::Rtnl};
+use core::{
+    net::{Ipv4Addr, Ipv6Addr},
+    ptr::NonNull,
+};
+use kernel::error::to_result;
+
+/// A group's address.
+///
+/// # Safety
+///
+/// [`Self::current`] returns what the device has now, and [`Self::hold`] keeps it in
+/// memory until [`Self::put`].
+pub(crate) unsafe trait Group: Copy {
+    /// What an IP version knows of a device; its groups hang there.
+    type Device;
+
+    /// What the device has now, or null. RTNL is held and the device live.
+    unsafe fn current(dev: *mut bindings::net_device) -> *mut Self::Device;
+
+    /// Takes a count.
+    unsafe fn hold(ip: *mut Self::Device);
+
+    /// Gives it back.
+    unsafe fn put(ip: *mut Self::Device);
+
+    /// Joins. RTNL is held, the device live, and `ip` is what it has now.
+    unsafe fn join(self, dev: *mut bindings::net_device, ip: *mut Self::Device) -> bool;
+
+    /// Takes a [`Self::join`] of the same `ip` back.
+    unsafe fn leave(self, dev: *mut bindings::net_device, ip: *mut Self::Device);
+}
+
+// SAFETY: `in_device` is counted by its refcnt.
+unsafe impl Group for Ipv4Addr {
+    type Device = bindings::in_device;
+
+    unsafe fn current(dev: *mut bindings::net_device) -> *mut Self::Device {
+        // SAFETY: The caller holds RTNL and keeps the device.
+        unsafe { bindings::__in_dev_get_rtnl(dev) }
+    }
+
+    unsafe fn hold(ip: *mut Self::Device) {
+        // SAFETY: The caller has a live one.
+        unsafe { bindings::in_dev_hold(ip) }
+    }
+
+    unsafe fn put(ip: *mut Self::Device) {
+        // SAFETY: The caller has a count of it.
+        unsafe { bindings::in_dev_put(ip) }
+    }
+
+    unsafe fn join(self, _dev: *mut bindings::net_device, ip: *mut Self::Device) -> bool {
+        // SAFETY: The caller holds RTNL, and `ip` is that of a live device.
+        unsafe { bindings::ip_mc_inc_group(ip, u32::from_ne_bytes(self.octets())) };
+        true
+    }
+
+    unsafe fn leave(self, _dev: *mut bindings::net_device, ip: *mut Self::Device) {
+        // SAFETY: As for `join`.
+        unsafe { bindings::ip_mc_dec_group(ip, u32::from_ne_bytes(self.octets())) };
+    }
+}
+
+// SAFETY: `inet6_dev` is counted by its refcnt.
+unsafe impl Group for Ipv6Addr {
+    type Device = bindings::inet6_dev;
+
+    unsafe fn current(dev: *mut bindings::net_device) -> *mut Self::Device {
+        // SAFETY: The caller holds RTNL and keeps the device.
+        unsafe { bindings::in6_dev_peek(dev) }
+    }
+
+    unsafe fn hold(ip: *mut Self::Device) {
+        // SAFETY: The caller has a live one.
+        unsafe { bindings::in6_dev_hold(ip) }
+    }
+
+    unsafe fn put(ip: *mut Self::Device) {
+        // SAFETY: The caller has a count of it.
+        unsafe { bindings::in6_dev_put(ip) }
+    }
+
+    unsafe fn join(self, dev: *mut bindings::net_device, _ip: *mut Self::Device) -> bool {
+        let group = inet6::to_raw(self);
+        // SAFETY: The device is live, and the context that of a process.
+        to_result(unsafe { bindings::ipv6_dev_mc_inc(dev, &group) }).is_ok()
+    }
+
+    unsafe fn leave(self, dev: *mut bindings::net_device, _ip: *mut Self::Device) {
+        let group = inet6::to_raw(self);
+        // SAFETY: As for `join`, and it is a member. What went wrong would be that it is
+        // none.
+        let _ = unsafe { bindings::ipv6_dev_mc_dec(dev, &group) };
+    }
+}
+
+/// A device's membership in a multicast group.
+///
+/// Groups hang on what IP knows of the device, `in_device` or `inet6_dev`. That stays
+/// while the device goes down and up again, or IPv6 is turned off and on for it
+/// (`disable_ipv6`): the kernel leaves the group at the filter and joins it again by
+/// itself (`ip_mc_down`, `ipv6_mc_down`). But it is destroyed with all groups when the
+/// MTU falls below 68 (`inetdev_event`) or 1280 (`addrconf_ifdown`), and a new one is
+/// made, without them, when the MTU rises again (NETDEV_CHANGEMTU), for IPv6 also when
+/// the device comes up or gets link (NETDEV_UP, NETDEV_CHANGE), and when an address is
+/// set. A membership remembers for which it holds; [`Self::refresh`] after these events
+/// joins again where it is needed.
+///
+/// It keeps the device from being unregistered: [`Self::leave`] on NETDEV_UNREGISTER at
+/// the latest. One that is dropped instead leaves the device a member until it goes.
+///
+/// # Invariants
+///
+/// If something is `joined`, we hold a count of it, and have joined the group with it
+/// once.
+pub(crate) struct Membership<G: Group> {
+    group: G,
+    joined: Option<NonNull<G::Device>>,
+}
+
+// SAFETY: The count is not bound to a thread.
+unsafe impl<G: Group + Send> Send for Membership<G> {}
+// SAFETY: There is nothing to be done with a shared reference.
+unsafe impl<G: Group + Sync> Sync for Membership<G> {}
+
+impl<G: Group> Membership<G> {
+    /// Joins `dev` to the group again if it has lost it, or could not join before.
+    /// `dev` is the device that it was made for. Process context, may sleep.
+    pub(crate) fn refresh(&mut self, dev: &Device, _rtnl: &Rtnl) {
+        // SAFETY: `dev` is live; RTNL keeps what IP knows of it.
+        let current = NonNull::new(unsafe { G::current(dev.as_ptr()) });
+        if current == self.joined {
+            return;
+        }
+        self.forget();
+        let Some(current) = current else {
+            return;
+        };
+        // SAFETY: `dev` is live and in process context; RTNL keeps `current`, of
+        // which a count is taken if the group was joined with it.
+        unsafe {
+            if self.group.join(dev.as_ptr(), current.as_ptr()) {
+                G::hold(current.as_ptr());
+                // INVARIANT: The count and the group are ours.
+                self.joined = Some(current);
+            }
+        }
+    }
+
+    /// Leaves the group, if the device is still a member by our doing. Process
+    /// context, may sleep.
+    pub(crate) fn leave(mut self, dev: &Device, _rtnl: &Rtnl) {
+        // SAFETY: `dev` is live; RTNL keeps what IP knows of it.
+        let current = NonNull::new(unsafe { G::current(dev.as_ptr()) });
+        if let Some(joined) = current.filter(|_| current == self.joined) {
+            // SAFETY: `dev` is live, in process context, and a member by the invariant.
+            unsafe { self.group.leave(dev.as_ptr(), joined.as_ptr()) };
+        }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        if let Some(joined) = self.joined.take() {
+            // SAFETY: By the invariant the count is ours.
+            unsafe { G::put(joined.as_ptr()) };
+        }
+    }
+}
+
+impl<G: Group> Drop for Membership<G> {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl Device {
+    /// Joins a multicast group; counted. A device that IP does not know joins when
+    /// [`Membership::refresh`] finds that it does. Process context, may sleep; IGMP or MLD
+    /// reports it from here, if the device is up.
+    pub(crate) fn join_group<G: Group>(&self, group: G, rtnl: &Rtnl) -> Membership<G> {
+        // INVARIANT: Nothing is joined yet.
+        let mut membership = Membership {
+            group,
+            joined: None,
+        };
+        membership.refresh(self, rtnl);
+        membership
+    }
+}
