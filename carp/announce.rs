@@ -20,7 +20,7 @@ use crate::{
         announcements::{self, Batch},
         balancing::{Balancing, HOSTS_MAX},
         effects::{Effects, Kind, Outgoing, Transition},
-        election::{Environment, Family, State},
+        election::{Environment, Families, Family, State},
         frame,
         log::SEND_ERROR,
         packet::virtual_mac,
@@ -75,6 +75,8 @@ pub(super) struct Outbox {
     transitions: [Option<(u8, Transition)>; HOSTS_MAX],
     /// Addresses to be announced.
     addresses: Batch,
+    /// The places of the virtual hosts that advertise, a bit for each.
+    advertising: u32,
 }
 
 impl Outbox {
@@ -87,6 +89,7 @@ impl Outbox {
             own: None,
             transitions: [None; HOSTS_MAX],
             addresses: [None; announcements::BATCH],
+            advertising: 0,
         }
     }
 
@@ -115,6 +118,10 @@ impl Carp {
         if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(place)) {
             let shown = self.build(host, node, environment, outgoing, outbox);
             if outgoing.kind == Kind::Advertisement {
+                outbox.advertising |= u32::try_from(place)
+                    .ok()
+                    .and_then(|place| 1_u32.checked_shl(place))
+                    .unwrap_or(0);
                 self.show_mac(host, place, now, shown || announces, outbox);
             }
         }
@@ -256,6 +263,7 @@ impl Carp {
     /// Sends what is in the outbox. No lock is held.
     pub(super) fn deliver(&self, mut outbox: Outbox) {
         let (mut sent, mut failed): (usize, usize) = (0, 0);
+        let mut dropped = Families::default();
         let mut record = |counter, result: Result| match result {
             Ok(()) => {
                 self.counters.count(counter);
@@ -266,6 +274,10 @@ impl Carp {
                 // A full queue says nothing about the way out.
                 if error != ENOBUFS {
                     failed = failed.saturating_add(1);
+                } else if matches!(counter, Counter::SentIpv4) {
+                    dropped.ipv4 = true;
+                } else {
+                    dropped.ipv6 = true;
                 }
                 if let Some(own) = &outbox.own {
                     complain(own, error);
@@ -302,9 +314,27 @@ impl Carp {
         for (vhid, transition) in told {
             log_transition(&own, *vhid, transition, self.is_balanced());
         }
+        if !dropped.is_empty() {
+            self.send_again(outbox.advertising, dropped);
+        }
         if sent != 0 || failed != 0 {
             self.sent(sent, failed);
         }
+    }
+
+    /// The queue dropped what these virtual hosts said in these families.
+    fn send_again(&self, advertising: u32, families: Families) {
+        let mut host = self.host.lock();
+        let now = Instant(timer::now());
+        for (place, node) in (0_u32..).zip(&mut host.nodes) {
+            if advertising
+                .checked_shr(place)
+                .is_some_and(|bits| bits & 1 != 0)
+            {
+                node.election.dropped(now, families);
+            }
+        }
+        self.arm(&host);
     }
 
     /// Tells switches and neighbours that these addresses are here. Any context.

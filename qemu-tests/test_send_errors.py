@@ -4,6 +4,7 @@ of users' traffic does neither. What is counted, and for whom, is in test_groups
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from lib import carp as c
 from lib.clock import wait_for
 from lib.host import Host
 from lib.kmsg import Kmsg
-from lib.lan import Lan
+from lib.lan import VIP, VIP6, Lan
 
 pytestmark = pytest.mark.usefixtures("carp")
 
@@ -77,6 +78,31 @@ def test_trials_that_fail_become_rare(lan: Lan) -> None:
     assert len(trials) == 3, [trial - start for trial in trials]
     assert trials[1] - trials[0] > 19 and trials[2] - trials[1] > 39
     assert c.state(lan.b) == "master"
+
+
+def test_a_queue_that_users_keep_full_moves_no_master(lan: Lan) -> None:
+    """There is room for a moment each time that a packet leaves; of the advertisements
+    that are sent once a second most find none."""
+    c.create_pair(lan, preempt=True, addresses=(f"{VIP}/24", f"{VIP6}/64"))
+    with lan.a.inside():
+        flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    flood.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    # 100 packets leave each second, and ten times as many want to
+    lan.a.run("tc", *"qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 5k limit 30k".split())
+    lan.a.run("tc", *"qdisc add dev eth0 parent 1:1 pfifo limit 20".split())
+    before = c.stats(lan.a)
+    with flood:
+        end = time.monotonic() + 12
+        while time.monotonic() < end:
+            for _ in range(5):
+                flood.sendto(bytes(1200), (lan.client.address, 9))
+            time.sleep(0.005)
+    after = c.stats(lan.a)
+    assert after["tx_error"] - before["tx_error"] > 12, "nothing was dropped"
+    for family in ("tx_ipv4", "tx_ipv6"):
+        assert after[family] - before[family] >= 11
+    assert c.stats(lan.b)["preempt"] == 0, "b was master"
+    assert demotion(lan.a) == WELL
 
 
 def test_a_full_queue_demotes_nobody(lan: Lan) -> None:

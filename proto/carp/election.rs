@@ -24,6 +24,7 @@ use core::cmp::Ordering;
 
 use super::demotion::visible_to_all;
 use super::effects::{Effects, Kind, Outgoing, Reason, Transition};
+use super::full_queue::FullQueue;
 use super::master_down::MasterDown;
 use super::packet::{Advertisement, Counter, COUNTER_LEN, DIGEST_LEN};
 use super::time::{Instant, Interval};
@@ -75,6 +76,14 @@ impl Families {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         !self.ipv4 && !self.ipv6
+    }
+
+    /// What is in both.
+    const fn and(self, other: Self) -> Self {
+        Self {
+            ipv4: self.ipv4 && other.ipv4,
+            ipv6: self.ipv6 && other.ipv6,
+        }
     }
 }
 
@@ -162,6 +171,8 @@ enum Phase {
         /// With how many advertisements from now the addresses are announced
         /// again; 0: not at all.
         announce_in: u8,
+        /// What became of the last one.
+        full_queue: FullQueue,
     },
 }
 
@@ -222,7 +233,9 @@ impl VirtualHost {
                 .flatten()
                 .map(MasterDown::deadline)
                 .min(),
-            Phase::Master { next, .. } => Some(next),
+            Phase::Master {
+                next, full_queue, ..
+            } => Some(full_queue.deadline().map_or(next, |again| again.min(next))),
         }
     }
 
@@ -277,6 +290,15 @@ impl VirtualHost {
         }
     }
 
+    /// The queue dropped the last advertisement in these families: it is tried again soon,
+    /// see [`super::full_queue`].
+    pub fn dropped(&mut self, now: Instant, families: Families) {
+        let interval = self.config.between_advertisements();
+        if let Phase::Master { full_queue, .. } = &mut self.phase {
+            full_queue.dropped(now, interval, families);
+        }
+    }
+
     fn start(&mut self, now: Instant, env: &Environment) -> Effects {
         match self.phase {
             Phase::Init if self.config.vhid != 0 && !env.families.is_empty() => {
@@ -304,6 +326,15 @@ impl VirtualHost {
                 self.take_over(now, env, Reason::MasterTimedOut(Family::Ipv6))
             }
             Phase::Master { next, .. } if next <= now => self.advertise(now, env),
+            Phase::Master {
+                ref mut full_queue, ..
+            } => match full_queue.due(now) {
+                Some(families) => Effects {
+                    advertise: Outgoing::new(Kind::Advertisement, families.and(env.families)),
+                    ..Effects::NONE
+                },
+                None => Effects::NONE,
+            },
             _ => Effects::NONE,
         }
     }
@@ -468,9 +499,15 @@ impl VirtualHost {
     /// Sends an advertisement if master, and sets the time of the next one from
     /// now on: whoever is late stays late, and does not catch up in a burst.
     fn advertise(&mut self, now: Instant, env: &Environment) -> Effects {
-        let Phase::Master { next, announce_in } = &mut self.phase else {
+        let Phase::Master {
+            next,
+            announce_in,
+            full_queue,
+        } = &mut self.phase
+        else {
             return Effects::NONE;
         };
+        *full_queue = FullQueue::new();
         let announce = *announce_in == 1;
         *announce_in = announce_in.saturating_sub(1);
         *next = now.after(self.config.between_advertisements());
@@ -485,6 +522,7 @@ impl VirtualHost {
         let phase = Phase::Master {
             next: now.after(self.config.between_advertisements()),
             announce_in: REPEAT_ANNOUNCEMENT_AFTER,
+            full_queue: FullQueue::new(),
         };
         Effects {
             advertise: Outgoing::new(Kind::Advertisement, env.families),

@@ -25,6 +25,7 @@ pub mod digest;
 pub mod effects;
 pub mod election;
 pub mod frame;
+pub mod full_queue;
 pub mod learning;
 pub mod log;
 pub mod master_down;

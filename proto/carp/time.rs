@@ -78,6 +78,12 @@ impl Interval {
         Self(self.0.saturating_mul(2))
     }
 
+    /// One part of `parts`, at least 1/256 s.
+    #[must_use]
+    pub(super) fn divided_by(self, parts: u8) -> Self {
+        Self(self.0.checked_div(u32::from(parts)).unwrap_or(0).max(1))
+    }
+
     /// So many seconds; `None` for 0.
     #[must_use]
     pub const fn from_seconds(seconds: u8) -> Option<Self> {
