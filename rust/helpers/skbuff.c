@@ -14,6 +14,33 @@ struct sk_buff *carp_helper_alloc_skb(unsigned int size, gfp_t flags)
 	return alloc_skb(size, flags);
 }
 
+/*
+ * Gives a frame to the driver past the device's queue, as a packet socket with
+ * PACKET_QDISC_BYPASS does. Not past those who filter what leaves: where there are
+ * some it is dropped, for they may be who dropped it before.
+ */
+int carp_helper_xmit_past_queue(struct sk_buff *skb)
+{
+	struct net_device *dev = skb->dev;
+	bool filtered = false;
+
+	rcu_read_lock();
+#ifdef CONFIG_NETFILTER_EGRESS
+	filtered |= !!rcu_access_pointer(dev->nf_hooks_egress);
+#endif
+#ifdef CONFIG_NET_XGRESS
+	filtered |= !!rcu_access_pointer(dev->tcx_egress);
+#endif
+	if (!filtered && dev_nit_active(dev))
+		dev_queue_xmit_nit(skb, dev);
+	rcu_read_unlock();
+	if (filtered) {
+		kfree_skb(skb);
+		return NET_XMIT_DROP;
+	}
+	return dev_direct_xmit(skb, 0);
+}
+
 void carp_helper_kfree_skb(struct sk_buff *skb)
 {
 	kfree_skb(skb);
