@@ -28,7 +28,8 @@ const ADDRESSES_MAX: usize = 1000;
 pub(super) const GROUPS_MAX: usize = 16;
 
 /// Whether the interface, of which `old` is known in `net`, may become `new`. What it
-/// is already it may stay.
+/// is already it may stay: one that was made by who may, and given to who may not,
+/// becomes no faster, and has no more virtual hosts that are as fast.
 ///
 /// # Errors
 ///
@@ -40,8 +41,9 @@ pub(super) fn check(
     extack: &Extack<'_>,
     rtnl: &Rtnl,
 ) -> Result {
-    let fast = shortest_interval(new);
-    if fast < INTERVAL_MIN && fast < shortest_interval(old) {
+    if shortest_interval(new) < shortest_interval(old).min(INTERVAL_MIN)
+        || fast_hosts(new) > fast_hosts(old)
+    {
         privileged(extack, format_args!("an interval below 100 ms needs"))?;
     }
     let more = new.hosts().saturating_sub(old.hosts());
@@ -82,9 +84,16 @@ fn privileged(extack: &Extack<'_>, what: core::fmt::Arguments<'_>) -> Result {
 
 /// The shortest time between two advertisements of one of its virtual hosts.
 fn shortest_interval(settings: &Settings) -> Interval {
+    intervals(settings).min().unwrap_or(INTERVAL_MIN)
+}
+
+/// How many of its virtual hosts are faster than those of everybody.
+fn fast_hosts(settings: &Settings) -> usize {
+    intervals(settings).filter(|it| *it < INTERVAL_MIN).count()
+}
+
+/// The times between two advertisements of each of its virtual hosts.
+fn intervals(settings: &Settings) -> impl Iterator<Item = Interval> + '_ {
     let nodes = settings.nodes.iter();
-    nodes
-        .map(|node| Interval::between_advertisements(settings.advbase, node.advskew))
-        .min()
-        .unwrap_or(INTERVAL_MIN)
+    nodes.map(|node| Interval::between_advertisements(settings.advbase, node.advskew))
 }

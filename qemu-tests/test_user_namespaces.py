@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import pytest
-from lib import kernel
+from lib import kernel, softirqs
 from lib.clock import wait_for
 from lib.kmsg import Kmsg
 from lib.process import Process, run
@@ -128,3 +129,72 @@ def test_the_log(container: Container) -> None:
     assert 1 <= len(lines) <= 20
     assert {line[0] for line in lines} <= {"6", "7"}
     assert any("state transition" in line for line in lines)
+
+
+def test_he_asks_for_all(container: Container, figure: Callable[[str, float, str], None]) -> None:
+    """For much more than there is: he gets his share, the rest is refused in words, and
+    the machine hardly notices."""
+    run(("nsenter", "-t", str(container.pid), "-n", "sysctl", "-w", "net.inet.carp.log=7"))
+    log = Kmsg()
+    addresses = kernel.times(8000)
+    with softirqs.watched() as asking:
+        fast = [f"link add carp{i} type carp vhid {i} carpdev eth0 advbase 0" for i in range(1, 61)]
+        said = container.batch(*fast)
+        assert said.count(f"Error: an interval below 100 ms needs {NEEDS}") == 60
+        fast = [f"{line} advskew 26" for line in fast]
+        fast += [f"link set carp{i} up" for i in range(1, 61)]
+        assert not container.batch(*fast)
+        said = container.batch(
+            *(f"addr add fd00::{i:x}/64 dev carp1" for i in range(1, addresses + 1))
+        )
+        refused = said.count(f"Error: more than 1000 addresses need {NEEDS}")
+        assert refused == max(addresses - 1000, 0)
+        said = container.batch(*(f"link set carp1 type carp group g{i}x" for i in range(1000)))
+        assert said.count("Error: an interface is in at most 16 groups.") == 985
+    adds = [f"addr add 10.0.{i}.1/24 dev carp{i}" for i in range(2, 61)]
+    assert not container.batch(*adds)
+    time.sleep(10)
+    with softirqs.watched() as living:
+        time.sleep(5)
+    lines = [line for line in log.read() if "carp" in line]
+    log.close()
+    figure("a container that asks for all: softirqs meanwhile", asking.share, "%")
+    figure("a container that asks for all: the longest one", asking.longest / 1e3, "us")
+    figure("a container with 60 masters, 10 times a second: softirqs", living.share, "%")
+    figure("a container with 60 masters: the longest softirq", living.longest / 1e3, "us")
+    figure("a container that asks for all: lines in the log", len(lines), "")
+    assert max(asking.share, living.share) < kernel.work(5)
+    assert len(lines) <= 20
+    assert {line[0] for line in lines} <= {"6", "7"}
+
+
+def test_an_interface_that_he_was_given(world: World, container: Container) -> None:
+    """Faster than his own may be: what it is it may stay, or become slower."""
+    host = world.host("host")
+    host.ip_batch("link add eth0 arp on type dummy", "link set eth0 up")
+    host.ip(*"link add carp0 type carp vhid 1 carpdev eth0 advbase 0 advskew 10".split())
+    host.ip("link", "set", "carp0", "netns", str(container.pid))
+    assert not container.ip("addr add 10.0.0.1/24 dev carp0")
+    assert not container.ip("link set carp0 up")
+    change = "link set carp0 type carp"
+
+    def is_now(words: str) -> bool:
+        return f" {words} " in container.shown("-d", "link", "show", "carp0")
+
+    wait_for(lambda: is_now("state MASTER"), 5, "it is master")
+    refusal = f"Error: an interval below 100 ms needs {NEEDS}"
+    for words in ("vhid 2", "pass secret", "advskew 10", "advskew 20"):
+        assert not container.ip(f"{change} {words}"), words
+    assert is_now("advbase 0 advskew 20")
+    assert container.ip(f"{change} advskew 19") == refusal
+    assert container.ip(f"{change} carpnodes 2:20,3:10") == refusal
+    assert container.ip(f"{change} carpnodes 2:20,3:20") == refusal, "one more of those"
+    assert not container.ip(f"{change} carpnodes 2:20,3:26")
+    assert not container.ip(f"{change} vhid 2 advskew 20")
+    assert is_now("advbase 0 advskew 20")
+    wait_for(lambda: is_now("state MASTER"), 5, "it is master again")
+    far = "Error: advbase 0: the network namespace of its carpdev is not yours to administer."
+    assert container.ip(f"{change} advbase 0") == far
+    assert not container.ip(f"{change} advbase 1")
+    assert container.ip(f"{change} advbase 0") == far
+    assert is_now("advbase 1 advskew 20")
