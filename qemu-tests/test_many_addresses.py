@@ -74,7 +74,7 @@ def test_one_more_costs_no_more(
     lan: Lan, make: Callable[[int], list[str]], figure: Callable[[str, float, str], None]
 ) -> None:
     """What the kernel itself does grows a little, so macvlan stands beside it."""
-    count = kernel.times(4000)
+    count = kernel.times(8000)
     cost = {}
     for kind, words in (("macvlan", ""), ("carp", "vhid 9 carpdev eth0")):
         link = "link eth0" if kind == "macvlan" else ""
