@@ -289,11 +289,11 @@ impl Carp {
                 ETH_P_IP => Counter::SentIpv4,
                 _ => Counter::SentIpv6,
             };
-            record(counter, transmit(outbox.carpdev.as_deref(), frame));
+            record(counter, frame.transmit_first());
         }
-        if let Some(carpdev) = &outbox.carpdev {
+        if let Some(carpdev) = outbox.carpdev.take() {
             for packet in &outbox.packets {
-                let (counter, result) = packet.send(carpdev);
+                let (counter, result) = packet.send(&carpdev);
                 // That a peer is down would be no fault of ours, and does not show
                 // here: an error says that there is no way to it.
                 record(counter, result);
@@ -379,24 +379,6 @@ impl Carp {
     /// Announces an address that has just been added. Any context.
     pub(super) fn announce_address(&self, own: &OwnDevice, address: IpAddr) {
         self.announce(own, &[Some(address)]);
-    }
-}
-
-/// Sends the frame of an advertisement; past the parent's queue, if that has no room.
-fn transmit(carpdev: Option<&Device>, frame: Skb) -> Result {
-    let mut room = [0; frame::IPV6_LEN];
-    let bytes = frame.linear();
-    let copy = room.get_mut(..bytes.len()).map(|copy| {
-        copy.copy_from_slice(bytes);
-        &*copy
-    });
-    match frame.transmit() {
-        Err(ENOBUFS) => carpdev
-            .zip(copy)
-            .and_then(|(carpdev, copy)| Skb::from_frame(carpdev, copy, PRIORITY))
-            .ok_or(ENOBUFS)?
-            .transmit_past_queue(),
-        result => result,
     }
 }
 

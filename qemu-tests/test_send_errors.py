@@ -82,8 +82,8 @@ def test_trials_that_fail_become_rare(lan: Lan) -> None:
 
 @pytest.mark.parametrize("to", ["group", "peers"])
 def test_a_queue_that_users_keep_full_moves_no_master(lan: Lan, to: str) -> None:
-    """Frames to the group leave past a queue that has no room. Packets to peers are tried
-    again: there is room for a moment each time that a packet leaves."""
+    """Frames to the group do not wait in it. Packets to peers are tried again: there is room
+    for a moment each time that a packet leaves."""
     if to == "peers":
         peers(lan)
     else:

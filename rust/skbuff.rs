@@ -116,15 +116,15 @@ impl Skb {
         xmit_result(unsafe { bindings::__dev_queue_xmit(self.into_raw(), ptr::null_mut()) })
     }
 
-    /// The same past the queue of its device, if nobody filters what leaves there: for one
-    /// packet that must not wait behind those of users.
+    /// The same before all that waits in the device's queue, if nobody filters what leaves
+    /// there: for a packet that must not wait for those of users.
     ///
     /// # Errors
     ///
-    /// ENOBUFS: the driver has no room, or somebody filters.
-    pub(crate) fn transmit_past_queue(self) -> Result {
+    /// As [`Self::transmit`].
+    pub(crate) fn transmit_first(self) -> Result {
         // SAFETY: The buffer is ours and given away; it names its device.
-        xmit_result(unsafe { bindings::xmit_past_queue(self.into_raw()) })
+        xmit_result(unsafe { bindings::dev_xmit_first(self.into_raw()) })
     }
 
     /// Moves the packet to another device for sending; see [`Self::transmit`].
@@ -281,16 +281,6 @@ impl Skb {
             let skb = self.as_ptr();
             let linear = (*skb).len.wrapping_sub((*skb).data_len);
             (linear as usize >= N).then(|| &*(*skb).data.cast::<[u8; N]>())
-        }
-    }
-
-    /// What is linear of the packet, from where the current layer begins.
-    pub(crate) fn linear(&self) -> &[u8] {
-        // SAFETY: As for `peek`.
-        unsafe {
-            let skb = self.as_ptr();
-            let linear = (*skb).len.wrapping_sub((*skb).data_len);
-            core::slice::from_raw_parts((*skb).data, linear as usize)
         }
     }
 

@@ -15,30 +15,33 @@ struct sk_buff *carp_helper_alloc_skb(unsigned int size, gfp_t flags)
 }
 
 /*
- * Gives a frame to the driver past the device's queue, as a packet socket with
- * PACKET_QDISC_BYPASS does. Not past those who filter what leaves: where there are
- * some it is dropped, for they may be who dropped it before.
+ * Gives a frame to the driver before all that waits in the device's queue, as a packet
+ * socket with PACKET_QDISC_BYPASS does. Not past those who filter what leaves, nor where
+ * the driver has no room: then it waits like any other.
  */
-int carp_helper_xmit_past_queue(struct sk_buff *skb)
+int carp_helper_dev_xmit_first(struct sk_buff *skb)
 {
 	struct net_device *dev = skb->dev;
-	bool filtered = false;
+	bool waits;
+	int ret;
 
 	rcu_read_lock();
+	waits = netif_xmit_frozen_or_drv_stopped(netdev_get_tx_queue(dev, 0));
 #ifdef CONFIG_NETFILTER_EGRESS
-	filtered |= !!rcu_access_pointer(dev->nf_hooks_egress);
+	waits |= !!rcu_access_pointer(dev->nf_hooks_egress);
 #endif
 #ifdef CONFIG_NET_XGRESS
-	filtered |= !!rcu_access_pointer(dev->tcx_egress);
+	waits |= !!rcu_access_pointer(dev->tcx_egress);
 #endif
-	if (!filtered && dev_nit_active(dev))
+	if (!waits && dev_nit_active(dev))
 		dev_queue_xmit_nit(skb, dev);
 	rcu_read_unlock();
-	if (filtered) {
-		kfree_skb(skb);
-		return NET_XMIT_DROP;
+	if (!waits) {
+		ret = __dev_direct_xmit(skb, 0);
+		if (dev_xmit_complete(ret))
+			return ret;
 	}
-	return dev_direct_xmit(skb, 0);
+	return dev_queue_xmit(skb);
 }
 
 void carp_helper_kfree_skb(struct sk_buff *skb)
