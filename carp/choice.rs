@@ -56,7 +56,11 @@ fn find(
     let rcu = rcu::read_lock();
     let mut best: Option<(u32, &Device)> = None;
     for dev in Device::walk(own.net(), 1, &rcu) {
-        if !dev.is_ethernet() || dev.is_picky_macvlan() || dev.of_driver::<Carp>(&rcu).is_some() {
+        if !dev.is_ethernet()
+            || !dev.has_arp()
+            || dev.is_picky_macvlan()
+            || dev.of_driver::<Carp>(&rcu).is_some()
+        {
             continue;
         }
         if let Some(prefix) = subnet(dev, &rcu) {

@@ -451,7 +451,7 @@ pub(super) fn check_parent(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Re
     if !dev.is_ethernet() {
         return Err(extack.error(
             EINVAL,
-            format_args!("{} is not an Ethernet interface with ARP", dev.name()),
+            format_args!("{} is not an Ethernet interface", dev.name()),
         ));
     }
     if dev.is_picky_macvlan() {

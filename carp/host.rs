@@ -171,7 +171,7 @@ impl Host {
         Environment {
             preempt: namespace.is_some_and(Namespace::preempts),
             demote: self.demotion.count(),
-            families: self.addresses.families(),
+            families: self.families(),
             demoteskew: self.settings.demoteskew,
         }
     }
@@ -187,7 +187,7 @@ impl Host {
     fn may_run(&self) -> bool {
         self.admin_up
             && self.settings.nodes.leader().vhid != 0
-            && !self.addresses.families().is_empty()
+            && !self.families().is_empty()
             && self.can_send()
             && !power::is_stopping()
     }
@@ -544,6 +544,9 @@ impl Carp {
                 if let Some(config) = config {
                     let event = Event::Reconfigured(config);
                     self.handle_node(host, place, &environment, event, &mut outbox);
+                    // Where the parent has no ARP these are the peers'.
+                    let event = Event::FamiliesChanged;
+                    self.handle_node(host, place, &environment, event, &mut outbox);
                 }
             }
             self.publish(host);
@@ -669,14 +672,14 @@ impl Carp {
         {
             let mut host = self.host.lock();
             let host = &mut *host;
-            let before = host.addresses.families();
+            let before = host.families();
             if change(&mut host.addresses)? {
                 host.unhashed = Some(Instant(timer::now()));
             }
             if host.addresses.len() <= HASHED_AT_ONCE {
                 host.hash_addresses();
             }
-            if host.addresses.families() == before {
+            if host.families() == before {
                 return Ok(());
             }
             self.handle_locked(host, Event::FamiliesChanged, &mut outbox);

@@ -283,6 +283,7 @@ impl Carp {
         let namespace = Namespace::of(own.net()).ok_or(ENODEV)?;
         let groups = namespace.groups();
         limits::check(own.net(), &old, &new, extack, rtnl)?;
+        self.check_peers(&change, extack)?;
         if let Some(name) = &change.leave {
             if !self.is_in_group(name) {
                 return Err(extack.error(

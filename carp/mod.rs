@@ -32,6 +32,7 @@ mod mismatch;
 mod mtu;
 mod neighbour;
 pub(crate) mod netns;
+mod no_arp;
 mod node;
 pub(crate) mod parent;
 mod place;

@@ -7,6 +7,7 @@ use super::{
     counters::{Counter, Counters},
     host::Sender,
     netns::Namespace,
+    no_arp::parent_at,
     parent::{Parent, Port},
 };
 use crate::{
@@ -66,10 +67,7 @@ fn receive<A: Into<IpAddr> + Copy>(
     rcu: &rcu::Guard,
 ) -> Result<(), ()> {
     let dev = Device::by_index_rcu(packet.net, packet.iif, rcu);
-    let parent = dev.and_then(|dev| rx_handler::get_rcu::<Parent>(dev, rcu));
-    let port = parent
-        .zip(Received::peek_vhid(packet.payload))
-        .and_then(|(parent, vhid)| parent.port(vhid, rcu));
+    let (parent, port) = addressed(packet, dev, multicast, rcu);
     // Its administrator decides who may be in another namespace than the parent.
     let net = port.map_or(packet.net, |port| port.dev.net());
     let namespace = Namespace::of(net).ok_or(())?;
@@ -92,6 +90,28 @@ fn receive<A: Into<IpAddr> + Copy>(
         }
     }
     Err(())
+}
+
+/// The parent that an advertisement is for, and the interface on it. If that on whose link
+/// it came in, `dev`, is none, it may be for one without a link.
+fn addressed<'a, A: Into<IpAddr> + Copy>(
+    packet: &Packet<'_, A>,
+    dev: Option<&'a Device>,
+    multicast: bool,
+    rcu: &'a rcu::Guard,
+) -> (Option<&'a Parent>, Option<&'a Port>) {
+    let vhid = Received::peek_vhid(packet.payload);
+    let parent = dev.and_then(|dev| rx_handler::get_rcu::<Parent>(dev, rcu));
+    let port = parent
+        .zip(vhid)
+        .and_then(|(parent, vhid)| parent.port(vhid, rcu));
+    if port.is_some() || multicast {
+        return (parent, port);
+    }
+    match parent_at(packet.net, packet.destination.into(), rcu) {
+        Some(other) => (Some(other), vhid.and_then(|vhid| other.port(vhid, rcu))),
+        None => (parent, None),
+    }
 }
 
 /// What the sender's list of addresses is to be compared with, where a digest differs.

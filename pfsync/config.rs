@@ -146,7 +146,7 @@ fn read_syncdev<'a>(
             format_args!("syncdev: {} is in another namespace", dev.name()),
         ));
     }
-    if !dev.is_ethernet() {
+    if !dev.is_ethernet() || !dev.has_arp() {
         return Err(extack.error(
             EINVAL,
             format_args!("syncdev: {} is not an Ethernet interface", dev.name()),

@@ -54,9 +54,20 @@ pub(crate) fn source_ipv6(dev: &Device, peer: Ipv6Addr) -> Option<Ipv6Addr> {
     Some(from_raw(&source))
 }
 
+/// The device that a packet is to leave on, as the routing table is asked: where there is no
+/// ARP nobody is reached, so any will do, of `dev`'s VRF.
+fn out_on(dev: &Device) -> Result<c_int> {
+    if dev.has_arp() {
+        return Ok(c_int::try_from(dev.ifindex())?);
+    }
+    // SAFETY: `dev` is live, the callers hold RCU.
+    Ok(unsafe { bindings::l3mdev_master_ifindex_rcu(dev.as_ptr()) })
+}
+
 /// Sends a complete IPv4 packet without options (`ip_route_output_flow`,
 /// `ip_local_out`): out on `dev`, by way of a gateway if there is a route to one, else
-/// to `dev`'s own link, which is what IPv4 takes for granted where a device is named.
+/// to `dev`'s own link, which is what IPv4 takes for granted where a device is named. For a
+/// `dev` without ARP it leaves by whatever route leads there.
 /// Its source is an address of this host. Total length and checksum are filled in
 /// again.
 ///
@@ -85,7 +96,7 @@ pub(crate) fn route_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result<S
     let _rcu = rcu::Guard::new();
     // SAFETY: All zeroes is a valid `flowi4`.
     let mut flow: bindings::flowi4 = unsafe { core::mem::zeroed() };
-    flow.__fl_common.flowic_oif = c_int::try_from(dev.ifindex())?;
+    flow.__fl_common.flowic_oif = out_on(dev)?;
     flow.__fl_common.flowic_proto = *protocol;
     // SAFETY: The function has no preconditions.
     flow.__fl_common.flowic_dscp = unsafe { bindings::inet_dsfield_to_dscp(*tos) };
@@ -146,7 +157,7 @@ pub(crate) fn route_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result<S
     let _rcu = rcu::Guard::new();
     // SAFETY: All zeroes is a valid `flowi6`.
     let mut flow: bindings::flowi6 = unsafe { core::mem::zeroed() };
-    flow.__fl_common.flowic_oif = c_int::try_from(dev.ifindex())?;
+    flow.__fl_common.flowic_oif = out_on(dev)?;
     flow.__fl_common.flowic_proto = header.next;
     flow.saddr = to_raw(header.source);
     flow.daddr = to_raw(header.destination);

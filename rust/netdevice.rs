@@ -196,14 +196,18 @@ impl Device {
         unsafe { (&raw const (*self.as_ptr()).mtu).read_volatile() }
     }
 
-    /// Whether it speaks Ethernet and ARP on a wire: not loopback.
+    /// Whether it speaks Ethernet: not loopback.
     pub(crate) fn is_ethernet(&self) -> bool {
         // SAFETY: A plain field of a live device.
         let kind = unsafe { (*self.as_ptr()).type_ };
         u32::from(kind) == bindings::ARPHRD_ETHER
-            && self.flags()
-                & (bindings::net_device_flags_IFF_LOOPBACK | bindings::net_device_flags_IFF_NOARP)
-                == 0
+            && self.flags() & bindings::net_device_flags_IFF_LOOPBACK == 0
+    }
+
+    /// Whether it looks for neighbours on a wire. Devices without (`IFF_NOARP`), such as
+    /// dummy ones, reach nobody by themselves. Any context.
+    pub(crate) fn has_arp(&self) -> bool {
+        self.flags() & bindings::net_device_flags_IFF_NOARP == 0
     }
 
     /// Whether it is a macvlan that receives for its own address only.
