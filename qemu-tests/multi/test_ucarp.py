@@ -45,9 +45,9 @@ def test_guests_reach_each_other(cluster: Cluster) -> None:
 
 def test_the_master_loses_its_power(cluster: Cluster) -> None:
     a, b = cluster.a, cluster.b
-    wait_state(a, start_ucarp(a, 0), "MASTER", 20)
+    wait_state(a, start_ucarp(a, 0), "MASTER", 60)
     on_b = start_ucarp(b, ADVSKEW)
-    wait_state(b, on_b, "BACKUP", 20)
+    wait_state(b, on_b, "BACKUP", 60)
     time.sleep(DEAF)
     pinger = cluster.client.ping(VIP)
     time.sleep(2)
