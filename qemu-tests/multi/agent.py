@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ class Agent:
 
     def __init__(self) -> None:
         self.spawned: dict[int, tuple[subprocess.Popen, Any]] = {}
+        self.connections: dict[int, socket.socket] = {}
         self.log = Kmsg()
 
     def run(self, command: list[str], timeout: float) -> dict[str, Any]:
@@ -66,6 +68,29 @@ class Agent:
         del self.spawned[pid]
         return output
 
+    def connect(self, address: str, port: int) -> int:
+        """A TCP connection, which stays; returns its own port."""
+        connection = socket.create_connection((address, port), 10)
+        own = connection.getsockname()[1]
+        self.connections[own] = connection
+        return own
+
+    def exchange(self, port: int, text: str, timeout: float) -> str:
+        """Sends something, and returns as much of an answer."""
+        connection = self.connections[port]
+        connection.settimeout(timeout)
+        connection.sendall(text.encode())
+        answer = b""
+        while len(answer) < len(text):
+            data = connection.recv(len(text) - len(answer))
+            if not data:
+                raise ConnectionError("the other end has hung up")
+            answer += data
+        return answer.decode()
+
+    def hang_up(self, port: int) -> None:
+        self.connections.pop(port).close()
+
     def read(self, path: str) -> str:
         return base64.b64encode(Path(path).read_bytes()).decode()
 
@@ -84,8 +109,13 @@ class Agent:
         """As after boot, but for the log: nothing runs, nothing is configured."""
         for pid in list(self.spawned):
             self.stop(pid)
-        if os.path.exists("/sys/module/carp"):
-            subprocess.run(("rmmod", "carp"), check=True)
+        for port in list(self.connections):
+            self.hang_up(port)
+        subprocess.run(("ip", "-all", "netns", "delete"), check=True)
+        for module in ("carp", "pfsync_conntrack"):
+            if os.path.exists(f"/sys/module/{module}"):
+                subprocess.run(("rmmod", module), check=True)
+        subprocess.run(("nft", "flush", "ruleset"), check=True)
         for device in os.listdir("/sys/class/net"):
             if device == "lo":
                 continue

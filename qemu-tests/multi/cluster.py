@@ -219,6 +219,9 @@ class Node:
     def read(self, path: str) -> bytes:
         return base64.b64decode(self.ask("read", path=path))
 
+    def connect(self, address: str, port: int) -> Connection:
+        return Connection(self, self.ask("connect", address=address, port=port))
+
     def setup(self) -> None:
         """eth0 with the node's own address."""
         self.run("ip", "addr", "add", f"{self.address}/24", "dev", INTERFACE)
@@ -230,6 +233,25 @@ class Node:
 
     def ping(self, address: str, microseconds: int = 5000) -> NodePinger:
         return NodePinger(self, address, microseconds)
+
+
+class Connection:
+    """A TCP connection from a node to somebody who sends back what he gets."""
+
+    def __init__(self, node: Node, port: int) -> None:
+        self._node = node
+        self.port = port
+
+    def check(self, timeout: float = 5) -> None:
+        """Something goes there and comes back."""
+        text = f"{time.monotonic_ns()}"
+        answer = self._node.ask(
+            "exchange", timeout + 10, port=self.port, text=text, timeout=timeout
+        )
+        assert answer == text
+
+    def hang_up(self) -> None:
+        self._node.ask("hang_up", port=self.port)
 
 
 class NodePinger:
