@@ -104,10 +104,10 @@ def test_one_of_several_nexthops_is_passed_over(lan: Lan, to: str) -> None:
     lan.a.ip("link", "set", "carp0", "type", "carp", "advskew", "200")
     host.ip("link", "set", "carp0", "type", "carp", "state", "master")
     c.wait_state(host, "master", 1)
-    wait_for(lambda: ways() == {"carp0", "sync0"}, 1, "both are used")
+    wait_for(lambda: ways() == {"carp0", "sync0"}, 10, "both are used")
     host.ip("link", "set", "carp0", "type", "carp", "state", "backup")
     c.wait_state(host, "backup", 1)
-    wait_for(lambda: ways() == {"sync0"}, 1, "the other takes all")
+    wait_for(lambda: ways() == {"sync0"}, 10, "the other takes all")
 
 
 def test_a_new_master_sends_at_once(lan: Lan) -> None:
