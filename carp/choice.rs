@@ -28,7 +28,7 @@ impl Carp {
         let Some(this) = own.data::<Self>(rtnl) else {
             return;
         };
-        let Some(dev) = find(own, subnet) else {
+        let Some(dev) = find(own, rtnl, subnet) else {
             return;
         };
         let settings = self.host.lock().settings;
@@ -51,6 +51,7 @@ impl Carp {
 
 fn find(
     own: &OwnDevice,
+    rtnl: &Rtnl,
     subnet: impl Fn(&Device, &rcu::Guard) -> Option<u32>,
 ) -> Option<ARef<Device>> {
     let rcu = rcu::read_lock();
@@ -59,6 +60,7 @@ fn find(
         if !dev.is_ethernet()
             || !dev.has_arp()
             || dev.is_picky_macvlan()
+            || dev.is_ipvlan(rtnl)
             || dev.of_driver::<Carp>(&rcu).is_some()
         {
             continue;

@@ -448,6 +448,16 @@ pub(super) fn check_parent(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Re
             ),
         ));
     }
+    // In all of its modes, with ARP and without.
+    if dev.is_ipvlan(rtnl) {
+        return Err(extack.error(
+            EINVAL,
+            format_args!(
+                "{} is an ipvlan, which would never see the virtual MAC",
+                dev.name()
+            ),
+        ));
+    }
     if !dev.is_ethernet() {
         return Err(extack.error(
             EINVAL,

@@ -179,6 +179,14 @@ def test_a_parent_that_is_taken(host: Host, master: str, make: list[str]) -> Non
             "link add p0 link eth1 type macvlan mode bridge",
             "p0 is a macvlan that is not in passthru mode: it would never see the virtual MAC",
         ),
+        *(
+            (
+                f"link add p0 link eth1 type {kind} mode {mode}",
+                "p0 is an ipvlan, which would never see the virtual MAC",
+            )
+            for kind in ("ipvlan", "ipvtap")
+            for mode in ("l2", "l3", "l3s")
+        ),
         ("link add p0 type vrf table 7", "p0 is not an Ethernet interface with ARP"),
     ],
 )
@@ -188,6 +196,20 @@ def test_a_parent_that_would_not_see_the_virtual_mac(host: Host, make: str, sent
     words = refused(host, *"link add carp9 type carp vhid 9 carpdev p0".split())
     # the kernel's room for words is 80 bytes
     assert words == f"Error: {sentence[:79]}."
+
+
+@pytest.mark.parametrize("mode", ["l2", "l3"])
+def test_an_ipvlan_is_not_chosen_by_its_subnet(host: Host, mode: str) -> None:
+    """Not even where it alone has an address there."""
+    host.ip_batch(
+        "link del carp2",
+        f"link add p0 link eth1 type ipvlan mode {mode}",
+        "link set p0 up",
+        "addr add 10.9.0.2/24 dev p0",
+        "link add carp9 type carp vhid 9",
+        "addr add 10.9.0.1/24 dev carp9",
+    )
+    assert not c.info(host, "carp9").get("carpdev")
 
 
 @pytest.mark.parametrize("master", ["bridge", "bond", "team"])

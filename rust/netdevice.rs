@@ -216,6 +216,23 @@ impl Device {
         unsafe { bindings::netif_is_picky_macvlan(self.as_ptr()) }
     }
 
+    /// Its link kind (`ip link add type KIND`), if it was made by rtnetlink.
+    fn link_kind<'a>(&'a self, _rtnl: &'a Rtnl) -> Option<&'a CStr> {
+        // SAFETY: `self` is a live device. RTNL is held, without which no driver takes
+        // its operations back, and those have a constant kind.
+        unsafe {
+            let ops = (*self.as_ptr()).rtnl_link_ops;
+            (!ops.is_null()).then(|| CStr::from_char_ptr((*ops).kind))
+        }
+    }
+
+    /// Whether it is an ipvlan or an ipvtap. They have the MAC of the device below, which
+    /// chooses among them by IP address, and takes frames for no other MAC.
+    pub(crate) fn is_ipvlan(&self, rtnl: &Rtnl) -> bool {
+        self.link_kind(rtnl)
+            .is_some_and(|kind| matches!(kind.to_bytes(), b"ipvlan" | b"ipvtap"))
+    }
+
     /// Whether it refuses rx handlers altogether, as VRFs do.
     pub(crate) fn refuses_rx_handlers(&self) -> bool {
         // SAFETY: `self` is a live device.
