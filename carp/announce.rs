@@ -113,6 +113,12 @@ impl Carp {
         effects: &Effects,
         outbox: &mut Outbox,
     ) {
+        // Nobody tells of flowtables; this is often enough, and costs nothing.
+        if let (Some(place), Some(own)) = (&host.place, &host.own) {
+            if place.parent().is_ingress_stale() {
+                Self::ask_for_ingress(own);
+            }
+        }
         let now = Instant(timer::now());
         let announces = effects.announce && host.settings.balancing().announces(place == 0);
         if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(place)) {

@@ -32,6 +32,8 @@ const FOLLOW_UP: u32 = 1;
 const GROUPS: u32 = 2;
 /// The bit that asks for [`Carp::find_ways_back`].
 const WAYS_BACK: u32 = 4;
+/// The bit that asks for [`Parent::follow_ingress`].
+const INGRESS: u32 = 16;
 
 impl Carp {
     /// The bit that asks for [`Self::take_parent_again`].
@@ -104,6 +106,26 @@ impl Carp {
         own.ask_for_work(WAYS_BACK);
     }
 
+    /// Hooks of others came to the parent's ingress, or went. Any context.
+    pub(super) fn ask_for_ingress(own: &OwnDevice) {
+        own.ask_for_work(INGRESS);
+    }
+
+    fn follow_ingress(&self, own: &OwnDevice, rtnl: &Rtnl) {
+        let parent = {
+            let host = self.host.lock();
+            host.place.as_ref().map(|place| place.parent().clone())
+        };
+        if parent.is_some_and(|parent| parent.follow_ingress(rtnl).is_err()) {
+            report!(
+                own,
+                NO_MEMORY,
+                "{}: no memory to keep frames for other hosts from flowtables\n",
+                own.name()
+            );
+        }
+    }
+
     /// Does it.
     pub(super) fn follow_up(&self, own: &OwnDevice, bits: u32, rtnl: &Rtnl) {
         if bits & GROUPS != 0 {
@@ -114,6 +136,9 @@ impl Carp {
         }
         if bits & Self::LOST_PARENT != 0 {
             self.take_parent_again(own, rtnl);
+        }
+        if bits & (FOLLOW_UP | INGRESS) != 0 {
+            self.follow_ingress(own, rtnl);
         }
         if bits & FOLLOW_UP == 0 {
             return;

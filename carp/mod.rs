@@ -14,6 +14,7 @@ mod addresses;
 pub(crate) mod announce;
 pub(crate) mod arp;
 mod choice;
+mod claim;
 pub(crate) mod config;
 mod copies;
 pub(crate) mod counters;

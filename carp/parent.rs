@@ -3,7 +3,9 @@
 //! A parent: the device (`carpdev`) that carp interfaces stand on.
 
 use super::{
-    arp, copies,
+    arp,
+    claim::{self, Claim},
+    copies,
     counters::Counters,
     device::Carp,
     neighbour,
@@ -13,18 +15,16 @@ use super::{
 use crate::{
     linux::{
         membership::Membership,
-        namespace::Net,
         netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::OwnDevice,
+        netfilter_ingress::{IngressFilter, IngressHook},
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
         rx_handler::{self, RxHandler, Verdict},
         skbuff::{PacketType, Skb},
     },
-    proto::carp::{
-        balancing, balancing::Balancing, frame, neighbour::Place, packet, way_back::WayBack,
-    },
+    proto::carp::{frame, neighbour::Place, packet, way_back::WayBack},
 };
 use core::{
     iter::Zip,
@@ -57,6 +57,11 @@ pub(crate) struct Parent {
     /// Memberships in the groups of advertisements; RTNL.
     #[pin]
     groups: Mutex<Option<Memberships>>,
+    /// Keeps frames for other hosts from others' hooks, while there are any; RTNL.
+    #[pin]
+    ingress: Mutex<Option<IngressHook<Self>>>,
+    /// Whether it does.
+    guards_ingress: Atomic<bool>,
     /// How many interfaces stand on it, with a vhid or without; RTNL.
     interfaces: Atomic<usize>,
     /// Packets that came in here and belong to none of them.
@@ -137,6 +142,8 @@ impl Parent {
                 occupied: [const { Atomic::new(0) }; 4],
                 lladdrs: RcuSlot::new(),
                 groups <- new_mutex!(None, "carp_groups"),
+                ingress <- new_mutex!(None, "carp_ingress"),
+                guards_ingress: Atomic::new(false),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
             }),
@@ -160,6 +167,7 @@ impl Parent {
                 groups.ipv4.leave(&self.dev, rtnl);
                 groups.ipv6.leave(&self.dev, rtnl);
             }
+            drop(self.ingress.lock().take());
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
             Namespace::unhook_arp(self.dev.net(), rtnl);
         }
@@ -171,6 +179,34 @@ impl Parent {
             groups.ipv4.refresh(&self.dev, rtnl);
             groups.ipv6.refresh(&self.dev, rtnl);
         }
+    }
+
+    /// Whether hooks of others, such as flowtables, have come to the parent's ingress or
+    /// gone since [`Self::follow_ingress`]. Any context.
+    pub(super) fn is_ingress_stale(&self) -> bool {
+        let rcu = rcu::read_lock();
+        let guards = self.guards_ingress.load(Relaxed);
+        let others = self.dev.ingress_hooks(&rcu) > usize::from(guards);
+        others != guards
+    }
+
+    /// A flowtable takes packets before the rx handler sees them, and forwards those of its
+    /// flows, for whomever they are. While there is one, or another hook of that kind,
+    /// frames for other hosts are dropped before it.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn follow_ingress(&self, rtnl: &Rtnl) -> Result {
+        if self.is_ingress_stale() {
+            let mut hook = self.ingress.lock();
+            *hook = match hook.take() {
+                Some(_) => None,
+                None => Some(IngressHook::register(&self.dev, rtnl)?),
+            };
+            self.guards_ingress.store(hook.is_some(), Relaxed);
+        }
+        Ok(())
     }
 
     /// The device.
@@ -311,14 +347,24 @@ impl Parent {
         }
     }
 
-    /// The vhid that has a link-layer address set by hand.
-    #[inline(never)]
+    /// The vhid that a link-layer address is for.
+    #[inline]
     fn vhid_of(&self, mac: u64, rcu: &rcu::Guard) -> Option<u8> {
-        let list = self.lladdrs.get(rcu)?;
-        list.iter()
-            .find(|it| ether_addr_to_u64(it.mac) == mac)
-            .map(|it| it.vhid)
+        let [.., last] = mac.to_be_bytes();
+        let by_itself = is_virtual(mac).then_some(last);
+        match self.lladdrs.get(rcu) {
+            None => by_itself,
+            Some(list) => vhid_by_hand(list, mac).or(by_itself),
+        }
     }
+}
+
+/// The vhid that was given a link-layer address by hand.
+#[inline(never)]
+fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
+    list.iter()
+        .find(|it| ether_addr_to_u64(it.mac) == mac)
+        .map(|it| it.vhid)
 }
 
 impl RxHandler for Parent {
@@ -333,6 +379,18 @@ impl RxHandler for Parent {
     }
 }
 
+impl IngressFilter for Parent {
+    /// What [`RxHandler::receive`] would not let pass either.
+    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool {
+        if !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none() {
+            return false;
+        }
+        let mac = skb.ethernet_destination();
+        let port = self.vhid_of(mac, rcu).and_then(|vhid| self.port(vhid, rcu));
+        port.is_some_and(|port| claim::of(port, dev, mac, skb, rcu) == Claim::AnotherHosts)
+    }
+}
+
 /// Whether an address that begins so can be a virtual MAC, or a group's.
 #[inline]
 fn may_be_ours(head: u32) -> bool {
@@ -341,7 +399,7 @@ fn may_be_ours(head: u32) -> bool {
 }
 
 /// The bit of an address that says that it is a group's.
-const GROUP_BIT: u64 = 0x0100_0000_0000;
+pub(super) const GROUP_BIT: u64 = 0x0100_0000_0000;
 /// The virtual MAC, but for the vhid, its last byte.
 const VIRTUAL: u64 = ether_addr_to_u64(packet::virtual_mac(0));
 const ADVERTISEMENTS: u64 = ether_addr_to_u64(frame::multicast_mac(packet::GROUP_IPV4));
@@ -352,21 +410,15 @@ impl Parent {
     #[inline(never)]
     fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
         let mac = skb.ethernet_destination();
-        let [.., last] = mac.to_be_bytes();
-        let vhid = if is_virtual(mac) && self.lladdrs.get(rcu).is_none() {
-            last
-        } else {
-            match self.vhid_of(mac, rcu) {
-                Some(vhid) => vhid,
-                None if is_virtual(mac) => last,
-                None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
-                None if mac & GROUP_BIT == 0 => return Verdict::Pass(skb),
-                None if mac & !0xff_ffff == SOLICITED_NODE => {
-                    let verdict = neighbour::receive(self, dev, skb);
-                    return self.distribute(mac, verdict, rcu);
-                }
-                None => return self.distribute(mac, Verdict::Pass(skb), rcu),
+        let vhid = match self.vhid_of(mac, rcu) {
+            Some(vhid) => vhid,
+            None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
+            None if mac & GROUP_BIT == 0 => return Verdict::Pass(skb),
+            None if mac & !0xff_ffff == SOLICITED_NODE => {
+                let verdict = neighbour::receive(self, dev, skb);
+                return self.distribute(mac, verdict, rcu);
             }
+            None => return self.distribute(mac, Verdict::Pass(skb), rcu),
         };
         let verdict = self.receive_virtual(dev, vhid, mac, skb, rcu);
         if mac & GROUP_BIT == 0 {
@@ -392,10 +444,6 @@ const fn is_virtual(mac: u64) -> bool {
     mac & !(GROUP_BIT | 0xff) == VIRTUAL
 }
 
-/// The longest IPv4 header, an ICMP header, and the longest header that it quotes:
-/// all that a hash looks at.
-const HASHED: u32 = 60 + 8 + 60;
-
 impl Parent {
     /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
     /// users' firewall rules expect it, and where the way back leads.
@@ -410,29 +458,11 @@ impl Parent {
         let Some(port) = self.port(vhid, rcu) else {
             return Verdict::Pass(skb);
         };
-        if skb.packet_type() != PacketType::Other && is_the_parents(dev, mac, &skb) {
-            return Verdict::Pass(skb);
+        match claim::of(port, dev, mac, &skb, rcu) {
+            Claim::Ours => self.receive_ours(port, dev, skb, rcu),
+            Claim::Parents => Verdict::Pass(skb),
+            Claim::AnotherHosts => Verdict::Consumed,
         }
-        // What has a VLAN tag is for another device.
-        if skb.has_vlan_tag() {
-            return Verdict::Pass(skb);
-        }
-        let is_group = mac & GROUP_BIT != 0;
-        let skb = if port.carp.is_balancing() {
-            match ours_of(port, is_group, skb, rcu) {
-                Ok(skb) => skb,
-                Err(verdict) => return verdict,
-            }
-        } else if is_group {
-            // That of an IP group, and none of our business.
-            return Verdict::Pass(skb);
-        } else if port.carp.masters().is_master_of(port.place) {
-            skb
-        } else {
-            // Somebody else's, at a switch that does not know yet.
-            return Verdict::Consumed;
-        };
-        self.receive_ours(port, dev, skb, rcu)
     }
 
     /// A packet that is ours. What is done to all of them is one call: it is what costs
@@ -477,40 +507,6 @@ impl Parent {
     }
 }
 
-/// Whether a packet that came to this host anyway is none of the interface's: it was looped
-/// back, and has no Ethernet header; or the address was given to the parent by hand, and
-/// stays the parent's, master or not.
-#[inline(never)]
-fn is_the_parents(dev: &Device, mac: u64, skb: &Skb) -> bool {
-    skb.packet_type() == PacketType::Loopback || mac == ether_addr_to_u64(dev.mac())
-}
-
-/// A packet for an interface that shares its traffic out, if it is for us; else what
-/// becomes of it.
-#[inline(never)]
-fn ours_of(port: &Port, is_group: bool, skb: Skb, rcu: &rcu::Guard) -> Result<Skb, Verdict> {
-    let balancing = port.carp.balancing();
-    // A multicast address is that of the mode ip alone.
-    if is_group && balancing != Balancing::Ip {
-        return Err(Verdict::Pass(skb));
-    }
-    let masters = port.carp.masters();
-    if !balancing.is_by_hash() {
-        return if masters.is_master_of(port.place) {
-            Ok(skb)
-        } else {
-            Err(Verdict::Consumed)
-        };
-    }
-    let mut skb = skb.unshare().ok_or(Verdict::Consumed)?;
-    match share(port.dev.net(), &mut skb, rcu) {
-        Share::Everybody if is_group => Err(Verdict::Pass(skb)),
-        Share::Everybody => Ok(skb),
-        Share::Hash(hash) if masters.take(hash) => Ok(skb),
-        Share::Hash(_) => Err(Verdict::Consumed),
-    }
-}
-
 /// A packet that is not linear, or very short, and its place; none without memory.
 #[inline(never)]
 fn place_of_scattered(skb: Skb) -> Option<(Skb, Place)> {
@@ -519,61 +515,6 @@ fn place_of_scattered(skb: Skb) -> Option<(Skb, Place)> {
         .pull_up_to(neighbour::NEEDED)
         .map_or(Place::Parent, Place::of);
     Some((skb, place))
-}
-
-/// For whom a packet is.
-enum Share {
-    /// IP multicast: whatever its Ethernet address is.
-    Everybody,
-    /// For whom this hash says; without hash for everybody with the address.
-    Hash(Option<u32>),
-}
-
-/// By which hash a packet is shared out among hosts.
-fn share(net: &Net, skb: &mut Skb, rcu: &rcu::Guard) -> Share {
-    const ICMP: u8 = 1;
-    const ICMPV6: u8 = 58;
-
-    match skb.protocol() {
-        ETH_P_IP => {
-            let Some(packet) = skb.pull_up_to(HASHED) else {
-                return Share::Hash(None);
-            };
-            let destination = packet
-                .get(16..)
-                .and_then(|rest| rest.first_chunk::<4>())
-                .map(|octets| Ipv4Addr::from(*octets));
-            match destination {
-                Some(destination) if destination.is_multicast() => Share::Everybody,
-                Some(destination) => {
-                    // Asked only where it matters.
-                    let to_us = packet.get(9) == Some(&ICMP)
-                        && Device::by_address_rcu(net, destination, rcu).is_some();
-                    Share::Hash(balancing::hash_of_ipv4(packet, to_us))
-                }
-                None => Share::Hash(None),
-            }
-        }
-        ETH_P_IPV6 => {
-            let Some(packet) = skb.pull_up_to(HASHED) else {
-                return Share::Hash(None);
-            };
-            let destination = packet
-                .get(24..)
-                .and_then(|rest| rest.first_chunk::<16>())
-                .map(|octets| Ipv6Addr::from(*octets));
-            match destination {
-                Some(destination) if destination.is_multicast() => Share::Everybody,
-                Some(destination) => {
-                    let to_us = packet.get(6) == Some(&ICMPV6)
-                        && Device::by_address6_rcu(net, destination, rcu).is_some();
-                    Share::Hash(balancing::hash_of_ipv6(packet, to_us))
-                }
-                None => Share::Hash(None),
-            }
-        }
-        _ => Share::Hash(None),
-    }
 }
 
 /// A packet for 224.0.0.18. An advertisement's source may be the virtual address,

@@ -340,6 +340,19 @@ impl Device {
         mac
     }
 
+    /// How many netfilter hooks look at what it receives before anybody else does
+    /// (`NF_NETDEV_INGRESS`): chains and flowtables. Any context.
+    pub(crate) fn ingress_hooks(&self, _rcu: &rcu::Guard) -> usize {
+        // SAFETY: `self` is a live device. The list is read as by `rcu_dereference`, and
+        // stays in memory while RCU is held.
+        let hooks = unsafe {
+            (&raw const (*self.as_ptr()).nf_hooks_ingress)
+                .read_volatile()
+                .as_ref()
+        };
+        hooks.map_or(0, |hooks| usize::from(hooks.num_hook_entries))
+    }
+
     /// Whether it is its namespace's loopback device.
     pub(crate) fn is_loopback(&self) -> bool {
         self.flags() & bindings::net_device_flags_IFF_LOOPBACK != 0

@@ -30,6 +30,24 @@ pub(crate) struct RcuSlot<T: Send + Sync> {
 /// A value on its way into an [`RcuSlot`].
 pub(crate) struct Prepared<T>(KBox<Node<T>>);
 
+// SAFETY: The value may go to another thread, and the head is nobody's until it is queued.
+unsafe impl<T: Send> Send for Prepared<T> {}
+
+impl<T: Send + Sync + 'static> Prepared<T> {
+    /// The value, which stays where it is.
+    pub(super) fn value(&self) -> &T {
+        &self.0.value
+    }
+
+    /// Drops the value after a grace period, without anybody waiting: readers found it by
+    /// another way than an [`RcuSlot`].
+    pub(super) fn retire(self) {
+        let slot = RcuSlot::new();
+        slot.put(self);
+        slot.clear();
+    }
+}
+
 #[repr(C)]
 struct Node<T> {
     // First, so that a pointer to it is a pointer to the node.

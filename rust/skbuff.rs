@@ -284,6 +284,21 @@ impl Skb {
         }
     }
 
+    /// The first `N` bytes from where the current layer begins, or all that the packet has,
+    /// whoever shares the buffer: where they lie, or in `room` if they are scattered.
+    pub(crate) fn head<'a, const N: usize>(&'a self, room: &'a mut [u8; N]) -> &'a [u8] {
+        if let Some(linear) = self.peek::<N>() {
+            return linear;
+        }
+        let len = (self.len() as usize).min(N);
+        // SAFETY: The buffer is ours and has that much from `data` on, as `room` does.
+        let copied = unsafe {
+            bindings::skb_copy_bits(self.as_ptr(), 0, room.as_mut_ptr().cast(), len as c_int)
+        };
+        // What cannot be read is not there.
+        room.get(..if copied == 0 { len } else { 0 }).unwrap_or(&[])
+    }
+
     /// The first `len` bytes from where the current layer begins, or all that the
     /// packet has; nothing, if there is no memory to make them linear.
     pub(crate) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {

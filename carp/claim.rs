@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whose a frame for a virtual MAC is: this host's, or that of another one which shares the
+//! address.
+
+use super::parent::{Port, GROUP_BIT};
+use crate::{
+    linux::{
+        namespace::Net,
+        netdevice::{ether_addr_to_u64, Device},
+        skbuff::{PacketType, Skb},
+    },
+    proto::carp::{balancing, balancing::Balancing},
+};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use kernel::sync::rcu;
+
+/// Whose a frame is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// This host has it for the interface.
+    Ours,
+    /// It is none of the interface's.
+    Parents,
+    /// Another host has it, or will, at a switch that does not know yet.
+    AnotherHosts,
+}
+
+const ETH_P_IP: u16 = 0x0800;
+const ETH_P_IPV6: u16 = 0x86dd;
+
+/// Whose a frame is that came in on `dev` for the address `mac` of `port`. Others may share
+/// the buffer, which is only read. Softirq; RCU read lock held.
+#[inline]
+pub(super) fn of(port: &Port, dev: &Device, mac: u64, skb: &Skb, rcu: &rcu::Guard) -> Claim {
+    if skb.packet_type() != PacketType::Other && is_the_parents(dev, mac, skb) {
+        return Claim::Parents;
+    }
+    // What has a VLAN tag is for another device.
+    if skb.has_vlan_tag() {
+        return Claim::Parents;
+    }
+    let is_group = mac & GROUP_BIT != 0;
+    if port.carp.is_balancing() {
+        return of_balanced(port, is_group, skb, rcu);
+    }
+    if is_group {
+        // That of an IP group, and none of our business.
+        return Claim::Parents;
+    }
+    ours_if(port.carp.masters().is_master_of(port.place))
+}
+
+const fn ours_if(ours: bool) -> Claim {
+    if ours {
+        Claim::Ours
+    } else {
+        Claim::AnotherHosts
+    }
+}
+
+/// Whether a packet that came to this host anyway is none of the interface's: it was looped
+/// back, and has no Ethernet header; or the address was given to the parent by hand, and
+/// stays the parent's, master or not.
+#[inline(never)]
+fn is_the_parents(dev: &Device, mac: u64, skb: &Skb) -> bool {
+    skb.packet_type() == PacketType::Loopback || mac == ether_addr_to_u64(dev.mac())
+}
+
+/// The same for an interface that shares its traffic out.
+#[inline(never)]
+fn of_balanced(port: &Port, is_group: bool, skb: &Skb, rcu: &rcu::Guard) -> Claim {
+    let balancing = port.carp.balancing();
+    // A multicast address is that of the mode ip alone.
+    if is_group && balancing != Balancing::Ip {
+        return Claim::Parents;
+    }
+    let masters = port.carp.masters();
+    if !balancing.is_by_hash() {
+        return ours_if(masters.is_master_of(port.place));
+    }
+    match share(port.dev.net(), skb, rcu) {
+        Share::Everybody if is_group => Claim::Parents,
+        Share::Everybody => Claim::Ours,
+        Share::Hash(hash) => ours_if(masters.take(hash)),
+    }
+}
+
+/// The longest IPv4 header, an ICMP header, and the longest header that it quotes:
+/// all that a hash looks at.
+const HASHED: usize = 60 + 8 + 60;
+
+/// For whom a packet is.
+enum Share {
+    /// IP multicast: whatever its Ethernet address is.
+    Everybody,
+    /// For whom this hash says; without hash for everybody with the address.
+    Hash(Option<u32>),
+}
+
+/// By which hash a packet is shared out among hosts.
+fn share(net: &Net, skb: &Skb, rcu: &rcu::Guard) -> Share {
+    const ICMP: u8 = 1;
+    const ICMPV6: u8 = 58;
+
+    let mut room = [0; HASHED];
+    match skb.protocol() {
+        ETH_P_IP => {
+            let packet = skb.head(&mut room);
+            let destination = packet
+                .get(16..)
+                .and_then(|rest| rest.first_chunk::<4>())
+                .map(|octets| Ipv4Addr::from(*octets));
+            match destination {
+                Some(destination) if destination.is_multicast() => Share::Everybody,
+                Some(destination) => {
+                    // Asked only where it matters.
+                    let to_us = packet.get(9) == Some(&ICMP)
+                        && Device::by_address_rcu(net, destination, rcu).is_some();
+                    Share::Hash(balancing::hash_of_ipv4(packet, to_us))
+                }
+                None => Share::Hash(None),
+            }
+        }
+        ETH_P_IPV6 => {
+            let packet = skb.head(&mut room);
+            let destination = packet
+                .get(24..)
+                .and_then(|rest| rest.first_chunk::<16>())
+                .map(|octets| Ipv6Addr::from(*octets));
+            match destination {
+                Some(destination) if destination.is_multicast() => Share::Everybody,
+                Some(destination) => {
+                    let to_us = packet.get(6) == Some(&ICMPV6)
+                        && Device::by_address6_rcu(net, destination, rcu).is_some();
+                    Share::Hash(balancing::hash_of_ipv6(packet, to_us))
+                }
+                None => Share::Hash(None),
+            }
+        }
+        _ => Share::Hash(None),
+    }
+}
