@@ -60,7 +60,7 @@ WRONG_VALUES = [
     ),
     ("passfile /nope", 'Error: "passfile" cannot read "/nope": No such file or directory.'),
     ("carpdev nope", 'Cannot find device "nope"'),
-    ("carpdev lo", "Error: lo is not an Ethernet interface with ARP."),
+    ("carpdev lo", "Error: lo is not an Ethernet interface."),
     (
         "carpdev carp1",
         "Error: carp1 is a carp interface, which cannot be the carpdev of another.",
@@ -141,7 +141,6 @@ def test_an_unknown_word(host: Host) -> None:
         ("gre", ["link add p0 type gre remote 10.0.0.9 local 10.0.0.2"]),
         ("ipip", ["link add p0 type ipip remote 10.0.0.9 local 10.0.0.2"]),
         ("tun", ["tuntap add p0 mode tun"]),
-        ("Ethernet without ARP", ["link add p0 arp off type dummy"]),
     ],
 )
 def test_a_parent_that_is_not_ethernet(host: Host, kind: str, make: list[str]) -> None:
@@ -150,7 +149,7 @@ def test_a_parent_that_is_not_ethernet(host: Host, kind: str, make: list[str]) -
     host.ip_batch(*make)
     for words in ("add carp9 type carp vhid 9 carpdev p0", "set carp0 type carp carpdev p0"):
         assert refused(host, "link", *words.split()) == (
-            "Error: p0 is not an Ethernet interface with ARP."
+            "Error: p0 is not an Ethernet interface."
         ), kind
 
 
@@ -187,7 +186,7 @@ def test_a_parent_that_is_taken(host: Host, master: str, make: list[str]) -> Non
             for kind in ("ipvlan", "ipvtap")
             for mode in ("l2", "l3", "l3s")
         ),
-        ("link add p0 type vrf table 7", "p0 is not an Ethernet interface with ARP"),
+        ("link add p0 type vrf table 7", "p0 is not an Ethernet interface"),
     ],
 )
 def test_a_parent_that_would_not_see_the_virtual_mac(host: Host, make: str, sentence: str) -> None:
