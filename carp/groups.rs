@@ -80,15 +80,16 @@ impl Group {
 /// The groups of a namespace.
 #[pin_data]
 pub(crate) struct Groups {
+    /// In the order in which they were made; grows under RTNL only.
     #[pin]
-    list: SpinLockBh<KVec<Arc<Group>>>,
+    list: SpinLockBh<KVVec<Arc<Group>>>,
 }
 
 impl Groups {
     /// No groups.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            list <- new_spinlock_bh!(KVec::new(), "carp_groups"),
+            list <- new_spinlock_bh!(KVVec::new(), "carp_groups"),
         })
     }
 
@@ -104,19 +105,48 @@ impl Groups {
         self.list.lock().get(skip).cloned()
     }
 
+    /// Puts a new group into the list.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory; nothing changed.
+    fn push(&self, group: Arc<Group>, _rtnl: &Rtnl) -> Result {
+        // RTNL keeps others from filling the room.
+        let (len, capacity) = {
+            let list = self.list.lock();
+            (list.len(), list.capacity())
+        };
+        let mut roomy = KVVec::new();
+        if len == capacity {
+            roomy.reserve(len.saturating_mul(2).max(4), GFP_KERNEL_ACCOUNT)?;
+        }
+        let mut list = self.list.lock();
+        if len == capacity {
+            for known in list.drain_all() {
+                roomy.push_within_capacity(known).map_err(|_| ENOMEM)?;
+            }
+            core::mem::swap(&mut *list, &mut roomy);
+        }
+        list.push_within_capacity(group).map_err(|_| ENOMEM)?;
+        drop(list);
+        // The old room is given back without the lock.
+        drop(roomy);
+        Ok(())
+    }
+
     /// One more interface is in the group of this name, which is made if it is
     /// not there yet.
     ///
     /// # Errors
     ///
     /// Out of memory; nothing changed.
-    pub(crate) fn join(&self, name: GroupName, _rtnl: &Rtnl) -> Result<Arc<Group>> {
+    pub(crate) fn join(&self, name: GroupName, rtnl: &Rtnl) -> Result<Arc<Group>> {
         let group = match self.find(&name) {
             Some(group) => group,
             None => {
                 // RTNL keeps others from making it meanwhile.
                 let group = Group::new(name)?;
-                self.list.lock().push(group.clone(), GFP_ATOMIC)?;
+                self.push(group.clone(), rtnl)?;
                 group
             }
         };
