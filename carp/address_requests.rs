@@ -3,11 +3,12 @@
 //! What is asked over generic netlink about addresses: all that digests cover, of which
 //! rtnetlink shows the first few.
 
-use super::{device::Carp, genetlink, link::fill_ip};
+use super::{device::Carp, genetlink, link::fill_ip, netns::Namespace};
 use crate::{
     linux::{
         bindings,
         genetlink::{Dump, Entries, Permission, Position, Request, Table},
+        namespace::Net,
         netdevice::Device,
         netlink::{Policies, Policy},
     },
@@ -37,6 +38,10 @@ impl Dump for AddressGet {
     const COMMAND: u32 = bindings::CARP_CMD_ADDRESS_GET;
     const PERMISSION: Permission = Permission::Anyone;
     const ATTRIBUTES: Table = Table::new(&ADDRESS_GET);
+
+    fn generation(net: &Net) -> u32 {
+        Namespace::of(net).map_or(0, Namespace::generation)
+    }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let rcu = rcu::read_lock();

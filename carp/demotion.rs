@@ -215,6 +215,7 @@ impl Carp {
                 format_args!("an interface is in at most {GROUPS_MAX} groups"),
             ));
         }
+        groups.membership_changed();
         let announce = bring_along(&host, &group, host.demotion.share(), JOINED);
         let dev = host.own.clone();
         drop(host);
@@ -234,6 +235,7 @@ impl Carp {
             let Some(Ok(group)) = place.map(|place| demotion.groups.remove(place)) else {
                 return false;
             };
+            groups.membership_changed();
             bring_along(&host, &group, host.demotion.share().saturating_neg(), LEFT);
             group
         };
@@ -280,6 +282,7 @@ impl Carp {
             announce |= bring_along(&host, &group, host.demotion.share(), JOINED);
             if let Some(known) = host.demotion.groups.get_mut(place) {
                 *known = group;
+                groups.membership_changed();
             }
         }
         let dev = self.host.lock().own.clone();

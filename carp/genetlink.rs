@@ -70,6 +70,10 @@ impl Dump for VhostGet {
     const PERMISSION: Permission = Permission::Anyone;
     const ATTRIBUTES: Table = Table::new(&VHOST_GET);
 
+    fn generation(net: &Net) -> u32 {
+        Namespace::of(net).map_or(0, Namespace::generation)
+    }
+
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let rcu = rcu::read_lock();
         let only = request.attributes.u32(bindings::CARP_A_IFINDEX);

@@ -66,6 +66,10 @@ impl Dump for GroupGet {
     const PERMISSION: Permission = Permission::Anyone;
     const ATTRIBUTES: Table = Table::NONE;
 
+    fn generation(net: &Net) -> u32 {
+        groups(net).map_or(0, Groups::generation)
+    }
+
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let Some(groups) = groups(request.net) else {
             return Ok(());

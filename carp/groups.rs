@@ -83,6 +83,8 @@ pub(crate) struct Groups {
     /// In the order in which they were made; grows under RTNL only.
     #[pin]
     list: SpinLockBh<KVVec<Arc<Group>>>,
+    /// Counts the changes of the list, and of who is in them.
+    generation: Atomic<u32>,
 }
 
 impl Groups {
@@ -90,6 +92,7 @@ impl Groups {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             list <- new_spinlock_bh!(KVVec::new(), "carp_groups"),
+            generation: Atomic::new(0),
         })
     }
 
@@ -103,6 +106,18 @@ impl Groups {
     #[allow(dead_code)]
     pub(crate) fn nth(&self, skip: usize) -> Option<Arc<Group>> {
         self.list.lock().get(skip).cloned()
+    }
+
+    /// Another number after the list or who is in a group has changed, for those who read
+    /// it in pieces. Any context.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// Who is in a group changes. Under the lock that guards it, so that whoever sees the
+    /// change sees another [`Self::generation`] as well.
+    pub(crate) fn membership_changed(&self) {
+        self.generation.add(1, Relaxed);
     }
 
     /// Puts a new group into the list.
@@ -128,6 +143,7 @@ impl Groups {
             core::mem::swap(&mut *list, &mut roomy);
         }
         list.push_within_capacity(group).map_err(|_| ENOMEM)?;
+        self.membership_changed();
         drop(list);
         // The old room is given back without the lock.
         drop(roomy);
@@ -163,7 +179,9 @@ impl Groups {
         if members == 0 {
             // The list's count is not the last one, so nothing is freed under the
             // lock.
-            self.list.lock().retain(|other| !Arc::ptr_eq(other, group));
+            let mut list = self.list.lock();
+            list.retain(|other| !Arc::ptr_eq(other, group));
+            self.membership_changed();
         }
     }
 }

@@ -176,6 +176,14 @@ impl Host {
         }
     }
 
+    /// Addresses or virtual hosts change: who reads them in pieces is to know.
+    fn note_change(&self) {
+        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        if let Some(namespace) = namespace {
+            namespace.interface_changed();
+        }
+    }
+
     /// Whether interfaces on the parent may share an address, each with a MAC address
     /// of its own (`net.inet.carp.arpbalance`).
     pub(super) fn balances_arp(&self) -> bool {
@@ -525,6 +533,7 @@ impl Carp {
                 }
             }
             core::mem::swap(&mut host.nodes, &mut fresh);
+            host.note_change();
             let same_key = key.is_none();
             if let Some(key) = key {
                 host.key = key;
@@ -673,6 +682,7 @@ impl Carp {
             let mut host = self.host.lock();
             let host = &mut *host;
             let before = host.families();
+            host.note_change();
             if change(&mut host.addresses)? {
                 host.unhashed = Some(Instant(timer::now()));
             }

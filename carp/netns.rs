@@ -58,6 +58,8 @@ pub(crate) struct Namespace {
     new_routes: NewRoutes<Routes>,
     /// How many of the interfaces are master of nothing.
     standby: Atomic<i32>,
+    /// Counts the changes of addresses and virtual hosts.
+    generation: Atomic<u32>,
     /// Whether the hooks for what programs send are there; RTNL.
     filters_sources: Atomic<bool>,
 }
@@ -137,6 +139,7 @@ impl NetState for Namespace {
                 interfaces: Atomic::new(0),
                 new_routes <- NewRoutes::new(),
                 standby: Atomic::new(0),
+                generation: Atomic::new(0),
                 filters_sources: Atomic::new(false),
             }),
             GFP_KERNEL_ACCOUNT,
@@ -173,6 +176,18 @@ impl Namespace {
     /// The groups of its interfaces.
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// Another number after an interface's addresses or virtual hosts have changed, for
+    /// those who read them in pieces. Any context.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// An interface's addresses or virtual hosts change. Under its lock, so that whoever
+    /// sees the change sees another [`Self::generation`] as well.
+    pub(super) fn interface_changed(&self) {
+        self.generation.add(1, Relaxed);
     }
 
     /// Advertisements of all masters, out of turn.

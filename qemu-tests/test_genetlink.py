@@ -6,9 +6,10 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import string
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.usefixtures("carp")
 
 # include/uapi/linux/carp.h
 VHOST_GET, GROUP_GET, GROUP_DEMOTE, STATS_GET, STATE_NTF, DEMOTE_NTF = range(1, 7)
+ADDRESS_GET = 8
 (
     IFINDEX, IFNAME, VHID, STATE, OLD_STATE, REASON, ADVBASE, ADVSKEW, DEMOTE, CARPDEV,
     GROUP, STEP, MEMBER, CAUSE, STATS,
@@ -210,6 +212,72 @@ def test_a_long_list_goes_on_where_it_stopped(host: Host, talk: type[Talk]) -> N
     assert seen == sorted(set(seen)), "each once, in order"
     assert set(seen) - {everything[40]} == set(everything[:200]) - {everything[40]}
     assert interrupted, "who asked is told that the list changed"
+
+
+def is_of_one_piece(
+    conversation: Talk, command: int, after: int, meanwhile: Callable[[], object]
+) -> bool:
+    """Whether the kernel says so of a list that is read in pieces, between the first of
+    which something happens."""
+    sequence = conversation.genl.send(conversation.family.id, command, b"", NLM_F_DUMP)
+    whole = True
+    pieces = 0
+    while True:
+        messages = split(conversation.genl.socket.recv(conversation.genl.size))
+        pieces += 1
+        for kind, flags, number, _ in messages:
+            assert number == sequence
+            whole &= not flags & NLM_F_DUMP_INTR
+            if kind == NLMSG_DONE:
+                assert pieces > 3, "it takes several reads"
+                return whole
+        if pieces == after:
+            meanwhile()
+
+
+CHANGES = [
+    (GROUP_GET, "link set carp3 type carp group new", "a group is made"),
+    (GROUP_GET, "link set carp0 type carp -group gaa", "a group goes"),
+    (GROUP_GET, "link set carp3 type carp group gba", "one more is in a group"),
+    (GROUP_GET, "link set carp1 type carp -group shared", "one less is in a group"),
+    (ADDRESS_GET, "addr add 10.9.0.1/32 dev carp3", "an address comes"),
+    (ADDRESS_GET, "addr del 10.7.0.5/32 dev carp0", "an address goes"),
+    (VHOST_GET, "link set carp3 type carp carpnodes 4:0,250:0", "a virtual host comes"),
+    (GROUP_GET, "link add carp4 type carp", "an interface comes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "change"), [it[:2] for it in CHANGES], ids=[it[2] for it in CHANGES]
+)
+def test_a_list_that_changes_is_not_of_one_piece(
+    host: Host, talk: type[Talk], command: int, change: str
+) -> None:
+    """Whoever read a part of it before is told; what is not in the list is no change."""
+    letters = string.ascii_lowercase
+    members = {"carp0": "a", "carp1": "b", **{f"c{n}": letters[n + 2] for n in range(20)}}
+    host.ip_batch(
+        *(f"link add c{n} type carp vhid {n + 10} carpdev eth0" for n in range(200)),
+        *(f"link add carp{n} type carp vhid {n + 1} carpdev eth0" for n in range(4)),
+        *(
+            f"link set {name} type carp group {group}"
+            for name, first in members.items()
+            for group in (f"g{first}{second}" for second in letters[:14])
+        ),
+        "link set carp1 type carp group shared",
+        "link set carp2 type carp group shared",
+        *(f"addr add 10.7.{n // 200}.{n % 200}/32 dev carp0" for n in range(1, 2000)),
+    )
+    conversation = talk(host, size=4096)
+    quiet = (
+        lambda: host.ip("link", "set", "carp3", "up"),
+        lambda: host.ip("addr", "add", "10.8.0.1/24", "dev", "eth0"),
+        lambda: host.run("carpctl", "-g", "shared", "carpdemote", "5"),
+    )
+    for other in quiet:
+        assert is_of_one_piece(conversation, command, 1, other)
+    assert not is_of_one_piece(conversation, command, 2, lambda: host.ip(*change.split()))
+    assert is_of_one_piece(conversation, command, 1, lambda: None), "the next one is"
 
 
 def test_counters_of_the_namespace(lan: Lan, talk: type[Talk]) -> None:

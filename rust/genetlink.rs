@@ -23,7 +23,6 @@ use super::{
 };
 use core::{
     cell::UnsafeCell,
-    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::{self, NonNull},
 };
@@ -91,6 +90,11 @@ pub(crate) trait Dump: 'static {
     const PERMISSION: Permission;
     /// What may be asked.
     const ATTRIBUTES: Table;
+
+    /// Another number after the list has changed otherwise than by a device that came or
+    /// went. User space is told that what it reads in pieces was not of one piece
+    /// (NLM_F_DUMP_INTR), and asks again. Any context.
+    fn generation(net: &Net) -> u32;
 
     /// Writes the list from `position` on, one [`Entries::add`] for each element,
     /// and moves `position` behind what was written. Process context, no lock; may
@@ -194,24 +198,37 @@ impl Request<'_> {
 pub(crate) struct Entries<'a> {
     skb: *mut bindings::sk_buff,
     callback: *mut bindings::netlink_callback,
-    net: *mut bindings::net,
+    net: &'a Net,
+    generation: fn(&Net) -> u32,
     header: Header,
-    _call: PhantomData<&'a mut ()>,
 }
 
 impl Entries<'_> {
+    /// Compares the list with what it was at the dump's beginning.
+    fn look_for_changes(&self) {
+        // SAFETY: The callback is that of a dump which is under way.
+        unsafe {
+            bindings::genl_dump_set_seq(
+                self.callback,
+                self.net.as_ptr(),
+                (self.generation)(self.net),
+            );
+        }
+    }
+
     /// Adds one entry that `fill` writes, or none of it.
     ///
     /// # Errors
     ///
     /// EMSGSIZE: there is no room. Or `fill`'s.
     pub(crate) fn add(&mut self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
-        let (callback, net) = (self.callback, self.net);
+        self.look_for_changes();
+        let callback = self.callback;
         // SAFETY: The buffer is the dump's, which is under way; so is the callback.
         unsafe {
             self.header.write(
                 self.skb,
-                |header| bindings::genl_dump_check_devices(callback, header, net),
+                |header| bindings::genl_dump_check_consistent(callback, header),
                 fill,
             )
         }
@@ -552,7 +569,8 @@ unsafe extern "C" fn dumpit<O: Dump>(
         let entries = Entries {
             skb,
             callback,
-            net: request.net.as_ptr(),
+            net: request.net,
+            generation: O::generation,
             header: Header {
                 portid: (*info).snd_portid,
                 sequence: (*info).snd_seq,
@@ -560,12 +578,15 @@ unsafe extern "C" fn dumpit<O: Dump>(
                 flags: bindings::NLM_F_MULTI,
                 command: O::COMMAND as u8,
             },
-            _call: PhantomData,
         };
         let position = (&raw mut (*callback).__bindgen_anon_1.ctx).cast::<Position>();
         (request, entries, &mut *position)
     };
-    match O::call(&request, &mut entries, position) {
+    entries.look_for_changes();
+    let result = O::call(&request, &mut entries, position);
+    // For what changed after the last entry: the end of the list says so.
+    entries.look_for_changes();
+    match result {
         Ok(()) => 0,
         // With EMSGSIZE the kernel comes back if there is anything in the buffer.
         Err(error) => error.to_errno(),

@@ -52,10 +52,16 @@ int carp_helper_genl_set_err(const struct genl_family *family, struct net *net, 
 	return genl_set_err(family, net, portid, group, code);
 }
 
-/* A dump begins anew, for user space, if devices came or went meanwhile. */
-void carp_helper_genl_dump_check_devices(struct netlink_callback *cb, void *hdr,
-					 const struct net *net)
+/* What a dump is compared by: devices that come and go, and the list's own generation. */
+void carp_helper_genl_dump_set_seq(struct netlink_callback *cb, const struct net *net,
+				   u32 generation)
 {
-	cb->seq = READ_ONCE(net->dev_base_seq);
+	cb->seq = (READ_ONCE(net->dev_base_seq) + generation) ?: 1;
+	if (!cb->prev_seq)
+		cb->prev_seq = cb->seq;
+}
+
+void carp_helper_genl_dump_check_consistent(struct netlink_callback *cb, void *hdr)
+{
 	genl_dump_check_consistent(cb, hdr);
 }
