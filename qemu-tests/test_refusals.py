@@ -186,7 +186,10 @@ def test_a_parent_that_is_taken(host: Host, master: str, make: list[str]) -> Non
             for kind in ("ipvlan", "ipvtap")
             for mode in ("l2", "l3", "l3s")
         ),
-        ("link add p0 type vrf table 7", "p0 is not an Ethernet interface"),
+        (
+            "link add p0 type vrf table 7",
+            "p0 has no ARP, so there must be unicast peers (carppeer)",
+        ),
     ],
 )
 def test_a_parent_that_would_not_see_the_virtual_mac(host: Host, make: str, sentence: str) -> None:
