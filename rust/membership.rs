@@ -19,19 +19,39 @@ pub(crate) unsafe trait Group: Copy {
     /// What an IP version knows of a device; its groups hang there.
     type Device;
 
-    /// What the device has now, or null. RTNL is held and the device live.
+    /// What the device has now, or null.
+    ///
+    /// # Safety
+    ///
+    /// RTNL is held and the device live.
     unsafe fn current(dev: *mut bindings::net_device) -> *mut Self::Device;
 
     /// Takes a count.
+    ///
+    /// # Safety
+    ///
+    /// `ip` is live.
     unsafe fn hold(ip: *mut Self::Device);
 
     /// Gives it back.
+    ///
+    /// # Safety
+    ///
+    /// The count of `ip` is the caller's.
     unsafe fn put(ip: *mut Self::Device);
 
-    /// Joins. RTNL is held, the device live, and `ip` is what it has now.
+    /// Joins; whether there was memory to do so. Process context.
+    ///
+    /// # Safety
+    ///
+    /// RTNL is held, the device live, and `ip` is what it has now.
     unsafe fn join(self, dev: *mut bindings::net_device, ip: *mut Self::Device) -> bool;
 
-    /// Takes a [`Self::join`] of the same `ip` back.
+    /// Takes a [`Self::join`] back. Process context.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::join`], which was done with the same `ip`.
     unsafe fn leave(self, dev: *mut bindings::net_device, ip: *mut Self::Device);
 }
 

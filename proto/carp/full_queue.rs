@@ -25,7 +25,7 @@ pub struct FullQueue {
 impl FullQueue {
     /// An advertisement is sent now, and nothing is known of it.
     #[must_use]
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             again: None,
             left: TRIES,
