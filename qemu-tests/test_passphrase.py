@@ -103,6 +103,7 @@ def places(disguised: bytes) -> int:
     return found
 
 
+@pytest.mark.figures  # the other kernel keeps what is freed
 def test_nothing_stays(lan: Lan) -> None:
     passphrases = [os.urandom(LENGTH) for _ in range(3)]
     host = lan.a

@@ -13,6 +13,7 @@ from lib.lan import Lan
 pytestmark = pytest.mark.usefixtures("carp")
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("advskew", [0, 1, 3])
 def test_behind_a_master_with_a_coarse_clock(lan: Lan, advskew: int) -> None:
     """OpenBSD's clock has ticks of 10 ms: an interval is rounded up, and one tick more.
@@ -36,6 +37,7 @@ def test_behind_a_master_with_a_coarse_clock(lan: Lan, advskew: int) -> None:
     c.wait_state(lan.a, "master", 0.2)
 
 
+@pytest.mark.figures
 def test_between_linux_hosts_the_wait_is_the_protocols(lan: Lan) -> None:
     """A backup has seen after three intervals that the master is as fast as it says."""
     for host, skew in zip(lan.hosts, (1, 2), strict=True):

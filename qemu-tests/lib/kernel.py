@@ -6,6 +6,7 @@ and in virtual time instructions are time. A test asks here, and nowhere else, w
 that means to it:
 
   @pytest.mark.figures   it is all about instructions, memory or microseconds: left out
+  @pytest.mark.stock     it needs what that kernel was built without: left out
   times(n)               so many repetitions, which are there for the statistics
   work(nanoseconds)      how long work may take that is done beside what is tested
 """
