@@ -22,7 +22,8 @@ from lib.frames import mac_bytes
 from lib.host import Host
 from lib.world import World
 
-pytestmark = pytest.mark.usefixtures("carp")
+# nft list hooks: CONFIG_NETFILTER_NETLINK_HOOK
+pytestmark = [pytest.mark.usefixtures("carp"), pytest.mark.stock]
 
 CLIENT, GATEWAY, SERVER = "10.1.0.100", "10.1.0.1", "192.0.2.100"
 PORT = 9
