@@ -66,15 +66,6 @@ def counter(host: Host, group: str) -> int:
     return int(found[1])
 
 
-def refused(host: Host, *command: str) -> str:
-    """Runs a command, which must fail and change nothing; returns its words."""
-    before = host.ip("-d", "-j", "link")
-    done = host.run(*command, check=False)
-    assert done.returncode, f"{command}: {done}"
-    assert host.ip("-d", "-j", "link") == before, f"{command} was refused and changed something"
-    return done.stderr.strip()
-
-
 def said(host: Host, device: str = "eth0") -> c.Heard:
     """The next advertisement on a device."""
     capture = host.capture(device, only="ip proto 112")
@@ -134,7 +125,7 @@ def test_names(host: Host, name: str) -> None:
         change(host, f"group {name}")
         assert groups(host) == ["carp", name]
     else:
-        refused(host, "ip", *f"link set carp0 type carp group {name}".split())
+        host.refused("ip", *f"link set carp0 type carp group {name}".split())
 
 
 @pytest.mark.parametrize(
@@ -152,9 +143,9 @@ def test_names(host: Host, name: str) -> None:
     ],
 )
 def test_what_cannot_be(masters: Host, words: str, sentence: str) -> None:
-    told = refused(masters, "ip", *f"link set carp0 type carp {words}".split())
+    told = masters.refused("ip", *f"link set carp0 type carp {words}".split())
     assert sentence in told
-    assert "no carp interface is in a group new" in refused(masters, "carpctl", "-g", "new")
+    assert "no carp interface is in a group new" in masters.refused("carpctl", "-g", "new")
 
 
 def test_the_last_member_takes_the_group_along(host: Host) -> None:
@@ -163,7 +154,7 @@ def test_the_last_member_takes_the_group_along(host: Host) -> None:
     change(host, "-group x")
     assert counter(host, "x") == 5
     host.ip("link", "del", "carp1")
-    assert "no carp interface is in a group x" in refused(host, "carpctl", "-g", "x")
+    assert "no carp interface is in a group x" in host.refused("carpctl", "-g", "x")
     change(host, "group x")
     assert counter(host, "x") == 0, "it is another one of the same name"
 
@@ -205,7 +196,7 @@ def test_carpdemote_refused(host: Host, line: str, sentence: str) -> None:
     host.ip("link", "add", "carp0", "type", "carp", "group", "big")
     for step in ("carp carpdemote 10", "big carpdemote 128", "big carpdemote 1"):
         carpctl(host, f"-g {step}")
-    assert sentence in refused(host, "carpctl", *line.split())
+    assert sentence in host.refused("carpctl", *line.split())
     assert (counter(host, "carp"), counter(host, "big")) == (10, 129)
 
 
@@ -213,7 +204,7 @@ def test_a_user_may_look_only(host: Host) -> None:
     host.ip("link", "add", "carp0", "type", "carp")
     user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     assert host.run(*user, "carpctl", "-g", "carp").stdout == "carp: carp demote count 0\n"
-    told = refused(host, *user, "carpctl", "-g", "carp", "carpdemote")
+    told = host.refused(*user, "carpctl", "-g", "carp", "carpdemote")
     assert "Operation not permitted" in told
 
 

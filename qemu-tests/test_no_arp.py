@@ -83,21 +83,13 @@ def test_peers_are_asked_for(lan: Lan) -> None:
     number(lan)
     host = lan.a
     words = "Error: lo1 has no ARP, so there must be unicast peers (carppeer)"
-    assert words in refused(host, "add carp0 type carp vhid 1 carpdev lo1")
+    assert words in host.refused(*"ip link add carp0 type carp vhid 1 carpdev lo1".split())
     host.ip(*"link add carp0 type carp vhid 1".split())
-    assert words in refused(host, "set carp0 type carp carpdev lo1")
+    assert words in host.refused(*"ip link set carp0 type carp carpdev lo1".split())
     host.ip(*"link set carp0 type carp carpdev lo1 carppeer 192.0.2.3".split())
-    assert words in refused(host, "set carp0 type carp -carppeer")
+    assert words in host.refused(*"ip link set carp0 type carp -carppeer".split())
     host.ip(*"link set carp0 type carp carpdev eth0 -carppeer".split())
     # It is not chosen by itself.
     host.ip(*"link set carp0 type carp -carpdev".split())
     host.ip("addr", "add", "192.0.2.2/24", "dev", "carp0")
     assert "carpdev" not in c.info(host)
-
-
-def refused(host: Host, line: str) -> str:
-    before = host.ip("-d", "-j", "link")
-    done = host.run("ip", "link", *line.split(), check=False)
-    assert done.returncode, f"{line} was taken"
-    assert host.ip("-d", "-j", "link") == before
-    return done.stderr

@@ -94,6 +94,14 @@ class Host:
         """What ip(8) shows of one device, with details and counters."""
         return self.ip_json("link", "show", "dev", device)[0]
 
+    def refused(self, *command: str) -> str:
+        """Runs a command, which must fail and change nothing; returns its words."""
+        before = self.ip("-d", "-j", "link")
+        done = self.run(*command, check=False)
+        assert done.returncode, f"{command}: {done}"
+        assert self.ip("-d", "-j", "link") == before, f"{command} was refused and changed something"
+        return done.stderr.strip()
+
     def groups(self, device: str) -> list[str]:
         """The IP multicast groups that a device has joined."""
         shown = self.ip_json("maddr", "show", "dev", device)
