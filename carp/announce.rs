@@ -13,7 +13,7 @@ use crate::{
         log::print_at,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
-        skbuff::{Skb, SkbList},
+        skbuff::{Skb, SkbList, ETH_P_IP},
         timer,
     },
     proto::carp::{
@@ -35,8 +35,6 @@ use kernel::{
 
 /// `TC_PRIO_CONTROL`: before users' traffic in the parent's queue.
 const PRIORITY: u32 = 7;
-
-const ETH_P_IP: u16 = 0x0800;
 
 /// A packet to a unicast peer, from its IP header on.
 enum Packet {
@@ -75,8 +73,8 @@ pub(super) struct Outbox {
     transitions: [Option<(u8, Transition)>; HOSTS_MAX],
     /// Addresses to be announced.
     addresses: Batch,
-    /// The places of the virtual hosts that advertise, a bit for each.
-    advertising: u32,
+    /// Which virtual hosts advertise, by place.
+    advertising: [bool; HOSTS_MAX],
 }
 
 impl Outbox {
@@ -89,7 +87,7 @@ impl Outbox {
             own: None,
             transitions: [None; HOSTS_MAX],
             addresses: [None; announcements::BATCH],
-            advertising: 0,
+            advertising: [false; HOSTS_MAX],
         }
     }
 
@@ -113,7 +111,7 @@ impl Carp {
         effects: &Effects,
         outbox: &mut Outbox,
     ) {
-        // Nobody tells of flowtables; this is often enough, and costs nothing.
+        // Nobody tells of flowtables. Events come often enough, and to look is one load.
         if let (Some(place), Some(own)) = (&host.place, &host.own) {
             if place.parent().is_ingress_stale() {
                 Self::ask_for_ingress(own);
@@ -124,10 +122,9 @@ impl Carp {
         if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(place)) {
             let shown = self.build(host, node, environment, outgoing, outbox);
             if outgoing.kind == Kind::Advertisement {
-                outbox.advertising |= u32::try_from(place)
-                    .ok()
-                    .and_then(|place| 1_u32.checked_shl(place))
-                    .unwrap_or(0);
+                if let Some(advertises) = outbox.advertising.get_mut(place) {
+                    *advertises = true;
+                }
                 self.show_mac(host, place, now, shown || announces, outbox);
             }
         }
@@ -321,7 +318,7 @@ impl Carp {
             log_transition(&own, *vhid, transition, self.is_balanced());
         }
         if !dropped.is_empty() {
-            self.send_again(outbox.advertising, dropped);
+            self.send_again(&outbox.advertising, dropped);
         }
         if sent != 0 || failed != 0 {
             self.sent(sent, failed);
@@ -329,14 +326,11 @@ impl Carp {
     }
 
     /// The queue dropped what these virtual hosts said in these families.
-    fn send_again(&self, advertising: u32, families: Families) {
+    fn send_again(&self, advertising: &[bool; HOSTS_MAX], families: Families) {
         let mut host = self.host.lock();
         let now = Instant(timer::now());
-        for (place, node) in (0_u32..).zip(&mut host.nodes) {
-            if advertising
-                .checked_shr(place)
-                .is_some_and(|bits| bits & 1 != 0)
-            {
+        for (node, advertises) in host.nodes.iter_mut().zip(advertising) {
+            if *advertises {
                 node.election.dropped(now, families);
             }
         }

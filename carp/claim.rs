@@ -8,7 +8,7 @@ use crate::{
     linux::{
         namespace::Net,
         netdevice::{ether_addr_to_u64, Device},
-        skbuff::{PacketType, Skb},
+        skbuff::{PacketType, Skb, ETH_P_IP, ETH_P_IPV6},
     },
     proto::carp::{balancing, balancing::Balancing},
 };
@@ -25,9 +25,6 @@ pub(super) enum Claim {
     /// Another host has it, or will, at a switch that does not know yet.
     AnotherHosts,
 }
-
-const ETH_P_IP: u16 = 0x0800;
-const ETH_P_IPV6: u16 = 0x86dd;
 
 /// Whose a frame is that came in on `dev` for the address `mac` of `port`. Others may share
 /// the buffer, which is only read. Softirq; RCU read lock held.

@@ -15,7 +15,7 @@ use crate::{
         netfilter_ipv6::{self, Ipv6Input},
         route::Query,
         rx_handler::{self, Verdict},
-        skbuff::{PacketType, Skb},
+        skbuff::{PacketType, Skb, ETH_P_IPV6},
     },
     proto::carp::{
         balancing,
@@ -33,8 +33,6 @@ pub(super) const NEEDED: u32 = Place::NEEDED as u32;
 
 /// More than a solicitation with all its options has.
 const LONGEST: u32 = 1280;
-
-const ETH_P_IPV6: u16 = 0x86dd;
 
 /// `TC_PRIO_CONTROL`
 const PRIORITY: u32 = 7;

@@ -22,7 +22,7 @@ use crate::{
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
         rx_handler::{self, RxHandler, Verdict},
-        skbuff::{PacketType, Skb},
+        skbuff::{PacketType, Skb, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
     },
     proto::carp::{frame, neighbour::Place, packet, way_back::WayBack},
 };
@@ -119,10 +119,6 @@ impl<'a> Iterator for Ports<'a> {
         }
     }
 }
-
-const ETH_P_IP: u16 = 0x0800;
-const ETH_P_ARP: u16 = 0x0806;
-const ETH_P_IPV6: u16 = 0x86dd;
 
 impl Parent {
     /// The parent that `dev` is, made if it is none yet.
@@ -347,6 +343,13 @@ impl Parent {
         }
     }
 
+    /// Whether a packet is certainly for no interface. Asked first: nearly every packet is
+    /// somebody else's, and this is all that it costs.
+    #[inline]
+    fn is_foreign(&self, skb: &Skb, rcu: &rcu::Guard) -> bool {
+        !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none()
+    }
+
     /// The vhid that a link-layer address is for.
     #[inline]
     fn vhid_of(&self, mac: u64, rcu: &rcu::Guard) -> Option<u8> {
@@ -370,9 +373,7 @@ fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
 impl RxHandler for Parent {
     #[inline]
     fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
-        // The destination first: nearly every packet is somebody else's, and this is
-        // all that it costs.
-        if !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none() {
+        if self.is_foreign(&skb, rcu) {
             return Verdict::Pass(skb);
         }
         self.receive_chosen(dev, skb, rcu)
@@ -382,7 +383,7 @@ impl RxHandler for Parent {
 impl IngressFilter for Parent {
     /// What [`RxHandler::receive`] would not let pass either.
     fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool {
-        if !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none() {
+        if self.is_foreign(skb, rcu) {
             return false;
         }
         let mac = skb.ethernet_destination();

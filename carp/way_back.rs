@@ -15,7 +15,7 @@ use crate::{
         netdevice_ops::OwnDevice,
         route::{self, Query},
         rx_handler::{self, Verdict},
-        skbuff::Skb,
+        skbuff::{Skb, ETH_P_IP},
     },
     proto::carp::way_back::{Subnet, WayBack},
 };
@@ -27,7 +27,6 @@ use kernel::sync::{
 
 /// The Ethernet header in front of what a receiver counts.
 const ETH_HLEN: u32 = 14;
-const ETH_P_IP: u16 = 0x0800;
 
 /// What the packet paths know of an interface's ways back.
 pub(super) struct WaysBack {

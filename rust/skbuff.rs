@@ -14,6 +14,13 @@ use kernel::prelude::*;
 /// The Ethernet header's length in bytes.
 pub(super) const ETH_HLEN: usize = 14;
 
+/// What [`Skb::protocol`] says of IPv4.
+pub(crate) const ETH_P_IP: u16 = 0x0800;
+/// What it says of ARP.
+pub(crate) const ETH_P_ARP: u16 = 0x0806;
+/// What it says of IPv6.
+pub(crate) const ETH_P_IPV6: u16 = 0x86dd;
+
 /// To whom a packet is addressed at layer 2 (`skb->pkt_type`), as far as it
 /// matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An advertisement for which the parent's queue had no room is sent again soon.
+//! An advertisement for which a queue on its way had no room is sent again soon: one to a
+//! unicast peer, or on a device with another below. Those to the group do not wait in the
+//! parent's own queue.
 //!
 //! A queue that users' traffic keeps full has room for a moment each time that a packet
 //! leaves. Three advertisements that miss these moments would cost a healthy master its

@@ -38,7 +38,8 @@ def test_the_master_stops_in_good_order(pair: Cluster, command: int) -> None:
 
 
 def test_the_master_sleeps(pair: Cluster) -> None:
-    """Suspend, as far as the kernel's own test of it goes: devices sleep for five seconds."""
+    """Suspend, as far as the kernel's own test of it goes: what runs is frozen for five
+    seconds."""
     start = time.monotonic_ns()
     pinger = pair.client.ping(VIP)
     pair.a.write("/sys/power/pm_test", "freezer")
