@@ -9,6 +9,7 @@ import pytest
 from lib import carp as c
 from lib.clock import wait_for
 from lib.host import Host
+from lib.kmsg import Kmsg
 from lib.lan import Lan
 
 pytestmark = pytest.mark.usefixtures("carp")
@@ -34,3 +35,27 @@ def test_a_link_layer_address_changes_once(lan: Lan) -> None:
     carp, dummy = (told(lan.a, name, "02:00:00:00:00:77") for name in NAMES)
     assert carp == dummy
     assert lan.a.link("carp0").address == "02:00:00:00:00:77"
+
+
+@pytest.fixture
+def dummy(lan: Lan) -> None:
+    """A device that lets netpoll send."""
+    lan.a.ip_batch("link add dummy0 type dummy", "addr add 10.9.9.1/24 dev dummy0")
+    lan.a.ip("link", "set", "dummy0", "up")
+
+
+@pytest.mark.stock  # CONFIG_NETCONSOLE
+@pytest.mark.usefixtures("dummy")
+def test_netpoll_is_refused(lan: Lan, log: Kmsg) -> None:
+    """It sends with interrupts disabled, maybe while carp0's own lock is held."""
+    c.create(lan.a)
+    c.wait_state(lan.a, "master")
+    targets = (f"6665@{c.VIP}/carp0,6666@10.0.0.3/", "6665@10.9.9.1/dummy0,6666@10.9.9.2/")
+    lan.a.run("modprobe", "netconsole", f"netconsole={';'.join(targets)}")
+    try:
+        wait_for(lambda: any("logging started" in line for line in log.read()), 5, "it started")
+    finally:
+        lan.a.run("rmmod", "netconsole")
+    refused = [line for line in log.lines if "doesn't support polling" in line]
+    assert len(refused) == 1
+    assert "carp0" in refused[0]
