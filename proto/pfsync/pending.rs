@@ -135,6 +135,8 @@ pub struct Pending {
     updates: u8,
     /// How often it was sent without a confirmation.
     attempts: u8,
+    /// It was updated since it was sent, and waits for a confirmation of what it was.
+    changed: bool,
     /// When to stop waiting for one.
     until: Option<Instant>,
     /// When a peer last told of it.
@@ -223,7 +225,13 @@ impl Pending {
                 self.again(both_active || often)
             }
             // What peers may not have is sent whole.
-            Place::Awaiting => self.go(Place::Queued(Queue::Update), both_active),
+            Place::Awaiting if both_active => self.go(Place::Queued(Queue::Update), true),
+            // It is sent again soon, unless it is confirmed before. If each change sent
+            // it, the attempts would be over before anybody can be found missing.
+            Place::Awaiting => {
+                self.changed = true;
+                self.stay()
+            }
             // Any update is as good as an INS_ACK.
             Place::Nowhere | Place::Queued(Queue::InsertAck | Queue::DeleteCompressed) => {
                 self.go(Place::Queued(Queue::UpdateCompressed), both_active)
@@ -335,6 +343,7 @@ impl Pending {
             return self.stay();
         }
         self.known = false;
+        self.attempts = 0;
         match self.place {
             Place::Queued(Queue::Insert | Queue::Update | Queue::DeleteCompressed) => {
                 self.again(true)
@@ -354,6 +363,9 @@ impl Pending {
         self.held = false;
         self.attempts = 0;
         match self.place {
+            Place::Awaiting if self.changed => {
+                self.go(Place::Queued(Queue::UpdateCompressed), false)
+            }
             Place::Awaiting => self.go(Place::Nowhere, false),
             _ => self.stay(),
         }
@@ -365,6 +377,7 @@ impl Pending {
             return self.stay();
         };
         self.asks = false;
+        self.changed = false;
         let again = match queue {
             Queue::InsertAck | Queue::UpdateCompressed => false,
             Queue::DeleteCompressed => config.confirm && self.attempts_left(DELETE_ATTEMPTS),
@@ -409,6 +422,7 @@ impl Pending {
             // Whoever does not have it by now knows it already, or is not there.
             self.known = true;
             self.held = false;
+            self.changed = false;
             return self.go(Place::Nowhere, false);
         }
         self.go(Place::Queued(Queue::Update), true)

@@ -4,6 +4,7 @@
 
 mod pfsync;
 
+use carp_proto::pfsync::listener::SILENCE;
 use carp_proto::pfsync::merge::Verdict;
 use carp_proto::pfsync::outbox::{Leave, Outbox, DELAY_MAX};
 use carp_proto::pfsync::pending::{
@@ -337,15 +338,48 @@ fn a_confirmation_ends_that() {
 }
 
 #[test]
-fn what_peers_may_not_have_is_sent_whole_when_it_changes() {
+fn what_changes_while_it_is_not_confirmed_waits_for_that() {
     let (mut pending, _) = Pending::created(false);
     let _ = pending.sent(&CONFIRM, at(0));
     let step = pending.updated(&CONFIRM, at(1), true);
+    assert_eq!(to(step), (Place::Awaiting, false));
+    // a peer has what it was: the change is news
+    let step = pending.acknowledged();
     assert_eq!(step.from, Place::Awaiting);
-    assert_eq!(to(step), (queued(Queue::Update), false));
-    let _ = pending.acknowledged();
-    assert_eq!(pending.place(), queued(Queue::Update), "the change is news");
+    assert_eq!(to(step), (queued(Queue::UpdateCompressed), false));
     assert_eq!(pending.sent(&CONFIRM, at(2)).to, Place::Nowhere);
+    // nobody has: it is sent whole
+    let (mut pending, _) = Pending::created(false);
+    let _ = pending.sent(&CONFIRM, at(0));
+    let _ = pending.updated(&CONFIRM, at(1), true);
+    assert_eq!(to(pending.timer(at(500))), (queued(Queue::Update), true));
+    let _ = pending.sent(&CONFIRM, at(500));
+    assert_eq!(to(pending.acknowledged()), (Place::Nowhere, false));
+}
+
+#[test]
+fn changes_do_not_use_up_the_attempts() {
+    let (mut pending, _) = Pending::created(false);
+    let mut now = 0;
+    while pending.timer(at(now)).to != Place::Nowhere {
+        if matches!(pending.place(), Place::Queued(_)) {
+            let _ = pending.sent(&CONFIRM, at(now));
+        }
+        let _ = pending.updated(&CONFIRM, at(now), true);
+        now += 100;
+    }
+    assert_eq!(now, u64::from(CONFIRM_WITHIN.0) * u64::from(ATTEMPTS));
+    assert!(now > u64::from(SILENCE.0), "whoever missed it is found missing");
+}
+
+#[test]
+fn what_both_hosts_see_is_sent_whole_at_once_when_it_changes() {
+    let (mut pending, _) = Pending::received(at(0), false);
+    let _ = pending.requested();
+    let _ = pending.sent(&CONFIRM, at(1));
+    let step = pending.updated(&CONFIRM, at(2), true);
+    assert_eq!(step.from, Place::Awaiting);
+    assert_eq!(to(step), (queued(Queue::Update), true));
 }
 
 #[test]

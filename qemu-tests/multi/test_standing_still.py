@@ -198,9 +198,11 @@ def test_the_backup_is_stopped_and_goes_on(firewalls: Firewalls) -> None:
     assert firewalls.tracked(b, closed) in OVER
 
 
-def test_the_master_sleeps_with_connections(firewalls: Firewalls) -> None:
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_master_sleeps_with_connections(firewalls: Firewalls, deaf: bool) -> None:
     """Who suspends hands over first, and knows what happened meanwhile when it is his turn
-    again. As far as the kernel's own test of it goes: programs sleep for five seconds."""
+    again, even if nothing reached him while he slept. As far as the kernel's own test of
+    it goes: programs sleep for five seconds."""
     a, b = firewalls.a, firewalls.b
     kept, closed = firewalls.connect(), firewalls.connect()
     wait_for(lambda: firewalls.tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
@@ -208,11 +210,14 @@ def test_the_master_sleeps_with_connections(firewalls: Firewalls) -> None:
     a.write("/sys/power/pm_test", "freezer")
     a.spawn("sh", "-c", "sleep 0.5; echo freeze >/sys/power/state")
     wait_state(b, "master")
+    if deaf:
+        firewalls.cluster.hub.cut("a")
     opened = firewalls.connect()
     kept.check()
     closed.hang_up()
     # no program of a's answers before it is awake
     a.run("true")
+    firewalls.cluster.hub.heal("a")
     outage = longest_gap(pinger.stop()).seconds
     print(f"carp, suspend with connections: outage at the client {outage:.3f} s")
     assert outage < TIMEOUT - SLACK, "nobody waited for the master to be missed"
