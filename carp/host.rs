@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     linux::{
-        crypto::{sha1, HmacSha1, Secret},
+        crypto::{sha1, Secret},
         fib::PassedOver,
         inet6addr::Inet6Addr,
         inetaddr::InetAddr,
@@ -33,11 +33,10 @@ use crate::{
         timer::{self, HasTimer},
     },
     proto::carp::{
-        address_change::Signer,
         announcements::Announcements,
         arp_hash::{self, ArpHash},
         balancing::{Balancing, Masters},
-        digest::{self, Digests, KEY_LEN},
+        digest::{self, KEY_LEN},
         effects::Transition,
         election::{Environment, Event, Family, State},
         learning::Exposure,
@@ -134,23 +133,10 @@ impl Host {
             asks_for_mac: false,
             passed_over: PassedOver::default(),
         };
-        let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;
-        host.push_nodes(&settings, &mut nodes)?;
+        let mut nodes = make_nodes(&settings)?;
+        host.hash(&settings, &mut nodes, None);
         host.nodes = nodes;
         Ok(host)
-    }
-
-    /// Makes the virtual hosts for `settings`, none of which runs. There is room for
-    /// them in `nodes`.
-    fn push_nodes(&self, settings: &Settings, nodes: &mut KVec<Node>) -> Result {
-        let common = self.common(&self.key, &self.addresses, settings);
-        for node in settings.nodes.iter() {
-            let leader = node.vhid == settings.nodes.leader().vhid;
-            let digests = common.digests(node.vhid, leader);
-            let node = Node::new(settings.config_of(node), random::bytes(), digests);
-            nodes.push_within_capacity(node).map_err(|_| ENOMEM)?;
-        }
-        Ok(())
     }
 
     /// The parent, if there is one.
@@ -226,7 +212,7 @@ impl Host {
     /// Hashes the constant part anew, after any of it but the addresses changed.
     pub(super) fn rehash(&mut self) {
         self.unhashed = None;
-        self.rehash_by(|signer, digests| signer.replace(digests));
+        self.rehash_since(None);
     }
 
     /// Hashes the addresses if they have changed. To be called before anything is
@@ -237,7 +223,7 @@ impl Host {
             if self.state() == State::Init {
                 self.rehash();
             } else {
-                self.rehash_by(|signer, digests| signer.addresses_changed(at, digests));
+                self.rehash_since(Some(at));
             }
         }
     }
@@ -248,15 +234,26 @@ impl Host {
         ArpHash::new(&sha1(|input| arp_hash::write_seed_input(key, input)), key)
     }
 
-    fn rehash_by(&mut self, put: impl Fn(&mut Signer<HmacSha1>, Digests<HmacSha1>)) {
+    fn rehash_since(&mut self, change: Option<Instant>) {
         let mut nodes = core::mem::take(&mut self.nodes);
-        let common = self.common(&self.key, &self.addresses, &self.settings);
-        let leader = self.settings.nodes.leader().vhid;
-        for node in nodes.iter_mut() {
-            let vhid = node.vhid();
-            put(&mut node.signer, common.digests(vhid, vhid == leader));
-        }
+        self.hash(&self.settings, &mut nodes, change);
         self.nodes = nodes;
+    }
+
+    /// Has the virtual hosts for `settings` sign with what is to be hashed now. `change`
+    /// is when nothing but the addresses changed; `None`: nothing of old is believed.
+    fn hash(&self, settings: &Settings, nodes: &mut [Node], change: Option<Instant>) {
+        let common = self.common(&self.key, &self.addresses, settings);
+        let key = common.key.bytes();
+        let leader = settings.nodes.leader().vhid;
+        for node in nodes {
+            let vhid = node.vhid();
+            let input = common.input(vhid, vhid == leader);
+            match change {
+                Some(at) => node.signer.addresses_changed(at, key, &input),
+                None => node.signer.replace(key, &input),
+            }
+        }
     }
 
     /// Of which virtual hosts we are master.
@@ -290,6 +287,17 @@ impl Host {
         // The kernel crate has a `chain` of its own.
         Iterator::chain(elections, others).flatten().min()
     }
+}
+
+/// Makes the virtual hosts for `settings`, none of which runs or has anything to sign
+/// with. Process context, may sleep.
+fn make_nodes(settings: &Settings) -> Result<KVec<Node>> {
+    let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;
+    for node in settings.nodes.iter() {
+        let node = Node::new(settings.config_of(node), random::bytes())?;
+        nodes.push_within_capacity(node).map_err(|_| ENOMEM)?;
+    }
+    Ok(nodes)
 }
 
 impl Carp {
@@ -496,8 +504,8 @@ impl Carp {
     ///
     /// Out of memory.
     pub(super) fn prepare_nodes(&self, settings: &Settings) -> Result<KVec<Node>> {
-        let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;
-        self.host.lock().push_nodes(settings, &mut nodes)?;
+        let mut nodes = make_nodes(settings)?;
+        self.host.lock().hash(settings, &mut nodes, None);
         Ok(nodes)
     }
 

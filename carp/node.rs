@@ -2,26 +2,40 @@
 
 //! One virtual host of an interface: its election, and how it signs.
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, Sorted};
 use crate::{
     linux::crypto::{HmacSha1, Secret},
     proto::carp::{
         address_change::Signer,
-        digest::{Digests, Input, Mac, KEY_LEN},
+        digest::{Input, Mac, KEY_LEN},
         election::{Config, VirtualHost},
         learning::Learning,
         packet::{Advertisement, Digest, Discard, Received},
         time::Instant,
     },
 };
+use core::net::{Ipv4Addr, Ipv6Addr};
+use kernel::prelude::*;
 
 impl Mac for HmacSha1 {
+    fn begin(&mut self, key: &[u8; KEY_LEN]) {
+        HmacSha1::begin(self, key);
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        HmacSha1::continue_from(self, other);
+    }
+
     fn update(&mut self, bytes: &[u8]) {
         HmacSha1::update(self, bytes);
     }
 
-    fn finish(self) -> Digest {
-        HmacSha1::finish(self)
+    fn digest(&self, last: &[u8]) -> Digest {
+        HmacSha1::digest(self, last)
+    }
+
+    fn wipe(&mut self) {
+        HmacSha1::wipe(self);
     }
 }
 
@@ -34,17 +48,18 @@ pub(super) struct Common<'a> {
 }
 
 impl Common<'_> {
-    /// The digests of one virtual host.
-    pub(super) fn digests(&self, vhid: u8, leader: bool) -> Digests<HmacSha1> {
-        Digests::new(
-            HmacSha1::new(self.key.bytes()),
-            &Input {
-                vhid,
-                lladdr: self.lladdr.filter(|_| leader),
-                ipv4: &self.addresses.ipv4,
-                ipv6: &self.addresses.ipv6,
-            },
-        )
+    /// What one virtual host hashes.
+    pub(super) fn input(
+        &self,
+        vhid: u8,
+        leader: bool,
+    ) -> Input<&Sorted<Ipv4Addr>, &Sorted<Ipv6Addr>> {
+        Input {
+            vhid,
+            lladdr: self.lladdr.filter(|_| leader),
+            ipv4: &self.addresses.ipv4,
+            ipv6: &self.addresses.ipv6,
+        }
     }
 }
 
@@ -52,19 +67,26 @@ impl Common<'_> {
 pub(super) struct Node {
     /// The election, as the protocol has it.
     pub(super) election: VirtualHost,
-    pub(super) signer: Signer<HmacSha1>,
+    /// In one place, however nodes are moved: what was there would sign after the
+    /// passphrase is gone.
+    pub(super) signer: KBox<Signer<HmacSha1>>,
     /// When switches are shown the virtual MAC.
     pub(super) learning: Learning,
 }
 
 impl Node {
-    /// A virtual host that does not run yet; `counter` is random.
-    pub(super) fn new(config: Config, counter: [u8; 8], digests: Digests<HmacSha1>) -> Self {
-        Self {
+    /// A virtual host that does not run yet, and has nothing to sign with; `counter` is
+    /// random. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn new(config: Config, counter: [u8; 8]) -> Result<Self> {
+        Ok(Self {
             election: VirtualHost::new(config, counter),
-            signer: Signer::new(digests),
+            signer: KBox::new(Signer::default(), GFP_KERNEL_ACCOUNT)?,
             learning: Learning::new(),
-        }
+        })
     }
 
     pub(super) fn vhid(&self) -> u8 {

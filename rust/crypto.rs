@@ -9,58 +9,64 @@ use kernel::prelude::*;
 /// Length of the digest in bytes.
 pub(crate) const SHA1_DIGEST_SIZE: usize = 20;
 
-/// An HMAC-SHA1 under way: keyed, and fed with some of its message.
+/// An HMAC-SHA1 under way: keyed, and fed with some of its message. By default it has no
+/// key.
 ///
-/// A copy of it goes on from the same point, so that a constant beginning is
-/// hashed once. Any context; it allocates nothing.
-///
-/// # Invariants
-///
-/// The context was initialised by `hmac_sha1_init` and not finished.
-#[derive(Clone)]
+/// Its state is as good as the key, and is not to be moved once it has one: the place that
+/// it leaves is not wiped, the one where it is dropped is. Any context; it allocates
+/// nothing.
+#[derive(Default)]
 pub(crate) struct HmacSha1(bindings::hmac_sha1_ctx);
 
 impl HmacSha1 {
     /// Begins an HMAC under `key`.
-    pub(crate) fn new(key: &[u8]) -> Self {
-        let mut prepared = MaybeUninit::<bindings::hmac_sha1_key>::uninit();
-        let mut context = MaybeUninit::<bindings::hmac_sha1_ctx>::uninit();
-        // SAFETY: `key` is valid for reads of its length, `prepared` and
-        // `context` for writes; the first call initialises `prepared`, the second
-        // `context`.
-        let context = unsafe {
-            bindings::hmac_sha1_preparekey(prepared.as_mut_ptr(), key.as_ptr(), key.len());
-            bindings::hmac_sha1_init(context.as_mut_ptr(), prepared.as_ptr());
-            context.assume_init()
-        };
-        // SAFETY: Plain integers that are not read again.
-        unsafe { wipe(&mut prepared) };
-        // INVARIANT: `hmac_sha1_init` has just initialised it.
-        Self(context)
+    pub(crate) fn begin(&mut self, key: &[u8]) {
+        // SAFETY: The context is valid for writes, `key` for reads of its length.
+        unsafe { bindings::hmac_sha1_init_usingrawkey(&mut self.0, key.as_ptr(), key.len()) }
+    }
+
+    /// Begins where `other` is now, so that a constant beginning is hashed once.
+    pub(crate) fn continue_from(&mut self, other: &Self) {
+        let from = core::ptr::from_ref(&other.0);
+        // SAFETY: Plain integers; one is exclusively borrowed, so they do not overlap.
+        // Copied by address: an assignment may go through the stack.
+        unsafe { core::ptr::from_mut(&mut self.0).copy_from_nonoverlapping(from, 1) }
     }
 
     /// Adds `bytes` to the message.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        // SAFETY: The context is initialised by the type invariant, `bytes` valid
-        // for reads of its length.
+        // SAFETY: The context is a valid one, `bytes` valid for reads of its length.
         unsafe { bindings::sha1_update(&mut self.0.sha_ctx, bytes.as_ptr(), bytes.len()) }
     }
 
-    /// Ends the message and returns its digest.
-    pub(crate) fn finish(mut self) -> [u8; SHA1_DIGEST_SIZE] {
+    /// The digest of the message with `last` at its end. The message itself goes on
+    /// without.
+    pub(crate) fn digest(&self, last: &[u8]) -> [u8; SHA1_DIGEST_SIZE] {
+        let mut copy = MaybeUninit::<bindings::hmac_sha1_ctx>::uninit();
+        let context = copy.as_mut_ptr();
         let mut digest = [0; SHA1_DIGEST_SIZE];
-        // SAFETY: The context is initialised by the type invariant, `digest` valid
+        // SAFETY: `context` is valid for writes and overlaps nothing else; the first
+        // statement initialises it. `last` is valid for reads of its length, `digest`
         // for writes of the digest's size.
-        unsafe { bindings::hmac_sha1_final(&mut self.0, digest.as_mut_ptr()) };
+        unsafe {
+            context.copy_from_nonoverlapping(&self.0, 1);
+            bindings::sha1_update(&raw mut (*context).sha_ctx, last.as_ptr(), last.len());
+            // It wipes the only copy that there is.
+            bindings::hmac_sha1_final(context, digest.as_mut_ptr());
+        }
         digest
+    }
+
+    /// Forgets the key and the message.
+    pub(crate) fn wipe(&mut self) {
+        // SAFETY: Plain integers, for which zeroes are valid.
+        unsafe { wipe(&mut self.0) };
     }
 }
 
 impl Drop for HmacSha1 {
     fn drop(&mut self) {
-        // The state after the key is as good as the key.
-        // SAFETY: Plain integers, for which zeroes are valid.
-        unsafe { wipe(&mut self.0) };
+        self.wipe();
     }
 }
 

@@ -44,15 +44,26 @@ pub fn write_key(pass: &[u8], key: &mut [u8; KEY_LEN]) -> Option<()> {
     Some(())
 }
 
-/// An HMAC-SHA1 that has its key.
+/// An HMAC-SHA1 in its place. By default it has no key.
 ///
-/// A clone continues from what was hashed so far, independently of the original.
-pub trait Mac: Clone {
+/// Its state is as good as the key: one can sign with it. Whatever moves it leaves a copy
+/// behind that nobody wipes, so it is written where it stays, and wipes what it needed on
+/// the way.
+pub trait Mac: Default {
+    /// Begins anew under `key`.
+    fn begin(&mut self, key: &[u8; KEY_LEN]);
+
+    /// Begins anew where `other` is now.
+    fn continue_from(&mut self, other: &Self);
+
     /// Hashes some more bytes.
     fn update(&mut self, bytes: &[u8]);
 
-    /// The digest of all bytes hashed.
-    fn finish(self) -> Digest;
+    /// The digest of all bytes hashed, and of these `last` ones, which are not kept.
+    fn digest(&self, last: &[u8]) -> Digest;
+
+    /// Forgets the key and what was hashed.
+    fn wipe(&mut self);
 }
 
 /// What one virtual host hashes besides its key and its counter.
@@ -90,69 +101,77 @@ pub fn hashed_lladdr(
     (leader && lladdr != virtual_mac && lladdr != parent).then_some(lladdr)
 }
 
-/// The digests of a virtual host, with everything but the counter hashed.
-#[derive(Clone)]
+/// The digests of a virtual host, with everything but the counter hashed. By default
+/// nothing is, and there is nothing to be asked for.
+///
+/// Once hashed they are not to be moved, see [`Mac`].
+#[derive(Default)]
 pub struct Digests<M> {
     without_link_local: M,
-    /// None if there is no link-local address: both would be the same.
-    with_link_local: Option<M>,
+    with_link_local: M,
+    /// Whether there is a link-local address; else both would be the same, and there is
+    /// no `with_link_local`.
+    has_link_local: bool,
 }
 
 impl<M: Mac> Digests<M> {
-    /// Hashes what does not change from one advertisement to the next.
-    ///
-    /// `keyed` has the [`key`] of the passphrase and nothing hashed yet.
-    #[must_use]
-    pub fn new<'a, V4, V6>(keyed: M, input: &Input<V4, V6>) -> Self
+    /// Hashes what does not change from one advertisement to the next, under the key
+    /// that [`write_key`] wrote. What was hashed before is overwritten.
+    pub fn hash<'a, V4, V6>(&mut self, key: &[u8; KEY_LEN], input: &Input<V4, V6>)
     where
         V4: IntoIterator<Item = &'a Ipv4Addr> + Copy,
         V6: IntoIterator<Item = &'a Ipv6Addr> + Copy,
     {
-        let mut common = keyed;
-        common.update(&[VERSION, TYPE_ADVERTISEMENT]);
+        let (without, with) = (&mut self.without_link_local, &mut self.with_link_local);
+        without.begin(key);
+        without.update(&[VERSION, TYPE_ADVERTISEMENT]);
         if let Some(lladdr) = &input.lladdr {
-            common.update(lladdr);
+            without.update(lladdr);
         }
-        common.update(&[input.vhid]);
+        without.update(&[input.vhid]);
         ascending(
             input.ipv4,
             |address| Some(address).filter(|a| !a.is_unspecified() && !a.is_broadcast()),
-            |address| common.update(&address.octets()),
-        );
-
-        let mut without_link_local = common.clone();
-        ascending(
-            input.ipv6,
-            |address| hashed_ipv6(address).filter(|a| !a.is_unicast_link_local()),
-            |address| without_link_local.update(&address.octets()),
+            |address| without.update(&address.octets()),
         );
 
         let mut ipv6 = input.ipv6.into_iter();
-        let link_local = ipv6.any(Ipv6Addr::is_unicast_link_local);
-        let with_link_local = link_local.then(|| {
-            let mut all = common;
+        self.has_link_local = ipv6.any(Ipv6Addr::is_unicast_link_local);
+        if self.has_link_local {
+            with.continue_from(without);
             ascending(input.ipv6, hashed_ipv6, |address| {
-                all.update(&address.octets())
+                with.update(&address.octets());
             });
-            all
-        });
-        Self {
-            without_link_local,
-            with_link_local,
+        } else {
+            with.wipe();
         }
+        ascending(
+            input.ipv6,
+            |address| hashed_ipv6(address).filter(|a| !a.is_unicast_link_local()),
+            |address| without.update(&address.octets()),
+        );
+    }
+
+    /// Forgets the key and all that was hashed.
+    pub(super) fn wipe(&mut self) {
+        self.without_link_local.wipe();
+        self.with_link_local.wipe();
     }
 
     /// The digest to send with `counter`, the one without link-local addresses.
     #[must_use]
     pub fn sign(&self, counter: &Counter) -> Digest {
-        finish(&self.without_link_local, counter)
+        self.without_link_local.digest(counter)
     }
 
     /// The digest that FreeBSD sends and accepts, with link-local addresses.
     #[must_use]
     pub fn sign_with_link_local(&self, counter: &Counter) -> Digest {
-        let all = self.with_link_local.as_ref();
-        finish(all.unwrap_or(&self.without_link_local), counter)
+        if self.has_link_local {
+            self.with_link_local.digest(counter)
+        } else {
+            self.without_link_local.digest(counter)
+        }
     }
 
     /// Whether `digest` is one of the two that go with `counter`.
@@ -160,19 +179,10 @@ impl<M: Mac> Digests<M> {
     /// How long this takes says nothing about where the digests differ.
     #[must_use]
     pub fn verify(&self, counter: &Counter, digest: &Digest) -> bool {
-        let without = equal(&finish(&self.without_link_local, counter), digest);
-        let with = match &self.with_link_local {
-            Some(all) => equal(&finish(all, counter), digest),
-            None => false,
-        };
+        let without = equal(&self.without_link_local.digest(counter), digest);
+        let with = self.has_link_local && equal(&self.with_link_local.digest(counter), digest);
         without | with
     }
-}
-
-fn finish<M: Mac>(mac: &M, counter: &Counter) -> Digest {
-    let mut mac = mac.clone();
-    mac.update(counter);
-    mac.finish()
 }
 
 /// Compares in constant time.

@@ -13,16 +13,28 @@ use common::Hmac;
 use proptest::prelude::*;
 
 /// Keeps the bytes instead of hashing them: its digest is their SHA-1.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Transcript(Vec<u8>);
 
 impl Mac for Transcript {
+    fn begin(&mut self, _: &[u8; KEY_LEN]) {
+        self.0.clear();
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+
     fn update(&mut self, bytes: &[u8]) {
         self.0.extend(bytes);
     }
 
-    fn finish(self) -> Digest {
-        common::sha1(&self.0)
+    fn digest(&self, last: &[u8]) -> Digest {
+        common::sha1(&[&self.0[..], last].concat())
+    }
+
+    fn wipe(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -38,10 +50,10 @@ fn digests(ipv4: &[&str], ipv6: &[&str]) -> Digests<Transcript> {
     let input = Input {
         vhid: 9,
         lladdr: None,
-        ipv4: &ipv4,
-        ipv6: &ipv6,
+        ipv4: &ipv4[..],
+        ipv6: &ipv6[..],
     };
-    Digests::new(Transcript::default(), &input)
+    common::digests("", &input)
 }
 
 fn sign(ipv4: &[&str], ipv6: &[&str]) -> Digest {
@@ -85,10 +97,10 @@ fn a_link_layer_address_is_hashed_before_the_vhid() {
     let input = Input {
         vhid: 9,
         lladdr: Some(lladdr),
-        ipv4: &[],
-        ipv6: &[],
+        ipv4: &[][..],
+        ipv6: &[][..],
     };
-    let digests = Digests::new(Transcript::default(), &input);
+    let digests: Digests<Transcript> = common::digests("", &input);
     assert_eq!(
         digests.sign(&COUNTER),
         transcript([&[2, 1], &lladdr, &[9], &[]])
@@ -223,8 +235,8 @@ proptest! {
         // few values, so that there are duplicates, ordered and unordered lists
         let ipv4: Vec<Ipv4Addr> = ipv4.into_iter().map(Ipv4Addr::from_bits).collect();
         let ipv6: Vec<Ipv6Addr> = ipv6.into_iter().map(Ipv6Addr::from_bits).collect();
-        let input = Input { vhid: 9, lladdr: None, ipv4: &ipv4, ipv6: &ipv6 };
-        let digests = Digests::new(Transcript::default(), &input);
+        let input = Input { vhid: 9, lladdr: None, ipv4: &ipv4[..], ipv6: &ipv6[..] };
+        let digests: Digests<Transcript> = common::digests("", &input);
 
         let mut expected = vec![2, 1, 9];
         let sorted: std::collections::BTreeSet<_> = ipv4.iter().filter(|a| !a.is_unspecified()).collect();
@@ -237,7 +249,7 @@ proptest! {
 
     #[test]
     fn a_random_digest_is_refused(pass in "[a-z]{0,19}", counter: [u8; 8], digest: [u8; 20]) {
-        let input = Input { vhid: 1, lladdr: None, ipv4: &[], ipv6: &[] };
-        prop_assert!(!Digests::new(Hmac::new(&pass), &input).verify(&counter, &digest));
+        let input = Input { vhid: 1, lladdr: None, ipv4: &[][..], ipv6: &[][..] };
+        prop_assert!(!common::digests::<Hmac>(&pass, &input).verify(&counter, &digest));
     }
 }

@@ -16,10 +16,10 @@ fn digests(pass: &str) -> Digests<Hmac> {
     let input = Input {
         vhid: 1,
         lladdr: None,
-        ipv4: &[[10, 0, 0, 1].into()],
-        ipv6: &[],
+        ipv4: &[[10, 0, 0, 1].into()][..],
+        ipv6: &[][..],
     };
-    Digests::new(Hmac::new(pass), &input)
+    common::digests(pass, &input)
 }
 
 /// A valid advertisement of somebody else, changed before the checksum is made.
@@ -277,8 +277,8 @@ proptest! {
         counter: [u8; 8],
     ) {
         prop_assume!(counter != OURS);
-        let input = Input { vhid, lladdr: None, ipv4: &[], ipv6: &[] };
-        let digests = Digests::new(Hmac::new("pass"), &input);
+        let input = Input { vhid, lladdr: None, ipv4: &[][..], ipv6: &[][..] };
+        let digests: Digests<Hmac> = common::digests("pass", &input);
         let sent = Advertisement {
             vhid, advskew, demote, advbase, counter, digest: digests.sign(&counter),
         };

@@ -55,10 +55,10 @@ impl Vector {
         let input = Input {
             vhid: self.vhid,
             lladdr: digest::hashed_lladdr(self.leader, lladdr, virtual_mac, parent),
-            ipv4: &ipv4,
-            ipv6: &ipv6,
+            ipv4: &ipv4[..],
+            ipv6: &ipv6[..],
         };
-        Digests::new(Hmac::new(self.pass()), &input)
+        common::digests(self.pass(), &input)
     }
 
     fn advertisement(&self) -> Advertisement {

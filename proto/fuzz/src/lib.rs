@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use arbitrary::{Arbitrary as _, Result, Unstructured};
-use carp_proto::carp::digest::Mac;
+use carp_proto::carp::digest::{Mac, KEY_LEN};
 use carp_proto::carp::election::{Config, Environment, Families, Family};
 use carp_proto::carp::packet::{Advertisement, Digest};
 use carp_proto::pfsync::conntrack::{
@@ -22,16 +22,28 @@ use carp_proto::pfsync::update::Update;
 
 /// A hash that anybody can compute: what comes behind the digest is to be
 /// reached, too.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Transparent(pub Vec<u8>);
 
 impl Mac for Transparent {
+    fn begin(&mut self, _: &[u8; KEY_LEN]) {
+        self.0.clear();
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+
     fn update(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    fn finish(self) -> Digest {
+    fn digest(&self, _: &[u8]) -> Digest {
         [0; 20]
+    }
+
+    fn wipe(&mut self) {
+        self.0.clear();
     }
 }
 

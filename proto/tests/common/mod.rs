@@ -4,33 +4,53 @@
 
 #![allow(dead_code)] // each test uses its part
 
-use carp_proto::carp::digest::{self, Mac};
+use carp_proto::carp::digest::{self, Digests, Input, Mac, KEY_LEN};
 use carp_proto::carp::effects::{Effects, Kind, Outgoing, Reason, Transition};
 use carp_proto::carp::election::{Config, Environment, Event, Families, State, VirtualHost};
 use carp_proto::carp::packet::{Advertisement, Counter, Digest};
 use carp_proto::carp::time::Instant;
 use hmac::Mac as _;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// HMAC-SHA1 as others wrote it.
-#[derive(Clone)]
-pub struct Hmac(hmac::Hmac<sha1::Sha1>);
+#[derive(Default)]
+pub struct Hmac(Option<hmac::Hmac<sha1::Sha1>>);
 
-impl Hmac {
-    pub fn new(pass: &str) -> Self {
-        let mut key = [0; digest::KEY_LEN];
-        digest::write_key(pass.as_bytes(), &mut key).expect("a short passphrase");
-        Self(hmac::Hmac::new_from_slice(&key).expect("any key will do"))
+impl Mac for Hmac {
+    fn begin(&mut self, key: &[u8; KEY_LEN]) {
+        self.0 = Some(hmac::Hmac::new_from_slice(key).expect("any key will do"));
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.as_mut().expect("it has a key").update(bytes);
+    }
+
+    fn digest(&self, last: &[u8]) -> Digest {
+        let hmac = self.0.clone().expect("it has a key");
+        hmac.chain_update(last).finalize().into_bytes().into()
+    }
+
+    fn wipe(&mut self) {
+        self.0 = None;
     }
 }
 
-impl Mac for Hmac {
-    fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
+/// The key of a passphrase.
+pub fn key(pass: &str) -> [u8; KEY_LEN] {
+    let mut key = [0; KEY_LEN];
+    digest::write_key(pass.as_bytes(), &mut key).expect("a short passphrase");
+    key
+}
 
-    fn finish(self) -> Digest {
-        self.0.finalize().into_bytes().into()
-    }
+/// The digests of a virtual host.
+pub fn digests<M: Mac>(pass: &str, input: &Input<&[Ipv4Addr], &[Ipv6Addr]>) -> Digests<M> {
+    let mut digests = Digests::default();
+    digests.hash(&key(pass), input);
+    digests
 }
 
 /// An SHA-1 of one piece.

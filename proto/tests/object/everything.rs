@@ -47,16 +47,34 @@ use proto::pfsync::update::Update;
 use proto::pfsync::writer::{Full, Outgoing, Writer};
 
 /// Stands for the kernel's HMAC, of which the compiler knows as little.
-#[derive(Clone)]
 pub struct Opaque(pub fn(&[u8]) -> Digest, pub u64);
 
+impl Default for Opaque {
+    fn default() -> Self {
+        Self(|_| [0; 20], 0)
+    }
+}
+
 impl Mac for Opaque {
+    fn begin(&mut self, key: &[u8; KEY_LEN]) {
+        self.1 = 0;
+        self.update(key);
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        (self.0, self.1) = (other.0, other.1);
+    }
+
     fn update(&mut self, bytes: &[u8]) {
         self.1 = self.1.wrapping_add(u64::from((self.0)(bytes)[0]));
     }
 
-    fn finish(self) -> Digest {
-        (self.0)(&self.1.to_ne_bytes())
+    fn digest(&self, last: &[u8]) -> Digest {
+        (self.0)(&[self.1 as u8, (self.0)(last)[0]])
+    }
+
+    fn wipe(&mut self) {
+        self.1 = 0;
     }
 }
 
@@ -141,13 +159,14 @@ pub fn every_announcement(
 
 #[inline(never)]
 pub fn every_digest(
+    digests: &mut Digests<Opaque>,
     pass: &[u8],
     hash: fn(&[u8]) -> Digest,
     vhid: u8,
     macs: [[u8; 6]; 3],
     ipv4: &[Ipv4Addr],
     ipv6: &[Ipv6Addr],
-) -> Option<(Digests<Opaque>, u32)> {
+) -> Option<u32> {
     let mut key = [0; KEY_LEN];
     write_key(pass, &mut key)?;
     let mut seed_input = [0; SEED_INPUT_LEN];
@@ -159,8 +178,8 @@ pub fn every_digest(
         ipv4,
         ipv6,
     };
-    let arp = ArpHash::new(&hash(&seed_input), &key).of(own);
-    Some((Digests::new(Opaque(hash, 0), &input), arp))
+    digests.hash(&key, &input);
+    Some(ArpHash::new(&hash(&seed_input), &key).of(own))
 }
 
 #[inline(never)]
@@ -247,11 +266,12 @@ pub fn every_carpnode(list: &[(u8, u8)], name: &[u8]) -> Result<(u8, usize), u8>
 pub fn every_signer(
     signer: &mut Signer<Opaque>,
     now: Instant,
-    new: Digests<Opaque>,
+    new: (&[u8; KEY_LEN], &Input<&[Ipv4Addr], &[Ipv6Addr]>),
     received: &Received<'_>,
     own: &[u8; 8],
 ) -> Result<Advertisement, Discard> {
-    signer.addresses_changed(now, new);
+    signer.replace(new.0, new.1);
+    signer.addresses_changed(now, new.0, new.1);
     signer.authenticate(now, received, own)
 }
 

@@ -15,7 +15,7 @@ use carp_proto::carp::master_down::MasterDown;
 use carp_proto::carp::packet::{Advertisement, Discard, Received, LEN, TTL};
 use carp_proto::carp::time::{Instant, Interval};
 
-use super::common::{Hmac, BOTH, MS};
+use super::common::{self, Hmac, BOTH, MS};
 use super::random::Random;
 
 /// How bad the network is. Rates are per mille, times in nanoseconds.
@@ -154,11 +154,11 @@ impl Cluster {
         let input = Input {
             vhid: configs[0].vhid,
             lladdr: None,
-            ipv4: &[[10, 0, 0, 1].into()],
+            ipv4: &[[10, 0, 0, 1].into()][..],
             ipv6: &[
                 [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
                 [0xfe80, 0, 0, 0, 0, 0, 0, 1].into(),
-            ],
+            ][..],
         };
         Self {
             now: 0,
@@ -166,7 +166,7 @@ impl Cluster {
             hosts: hosts.collect(),
             discards: BTreeMap::new(),
             report: String::new(),
-            digests: Digests::new(Hmac::new("simulated"), &input),
+            digests: common::digests("simulated", &input),
             agenda: BTreeMap::new(),
             sequence: 0,
             random,

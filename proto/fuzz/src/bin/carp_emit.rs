@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use carp_proto::carp::digest::{hashed_lladdr, Digests, Input};
+use carp_proto::carp::digest::{hashed_lladdr, Digests, Input, KEY_LEN};
 use carp_proto::carp::frame;
 use carp_proto::carp::packet::{Advertisement, Received, LEN, TTL};
 use carp_proto_fuzz::{advertisement, Transparent};
@@ -15,7 +15,8 @@ use libfuzzer_sys::fuzz_target;
 
 fn read(payload: &[u8], input: &Input<&[Ipv4Addr], &[Ipv6Addr]>) -> Advertisement {
     let received = Received::check(TTL, payload).expect("what we send is right");
-    let digests = Digests::new(Transparent::default(), input);
+    let mut digests = Digests::<Transparent>::default();
+    digests.hash(&[0; KEY_LEN], input);
     // not the counter in it
     let own = payload[8..16]
         .try_into()
@@ -59,8 +60,9 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
 
     // The order of addresses is no matter, nor is how often one occurs.
     let hash = |ipv4: &[Ipv4Addr], ipv6: &[Ipv6Addr]| {
-        let digests = Digests::new(
-            Recorder::default(),
+        let mut digests = Digests::<Recorder>::default();
+        digests.hash(
+            &[0; KEY_LEN],
             &Input {
                 vhid: sent.vhid,
                 lladdr,
@@ -84,19 +86,33 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// A hash of which bytes went in, in which order.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Recorder(u64);
 
 impl carp_proto::carp::digest::Mac for Recorder {
+    fn begin(&mut self, _: &[u8; KEY_LEN]) {
+        self.0 = 0;
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        self.0 = other.0;
+    }
+
     fn update(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
 
-    fn finish(self) -> [u8; 20] {
+    fn digest(&self, last: &[u8]) -> [u8; 20] {
+        let mut whole = Self(self.0);
+        whole.update(last);
         let mut digest = [0; 20];
-        digest[..8].copy_from_slice(&self.0.to_be_bytes());
+        digest[..8].copy_from_slice(&whole.0.to_be_bytes());
         digest
+    }
+
+    fn wipe(&mut self) {
+        self.0 = 0;
     }
 }

@@ -6,7 +6,7 @@
 #![no_main]
 
 use carp_proto::carp::address_change::Signer;
-use carp_proto::carp::digest::{Digests, Input};
+use carp_proto::carp::digest::{Digests, Input, KEY_LEN};
 use carp_proto::carp::election::{
     Config, Environment, Event, Families, Family, State, VirtualHost,
 };
@@ -37,9 +37,12 @@ fuzz_target!(|data: &[u8]| {
         ipv4: &[],
         ipv6: &[],
     };
-    let digests = Digests::new(Transparent::default(), &input);
-    let mut signer = Signer::new(digests.clone());
-    signer.addresses_changed(Instant(0), digests.clone());
+    let key = [0; KEY_LEN];
+    let mut digests = Digests::<Transparent>::default();
+    digests.hash(&key, &input);
+    let mut signer = Signer::<Transparent>::default();
+    signer.replace(&key, &input);
+    signer.addresses_changed(Instant(0), &key, &input);
     let by_signer = signer.authenticate(Instant(1), &received, &OURS);
     let advertisement = received.authenticate(&digests, &OURS);
     assert_eq!(advertisement, by_signer);
