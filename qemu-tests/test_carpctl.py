@@ -129,7 +129,7 @@ def test_an_address_twice(host: Host) -> None:
 
 def test_ipv6_addresses(host: Host) -> None:
     carpctl(host, f"carp0 vhid 1 carpdev eth0 inet6 {VIP6} 64")
-    carpctl(host, "carp0 inet6 2001:db8::2")
+    carpctl(host, "carp0 inet6 2001:db8::2 64")
     assert sorted(addresses(host)) == [f"{VIP6}/64", "2001:db8::2/64"]
     assert f"\tinet6 {VIP6} prefixlen 64\n" in carpctl(host, "carp0")
     carpctl(host, f"carp0 inet6 {VIP6} -alias")
@@ -166,7 +166,6 @@ def configured(host: Host) -> Host:
         ("carp0 carpdev nope", "carpdev nope: there is no such interface."),
         ("carp0 10.0.0.9 delete", "carp0 has no address 10.0.0.9."),
         ("carp9 destroy", "carp9: there is no such interface."),
-        ("eth0 advskew 1", "eth0 is not a carp interface."),
         ("eth0 destroy", "eth0 is not a carp interface."),
         ("nope vhid 1", "nope: there is no such interface."),
         ("nope", "nope: there is no such interface."),
@@ -188,8 +187,8 @@ def test_what_cannot_be(configured: Host, line: str, sentence: str) -> None:
         ("carp0 vhid 256", 'vhid "256": a number of 1-255 is expected.'),
         ("carp0 advskew 9 frobnicate", 'there is no word "frobnicate": see carpctl --help.'),
         ("carp0123456789012 up", "carp0123456789012 is longer than 15 characters."),
-        ("carp0 up 10.0.0.9", "10.0.0.9 needs a prefix length: "),
-        ("carp0 pass 12345678901234567890", 'the passphrase of "pass" is longer than 19'),
+        ("eth0 advskew 1", '"advskew" is a word for carp interfaces only.'),
+        ("eth0 up 10.0.0.9", "10.0.0.9 needs a prefix length: "),
         ("-g carp carpdemote 129", 'carpdemote "129": a number of 1-128 is expected.'),
     ],
 )

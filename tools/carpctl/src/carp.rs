@@ -27,6 +27,10 @@ pub struct Carp {
     pub nodes: Vec<Node>,
     pub balancing: Option<String>,
     pub peers: Vec<IpAddr>,
+    pub minttl: Option<u8>,
+    pub announce: Option<u8>,
+    pub linklocal: Option<u8>,
+    pub demoteskew: Option<u8>,
     pub groups: Vec<String>,
     pub demote: Option<u32>,
     /// Milliseconds since a wrong digest came in.
@@ -52,6 +56,10 @@ impl Carp {
             peers: elements(data, IFLA_CARP_CARPPEERS, CARP_PEER)
                 .filter_map(as_address)
                 .collect(),
+            minttl: data.u8(IFLA_CARP_MINTTL),
+            announce: data.u8(IFLA_CARP_ANNOUNCE),
+            linklocal: data.u8(IFLA_CARP_LINKLOCAL),
+            demoteskew: data.u8(IFLA_CARP_DEMOTESKEW),
             groups: elements(data, IFLA_CARP_GROUPS, CARP_GROUP)
                 .map(as_text)
                 .collect(),
@@ -138,6 +146,10 @@ mod tests {
                 IFLA_CARP_GROUPS,
                 &[text(CARP_GROUP, "carp"), text(CARP_GROUP, "internal")],
             ),
+            u8(IFLA_CARP_MINTTL, 64),
+            u8(IFLA_CARP_ANNOUNCE, 60),
+            u8(IFLA_CARP_LINKLOCAL, 0),
+            u8(IFLA_CARP_DEMOTESKEW, 1),
             u32(IFLA_CARP_DEMOTE, 2),
             u32(IFLA_CARP_DIGEST_DIFFERS, 1500),
             nest(IFLA_CARP_ADDRESSES, &[address(CARP_ADDRESS, peers[0])]),
@@ -167,6 +179,10 @@ mod tests {
             ],
             balancing: Some("ip-stealth".into()),
             peers: peers.to_vec(),
+            minttl: Some(64),
+            announce: Some(60),
+            linklocal: Some(0),
+            demoteskew: Some(1),
             groups: vec!["carp".into(), "internal".into()],
             demote: Some(2),
             digest_differs: Some(1500),

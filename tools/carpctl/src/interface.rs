@@ -36,6 +36,8 @@ pub struct Interface {
     pub flags: LinkFlags,
     pub mtu: u32,
     pub lladdr: Vec<u8>,
+    /// Its alias.
+    pub description: Option<String>,
     /// What its kind tells of it; nothing: it is of another one.
     pub carp: Option<Carp>,
     pub pfsync: Option<Pfsync>,
@@ -57,6 +59,7 @@ impl Interface {
                 Ok(LinkAttribute::IfName(name)) => interface.name = name,
                 Ok(LinkAttribute::Mtu(mtu)) => interface.mtu = mtu,
                 Ok(LinkAttribute::Address(lladdr)) => interface.lladdr = lladdr,
+                Ok(LinkAttribute::IfAlias(alias)) => interface.description = Some(alias),
                 Ok(LinkAttribute::LinkInfo(info)) => {
                     interface.carp = info_data(&info, Kind::Carp).map(Carp::read);
                     interface.pfsync = info_data(&info, Kind::Pfsync).map(Pfsync::read);

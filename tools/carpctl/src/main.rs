@@ -5,33 +5,43 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod address_words;
+mod addresses;
 mod apply;
 mod attributes;
 mod carp;
+mod carp_words;
+mod change;
 mod contract;
 mod counters;
+mod cursor;
 mod error;
 mod family;
 mod interface;
 mod kind;
 mod output;
 mod pfsync;
+mod pfsync_words;
 mod phrase;
+mod plan;
+mod setting;
 mod show;
 mod socket;
 mod status;
+mod suggest;
 mod words;
 
 use clap::{Parser, Subcommand};
-use error::Result;
+use error::{usage, Result};
 use output::Output;
 use std::process::ExitCode;
 
 const WORDS: &str = "\
-An interface and words, which are checked before anything is changed:
+An interface and words, in any order; they are checked before anything is changed:
   create, destroy     make it, take it away; naming carpN or pfsyncN makes it, too
   up, down            an address brings it up
-  mtu N               as of other interfaces
+  mtu N, lladdr MAC   as of other interfaces; lladdr random
+  description TEXT    a comment; -description: none
 
 Of a carp interface:
   vhid N              the virtual host, 1-255
@@ -39,19 +49,23 @@ Of a carp interface:
   carpdev IF          the parent; -carpdev: none
   advbase N           seconds between advertisements, 0-254
   advskew N           1/256 seconds added to that, 0-254
-  pass PHRASE         up to 19 characters, seen by every user in the list of
+  pass PHRASE         up to 19 bytes, seen by every user in the list of
                       processes; -: from standard input
   passfile FILE       its first line is the passphrase
   balancing MODE      none, arp, ip, ip-stealth, ip-unicast
   carppeer A[,...]    advertise to these hosts; -carppeer: by multicast
+  peer A, peer6 A     the same for one family and one host; mcast, mcast6
   minttl N            the least TTL of a peer's advertisement, 1-255
   announce N          announce all addresses again every N seconds; 0: do not
   group NAME          join a group; -group NAME: leave it
   [-]linklocal        advertise the digest over link-local addresses, too
   [-]demoteskew       while demoted advertise an advskew of at least 240
   state STATE         backup or master, once
-  lladdr MAC          as of other interfaces; lladdr random
-  [inet] A/LEN        the address; also netmask MASK, broadcast B
+
+Addresses, of a carp interface or one that is neither:
+  [inet] A[/LEN]      also A MASK [BROADCAST|NONE], netmask MASK, broadcast B;
+                      a carp address without a length has that of carpdev's
+                      subnet, or is one host's
   inet6 A [LEN]       an IPv6 address
   alias, -alias       before or behind an address: a further one; away with it
   -inet, -inet6       all addresses of the family go
@@ -71,13 +85,20 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
     version,
     after_help = WORDS,
     disable_help_subcommand = true,
-    override_usage = "carpctl [INTERFACE [WORD...]]\n       \
+    override_usage = "carpctl [-a | -A | carp | pfsync]\n       \
+                      carpctl INTERFACE [WORD...]\n       \
                       carpctl -g GROUP [carpdemote [N] | -carpdemote [N]]\n       \
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
                       carpctl stats [--json] [INTERFACE]"
 )]
 struct Arguments {
+    /// Show all carp and pfsync interfaces, as without an argument
+    #[arg(short, conflicts_with_all = ["aliases", "group"])]
+    all: bool,
+    /// The same with their aliases, which are always shown
+    #[arg(short = 'A', conflicts_with = "group")]
+    aliases: bool,
     /// A group, and perhaps carpdemote [N] or -carpdemote [N]
     #[arg(short, num_args = 1.., allow_hyphen_values = true, value_name = "GROUP")]
     group: Option<Vec<String>>,
@@ -117,6 +138,9 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if let Some(words) = &arguments.group {
         return status::group(output, words);
     }
+    if (arguments.all || arguments.aliases) && arguments.command.is_some() {
+        return usage("-a and -A stand alone");
+    }
     match &arguments.command {
         None => output.text(&show::all()?),
         Some(Command::Status { json, watch }) => status::status(output, *json, *watch),
@@ -139,8 +163,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if output.is_closed() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("carpctl: {error}.");
-            ExitCode::from(error.exit_status())
+            let status = error.exit_status();
+            let error = error.to_string();
+            let end = if error.ends_with('?') { "" } else { "." };
+            eprintln!("carpctl: {error}{end}");
+            ExitCode::from(status)
         }
     }
 }

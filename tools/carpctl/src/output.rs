@@ -44,3 +44,8 @@ impl Output {
         self.closed
     }
 }
+
+/// Tells the user of what is not as they may expect, though it is no mistake.
+pub fn warn(sentence: &str) {
+    eprintln!("carpctl: warning: {sentence}.");
+}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The passphrase: from the command line, a file, standard input or a terminal. No
-//! message shows it.
+//! message shows it. One that is too long is cut, with a warning: OpenBSD and FreeBSD cut
+//! it, too, and a host beside them must arrive at the same key.
 
 use crate::{
     contract::link::CARP_PASS_MAX,
-    error::{failed, usage, Error, Result},
+    error::{failed, Error, Result},
 };
 use std::{
     fs::File,
@@ -13,16 +14,16 @@ use std::{
 };
 
 /// `pass PHRASE`; for "-" the phrase is read from standard input.
-pub fn from_word(word: &str) -> Result<Vec<u8>> {
+pub fn from_word(word: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
     if word == "-" {
-        return from_file(word);
+        return from_file(word, warnings);
     }
-    check(word.as_bytes().to_vec(), "pass")
+    Ok(cut(word.as_bytes().to_vec(), "pass", warnings))
 }
 
 /// `passfile FILE`: its first line; for "-" that of standard input, without echo on a
 /// terminal.
-pub fn from_file(file: &str) -> Result<Vec<u8>> {
+pub fn from_file(file: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
     let line = if file != "-" {
         File::open(file).and_then(first_line)
     } else if io::stdin().is_terminal() {
@@ -37,7 +38,7 @@ pub fn from_file(file: &str) -> Result<Vec<u8>> {
             "the first line of \"{file}\" is empty; to remove the passphrase say: pass \"\""
         ));
     }
-    check(line, file)
+    Ok(cut(line, file, warnings))
 }
 
 fn first_line(source: impl Read) -> io::Result<Vec<u8>> {
@@ -51,13 +52,15 @@ fn first_line(source: impl Read) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn check(phrase: Vec<u8>, origin: &str) -> Result<Vec<u8>> {
+fn cut(mut phrase: Vec<u8>, origin: &str, warnings: &mut Vec<String>) -> Vec<u8> {
     if phrase.len() > CARP_PASS_MAX {
-        return usage(format!(
-            "the passphrase of \"{origin}\" is longer than {CARP_PASS_MAX} characters"
+        phrase.truncate(CARP_PASS_MAX);
+        warnings.push(format!(
+            "the passphrase of \"{origin}\" is longer than {CARP_PASS_MAX} bytes: only the first \
+             {CARP_PASS_MAX} count, as on OpenBSD and FreeBSD"
         ));
     }
-    Ok(phrase)
+    phrase
 }
 
 #[cfg(test)]
@@ -74,22 +77,34 @@ mod tests {
 
     #[test]
     fn what_is_wrong() {
-        assert_eq!(from_word("").expect("is none"), b"");
-        let told = from_word("12345678901234567890")
-            .expect_err("is too long")
+        let mut warnings = Vec::new();
+        let phrase = from_word("", &mut warnings).expect("is none");
+        assert_eq!(phrase, b"");
+        let told = from_file("/dev/null", &mut warnings)
+            .expect_err("is empty")
             .to_string();
-        assert!(
-            told.contains("longer than 19") && !told.contains("1234"),
-            "{told}"
-        );
-        let told = from_file("/dev/null").expect_err("is empty").to_string();
         assert!(told.contains("is empty"), "{told}");
-        let told = from_file("/nowhere/at/all")
+        let told = from_file("/nowhere/at/all", &mut warnings)
             .expect_err("is not there")
             .to_string();
         assert_eq!(
             told,
             "cannot read \"/nowhere/at/all\": No such file or directory"
+        );
+    }
+
+    #[test]
+    fn one_that_is_too_long_is_cut() {
+        let mut warnings = Vec::new();
+        let phrase = from_word("1234567890123456789", &mut warnings).expect("is right");
+        assert_eq!(phrase, b"1234567890123456789");
+        assert!(warnings.is_empty());
+        let phrase = from_word("12345678901234567890", &mut warnings).expect("is right");
+        assert_eq!(phrase, b"1234567890123456789");
+        let told = warnings.concat();
+        assert!(
+            told.contains("longer than 19") && !told.contains("1234"),
+            "{told}"
         );
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     carp::Carp,
-    error::Result,
+    error::{failed, Result},
     interface::{Address, Interface, Route},
     kind::Kind,
     pfsync::Pfsync,
@@ -15,10 +15,14 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-/// An interface, or those of a group, as ifconfig(8) takes either.
+/// An interface, or those of a kind or a group, as ifconfig(8) takes each.
 pub fn one(name: &str) -> Result<String> {
     let mut route = Route::open()?;
-    if route.by_name(name)?.is_none() {
+    let interface = route.by_name(name)?;
+    if interface.is_none() {
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name) {
+            return several(&mut route, |interface| interface.kind() == Some(kind));
+        }
         let in_group = |interface: &Interface| {
             let carp = interface.carp.as_ref();
             carp.is_some_and(|carp| carp.groups.iter().any(|group| group == name))
@@ -28,7 +32,9 @@ pub fn one(name: &str) -> Result<String> {
             return Ok(members);
         }
     }
-    let interface = route.ours_by_name(name)?;
+    let Some(interface) = interface else {
+        return failed(format!("{name}: there is no such interface"));
+    };
     let addresses = route.addresses(Some(interface.index))?;
     shown(&mut route, &interface, &addresses)
 }
@@ -111,6 +117,9 @@ fn text(interface: &Interface, of_kind: Vec<String>, addresses: &[Address]) -> S
             .map(|octet| format!("{octet:02x}"))
             .collect();
         lines.push(format!("\tlladdr {}", octets.join(":")));
+    }
+    if let Some(description) = &interface.description {
+        lines.push(format!("\tdescription: {description}"));
     }
     lines.push(format!("\tindex {}", interface.index));
     lines.extend(of_kind);
@@ -268,6 +277,7 @@ mod tests {
             flags: LinkFlags::Up | LinkFlags::Broadcast | LinkFlags::Running | LinkFlags::Multicast,
             mtu: 1500,
             lladdr: vec![0, 0, 0x5e, 0, 1, 1],
+            description: Some("OUTSIDE".into()),
             ..Interface::default()
         };
         let carp = Carp {
@@ -286,6 +296,7 @@ mod tests {
             text(&interface, carp_lines(&carp, Some("eth0")), &addresses),
             "carp0: flags=1043<UP,BROADCAST,RUNNING,MULTICAST> mtu 1500\n\
              \tlladdr 00:00:5e:00:01:01\n\
+             \tdescription: OUTSIDE\n\
              \tindex 7\n\
              \tcarp: MASTER carpdev eth0 vhid 1 advbase 1 advskew 100\n\
              \tgroups: carp internal\n\

@@ -20,6 +20,7 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 pub const ENOENT: i32 = 2;
 pub const ENODEV: i32 = 19;
 pub const EOPNOTSUPP: i32 = 95;
+pub const ENETDOWN: i32 = 100;
 const ENOBUFS: i32 = 105;
 /// How often a dump that changed under our eyes is asked for again.
 const ATTEMPTS: usize = 8;

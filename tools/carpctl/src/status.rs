@@ -3,6 +3,7 @@
 //! `carpctl status`, `monitor` and `stats`, and `carpctl -g`.
 
 use crate::{
+    carp_words::check_group,
     counters::Counters,
     error::{usage, Result},
     family::{Event, Family, Group, VirtualHost},
@@ -10,7 +11,6 @@ use crate::{
     kind::Kind,
     output::Output,
     show::digest_differs,
-    words::check_group,
 };
 use serde::Serialize;
 use std::{

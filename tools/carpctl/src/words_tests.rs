@@ -3,20 +3,25 @@
 //! Words that mean something, and words that do not.
 
 use super::*;
-use crate::attributes::{emit, Attributes};
+use crate::{
+    address::{Action, AddressChange, Broadcast},
+    attributes::{address, bytes, emit, nest, u8, Attributes},
+    contract::{link::*, pfsync::*},
+    setting::Setting,
+};
+use netlink_packet_core::DefaultNla;
 
-fn reads_as(kind: Kind, line: &str) -> Result<Change> {
-    read(
-        kind,
-        &line
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect::<Vec<_>>(),
-    )
+fn reads_as(kind: Option<Kind>, line: &str) -> Result<Change> {
+    let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+    read(kind, &words)
+}
+
+fn attributes(change: &Change) -> Vec<DefaultNla> {
+    change.settings.iter().map(Setting::attribute).collect()
 }
 
 fn reads(line: &str) -> Result<Change> {
-    reads_as(Kind::Carp, line)
+    reads_as(Some(Kind::Carp), line)
 }
 
 fn right(line: &str) -> Change {
@@ -52,7 +57,7 @@ fn addresses(line: &str) -> Vec<String> {
 #[test]
 fn what_openbsd_users_type() {
     let change = right("vhid 1 pass secret carpdev eth0 advskew 100 10.0.0.1/24");
-    let data = emit(&change.attributes);
+    let data = emit(&attributes(&change));
     let data = Attributes::new(&data);
     assert_eq!(data.u8(IFLA_CARP_VHID), Some(1));
     assert_eq!(data.get(IFLA_CARP_PASS), Some(&b"secret"[..]));
@@ -77,7 +82,7 @@ fn every_attribute() {
     };
     let peers = ["10.0.0.3", "2001:db8::3"].map(|peer| peer.parse().expect("is an address"));
     assert_eq!(
-        change.attributes,
+        attributes(&change),
         [
             nest(IFLA_CARP_CARPNODES, &[node(1, 0), node(255, 254)]),
             u8(IFLA_CARP_BALANCING, 3),
@@ -89,10 +94,10 @@ fn every_attribute() {
             u8(IFLA_CARP_ANNOUNCE, 60),
             u8(IFLA_CARP_LINKLOCAL, 1),
             u8(IFLA_CARP_DEMOTESKEW, 0),
-            u8(IFLA_CARP_STATE, 2),
             u8(IFLA_CARP_ADVBASE, 2),
         ]
     );
+    assert_eq!(change.state, Some(2));
     assert_eq!(change.join, ["a", "b"]);
     assert_eq!(change.leave, ["c"]);
     assert_eq!(change.device, Some(None));
@@ -100,7 +105,7 @@ fn every_attribute() {
     assert_eq!(change.mtu, Some(1400));
     assert_eq!(change.lladdr, Some([2, 0, 0, 0xa, 0xb, 0xff]));
     assert_eq!(
-        right("-carppeer").attributes,
+        attributes(&right("-carppeer")),
         [nest(IFLA_CARP_CARPPEERS, &[])]
     );
     assert_eq!(right("carpdev none").device, Some(None));
@@ -131,8 +136,91 @@ fn addresses_in_ifconfigs_ways() {
         addresses("inet6 2001:db8::1 prefixlen 48"),
         ["+2001:db8::1/48"]
     );
-    assert_eq!(addresses("inet6 2001:db8::1"), ["+2001:db8::1/64"]);
+    // the length is found later
+    assert_eq!(addresses("10.0.0.1"), ["=10.0.0.1"]);
+    assert_eq!(addresses("inet6 2001:db8::1"), ["+2001:db8::1"]);
+    assert_eq!(addresses("inet 10.0.0.1 255.255.255.0"), ["=10.0.0.1/24"]);
+    assert_eq!(addresses("10.0.0.1 0xffffff00 up"), ["=10.0.0.1/24"]);
+    assert_eq!(
+        addresses("inet alias 10.0.0.1 255.255.255.0 10.0.0.255 alias 10.0.0.2/32"),
+        ["+10.0.0.1/24", "+10.0.0.2/32"]
+    );
+    assert_eq!(addresses("10.0.0.1 10.0.0.2"), ["=10.0.0.1", "+10.0.0.2"]);
     assert_eq!(addresses("inet6 2001:db8::1 -alias"), ["-2001:db8::1"]);
+}
+
+#[test]
+fn a_broadcast_address_by_position() {
+    for (line, broadcast) in [
+        ("inet 10.0.0.1 255.255.255.0 up", Broadcast::OfSubnet),
+        ("inet 10.0.0.1 255.255.255.0 NONE", Broadcast::None),
+        ("10.0.0.1 255.255.255.0 none", Broadcast::None),
+        (
+            "inet 10.0.0.1 255.255.255.0 10.0.0.7",
+            Broadcast::Address([10, 0, 0, 7].into()),
+        ),
+    ] {
+        let told: Vec<_> = right(line)
+            .addresses
+            .iter()
+            .map(|address| address.broadcast)
+            .collect();
+        assert_eq!(told, [broadcast], "{line}");
+    }
+}
+
+#[test]
+fn a_description() {
+    let words = ["description", "two words", "vhid", "1"].map(str::to_owned);
+    let change = read(Some(Kind::Carp), &words).expect("is right");
+    assert_eq!(change.description.as_deref(), Some("two words"));
+    assert_eq!(right("-descr").description.as_deref(), Some(""));
+    let long = format!("description {}", "x".repeat(256));
+    assert_eq!(wrong(&long), "the description is longer than 255 bytes");
+}
+
+#[test]
+fn one_peer_of_a_family() {
+    let change = right("peer 10.0.0.3 mcast6");
+    assert_eq!(change.peer_ipv4, Some(Some([10, 0, 0, 3].into())));
+    assert_eq!(change.peer_ipv6, Some(None));
+    for (line, told) in [
+        ("peer ::1", "peer \"::1\": an IPv4 address is expected"),
+        (
+            "peer6 10.0.0.1",
+            "peer6 \"10.0.0.1\": an IPv6 address is expected",
+        ),
+        (
+            "peer 10.0.0.1 mcast",
+            "peer, mcast or carppeer is said twice",
+        ),
+        (
+            "-carppeer mcast6",
+            "peer6, mcast6 or carppeer is said twice",
+        ),
+    ] {
+        assert_eq!(wrong(line), told, "{line}");
+    }
+}
+
+#[test]
+fn an_interface_of_another_kind() {
+    let line = "inet 10.0.0.11 255.255.255.0 10.0.0.255 inet6 fd00::1 up mtu 1400 description lan";
+    let change = reads_as(None, line).expect("is right");
+    let told: Vec<_> = change.addresses.iter().map(|it| it.prefix_len).collect();
+    assert_eq!(told, [Some(24), Some(64)]);
+    assert_eq!((change.up, change.mtu), (Some(true), Some(1400)));
+    for (line, told) in [
+        ("vhid 1", "\"vhid\" is a word for carp interfaces only"),
+        ("defer", "\"defer\" is a word for pfsync interfaces only"),
+        (
+            "10.0.0.1",
+            "10.0.0.1 needs a prefix length: 10.0.0.1/24, or netmask 255.255.255.0",
+        ),
+    ] {
+        let error = reads_as(None, line).expect_err(line);
+        assert_eq!((error.exit_status(), error.to_string()), (2, told.into()));
+    }
 }
 
 #[test]
@@ -162,6 +250,19 @@ fn what_is_wrong_is_told() {
         (
             "frobnicate",
             "there is no word \"frobnicate\": see carpctl --help",
+        ),
+        ("vhid1", "there is no word \"vhid1\": did you mean vhid 1?"),
+        (
+            "10.0.0.1/24 advskw 100",
+            "there is no word \"advskw\": did you mean advskew?",
+        ),
+        (
+            "state init",
+            "state \"init\": one of backup, master is expected",
+        ),
+        (
+            "inet 10.0.0.1 10.0.0.255",
+            "\"10.0.0.255\" is not a netmask: one as 255.255.255.0 is expected",
         ),
         ("vhid", "vhid needs a value"),
         ("vhid 256", "vhid \"256\": a number of 1-255 is expected"),
@@ -225,16 +326,14 @@ fn what_is_wrong_is_told() {
 
 #[test]
 fn no_message_shows_the_phrase() {
-    for line in [
-        "pass 12345678901234567890",
-        "pass x pass 12345678901234567890",
-    ] {
-        assert!(!wrong(line).contains("1234"));
-    }
+    assert!(!wrong("pass x pass 12345678901234567890").contains("1234"));
+    let change = right("pass 12345678901234567890");
+    assert_eq!(change.warnings.len(), 1);
+    assert!(!format!("{change:?}").contains("1234"));
 }
 
 fn pfsync(line: &str) -> Change {
-    reads_as(Kind::Pfsync, line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    reads_as(Some(Kind::Pfsync), line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 #[test]
@@ -242,20 +341,20 @@ fn what_openbsd_users_type_for_pfsync() {
     let change = pfsync("create syncdev eth2 syncpeer 172.16.1.2 maxupd 7 defer up mtu 9000");
     let peer = "172.16.1.2".parse().expect("is an address");
     assert_eq!(
-        change.attributes,
+        attributes(&change),
         [
             address(IFLA_PFSYNC_SYNCPEER, peer),
             u8(IFLA_PFSYNC_MAXUPD, 7),
             u8(IFLA_PFSYNC_DEFER, 1),
         ]
     );
-    assert_eq!(change.kind, Kind::Pfsync);
+    assert_eq!(change.kind, Some(Kind::Pfsync));
     assert_eq!(change.device, Some(Some("eth2".to_owned())));
     assert_eq!((change.create, change.up), (true, Some(true)));
     assert_eq!(change.mtu, Some(9000));
     let change = pfsync("-syncdev -syncpeer -defer down");
     assert_eq!(
-        change.attributes,
+        attributes(&change),
         [bytes(IFLA_PFSYNC_SYNCPEER, &[]), u8(IFLA_PFSYNC_DEFER, 0)]
     );
     assert_eq!((change.device, change.up), (Some(None), Some(false)));
@@ -266,10 +365,10 @@ fn what_openbsd_users_type_for_pfsync() {
 #[test]
 fn what_is_wrong_is_told_for_pfsync() {
     for (line, told) in [
-        ("vhid 1", "there is no word \"vhid\": see carpctl --help"),
+        ("vhid 1", "\"vhid\" is a word for carp interfaces only"),
         (
             "10.0.0.1/24",
-            "there is no word \"10.0.0.1/24\": see carpctl --help",
+            "\"10.0.0.1/24\": a pfsync interface has no addresses",
         ),
         ("syncdev", "syncdev needs a value"),
         ("syncdev eth2 -syncdev", "syncdev is said twice"),
@@ -285,11 +384,33 @@ fn what_is_wrong_is_told_for_pfsync() {
         ("defer -defer", "defer is said twice"),
         ("destroy down", "destroy stands alone"),
     ] {
-        let error = reads_as(Kind::Pfsync, line).expect_err(line);
+        let error = reads_as(Some(Kind::Pfsync), line).expect_err(line);
         assert_eq!((error.exit_status(), error.to_string()), (2, told.into()));
     }
     assert_eq!(
         wrong("syncdev eth2"),
-        "there is no word \"syncdev\": see carpctl --help"
+        "\"syncdev\" is a word for pfsync interfaces only"
     );
+}
+
+/// What is suggested must be understood.
+#[test]
+fn every_word_in_the_lists_is_one() {
+    for (kind, words) in [
+        (Some(Kind::Carp), carp_words::WORDS),
+        (Some(Kind::Pfsync), pfsync_words::WORDS),
+        (Some(Kind::Carp), address_words::WORDS),
+        (None, WORDS),
+    ] {
+        for word in words {
+            let told = match reads_as(kind, word) {
+                Ok(_) => continue,
+                Err(error) => error.to_string(),
+            };
+            assert!(
+                !told.contains("no word") && !told.contains("only"),
+                "{told}"
+            );
+        }
+    }
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words for pfsync interfaces.
+
+use crate::{
+    carp_words::{device, number, switch},
+    change::Change,
+    contract::pfsync::{IFLA_PFSYNC_DEFER, IFLA_PFSYNC_MAXUPD},
+    cursor::Cursor,
+    error::{usage, Result},
+    kind::Kind,
+    setting::Setting,
+};
+use std::net::IpAddr;
+
+pub const WORDS: &[&str] = &[
+    "syncdev",
+    "-syncdev",
+    "syncpeer",
+    "-syncpeer",
+    "maxupd",
+    "defer",
+    "-defer",
+];
+
+/// Whether `word` is one of these; if so it is read with its value.
+pub fn word(word: &str, cursor: &mut Cursor<'_>, change: &mut Change) -> Result<bool> {
+    let setting = match word {
+        "syncdev" | "-syncdev" => {
+            change.device = Some(device(cursor, word, Kind::Pfsync)?);
+            return Ok(true);
+        }
+        "syncpeer" => {
+            let value = cursor.value_once("syncpeer")?;
+            let Ok(peer) = value.parse::<IpAddr>() else {
+                return usage(format!(
+                    "syncpeer \"{value}\": an IPv4 or IPv6 address is expected"
+                ));
+            };
+            Setting::Syncpeer(Some(peer))
+        }
+        "-syncpeer" => {
+            cursor.once("syncpeer")?;
+            Setting::Syncpeer(None)
+        }
+        "maxupd" => number(cursor, "maxupd", IFLA_PFSYNC_MAXUPD, "1-255")?,
+        "defer" | "-defer" => switch(cursor, word, "defer", IFLA_PFSYNC_DEFER)?,
+        _ => return Ok(false),
+    };
+    change.settings.push(setting);
+    Ok(true)
+}
