@@ -164,6 +164,20 @@ def test_a_physical_interface(host: Host) -> None:
     assert told == 'carpctl: "vhid" is a word for carp interfaces only.'
 
 
+def test_virtual_devices(host: Host) -> None:
+    carpctl(host, "vlan5 vnetid 5 parent eth0 inet 10.0.5.1 255.255.255.0")
+    assert addresses(host, "vlan5") == ["10.0.5.1/24 10.0.5.255"]
+    carpctl(host, "bond0 create trunkproto lacp trunkport eth1 up")
+    assert host.show("bond0")["linkinfo"]["info_data"]["mode"] == "802.3ad"
+    carpctl(host, "bond0 -trunkport eth1")
+    assert "master" not in host.show("eth1")
+    told = refused(host, "vlan5 vnetid 6", status=1)
+    assert told.startswith("carpctl: vlan5 was made with another vnetid, parent or trunkproto")
+    carpctl(host, "vlan5 destroy")
+    carpctl(host, "bond0 destroy")
+    assert refused(host, "vlan5", status=1) == "carpctl: vlan5: there is no such interface."
+
+
 # -- FreeBSD's
 
 

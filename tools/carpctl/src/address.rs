@@ -36,6 +36,8 @@ pub struct AddressChange {
     /// Nothing: that of the subnet in which it lies; of one to be removed: any.
     pub prefix_len: Option<u8>,
     pub broadcast: Broadcast,
+    /// The other end of a point-to-point link.
+    pub dest: Option<IpAddr>,
 }
 
 impl AddressChange {
@@ -85,6 +87,7 @@ pub struct AddressWords {
     pub action: Action,
     prefix_len: Option<u8>,
     broadcast: Option<Broadcast>,
+    dest: Option<IpAddr>,
 }
 
 /// Whether a word can be nothing but a netmask: no host has such an address.
@@ -123,6 +126,7 @@ impl AddressWords {
             action,
             prefix_len: None,
             broadcast: None,
+            dest: None,
         };
         if let Some(prefix_len) = prefix_len {
             words.set_prefix_len(prefix_len)?;
@@ -173,6 +177,20 @@ impl AddressWords {
         }
     }
 
+    /// The other end of a point-to-point link.
+    pub fn set_dest(&mut self, word: &str) -> Result<()> {
+        match word.parse::<IpAddr>() {
+            Ok(dest) if dest.is_ipv4() == self.address.is_ipv4() => {
+                self.dest = Some(dest);
+                Ok(())
+            }
+            _ => usage(format!(
+                "dest \"{word}\": an address of the family of {} is expected",
+                self.address
+            )),
+        }
+    }
+
     fn set_length(&mut self, length: u8) -> Result<()> {
         match self.prefix_len.replace(length) {
             None => Ok(()),
@@ -209,6 +227,7 @@ impl AddressWords {
             address: self.address,
             prefix_len: self.prefix_len,
             broadcast: self.broadcast.unwrap_or_default(),
+            dest: self.dest,
         })
     }
 }

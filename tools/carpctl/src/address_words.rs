@@ -19,6 +19,7 @@ pub const WORDS: &[&str] = &[
     "netmask",
     "prefixlen",
     "broadcast",
+    "dest",
     "alias",
     "-alias",
     "delete",
@@ -49,7 +50,7 @@ impl Addresses {
             "inet" | "inet6" => self.family(word, cursor)?,
             "-inet" => change.flush_ipv4 = true,
             "-inet6" => change.flush_ipv6 = true,
-            "netmask" | "prefixlen" | "broadcast" => {
+            "netmask" | "prefixlen" | "broadcast" | "dest" => {
                 let value = cursor.value(word)?;
                 let Some(address) = self.read.last_mut() else {
                     return usage(format!("{word} needs an address before it"));
@@ -57,6 +58,7 @@ impl Addresses {
                 match word {
                     "netmask" => address.set_netmask(value)?,
                     "prefixlen" => address.set_prefix_len(value)?,
+                    "dest" => address.set_dest(value)?,
                     _ => address.set_broadcast(value)?,
                 }
             }

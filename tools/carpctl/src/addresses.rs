@@ -136,7 +136,7 @@ pub fn remove_alone(route: &mut Route, address: &Address, all: &[Address]) -> Re
     if !before.contains(address) {
         return Ok(());
     }
-    let message = address_message(index, address.address, address.prefix_len, None);
+    let message = address_message(index, address.address, address.prefix_len, None, None);
     route
         .request(RTM_DELADDR, 0, &message)
         .map_err(|error| error.about(address.address))?;
@@ -145,7 +145,8 @@ pub fn remove_alone(route: &mut Route, address: &Address, all: &[Address]) -> Re
         .iter()
         .filter(|other| other.address.is_ipv4() && !after.contains(other) && !all.contains(other));
     for other in lost {
-        let message = address_message(index, other.address, other.prefix_len, other.broadcast);
+        let (length, broadcast) = (other.prefix_len, other.broadcast);
+        let message = address_message(index, other.address, length, broadcast, None);
         route.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &message)?;
     }
     Ok(())
@@ -156,6 +157,7 @@ pub fn address_message(
     address: IpAddr,
     prefix_len: u8,
     broadcast: Option<Ipv4Addr>,
+    dest: Option<IpAddr>,
 ) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = if address.is_ipv4() {
@@ -167,7 +169,7 @@ pub fn address_message(
     message.header.index = index;
     message.attributes = vec![
         AddressAttribute::Local(address),
-        AddressAttribute::Address(address),
+        AddressAttribute::Address(dest.unwrap_or(address)),
     ];
     message
         .attributes
@@ -193,6 +195,7 @@ mod tests {
                 prefix_len: length.parse().expect("is a number"),
                 broadcast: None,
                 interface: 7,
+                dynamic: false,
             }
         };
         words.iter().map(read).collect()

@@ -10,6 +10,8 @@ use crate::{
     kind::Kind,
     output::warn,
     plan::{delete, Plan},
+    remembered::Remembered,
+    virtual_device::{self, says_how_to_make_one},
     words,
 };
 
@@ -19,11 +21,16 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
     let existing = route.by_name(name)?;
     let kind = match &existing {
         Some(interface) => interface.kind(),
+        None if says_how_to_make_one(words) && !is_usual_name(name) => None,
         None => Some(Kind::of_name(name)),
     };
     let mut change = words::read(kind, words)?;
     if change.destroy {
-        let interface = route.ours_by_name(name)?;
+        let interface = match existing {
+            Some(interface) if virtual_device::is_one(&interface) => interface,
+            _ => route.ours_by_name(name)?,
+        };
+        forget_phrase(interface.index);
         return delete(&mut route, interface.index).map_err(|error| error.about(name));
     }
     match &existing {
@@ -41,13 +48,29 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
         warn(warning);
     }
     plan.carry_out(&mut route)
-        .map_err(|error| error.about(name))
+        .map_err(|error| error.about(name))?;
+    if change.phrase().is_some() || existing.is_none() {
+        forget_phrase(route.existing(name)?.index);
+    }
+    Ok(())
+}
+
+/// What netstart remembers of it is no longer so.
+fn forget_phrase(index: u32) {
+    if let Some(remembered) = Remembered::of(index) {
+        remembered.forget();
+    }
+}
+
+fn is_usual_name(name: &str) -> bool {
+    Kind::ALL.into_iter().any(|kind| kind.is_usual_name(name))
 }
 
 /// Naming a carpN or pfsyncN that is not there makes it, as ifconfig(8) does.
 fn check_new_name(name: &str, change: &Change) -> Result<()> {
     let usual = change.kind.is_some_and(|kind| kind.is_usual_name(name));
-    if !usual && !change.create {
+    let is_virtual = change.virtual_device.kind().is_some();
+    if !usual && !is_virtual && !change.create {
         return failed(format!("{name}: there is no such interface"));
     }
     if name.len() > NAME_MAX {

@@ -2,10 +2,10 @@
 
 //! What the words of a command ask for.
 
-use crate::{address::AddressChange, kind::Kind, setting::Setting};
+use crate::{address::AddressChange, kind::Kind, setting::Setting, virtual_device::VirtualDevice};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// Whose words they are; nothing: an interface of another kind.
     pub kind: Option<Kind>,
@@ -30,6 +30,17 @@ pub struct Change {
     pub flush_ipv4: bool,
     pub flush_ipv6: bool,
     pub addresses: Vec<AddressChange>,
+    pub virtual_device: VirtualDevice,
     /// What the user should know, in sentences.
     pub warnings: Vec<String>,
+}
+
+impl Change {
+    /// The passphrase, if it speaks of one.
+    pub fn phrase(&self) -> Option<&[u8]> {
+        self.settings.iter().find_map(|setting| match setting {
+            Setting::Pass(phrase) => Some(phrase.as_slice()),
+            _ => None,
+        })
+    }
 }

@@ -67,3 +67,36 @@ pub fn usage<T>(words: impl Into<String>) -> Result<T> {
 pub fn failed<T>(words: impl Into<String>) -> Result<T> {
     Err(Error::Failed(words.into()))
 }
+
+/// A sentence with its end; a question has one.
+pub fn ended(sentence: &str) -> String {
+    let end = if sentence.ends_with('?') { "" } else { "." };
+    format!("{sentence}{end}")
+}
+
+/// Several sentences of one error, each in a line of its own; the last one has no end yet.
+pub fn in_lines(sentences: &[String]) -> String {
+    let mut lines = String::new();
+    for (number, sentence) in sentences.iter().enumerate() {
+        if number > 0 {
+            lines = ended(&lines) + "\ncarpctl: ";
+        }
+        lines += sentence;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_sentences() {
+        let sentences = ["this is wrong", "did you mean that?", "nor is this"].map(str::to_owned);
+        assert_eq!(
+            ended(&in_lines(&sentences)),
+            "this is wrong.\ncarpctl: did you mean that?\ncarpctl: nor is this."
+        );
+        assert_eq!(in_lines(&[]), "");
+    }
+}

@@ -12,8 +12,11 @@ use crate::{
 };
 use netlink_packet_core::{Emitable, NlasIterator, Parseable, ParseableParametrized};
 use netlink_packet_route::{
-    address::{AddressAttribute, AddressMessage},
-    link::{InfoData, InfoKind, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, LinkMessage},
+    address::{AddressAttribute, AddressHeaderFlags, AddressMessage},
+    link::{
+        InfoBond, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
+        LinkMessage,
+    },
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use std::net::IpAddr;
@@ -38,6 +41,14 @@ pub struct Interface {
     pub lladdr: Vec<u8>,
     /// Its alias.
     pub description: Option<String>,
+    /// What the kernel calls its kind; nothing: a physical interface.
+    pub link_kind: Option<String>,
+    /// The index of what a VLAN stands on.
+    pub parent: Option<u32>,
+    /// The index of the bond or bridge of which it is a port.
+    pub master: Option<u32>,
+    pub vlan_id: Option<u16>,
+    pub bond_mode: Option<u8>,
     /// What its kind tells of it; nothing: it is of another one.
     pub carp: Option<Carp>,
     pub pfsync: Option<Pfsync>,
@@ -60,7 +71,10 @@ impl Interface {
                 Ok(LinkAttribute::Mtu(mtu)) => interface.mtu = mtu,
                 Ok(LinkAttribute::Address(lladdr)) => interface.lladdr = lladdr,
                 Ok(LinkAttribute::IfAlias(alias)) => interface.description = Some(alias),
+                Ok(LinkAttribute::Link(index)) => interface.parent = Some(index),
+                Ok(LinkAttribute::Controller(index)) => interface.master = Some(index),
                 Ok(LinkAttribute::LinkInfo(info)) => {
+                    interface.read_kind(&info);
                     interface.carp = info_data(&info, Kind::Carp).map(Carp::read);
                     interface.pfsync = info_data(&info, Kind::Pfsync).map(Pfsync::read);
                 }
@@ -68,6 +82,28 @@ impl Interface {
             }
         }
         Some(interface)
+    }
+
+    /// What any kind of link tells.
+    fn read_kind(&mut self, info: &[LinkInfo]) {
+        for info in info {
+            match info {
+                LinkInfo::Kind(kind) => self.link_kind = Some(kind.to_string()),
+                LinkInfo::Data(InfoData::Vlan(told)) => {
+                    self.vlan_id = told.iter().find_map(|told| match told {
+                        InfoVlan::Id(id) => Some(*id),
+                        _ => None,
+                    });
+                }
+                LinkInfo::Data(InfoData::Bond(told)) => {
+                    self.bond_mode = told.iter().find_map(|told| match told {
+                        InfoBond::Mode(mode) => Some((*mode).into()),
+                        _ => None,
+                    });
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Nothing: neither of ours.
@@ -104,6 +140,8 @@ pub struct Address {
     pub prefix_len: u8,
     pub broadcast: Option<std::net::Ipv4Addr>,
     pub interface: u32,
+    /// It came with a lifetime, from DHCP or a router.
+    pub dynamic: bool,
 }
 
 impl Address {
@@ -126,6 +164,7 @@ impl Address {
             prefix_len: message.header.prefix_len,
             broadcast,
             interface: message.header.index,
+            dynamic: !message.header.flags.contains(AddressHeaderFlags::Permanent),
         })
     }
 }
@@ -140,6 +179,14 @@ impl Route {
 
     pub fn request(&mut self, kind: u16, flags: u16, message: &impl Emitable) -> Result<Vec<Raw>> {
         self.0.request(kind, flags, &emit(message))
+    }
+
+    pub fn request_raw(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<Vec<Raw>> {
+        self.0.request(kind, flags, body)
+    }
+
+    pub fn dump_raw(&mut self, kind: u16, body: &[u8]) -> Result<Vec<Raw>> {
+        self.0.dump(kind, body)
     }
 
     /// Nothing: there is no such interface.
@@ -213,7 +260,15 @@ impl Route {
             .collect())
     }
 
-    /// The interface of this name.
+    /// The interface of this name, of any kind.
+    pub fn existing(&mut self, name: &str) -> Result<Interface> {
+        match self.by_name(name)? {
+            Some(interface) => Ok(interface),
+            None => failed(format!("{name}: there is no such interface")),
+        }
+    }
+
+    /// The carp or pfsync interface of this name.
     ///
     /// # Errors
     ///

@@ -15,26 +15,36 @@ mod change;
 mod contract;
 mod counters;
 mod cursor;
+mod difference;
 mod error;
 mod family;
+mod gateway;
+mod hostname_file;
 mod interface;
+mod interface_file;
 mod kind;
+mod netstart;
+mod order;
 mod output;
 mod pfsync;
 mod pfsync_words;
 mod phrase;
 mod plan;
+mod remembered;
+mod sentences;
 mod setting;
 mod show;
 mod socket;
 mod status;
 mod suggest;
+mod virtual_device;
+mod wanted;
 mod words;
 
 use clap::{Parser, Subcommand};
-use error::{usage, Result};
+use error::{ended, usage, Result};
 use output::Output;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 const WORDS: &str = "\
 An interface and words, in any order; they are checked before anything is changed:
@@ -70,6 +80,12 @@ Addresses, of a carp interface or one that is neither:
   alias, -alias       before or behind an address: a further one; away with it
   -inet, -inet6       all addresses of the family go
 
+Of a VLAN, a bond or a bridge, which they make if it is not there:
+  vnetid N parent IF  a VLAN
+  trunkproto P        lacp, failover, loadbalance, roundrobin, broadcast: a bond
+  trunkport IF        a port of a bond; -trunkport IF
+  add IF, del IF      a port of a bridge
+
 Of a pfsync interface:
   syncdev IF          where states are sent and received; -syncdev: nowhere
   syncpeer A          send them to this host; -syncpeer: to 224.0.0.240
@@ -88,6 +104,7 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
     override_usage = "carpctl [-a | -A | carp | pfsync]\n       \
                       carpctl INTERFACE [WORD...]\n       \
                       carpctl -g GROUP [carpdemote [N] | -carpdemote [N]]\n       \
+                      carpctl netstart [--check] [--etc DIR] [INTERFACE...]\n       \
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
                       carpctl stats [--json] [INTERFACE]"
@@ -108,6 +125,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Bring interfaces into the state of their /etc/hostname.IF files
+    Netstart {
+        /// Tell what would be done, and do nothing
+        #[arg(long)]
+        check: bool,
+        /// The folder of the files
+        #[arg(long, value_name = "DIR", default_value = "/etc")]
+        etc: PathBuf,
+        interfaces: Vec<String>,
+    },
     /// Show all virtual hosts and groups
     Status {
         /// One line of JSON
@@ -143,6 +170,11 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     match &arguments.command {
         None => output.text(&show::all()?),
+        Some(Command::Netstart {
+            check,
+            etc,
+            interfaces,
+        }) => netstart::netstart(output, *check, etc, interfaces),
         Some(Command::Status { json, watch }) => status::status(output, *json, *watch),
         Some(Command::Monitor { json }) => status::monitor(output, *json),
         Some(Command::Stats { json, interface }) => {
@@ -163,11 +195,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if output.is_closed() => ExitCode::SUCCESS,
         Err(error) => {
-            let status = error.exit_status();
-            let error = error.to_string();
-            let end = if error.ends_with('?') { "" } else { "." };
-            eprintln!("carpctl: {error}{end}");
-            ExitCode::from(status)
+            eprintln!("carpctl: {}", ended(&error.to_string()));
+            ExitCode::from(error.exit_status())
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     output::warn,
     setting::Setting,
     socket::{ENETDOWN, EOPNOTSUPP},
+    virtual_device::VirtualDevice,
 };
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::link::{InfoData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
@@ -40,6 +41,7 @@ pub struct Plan<'a> {
     add: Vec<AddressChange>,
     /// Only when the addresses are there.
     up: bool,
+    virtual_device: VirtualDevice,
     /// A state that the interface can be in only when it is up.
     state: Option<u8>,
 }
@@ -91,10 +93,16 @@ impl<'a> Plan<'a> {
             .collect();
         let mut message = LinkMessage::default();
         message.header.index = existing.map_or(0, |interface| interface.index);
-        if existing.is_none() {
-            message
-                .attributes
-                .push(LinkAttribute::IfName(name.to_owned()));
+        match existing {
+            Some(interface) => change.virtual_device.check(interface, route)?,
+            None => {
+                let name_attribute = LinkAttribute::IfName(name.to_owned());
+                message.attributes.push(name_attribute);
+                if change.kind.is_none() {
+                    let making = change.virtual_device.making(name, route)?;
+                    message.attributes.extend(making);
+                }
+            }
         }
         if let Some(mtu) = change.mtu {
             message.attributes.push(LinkAttribute::Mtu(mtu));
@@ -133,6 +141,7 @@ impl<'a> Plan<'a> {
             remove,
             add,
             up: late,
+            virtual_device: change.virtual_device.clone(),
             state: late_state,
         })
     }
@@ -150,7 +159,7 @@ impl<'a> Plan<'a> {
         }
         let index = match self.index {
             Some(index) => index,
-            None => route.ours_by_name(self.name)?.index,
+            None => route.existing(self.name)?.index,
         };
         let Err(error) = self.the_rest(route, index) else {
             return Ok(());
@@ -170,13 +179,14 @@ impl<'a> Plan<'a> {
         for attribute in &self.further {
             set(route, index, attribute.clone())?;
         }
+        self.virtual_device.move_ports(index, route)?;
         for address in &self.remove {
             remove_alone(route, address, &self.remove)?;
         }
         for change in &self.add {
             let length = change.prefix_len.unwrap_or_default();
             let broadcast = change.broadcast_address();
-            let message = address_message(index, change.address, length, broadcast);
+            let message = address_message(index, change.address, length, broadcast, change.dest);
             route
                 .request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &message)
                 .map_err(|error| error.about(change.address))?;

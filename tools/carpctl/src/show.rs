@@ -4,7 +4,7 @@
 
 use crate::{
     carp::Carp,
-    error::{failed, Result},
+    error::Result,
     interface::{Address, Interface, Route},
     kind::Kind,
     pfsync::Pfsync,
@@ -18,8 +18,7 @@ use std::{
 /// An interface, or those of a kind or a group, as ifconfig(8) takes each.
 pub fn one(name: &str) -> Result<String> {
     let mut route = Route::open()?;
-    let interface = route.by_name(name)?;
-    if interface.is_none() {
+    if route.by_name(name)?.is_none() {
         if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name) {
             return several(&mut route, |interface| interface.kind() == Some(kind));
         }
@@ -32,9 +31,7 @@ pub fn one(name: &str) -> Result<String> {
             return Ok(members);
         }
     }
-    let Some(interface) = interface else {
-        return failed(format!("{name}: there is no such interface"));
-    };
+    let interface = route.existing(name)?;
     let addresses = route.addresses(Some(interface.index))?;
     shown(&mut route, &interface, &addresses)
 }
@@ -266,6 +263,7 @@ mod tests {
             prefix_len,
             broadcast: broadcast.map(|text| text.parse().expect("is an address")),
             interface: 7,
+            dynamic: false,
         }
     }
 

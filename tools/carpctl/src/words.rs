@@ -11,6 +11,7 @@ use crate::{
     kind::Kind,
     pfsync_words,
     suggest::did_you_mean,
+    virtual_device,
 };
 use std::{fs::File, io::Read};
 
@@ -42,7 +43,7 @@ pub fn read(kind: Option<Kind>, words: &[String]) -> Result<Change> {
             || match kind {
                 Some(Kind::Carp) => carp_words::word(word, &mut cursor, &mut change)?,
                 Some(Kind::Pfsync) => pfsync_words::word(word, &mut cursor, &mut change)?,
-                None => false,
+                None => virtual_device::word(word, &mut cursor, &mut change)?,
             }
             || kind != Some(Kind::Pfsync) && addresses.word(word, &mut cursor, &mut change)?;
         if !known {
@@ -92,7 +93,7 @@ fn words_of(kind: Option<Kind>) -> &'static [&'static str] {
     match kind {
         Some(Kind::Carp) => carp_words::WORDS,
         Some(Kind::Pfsync) => pfsync_words::WORDS,
-        None => &[],
+        None => virtual_device::WORDS,
     }
 }
 

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Nothing is left where all is so, and everything that is not.
+
+use super::*;
+use crate::{carp::Node, hostname_file, kind::Kind, sentences::sentences};
+use netlink_packet_route::link::LinkFlags;
+
+fn address(text: &str) -> Address {
+    let (address, length) = text.split_once('/').expect("has a length");
+    Address {
+        address: address.parse().expect("is an address"),
+        prefix_len: length.parse().expect("is a number"),
+        broadcast: None,
+        interface: 7,
+        dynamic: false,
+    }
+}
+
+fn carp0() -> Interface {
+    Interface {
+        index: 7,
+        name: "carp0".into(),
+        flags: LinkFlags::Up,
+        mtu: 1500,
+        description: Some("OUTSIDE".into()),
+        carp: Some(Carp {
+            carpdev: Some(2),
+            advbase: 1,
+            nodes: vec![Node {
+                vhid: 1,
+                advskew: 50,
+                state: "backup".into(),
+            }],
+            balancing: Some("none".into()),
+            groups: vec!["carp".into(), "test".into()],
+            minttl: Some(255),
+            announce: Some(0),
+            linklocal: Some(0),
+            demoteskew: Some(1),
+            ..Carp::default()
+        }),
+        ..Interface::default()
+    }
+}
+
+/// What a file would do to an interface, in sentences without its name.
+fn left(text: &str, interface: &Interface, addresses: &[Address]) -> Vec<String> {
+    let (lines, _) = hostname_file::read(text);
+    let (wanted, mistakes) = Wanted::read(interface.kind(), lines);
+    assert_eq!(mistakes, []);
+    let present = Present {
+        interface,
+        addresses,
+        device: Some("eth0"),
+    };
+    let mut change = leftovers(&wanted, &present);
+    change.merge(wanted.whole.clone());
+    let left = remaining(&change, &present);
+    sentences("It", &left, true)
+        .into_iter()
+        .map(|sentence| sentence.replace("It would ", ""))
+        .collect()
+}
+
+const FILE: &str = "inet 10.0.0.1 255.255.255.0 vhid 1 carpdev eth0 advskew 50 state MASTER \
+                    description \"OUTSIDE\" group test\n";
+
+#[test]
+fn what_is_so_is_left_alone() {
+    assert_eq!(left(FILE, &carp0(), &[address("10.0.0.1/24")]), [""; 0]);
+    let everything = format!(
+        "{FILE}advbase 1 minttl 255 announce 0 -linklocal demoteskew balancing none up\n\
+         -carppeer mtu 1500 inet6 alias 2001:db8::1 64\n"
+    );
+    let addresses = ["10.0.0.1/24", "2001:db8::1/64", "fe80::1/64"].map(address);
+    assert_eq!(left(&everything, &carp0(), &addresses), [""; 0]);
+}
+
+#[test]
+fn the_phrase_cannot_be_seen() {
+    let told = left(
+        &format!("{FILE}pass secret"),
+        &carp0(),
+        &[address("10.0.0.1/24")],
+    );
+    assert_eq!(told, ["get pass ...."]);
+}
+
+#[test]
+fn what_differs() {
+    let text = "inet 10.0.0.2/24 vhid 2 carpdev eth1 advskew 7 peer 10.0.0.3 mtu 1400 down\n";
+    assert_eq!(
+        left(text, &carp0(), &[address("10.0.0.1/24")]),
+        [
+            "get vhid 2.",
+            "get advskew 7.",
+            "get carpdev eth1.",
+            "get peer 10.0.0.3.",
+            "leave group test.",
+            "get mtu 1400.",
+            "lose its description.",
+            "lose the address 10.0.0.1/24.",
+            "get the address 10.0.0.2/24.",
+            "be set down.",
+        ]
+    );
+}
+
+#[test]
+fn words_that_the_file_no_longer_has_go_back() {
+    let mut interface = carp0();
+    if let Some(carp) = &mut interface.carp {
+        carp.advbase = 3;
+        carp.peers = vec!["10.0.0.3".parse().expect("is an address")];
+        carp.balancing = Some("arp".into());
+        carp.groups.clear();
+        carp.announce = Some(60);
+    }
+    assert_eq!(
+        left("vhid 1 up\n", &interface, &[]),
+        [
+            "get advbase 1.",
+            "get advskew 0.",
+            "get announce 0.",
+            "get balancing none.",
+            "get -carppeer.",
+            "join group carp.",
+            "lose its description.",
+        ]
+    );
+}
+
+#[test]
+fn addresses_of_others_stay() {
+    let eth0 = Interface {
+        flags: LinkFlags::Up,
+        ..Interface::default()
+    };
+    let mut leased = address("10.0.0.7/24");
+    leased.dynamic = true;
+    let there = [leased, address("fe80::1/64"), address("10.0.0.8/24")];
+    assert_eq!(
+        left("up\n", &eth0, &there),
+        ["lose the address 10.0.0.8/24."]
+    );
+    assert_eq!(left("dhcp\n", &eth0, &there), [""; 0]);
+}
+
+#[test]
+fn an_address_brings_it_up_and_a_state_comes_with_that() {
+    let mut interface = carp0();
+    interface.flags = LinkFlags::empty();
+    let there = [address("10.0.0.1/24")];
+    assert_eq!(
+        left(FILE, &interface, &there),
+        ["be set up.", "become MASTER."]
+    );
+    assert_eq!(left(&format!("{FILE}down"), &interface, &there), [""; 0]);
+}
+
+#[test]
+fn a_pfsync_interface() {
+    let interface = Interface {
+        pfsync: Some(Pfsync {
+            syncdev: Some(2),
+            syncpeer: Some("172.16.1.2".parse().expect("is an address")),
+            maxupd: 7,
+            defer: true,
+            ..Pfsync::default()
+        }),
+        flags: LinkFlags::Up,
+        ..Interface::default()
+    };
+    assert_eq!(interface.kind(), Some(Kind::Pfsync));
+    let same = "up syncdev eth0 syncpeer 172.16.1.2 maxupd 7 defer\n";
+    assert_eq!(left(same, &interface, &[]), [""; 0]);
+    assert_eq!(
+        left("up\n", &interface, &[]),
+        [
+            "get maxupd 128.",
+            "get -defer.",
+            "get -syncpeer.",
+            "get -syncdev."
+        ]
+    );
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One hostname.if(5) file and its interface: what it wants, and what is left to do.
+
+use crate::{
+    address::Action,
+    addresses::with_prefix_len,
+    change::Change,
+    difference::{leftovers, remaining, Present},
+    error::{failed, in_lines, usage, Error, Result},
+    hostname_file::{self, Mistake},
+    interface::{Address, Interface, Route, NAME_MAX},
+    kind::Kind,
+    order::Named,
+    plan::Plan,
+    remembered::Remembered,
+    sentences::sentences,
+    setting::Setting,
+    virtual_device::VirtualDevice,
+    wanted::{kind_of_new, Step, Wanted},
+};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A file and what it wants.
+pub struct InterfaceFile {
+    pub path: PathBuf,
+    name: String,
+    /// What the kernel calls the interface's kind, or will.
+    link_kind: Option<String>,
+    pub wanted: Wanted,
+    /// The user named the interface: a passphrase is set in any case.
+    pub is_named: bool,
+}
+
+impl Named for InterfaceFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn link_kind(&self) -> Option<&str> {
+        self.link_kind.as_deref()
+    }
+
+    fn below(&self) -> Vec<&str> {
+        let whole = &self.wanted.whole;
+        let device = whole.device.iter().flatten().map(String::as_str);
+        device.chain(whole.virtual_device.below()).collect()
+    }
+}
+
+/// Tells all mistakes in a file.
+pub fn check(path: &Path, mistakes: &[Mistake]) -> Result<()> {
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<_> = mistakes
+        .iter()
+        .map(|Mistake { line, sentence }| format!("{}:{line}: {sentence}", path.display()))
+        .collect();
+    usage(in_lines(&told))
+}
+
+impl InterfaceFile {
+    pub fn read(path: PathBuf, name: String, route: &mut Route) -> Result<Self> {
+        if name.is_empty() || name.len() > NAME_MAX {
+            return usage(format!(
+                "{}: an interface has a name of 1-{NAME_MAX} bytes",
+                path.display()
+            ));
+        }
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Error::from(error).about(format!("cannot read {}", path.display())))?;
+        let (lines, mut mistakes) = hostname_file::read(&text);
+        if Wanted::has_phrase(&lines) {
+            check_secret(&path)?;
+        }
+        let existing = route.by_name(&name)?;
+        let kind = match &existing {
+            Some(interface) => interface.kind(),
+            None => kind_of_new(&name, &lines),
+        };
+        let (wanted, more) = Wanted::read(kind, lines);
+        mistakes.extend(more);
+        mistakes.sort_by_key(|mistake| mistake.line);
+        check(&path, &mistakes)?;
+        let made = kind
+            .map(Kind::name)
+            .or(wanted.whole.virtual_device.kind())
+            .map(str::to_owned);
+        Ok(Self {
+            path,
+            name,
+            link_kind: existing.and_then(|interface| interface.link_kind).or(made),
+            wanted,
+            is_named: false,
+        })
+    }
+
+    /// Does what the file wants and is not so yet; returns what failed.
+    pub fn start(&self, route: &mut Route) -> Vec<String> {
+        let mut failures = Vec::new();
+        let path = self.path.display();
+        for (number, step) in self.wanted.steps.iter().enumerate() {
+            match step {
+                Step::Change(change) => {
+                    if let Err(error) = self.change(change, number == 0, route) {
+                        failures.push(format!("{path}: {error}"));
+                        return failures;
+                    }
+                }
+                Step::Command(line, command) => {
+                    let failure = run(command, &self.name);
+                    failures.extend(failure.map(|failure| format!("{path}:{line}: {failure}")));
+                }
+            }
+        }
+        if self.wanted.autoconf {
+            for (path, value) in self.autoconf() {
+                if let Err(error) = fs::write(&path, value) {
+                    failures.push(format!("{path}: {}", Error::from(error)));
+                }
+            }
+        }
+        failures
+    }
+
+    fn change(&self, change: &Change, is_first: bool, route: &mut Route) -> Result<()> {
+        let name = &self.name;
+        let there = There::read(name, route)?;
+        let left = self.left(change, is_first, &there, route)?;
+        if there.interface.is_some() && left.is_empty() {
+            return Ok(());
+        }
+        let existing = there.interface.as_ref();
+        Plan::new(name, &left, existing, &there.addresses, route)?.carry_out(route)?;
+        // of a new interface nothing is known, though its number may have been another's
+        if left.phrase().is_some() || existing.is_none() {
+            let index = route.existing(name)?.index;
+            if let Some(remembered) = Remembered::of(index) {
+                remembered.set(left.phrase().unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel shows no passphrase: what was set last is remembered. Hosts that do not
+    /// believe each other are a reason to doubt that.
+    fn without_known_phrase(&self, left: &mut Change, interface: &Interface) {
+        let Some((remembered, carp)) = Remembered::of(interface.index).zip(interface.carp.as_ref())
+        else {
+            return;
+        };
+        let is_doubted = self.is_named || carp.digest_differs.is_some();
+        match left.phrase() {
+            Some(phrase) if !is_doubted && remembered.is(phrase) => {
+                left.settings.retain(|it| !matches!(it, Setting::Pass(_)));
+            }
+            None if self.wanted.whole.phrase().is_none() && remembered.is_some() => {
+                left.settings.push(Setting::Pass(Vec::new()));
+            }
+            _ => {}
+        }
+    }
+
+    /// What is left to do of a change; of the first one together with what the file no
+    /// longer has.
+    fn left(
+        &self,
+        change: &Change,
+        is_first: bool,
+        there: &There,
+        route: &mut Route,
+    ) -> Result<Change> {
+        let mut change = change.clone();
+        let existing = there.interface.as_ref();
+        let whole = &self.wanted.whole;
+        // the addresses may lie in the subnet of a device that another line names
+        let mut with_device = change.clone();
+        with_device.device = change.device.clone().or_else(|| whole.device.clone());
+        change.addresses = with_prefix_len(&with_device, existing, route)?;
+        let Some(interface) = existing else {
+            change.virtual_device.clone_from(&whole.virtual_device);
+            let mut addresses = change.addresses.iter();
+            if addresses.any(|address| address.action != Action::Remove) {
+                change.up.get_or_insert(true);
+            }
+            return Ok(change);
+        };
+        let present = Present {
+            interface,
+            addresses: &there.addresses,
+            device: there.device.as_deref(),
+        };
+        if is_first {
+            let mut first = leftovers(&self.wanted, &present);
+            first.merge(change);
+            change = first;
+        }
+        let mut left = remaining(&change, &present);
+        self.without_known_phrase(&mut left, interface);
+        left.virtual_device = self.new_ports(&left, interface, route)?;
+        Ok(left)
+    }
+
+    /// The ports that are not yet there.
+    fn new_ports(
+        &self,
+        change: &Change,
+        interface: &Interface,
+        route: &mut Route,
+    ) -> Result<VirtualDevice> {
+        change.virtual_device.check(interface, route)?;
+        let mut device = change.virtual_device.clone();
+        (device.vnetid, device.parent, device.trunkproto) = (None, None, None);
+        device.ports.clear();
+        for port in &change.virtual_device.ports {
+            let there = route.by_name(port)?;
+            if there.and_then(|it| it.master) != Some(interface.index) {
+                device.ports.push(port.clone());
+            }
+        }
+        if device.ports.is_empty() && device.leaving.is_empty() {
+            device.is_bond = false;
+        }
+        Ok(device)
+    }
+
+    /// What would be done.
+    pub fn describe(&self, route: &mut Route) -> Result<Vec<String>> {
+        let there = There::read(&self.name, route)?;
+        let is_there = there.interface.is_some();
+        let mut told = Vec::new();
+        for (number, step) in self.wanted.steps.iter().enumerate() {
+            match step {
+                Step::Change(change) => {
+                    let left = self.left(change, number == 0, &there, route)?;
+                    told.extend(sentences(&self.name, &left, is_there || number > 0));
+                }
+                Step::Command(_, command) => {
+                    told.push(format!("sh would run: {}", command));
+                }
+            }
+        }
+        if self.wanted.autoconf {
+            for (path, value) in self.autoconf() {
+                told.push(format!("{path} would become {value}."));
+            }
+        }
+        Ok(told)
+    }
+
+    /// The sysctls for router advertisements, where they are not so yet: by their files,
+    /// with their values.
+    fn autoconf(&self) -> Vec<(String, &'static str)> {
+        let folder = format!("/proc/sys/net/ipv6/conf/{}", self.name);
+        let read = |name: &str| fs::read_to_string(format!("{folder}/{name}")).unwrap_or_default();
+        // a router listens only if it is told to with 2
+        let accept = if read("forwarding").trim() == "0" {
+            "1"
+        } else {
+            "2"
+        };
+        [("accept_ra", accept), ("autoconf", "1")]
+            .into_iter()
+            .filter(|(name, value)| read(name).trim() != *value)
+            .map(|(name, value)| (format!("{folder}/{name}"), value))
+            .collect()
+    }
+}
+
+/// What the kernel has of an interface now.
+struct There {
+    interface: Option<Interface>,
+    addresses: Vec<Address>,
+    /// The name of its carpdev or syncdev.
+    device: Option<String>,
+}
+
+impl There {
+    fn read(name: &str, route: &mut Route) -> Result<Self> {
+        let Some(interface) = route.by_name(name)? else {
+            return Ok(Self {
+                interface: None,
+                addresses: Vec::new(),
+                device: None,
+            });
+        };
+        let device = match (&interface.carp, &interface.pfsync) {
+            (Some(carp), _) if carp.carpdev_netnsid.is_none() => carp.carpdev,
+            (_, Some(pfsync)) => pfsync.syncdev,
+            _ => None,
+        };
+        let device = match device {
+            Some(index) => Some(route.name(index)?),
+            None => None,
+        };
+        Ok(Self {
+            addresses: route.addresses(Some(interface.index))?,
+            interface: Some(interface),
+            device,
+        })
+    }
+}
+
+/// A passphrase that others can read is none.
+fn check_secret(path: &Path) -> Result<()> {
+    let about = |error| Error::from(error).about(format!("cannot read {}", path.display()));
+    let file = fs::metadata(path).map_err(about)?;
+    if file.uid() == 0 && file.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    failed(format!(
+        "{0}: it holds a passphrase, so it must be root's and for nobody else: \
+         chown root {0} && chmod 600 {0}",
+        path.display()
+    ))
+}
+
+/// Runs a command of a file, which finds the interface's name in $if; returns how it failed.
+fn run(command: &str, interface: &str) -> Option<String> {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).env("if", interface);
+    match shell.status() {
+        Ok(status) if status.success() => None,
+        Ok(status) => Some(format!("the command failed with {status}")),
+        Err(error) => Some(format!("sh: {}", Error::from(error))),
+    }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `carpctl netstart`: brings interfaces into the state that their hostname.if(5) files
+//! describe. All files are read and checked first; then what differs is changed.
+
+use crate::{
+    error::{failed, in_lines, usage, Error, Result},
+    gateway::{self, Gateway},
+    hostname_file::Mistake,
+    interface::Route,
+    interface_file::{check, InterfaceFile},
+    order::in_order,
+    output::{warn, Output},
+};
+use std::{fs, path::Path};
+
+/// What copies and package managers leave beside a file.
+const LEFT_BEHIND: [&str; 9] = [
+    "~",
+    ".bak",
+    ".old",
+    ".orig",
+    ".save",
+    ".swp",
+    ".dpkg-old",
+    ".dpkg-new",
+    ".dpkg-dist",
+];
+
+/// Starts the interfaces of these names, or all that have a file. With `check` it only
+/// tells what it would do.
+pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) -> Result<()> {
+    let mut route = Route::open()?;
+    let files = read_all(etc, names, &mut route)?;
+    let gateways = if names.is_empty() {
+        read_gateways(etc)?
+    } else {
+        Vec::new()
+    };
+    for file in &files {
+        for Mistake { line, sentence } in &file.wanted.warnings {
+            warn(&format!("{}:{line}: {sentence}", file.path.display()));
+        }
+    }
+    let files = in_order(files);
+    if check {
+        let mut told = Vec::new();
+        for file in &files {
+            told.extend(file.describe(&mut route)?);
+        }
+        for gateway in &gateways {
+            if !gateway.is_set(&mut route)? {
+                told.push(format!(
+                    "The default route would lead to {}.",
+                    gateway.address
+                ));
+            }
+        }
+        if told.is_empty() {
+            told.push("Nothing would change.".to_owned());
+        }
+        return output.text(&(told.join("\n") + "\n"));
+    }
+    // what fails for one interface must not keep the others down
+    let mut failures = Vec::new();
+    for file in &files {
+        failures.extend(file.start(&mut route));
+    }
+    for gateway in &gateways {
+        let set = match gateway.is_set(&mut route) {
+            Ok(false) => gateway.set(&mut route),
+            is_set => is_set.map(drop),
+        };
+        if let Err(error) = set {
+            let mygate = etc.join("mygate");
+            failures.push(format!(
+                "{}: {}: {error}",
+                mygate.display(),
+                gateway.address
+            ));
+        }
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    failed(in_lines(&failures))
+}
+
+/// Reads all files, and tells all mistakes in them at once.
+fn read_all(etc: &Path, names: &[String], route: &mut Route) -> Result<Vec<InterfaceFile>> {
+    let are_named = !names.is_empty();
+    let names = if names.is_empty() {
+        names_in(etc)?
+    } else {
+        names.to_vec()
+    };
+    let mut files = Vec::new();
+    let mut mistakes = Vec::new();
+    for name in names {
+        let path = etc.join(format!("hostname.{name}"));
+        match InterfaceFile::read(path, name, route) {
+            Ok(mut file) => {
+                file.is_named = are_named;
+                files.push(file);
+            }
+            Err(Error::Usage(sentences)) => mistakes.push(sentences),
+            Err(error) => return Err(error),
+        }
+    }
+    if mistakes.is_empty() {
+        return Ok(files);
+    }
+    usage(in_lines(&mistakes))
+}
+
+fn names_in(etc: &Path) -> Result<Vec<String>> {
+    let unreadable = |error| Error::from(error).about(format!("cannot read {}", etc.display()));
+    let mut names = Vec::new();
+    for entry in fs::read_dir(etc).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let file = entry.file_name();
+        let Some(name) = file.to_str().and_then(|it| it.strip_prefix("hostname.")) else {
+            continue;
+        };
+        if !LEFT_BEHIND.iter().any(|end| name.ends_with(end)) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read_gateways(etc: &Path) -> Result<Vec<Gateway>> {
+    let path = etc.join("mygate");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Error::from(error).about(format!("cannot read {}", path.display())))?;
+    let (gateways, mistakes) = gateway::read(&text);
+    check(&path, &mistakes)?;
+    Ok(gateways)
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which passphrase netstart gave to an interface last. The kernel shows none, so without
+//! this each run would have to set it again, which every listener to links would hear.
+//! A salted hash is kept, in a file for root alone that does not outlive a boot.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    hash::{DefaultHasher, Hasher},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+const FOLDER: &str = "/run/carpctl";
+
+/// What is known of one interface's passphrase.
+pub struct Remembered(PathBuf);
+
+impl Remembered {
+    /// Of the interface with this index in this network namespace. Nothing: that cannot be told.
+    pub fn of(index: u32) -> Option<Self> {
+        let netns = fs::metadata("/proc/self/ns/net").ok()?.ino();
+        Some(Self::at(Path::new(FOLDER), netns, index))
+    }
+
+    fn at(folder: &Path, netns: u64, index: u32) -> Self {
+        Self(folder.join(format!("phrase-{netns}-{index}")))
+    }
+
+    fn read(&self) -> Option<(u64, u64)> {
+        let text = fs::read_to_string(&self.0).ok()?;
+        let (salt, hash) = text.trim().split_once(' ')?;
+        Some((
+            u64::from_str_radix(salt, 16).ok()?,
+            u64::from_str_radix(hash, 16).ok()?,
+        ))
+    }
+
+    pub fn is_some(&self) -> bool {
+        self.read().is_some()
+    }
+
+    /// Whether it is this one.
+    pub fn is(&self, phrase: &[u8]) -> bool {
+        self.read()
+            .is_some_and(|(salt, hash)| hash_of(salt, phrase) == hash)
+    }
+
+    /// What cannot be kept is set again at the next run.
+    pub fn set(&self, phrase: &[u8]) {
+        if phrase.is_empty() || self.write(phrase).is_err() {
+            self.forget();
+        }
+    }
+
+    fn write(&self, phrase: &[u8]) -> io::Result<()> {
+        if let Some(folder) = self.0.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
+        let mut salt = [0; 8];
+        File::open("/dev/urandom")?.read_exact(&mut salt)?;
+        let salt = u64::from_ne_bytes(salt);
+        let new = self.0.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        writeln!(file, "{salt:x} {:x}", hash_of(salt, phrase))?;
+        fs::rename(new, &self.0)
+    }
+
+    /// Somebody else sets it.
+    pub fn forget(&self) {
+        // it fails only if there is nothing to forget
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn hash_of(salt: u64, phrase: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(salt);
+    hasher.write(phrase);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_is_known_again() {
+        let folder = std::env::temp_dir().join(format!("carpctl-{}", std::process::id()));
+        let one = Remembered::at(&folder, 1, 7);
+        assert!(!one.is_some() && !one.is(b"secret"));
+        one.set(b"secret");
+        assert!(one.is_some() && one.is(b"secret") && !one.is(b"other"));
+        assert!(!Remembered::at(&folder, 1, 8).is(b"secret"));
+        let text = fs::read_to_string(&one.0).expect("is there");
+        assert!(!text.contains("secret"), "{text}");
+        let mode = fs::metadata(&one.0).expect("is there").mode();
+        assert_eq!(mode & 0o777, 0o600);
+        one.set(b"");
+        assert!(!one.is_some());
+        fs::remove_dir(&folder).expect("is empty");
+    }
+}
