@@ -308,6 +308,26 @@ def test_gateways(host: Host, etc: Etc) -> None:
     assert etc.would() == ["Nothing would change."]
 
 
+def test_what_is_told_before_anything_is_there(host: Host, etc: Etc) -> None:
+    """--check knows what the other files will have done by then."""
+    etc.write("hostname.vlan5", "vnetid 5 parent eth0\ninet 10.0.5.2 255.255.255.0\n")
+    etc.write("hostname.carp0", "vhid 1 carpdev vlan5 10.0.5.1\n-inet6\n")
+    etc.write("hostname.carp1", "vhid 2 carpdev eth8 10.0.5.7\n")
+    etc.write("hostname.eth9", "up\n")
+    assert etc.would() == [
+        "eth9 could not be started: there is no such interface.",
+        "vlan5 would be created.",
+        "vlan5 would get the address 10.0.5.2/24.",
+        "vlan5 would be set up.",
+        "carp0 would be created.",
+        "carp0 would get vhid 1.",
+        "carp0 would get carpdev vlan5.",
+        "carp0 would get the address 10.0.5.1/24.",
+        "carp0 would be set up.",
+        "carp1 could not be started: there is no interface eth8.",
+    ]
+
+
 # -- refused
 
 

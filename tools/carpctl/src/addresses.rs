@@ -15,15 +15,18 @@ use netlink_packet_route::{
 };
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The addresses of a command, each with its prefix length.
+/// The addresses of a command, each with its prefix length; `planned` are addresses that
+/// carpdev will have, with their lengths.
 pub fn with_prefix_len(
     change: &Change,
     existing: Option<&Interface>,
+    planned: &[(IpAddr, u8)],
     route: &mut Route,
 ) -> Result<Vec<AddressChange>> {
     let mut addresses = change.addresses.clone();
     if addresses.iter().any(|it| it.prefix_len.is_none()) {
-        let subnets = subnets(change, existing, route)?;
+        let mut subnets = subnets(change, existing, route)?;
+        subnets.extend_from_slice(planned);
         for address in &mut addresses {
             address.find_prefix_len(&subnets);
         }
@@ -44,7 +47,10 @@ fn subnets(
         return Ok(Vec::new());
     }
     let carpdev = match &change.device {
-        Some(Some(name)) => route.by_name(name)?.map(|device| device.index),
+        Some(Some(name)) => match route.by_name(name)? {
+            Some(device) => Some(device.index),
+            None => return Ok(Vec::new()),
+        },
         Some(None) => None,
         None => carp.and_then(|carp| carp.carpdev),
     };

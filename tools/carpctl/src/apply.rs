@@ -42,7 +42,7 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
         Some(interface) => route.addresses(Some(interface.index))?,
         None => Vec::new(),
     };
-    change.addresses = with_prefix_len(&change, existing.as_ref(), &mut route)?;
+    change.addresses = with_prefix_len(&change, existing.as_ref(), &[], &mut route)?;
     let plan = Plan::new(name, &change, existing.as_ref(), &present, &mut route)?;
     for warning in &change.warnings {
         warn(warning);

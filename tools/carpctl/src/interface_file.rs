@@ -20,7 +20,9 @@ use crate::{
     wanted::{kind_of_new, Step, Wanted},
 };
 use std::{
+    collections::HashSet,
     fs,
+    net::IpAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
@@ -33,6 +35,8 @@ pub struct InterfaceFile {
     /// What the kernel calls the interface's kind, or will.
     link_kind: Option<String>,
     pub wanted: Wanted,
+    /// Addresses that what it stands on will have, with their lengths.
+    pub planned: Vec<(IpAddr, u8)>,
     /// The user named the interface: a passphrase is set in any case.
     pub is_named: bool,
 }
@@ -97,6 +101,7 @@ impl InterfaceFile {
             name,
             link_kind: existing.and_then(|interface| interface.link_kind).or(made),
             wanted,
+            planned: Vec::new(),
             is_named: false,
         })
     }
@@ -182,7 +187,7 @@ impl InterfaceFile {
         // the addresses may lie in the subnet of a device that another line names
         let mut with_device = change.clone();
         with_device.device = change.device.clone().or_else(|| whole.device.clone());
-        change.addresses = with_prefix_len(&with_device, existing, route)?;
+        change.addresses = with_prefix_len(&with_device, existing, &self.planned, route)?;
         let Some(interface) = existing else {
             change.virtual_device.clone_from(&whole.virtual_device);
             let mut addresses = change.addresses.iter();
@@ -230,11 +235,33 @@ impl InterfaceFile {
         Ok(device)
     }
 
-    /// What would be done.
-    pub fn describe(&self, route: &mut Route) -> Result<Vec<String>> {
-        let there = There::read(&self.name, route)?;
+    /// The addresses that the file gives, with their lengths.
+    pub fn subnets(&self) -> impl Iterator<Item = (IpAddr, u8)> + '_ {
+        let addresses = self.wanted.whole.addresses.iter();
+        addresses.filter_map(|address| Some((address.address, address.prefix_len?)))
+    }
+
+    /// What would be done; `started` are the interfaces that come before it.
+    pub fn describe(&self, started: &HashSet<&str>, route: &mut Route) -> Result<Vec<String>> {
+        let name = &self.name;
+        let there = There::read(name, route)?;
         let is_there = there.interface.is_some();
         let mut told = Vec::new();
+        let whole = &self.wanted.whole;
+        if !is_there && whole.kind.is_none() && whole.virtual_device.kind().is_none() {
+            told.push(format!(
+                "{name} could not be started: there is no such interface."
+            ));
+            return Ok(told);
+        }
+        for below in self.below() {
+            if !started.contains(below) && route.by_name(below)?.is_none() {
+                told.push(format!(
+                    "{name} could not be started: there is no interface {below}."
+                ));
+                return Ok(told);
+            }
+        }
         for (number, step) in self.wanted.steps.iter().enumerate() {
             match step {
                 Step::Change(change) => {

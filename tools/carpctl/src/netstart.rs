@@ -9,10 +9,10 @@ use crate::{
     hostname_file::Mistake,
     interface::Route,
     interface_file::{check, InterfaceFile},
-    order::in_order,
+    order::{in_order, Named},
     output::{warn, Output},
 };
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 /// What copies and package managers leave beside a file.
 const LEFT_BEHIND: [&str; 9] = [
@@ -42,11 +42,14 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
             warn(&format!("{}:{line}: {sentence}", file.path.display()));
         }
     }
-    let files = in_order(files);
+    let mut files = in_order(files);
     if check {
+        plan_addresses(&mut files);
         let mut told = Vec::new();
+        let mut started = HashSet::new();
         for file in &files {
-            told.extend(file.describe(&mut route)?);
+            told.extend(file.describe(&started, &mut route)?);
+            started.insert(file.name());
         }
         for gateway in &gateways {
             if !gateway.is_set(&mut route)? {
@@ -84,6 +87,19 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
         return Ok(());
     }
     failed(in_lines(&failures))
+}
+
+/// Tells each interface which addresses that on which it stands will have.
+fn plan_addresses(files: &mut [InterfaceFile]) {
+    let subnets: Vec<(String, Vec<_>)> = files
+        .iter()
+        .map(|file| (file.name().to_owned(), file.subnets().collect()))
+        .collect();
+    for file in files {
+        let below: Vec<_> = file.below().into_iter().map(str::to_owned).collect();
+        let planned = subnets.iter().filter(|(name, _)| below.contains(name));
+        file.planned = planned.flat_map(|(_, subnets)| subnets.clone()).collect();
+    }
 }
 
 /// Reads all files, and tells all mistakes in them at once.

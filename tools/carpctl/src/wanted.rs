@@ -116,7 +116,9 @@ impl Wanted {
             return Err("destroy has no place in a file".to_owned());
         }
         change.create = false;
-        // a file lists all addresses: none of them replaces another
+        // a file lists all addresses: none of them replaces another, and -inet6 means that
+        // it lists none
+        (change.flush_ipv4, change.flush_ipv6) = (false, false);
         for address in &mut change.addresses {
             if address.action == Action::Set {
                 address.action = Action::Add;
@@ -262,6 +264,13 @@ mod tests {
         assert!(first.addresses.iter().all(|it| it.action == Action::Add));
         assert_eq!((second.mtu, second.up), (Some(1300), Some(false)));
         assert_eq!(wanted.whole.mtu, Some(1300));
+    }
+
+    #[test]
+    fn a_family_without_addresses() {
+        let (wanted, mistakes) = wanted(None, "-inet6 up\n");
+        assert_eq!(mistakes, [""; 0]);
+        assert!(!wanted.whole.flush_ipv6);
     }
 
     #[test]
