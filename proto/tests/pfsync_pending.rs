@@ -369,7 +369,10 @@ fn changes_do_not_use_up_the_attempts() {
         now += 100;
     }
     assert_eq!(now, u64::from(CONFIRM_WITHIN.0) * u64::from(ATTEMPTS));
-    assert!(now > u64::from(SILENCE.0), "whoever missed it is found missing");
+    assert!(
+        now > u64::from(SILENCE.0),
+        "whoever missed it is found missing"
+    );
 }
 
 #[test]
