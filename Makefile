@@ -3,8 +3,8 @@
 # `make help` says what there is. The kernel's own build system reads Kbuild.
 
 .DEFAULT_GOAL := all
-.PHONY: all module plugins tools test lint test-proto test-tools test-guest test-cluster \
-	test-debug test-kernel test-smp soak fuzz model bench demo install clean clean-cache shell \
+.PHONY: all module plugins tools deb test lint test-proto test-tools test-guest test-cluster \
+	test-packages test-machine test-debug test-kernel test-smp soak fuzz model bench demo install clean clean-cache shell \
 	rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
@@ -36,6 +36,12 @@ test-guest: module plugins ## the guest tests only; T="-k bow_out" picks some
 test-cluster: module plugins ## two hosts and a client as guests of their own, one loses its power
 	@scripts/run-cluster $(T)
 
+test-packages: module plugins ## Debian packages: made, installed, built by DKMS, purged
+	@scripts/test-packages
+
+test-machine: deb ## two Debian 13 with systemd, onto which the packages are installed, and a client
+	@scripts/test-machine $(T)
+
 test-debug: plugins ## the guest tests on a kernel that looks for mistakes (builds it once: 12 min)
 	@scripts/test-debug $(T)
 
@@ -63,7 +69,10 @@ demo: module plugins ## boot two hosts and a client, and watch a failover
 shell: module plugins ## a shell in a guest with carp.ko; Ctrl-A X leaves
 	@scripts/run-guest --shell
 
-install: ## install module, plug-ins, carpctl, headers and manuals (DESTDIR=... respected)
+deb: module plugins tools ## Debian packages, in out/deb/: tools, modules, modules built by DKMS
+	@scripts/deb
+
+install: ## install module, plug-ins, carpctl, headers, manuals, units (DESTDIR=... respected)
 	@scripts/install
 
 rust-analyzer: ## write rust-project.json, so that editors understand the module
