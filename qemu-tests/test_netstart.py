@@ -370,3 +370,16 @@ def test_an_interface_that_is_not_there(host: Host, etc: Etc) -> None:
     assert addresses(host, "carp1") == ["10.0.0.1/24 10.0.0.255"]
     (told,) = etc.refused(1, "eth9")
     assert told == "carpctl: cannot read hostname.eth9: No such file or directory."
+
+
+def test_a_command_that_others_can_write(host: Host, etc: Etc) -> None:
+    """Root would run it."""
+    etc.write("hostname.eth1", f"up\n!touch {etc.path}/ran\n", mode=0o664)
+    (told,) = etc.refused(1)
+    assert told.startswith("carpctl: hostname.eth1: it holds a command, which root runs")
+    etc.write("hostname.eth1", "up\n!true\n", mode=0o644)
+    os.chown(etc.path / "hostname.eth1", 1000, 0)
+    assert len(etc.refused(1)) == 1
+    os.chown(etc.path / "hostname.eth1", 0, 0)
+    etc.start()
+    assert not (etc.path / "ran").exists()

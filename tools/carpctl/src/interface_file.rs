@@ -8,7 +8,7 @@ use crate::{
     change::Change,
     difference::{leftovers, remaining, Present},
     error::{failed, in_lines, usage, Error, Result},
-    hostname_file::{self, Mistake},
+    hostname_file::{self, Line, Mistake},
     interface::{Address, Interface, Route, NAME_MAX},
     kind::Kind,
     order::Named,
@@ -21,7 +21,8 @@ use crate::{
 };
 use std::{
     collections::HashSet,
-    fs,
+    fs::{self, File},
+    io::{self, Read},
     net::IpAddr,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -77,11 +78,11 @@ impl InterfaceFile {
                 path.display()
             ));
         }
-        let text = fs::read_to_string(&path)
+        let (text, access) = read_with_access(&path)
             .map_err(|error| Error::from(error).about(format!("cannot read {}", path.display())))?;
         let (lines, mut mistakes) = hostname_file::read(&text);
-        if Wanted::has_phrase(&lines) {
-            check_secret(&path)?;
+        if let Some(reason) = access.refusal(&lines) {
+            return failed(format!("{}: {reason}", path.display()));
         }
         let existing = route.by_name(&name)?;
         let kind = match &existing {
@@ -334,18 +335,46 @@ impl There {
     }
 }
 
-/// A passphrase that others can read is none.
-fn check_secret(path: &Path) -> Result<()> {
-    let about = |error| Error::from(error).about(format!("cannot read {}", path.display()));
-    let file = fs::metadata(path).map_err(about)?;
-    if file.uid() == 0 && file.mode() & 0o077 == 0 {
-        return Ok(());
+/// Who can read and write a file.
+#[derive(Clone, Copy)]
+struct Access {
+    owner: u32,
+    mode: u32,
+}
+
+/// The text of a file, and who can read and write this very file: another one may have
+/// its name a moment later.
+fn read_with_access(path: &Path) -> io::Result<(String, Access)> {
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let access = Access {
+        owner: metadata.uid(),
+        mode: metadata.mode(),
+    };
+    Ok((text, access))
+}
+
+impl Access {
+    /// Why lines of such a file are not to be believed, if they are not.
+    fn refusal(self, lines: &[Line]) -> Option<&'static str> {
+        // a passphrase that others can read is none
+        if Wanted::has_phrase(lines) && (self.owner != 0 || self.mode & 0o077 != 0) {
+            return Some(
+                "it holds a passphrase, so it must be root's and for nobody else: \
+                 chown it to root, and chmod it to 600",
+            );
+        }
+        // who can write a command into it is root
+        if Wanted::has_command(lines) && (self.owner != 0 || self.mode & 0o022 != 0) {
+            return Some(
+                "it holds a command, which root runs, so only root may be able to write it: \
+                 chown it to root, and chmod it to 644 or less",
+            );
+        }
+        None
     }
-    failed(format!(
-        "{0}: it holds a passphrase, so it must be root's and for nobody else: \
-         chown root {0} && chmod 600 {0}",
-        path.display()
-    ))
 }
 
 /// Runs a command of a file, which finds the interface's name in $if; returns how it failed.
@@ -356,5 +385,30 @@ fn run(command: &str, interface: &str) -> Option<String> {
         Ok(status) if status.success() => None,
         Ok(status) => Some(format!("the command failed with {status}")),
         Err(error) => Some(format!("sh: {}", Error::from(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_roots_alone() {
+        let refused = |owner, mode, text| {
+            let (lines, _) = hostname_file::read(text);
+            Access { owner, mode }.refusal(&lines).is_some()
+        };
+        for (owner, mode, text, expected) in [
+            (0, 0o100_600, "vhid 1 pass x\n!true\n", false),
+            (0, 0o100_640, "vhid 1 pass x\n", true),
+            (7, 0o100_600, "vhid 1 pass x\n", true),
+            (0, 0o100_644, "up\n!true\n", false),
+            (0, 0o100_664, "up\n!true\n", true),
+            (0, 0o100_646, "up\n!true\n", true),
+            (7, 0o100_644, "up\n!true\n", true),
+            (7, 0o100_666, "up\n", false),
+        ] {
+            assert_eq!(refused(owner, mode, text), expected, "{owner} {mode:o} {text}");
+        }
     }
 }

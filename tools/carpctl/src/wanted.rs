@@ -150,6 +150,12 @@ impl Wanted {
             Content::Command(_) => false,
         })
     }
+
+    /// Whether a line is for the shell.
+    pub fn has_command(lines: &[Line]) -> bool {
+        let is_command = |line: &Line| matches!(line.content, Content::Command(_));
+        lines.iter().any(is_command)
+    }
 }
 
 /// What an interface will be that is not there yet: by its name, or by what is said of it.
