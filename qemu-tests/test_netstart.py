@@ -280,6 +280,12 @@ def test_point_to_point(host: Host, etc: Etc) -> None:
     etc.start()
     assert "inet 10.0.8.1 peer 10.0.8.2/32" in host.ip("addr", "show", "dev", "eth1")
     assert etc.would() == ["Nothing would change."]
+    etc.write("hostname.eth1", "inet 10.0.8.1 255.255.255.255 NONE\ndest 10.0.8.3\n")
+    etc.start()
+    assert "inet 10.0.8.1 peer 10.0.8.3/32" in host.ip("addr", "show", "dev", "eth1")
+    etc.write("hostname.eth1", "up\n")
+    etc.start()
+    assert addresses(host, "eth1") == []
 
 
 def test_addresses_that_others_give(host: Host, etc: Etc) -> None:

@@ -76,6 +76,7 @@ pub fn is_so(wanted: &AddressChange, present: &Address) -> bool {
     };
     wanted.address == present.address
         && wanted.prefix_len == Some(present.prefix_len)
+        && wanted.dest.filter(|dest| *dest != wanted.address) == present.dest
         && same_broadcast
 }
 
@@ -142,7 +143,8 @@ pub fn remove_alone(route: &mut Route, address: &Address, all: &[Address]) -> Re
     if !before.contains(address) {
         return Ok(());
     }
-    let message = address_message(index, address.address, address.prefix_len, None, None);
+    let length = address.prefix_len;
+    let message = address_message(index, address.address, length, None, address.dest);
     route
         .request(RTM_DELADDR, 0, &message)
         .map_err(|error| error.about(address.address))?;
@@ -152,7 +154,7 @@ pub fn remove_alone(route: &mut Route, address: &Address, all: &[Address]) -> Re
         .filter(|other| other.address.is_ipv4() && !after.contains(other) && !all.contains(other));
     for other in lost {
         let (length, broadcast) = (other.prefix_len, other.broadcast);
-        let message = address_message(index, other.address, length, broadcast, None);
+        let message = address_message(index, other.address, length, broadcast, other.dest);
         route.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &message)?;
     }
     Ok(())
@@ -200,6 +202,7 @@ mod tests {
                 address: address.parse().expect("is an address"),
                 prefix_len: length.parse().expect("is a number"),
                 broadcast: None,
+                dest: None,
                 interface: 7,
                 dynamic: false,
             }
@@ -225,6 +228,8 @@ mod tests {
         assert_eq!(removed("10.0.0.9/24 alias"), [""; 0]);
         assert_eq!(removed("10.0.0.2/25 alias"), ["10.0.0.2"]);
         assert_eq!(removed("10.0.0.1/24 broadcast 10.0.0.7"), ["10.0.0.1"]);
+        assert_eq!(removed("10.0.0.1/24 dest 10.0.0.7"), ["10.0.0.1"]);
+        assert_eq!(removed("10.0.0.1/24 dest 10.0.0.1"), [""; 0]);
         assert_eq!(removed("inet6 2001:db8::1/48"), ["2001:db8::1"]);
         assert_eq!(removed("10.0.0.2 -alias"), ["10.0.0.2"]);
         assert_eq!(removed("-inet"), ["10.0.0.1", "10.0.0.2"]);

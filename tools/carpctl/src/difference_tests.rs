@@ -12,6 +12,7 @@ fn address(text: &str) -> Address {
         address: address.parse().expect("is an address"),
         prefix_len: length.parse().expect("is a number"),
         broadcast: None,
+        dest: None,
         interface: 7,
         dynamic: false,
     }

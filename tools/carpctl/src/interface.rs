@@ -139,6 +139,8 @@ pub struct Address {
     pub address: IpAddr,
     pub prefix_len: u8,
     pub broadcast: Option<std::net::Ipv4Addr>,
+    /// The other end of a point-to-point link.
+    pub dest: Option<IpAddr>,
     pub interface: u32,
     /// It came with a lifetime, from DHCP or a router.
     pub dynamic: bool,
@@ -158,9 +160,11 @@ impl Address {
                 _ => {}
             }
         }
+        // of a point-to-point link the other one is the peer's
+        let own = local.or(address)?;
         Some(Self {
-            // of a point-to-point link the other one is the peer's
-            address: local.or(address)?,
+            address: own,
+            dest: address.filter(|dest| *dest != own),
             prefix_len: message.header.prefix_len,
             broadcast,
             interface: message.header.index,
@@ -337,6 +341,24 @@ mod tests {
         let interface = Interface::read(&link(&info)).expect("is read");
         assert_eq!(interface.kind(), Some(Kind::Pfsync));
         assert_eq!(interface.pfsync.expect("is pfsync").maxupd, 3);
+    }
+
+    #[test]
+    fn both_ends_of_a_link() {
+        let read = |dest: [u8; 4]| {
+            let (local, dest) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from(dest));
+            let mut message = AddressMessage::default();
+            message.header.family = netlink_packet_route::AddressFamily::Inet;
+            message.attributes = vec![
+                AddressAttribute::Address(dest),
+                AddressAttribute::Local(local),
+            ];
+            let address = Address::read(&emit(&message)).expect("is read");
+            (address.address.to_string(), address.dest)
+        };
+        assert_eq!(read([10, 0, 0, 1]), ("10.0.0.1".to_owned(), None));
+        let dest = IpAddr::from([10, 0, 0, 2]);
+        assert_eq!(read([10, 0, 0, 2]), ("10.0.0.1".to_owned(), Some(dest)));
     }
 
     #[test]

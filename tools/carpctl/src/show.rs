@@ -262,6 +262,7 @@ mod tests {
             address: text.parse().expect("is an address"),
             prefix_len,
             broadcast: broadcast.map(|text| text.parse().expect("is an address")),
+            dest: None,
             interface: 7,
             dynamic: false,
         }
