@@ -231,6 +231,20 @@ def test_a_phrase_is_set_when_it_matters(host: Host, etc: Etc) -> None:
     assert etc.would() == ["carp0 would get pass ...."]
 
 
+def test_a_phrase_that_was_set_before_something_failed(host: Host, etc: Etc) -> None:
+    """The kernel has it, so that of the file before is to be set again."""
+    etc.write("hostname.carp0", CARP0)
+    etc.start()
+    no_address = "inet6 ff02::5 64"
+    host.run("carpctl", "carp0", "pass", "typed", *no_address.split(), check=False)
+    assert etc.would() == ["carp0 would get pass ...."]
+    etc.start()
+    etc.write("hostname.carp0", CARP0.replace("secret", "other") + no_address + "\n")
+    assert etc.run(check=False).returncode == 1
+    etc.write("hostname.carp0", CARP0)
+    assert etc.would() == ["carp0 would get pass ...."]
+
+
 # -- what files can hold
 
 

@@ -10,7 +10,7 @@ use crate::{
     kind::Kind,
     output::warn,
     plan::{delete, Plan},
-    remembered::Remembered,
+    remembered::forget_phrase,
     virtual_device::{self, says_how_to_make_one},
     words,
 };
@@ -47,19 +47,16 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
     for warning in &change.warnings {
         warn(warning);
     }
+    if let Some(interface) = existing.as_ref().filter(|_| change.phrase().is_some()) {
+        // it may be set though the rest fails
+        forget_phrase(interface.index);
+    }
     plan.carry_out(&mut route)
         .map_err(|error| error.about(name))?;
-    if change.phrase().is_some() || existing.is_none() {
+    if existing.is_none() {
         forget_phrase(route.existing(name)?.index);
     }
     Ok(())
-}
-
-/// What netstart remembers of it is no longer so.
-fn forget_phrase(index: u32) {
-    if let Some(remembered) = Remembered::of(index) {
-        remembered.forget();
-    }
 }
 
 fn is_usual_name(name: &str) -> bool {

@@ -13,7 +13,7 @@ use crate::{
     kind::Kind,
     order::Named,
     plan::Plan,
-    remembered::Remembered,
+    remembered::{forget_phrase, Remembered},
     sentences::sentences,
     setting::Setting,
     virtual_device::VirtualDevice,
@@ -143,7 +143,12 @@ impl InterfaceFile {
             return Ok(());
         }
         let existing = there.interface.as_ref();
-        Plan::new(name, &left, existing, &there.addresses, route)?.carry_out(route)?;
+        let plan = Plan::new(name, &left, existing, &there.addresses, route)?;
+        if let Some(interface) = existing.filter(|_| left.phrase().is_some()) {
+            // it may be set though the rest fails, or this ends in the middle
+            forget_phrase(interface.index);
+        }
+        plan.carry_out(route)?;
         // of a new interface nothing is known, though its number may have been another's
         if left.phrase().is_some() || existing.is_none() {
             let index = route.existing(name)?.index;

@@ -82,6 +82,13 @@ impl Remembered {
     }
 }
 
+/// What was remembered of this interface's passphrase is not to be relied on any more.
+pub fn forget_phrase(index: u32) {
+    if let Some(remembered) = Remembered::of(index) {
+        remembered.forget();
+    }
+}
+
 fn hash_of(salt: u64, phrase: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write_u64(salt);
