@@ -194,6 +194,25 @@ def test_a_second_run_moves_no_master(lan: Lan, tmp_path: Path) -> None:
     assert [c.state(host) for host in (lan.a, lan.b)] == before
 
 
+def test_of_a_word_that_is_said_again_the_last_one_counts(host: Host, etc: Etc) -> None:
+    """A second run does not do and undo it."""
+    etc.write(
+        "hostname.carp0",
+        f"{CARP0}down mtu 1400 group a inet alias 10.0.0.7/24\n!true\n"
+        "up mtu 1300 -group a inet alias 10.0.0.7/25\n",
+    )
+    etc.write("hostname.eth1", "inet 10.0.7.1/24\n!true\ndown\n")
+    etc.start()
+    host.settle()
+    c.wait_state(host, "master")
+    told = etc.would()
+    assert told == ["sh would run: true", "sh would run: true"]
+    listeners = Listeners(host)
+    etc.start()
+    assert listeners.heard() == ""
+    assert host.show("carp0")["mtu"] == 1300
+
+
 def test_what_a_file_no_longer_has_goes(host: Host, etc: Etc) -> None:
     etc.write(
         "hostname.carp0",

@@ -25,7 +25,7 @@ pub struct Present<'a> {
 }
 
 /// The group in which every carp interface begins.
-const GROUP_CARP: &str = "carp";
+pub const GROUP_CARP: &str = "carp";
 
 /// Of carp.4 and pfsync.4: words with their values by default.
 const CARP_DEFAULTS: [(u16, u8, &str); 6] = [
@@ -161,13 +161,9 @@ pub fn remaining(change: &Change, present: &Present<'_>) -> Change {
             .filter(|peer| !of(peer.map(IpAddr::V6), false));
     }
     // as ifconfig(8): an address brings the interface up
-    let has_address = change
-        .addresses
-        .iter()
-        .any(|it| it.action != Action::Remove);
     left.up = change
         .up
-        .or(has_address.then_some(true))
+        .or(change.has_addresses().then_some(true))
         .filter(|up| *up != interface.is_up());
     // what runs has its state from the election
     left.state = left.state.filter(|_| left.up == Some(true));

@@ -190,6 +190,10 @@ impl InterfaceFile {
         let mut change = change.clone();
         let existing = there.interface.as_ref();
         let whole = &self.wanted.whole;
+        if existing.is_some() {
+            // one run after the other would change it to and fro
+            change.retain_last_words(whole);
+        }
         // the addresses may lie in the subnet of a device that another line names
         let mut with_device = change.clone();
         with_device.device = change.device.clone().or_else(|| whole.device.clone());

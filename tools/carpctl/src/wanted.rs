@@ -61,6 +61,12 @@ impl Wanted {
                 }
             };
             match wanted.line(kind, &words, number) {
+                Ok(change) if wanted.whole.contradicts_peers(&change) => mistakes.push(Mistake {
+                    line: number,
+                    sentence: "carppeer and peer, peer6, mcast or mcast6 speak of the same: \
+                               say it in one of these ways"
+                        .to_owned(),
+                }),
                 Ok(change) => {
                     wanted.whole.merge(change.clone());
                     now.merge(change);
@@ -190,6 +196,54 @@ impl Change {
             }
     }
 
+    /// Whether one of the two says `carppeer` and the other one `peer` or its like.
+    fn contradicts_peers(&self, other: &Self) -> bool {
+        let of_a_family = |it: &Self| it.peer_ipv4.is_some() || it.peer_ipv6.is_some();
+        let of_both = |it: &Self| {
+            let mut settings = it.settings.iter();
+            settings.any(|setting| matches!(setting, Setting::Peers(_)))
+        };
+        of_a_family(self) && of_both(other) || of_both(self) && of_a_family(other)
+    }
+
+    /// Leaves out what a later line says otherwise. `whole` is what all lines say together.
+    pub fn retain_last_words(&mut self, whole: &Self) {
+        fn retain<T: PartialEq>(here: &mut Option<T>, last: &Option<T>) {
+            if here != last {
+                *here = None;
+            }
+        }
+        let is_last = |setting: &Setting| whole.settings.contains(setting);
+        self.settings.retain(is_last);
+        retain(&mut self.device, &whole.device);
+        self.join.retain(|group| whole.join.contains(group));
+        self.leave.retain(|group| whole.leave.contains(group));
+        retain(&mut self.peer_ipv4, &whole.peer_ipv4);
+        retain(&mut self.peer_ipv6, &whole.peer_ipv6);
+        retain(&mut self.state, &whole.state);
+        retain(&mut self.lladdr, &whole.lladdr);
+        retain(&mut self.mtu, &whole.mtu);
+        retain(&mut self.description, &whole.description);
+        self.addresses
+            .retain(|address| whole.addresses.contains(address));
+        let (ports, leaving) = (&whole.virtual_device.ports, &whole.virtual_device.leaving);
+        let device = &mut self.virtual_device;
+        device.ports.retain(|port| ports.contains(port));
+        device.leaving.retain(|port| leaving.contains(port));
+        // an address does not bring up what is down in the end
+        self.up = match (self.up, whole.up) {
+            (Some(up), Some(last)) if up != last => None,
+            (None, Some(false)) if self.has_addresses() => Some(false),
+            (up, _) => up,
+        };
+    }
+
+    /// Whether it gives addresses, which bring an interface up.
+    pub fn has_addresses(&self) -> bool {
+        let mut addresses = self.addresses.iter();
+        addresses.any(|address| address.action != Action::Remove)
+    }
+
     /// Adds what `later` says, which wins where both say something.
     pub fn merge(&mut self, later: Self) {
         fn replace<T>(old: &mut Option<T>, new: Option<T>) {
@@ -201,6 +255,8 @@ impl Change {
             .retain(|setting| !later.settings.iter().any(|it| it.is_same_word(setting)));
         self.settings.extend(later.settings);
         replace(&mut self.device, later.device);
+        self.join.retain(|group| !later.leave.contains(group));
+        self.leave.retain(|group| !later.join.contains(group));
         self.join.extend(later.join);
         self.leave.extend(later.leave);
         replace(&mut self.peer_ipv4, later.peer_ipv4);
@@ -224,8 +280,11 @@ impl Change {
         replace(&mut device.parent, later.virtual_device.parent);
         replace(&mut device.trunkproto, later.virtual_device.trunkproto);
         device.is_bond |= later.virtual_device.is_bond;
-        device.ports.extend(later.virtual_device.ports);
-        device.leaving.extend(later.virtual_device.leaving);
+        let (ports, leaving) = (later.virtual_device.ports, later.virtual_device.leaving);
+        device.ports.retain(|port| !leaving.contains(port));
+        device.leaving.retain(|port| !ports.contains(port));
+        device.ports.extend(ports);
+        device.leaving.extend(leaving);
     }
 }
 
@@ -270,6 +329,49 @@ mod tests {
         assert!(first.addresses.iter().all(|it| it.action == Action::Add));
         assert_eq!((second.mtu, second.up), (Some(1300), Some(false)));
         assert_eq!(wanted.whole.mtu, Some(1300));
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let text = "down mtu 1400 description x group a inet 10.0.0.1/24\n!true\n\
+                    up mtu 1500 -group a inet 10.0.0.1/25 carpdev eth0\n";
+        let (wanted, mistakes) = wanted(Some(Kind::Carp), text);
+        assert_eq!(mistakes, [""; 0]);
+        assert_eq!((wanted.whole.join.len(), wanted.whole.leave.len()), (0, 1));
+        let last = |index: usize| match &wanted.steps[index] {
+            Step::Change(change) => {
+                let mut change = change.clone();
+                change.retain_last_words(&wanted.whole);
+                change
+            }
+            step => panic!("{step:?}"),
+        };
+        let first = last(0);
+        assert_eq!((first.up, first.mtu), (None, None));
+        assert_eq!(first.description.as_deref(), Some("x"));
+        assert!(first.join.is_empty() && first.addresses.is_empty());
+        let Step::Change(second) = &wanted.steps[2] else {
+            panic!("{:?}", wanted.steps)
+        };
+        assert_eq!(last(2), *second);
+    }
+
+    #[test]
+    fn an_address_and_a_later_down() {
+        let (wanted, _) = wanted(None, "inet 10.0.0.1/24\n!true\ndown\n");
+        let Step::Change(first) = &wanted.steps[0] else {
+            panic!("{:?}", wanted.steps)
+        };
+        let mut first = first.clone();
+        first.retain_last_words(&wanted.whole);
+        assert_eq!(first.up, Some(false));
+    }
+
+    #[test]
+    fn peers_in_two_ways() {
+        let (_, told) = wanted(Some(Kind::Carp), "carppeer 10.0.0.3\nup\npeer 10.0.0.4\n");
+        assert_eq!(told.len(), 1);
+        assert!(told.concat().starts_with("3: carppeer and peer"), "{told:?}");
     }
 
     #[test]
