@@ -367,6 +367,19 @@ def test_what_is_told_before_anything_is_there(host: Host, etc: Etc) -> None:
     ]
 
 
+def test_what_is_to_go_and_is_not_there(host: Host, etc: Etc) -> None:
+    """A bridge lets go only its own ports; a new interface has nothing that could go."""
+    etc.write("hostname.br0", "add eth0\ndel eth1\n")
+    etc.write("hostname.br1", "add eth1\n")
+    etc.write("hostname.carp0", "vhid 1 10.0.0.1/24 -group x\ninet -alias 10.0.0.9\n")
+    etc.start()
+    assert etc.would() == ["Nothing would change."]
+    host.run("carpctl", "br0", "del", "eth1")
+    assert host.show("eth1")["master"] == "br1"
+    host.run("carpctl", "br1", "del", "eth1")
+    assert "master" not in host.show("eth1")
+
+
 # -- refused
 
 

@@ -115,6 +115,12 @@ impl Interface {
     pub fn is_up(&self) -> bool {
         self.flags.contains(LinkFlags::Up)
     }
+
+    /// Whether the interface of this name is a port of this bond or bridge.
+    pub fn has_port(&self, name: &str, route: &mut Route) -> Result<bool> {
+        let port = route.by_name(name)?;
+        Ok(port.and_then(|port| port.master) == Some(self.index))
+    }
 }
 
 /// IFLA_INFO_KIND of a kind.

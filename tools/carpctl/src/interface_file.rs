@@ -6,7 +6,7 @@ use crate::{
     address::Action,
     addresses::with_prefix_len,
     change::Change,
-    difference::{leftovers, remaining, Present},
+    difference::{leftovers, remaining, Present, GROUP_CARP},
     error::{failed, in_lines, usage, Error, Result},
     hostname_file::{self, Line, Mistake},
     interface::{Address, Interface, Route, NAME_MAX},
@@ -200,10 +200,13 @@ impl InterfaceFile {
         change.addresses = with_prefix_len(&with_device, existing, &self.planned, route)?;
         let Some(interface) = existing else {
             change.virtual_device.clone_from(&whole.virtual_device);
-            let mut addresses = change.addresses.iter();
-            if addresses.any(|address| address.action != Action::Remove) {
+            if change.has_addresses() {
                 change.up.get_or_insert(true);
             }
+            // it has none that could go
+            change.virtual_device.leaving.clear();
+            change.addresses.retain(|it| it.action != Action::Remove);
+            change.leave.retain(|group| group == GROUP_CARP);
             return Ok(change);
         };
         let present = Present {
@@ -222,7 +225,7 @@ impl InterfaceFile {
         Ok(left)
     }
 
-    /// The ports that are not yet there.
+    /// The ports that are not yet there, and those that are to leave and are.
     fn new_ports(
         &self,
         change: &Change,
@@ -233,10 +236,16 @@ impl InterfaceFile {
         let mut device = change.virtual_device.clone();
         (device.vnetid, device.parent, device.trunkproto) = (None, None, None);
         device.ports.clear();
-        for port in &change.virtual_device.ports {
-            let there = route.by_name(port)?;
-            if there.and_then(|it| it.master) != Some(interface.index) {
+        device.leaving.clear();
+        let VirtualDevice { ports, leaving, .. } = &change.virtual_device;
+        for port in ports {
+            if !interface.has_port(port, route)? {
                 device.ports.push(port.clone());
+            }
+        }
+        for port in leaving {
+            if interface.has_port(port, route)? {
+                device.leaving.push(port.clone());
             }
         }
         if device.ports.is_empty() && device.leaving.is_empty() {

@@ -190,7 +190,9 @@ impl VirtualDevice {
                 let Some(port) = route.by_name(name)? else {
                     return failed(format!("{name}: there is no such interface"));
                 };
-                if port.master.unwrap_or(0) == master {
+                // what is a port of another one is not ours to let go
+                let is_port = port.master == Some(index);
+                if is_port == (master == index) {
                     continue;
                 }
                 let mut message = LinkMessage::default();
