@@ -138,11 +138,15 @@ impl InterfaceFile {
     fn change(&self, change: &Change, is_first: bool, route: &mut Route) -> Result<()> {
         let name = &self.name;
         let there = There::read(name, route)?;
-        let left = self.left(change, is_first, &there, route)?;
+        let mut left = self.left(change, is_first, &there, route)?;
         if there.interface.is_some() && left.is_empty() {
             return Ok(());
         }
         let existing = there.interface.as_ref();
+        if let Some(interface) = existing {
+            // an address does not bring up what is to stay down
+            left.up.get_or_insert(interface.is_up());
+        }
         let plan = Plan::new(name, &left, existing, &there.addresses, route)?;
         if let Some(interface) = existing.filter(|_| left.phrase().is_some()) {
             // it may be set though the rest fails, or this ends in the middle
