@@ -308,6 +308,17 @@ def test_commands_in_their_place(host: Host, etc: Etc) -> None:
     assert host.show("eth1")["ifalias"] == "Bob's uplink"
 
 
+def test_down_stays_down(host: Host, etc: Etc) -> None:
+    """Though an address is added, which otherwise brings an interface up."""
+    host.ip("link", "set", "eth1", "down")
+    etc.write("hostname.eth1", "inet 10.0.7.1/24 down\n")
+    listeners = Listeners(host)
+    etc.start()
+    assert addresses(host, "eth1") == ["10.0.7.1/24 10.0.7.255"]
+    assert "UP" not in listeners.heard()
+    assert etc.would() == ["Nothing would change."]
+
+
 def test_point_to_point(host: Host, etc: Etc) -> None:
     etc.write("hostname.eth1", "inet 10.0.8.1 255.255.255.255 NONE\ndest 10.0.8.2\n")
     etc.start()
@@ -378,6 +389,24 @@ def test_what_is_to_go_and_is_not_there(host: Host, etc: Etc) -> None:
     assert host.show("eth1")["master"] == "br1"
     host.run("carpctl", "br1", "del", "eth1")
     assert "master" not in host.show("eth1")
+
+
+def test_check_tells_all_that_is_wrong(host: Host, etc: Etc) -> None:
+    """And which file it is about; what two steps of a file do is told once."""
+    host.ip("link", "add", "vlan5", "link", "eth0", "type", "vlan", "id", "6")
+    etc.write("hostname.vlan5", "vnetid 5 parent eth0 up\n")
+    etc.write("hostname.br0", "add eth1\ninet 10.0.7.1/24\n!true\ninet alias 10.0.7.2/24\n")
+    told = etc.run("--check", check=False)
+    assert told.stdout.splitlines() == [
+        "br0 would be created.",
+        "br0 would have the port eth1.",
+        "br0 would get the address 10.0.7.1/24.",
+        "br0 would be set up.",
+        "sh would run: true",
+        "br0 would get the address 10.0.7.2/24.",
+    ]
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"carpctl: {etc.path}/hostname.vlan5: vlan5 was made with")
 
 
 # -- refused

@@ -289,7 +289,12 @@ impl InterfaceFile {
             match step {
                 Step::Change(change) => {
                     let left = self.left(change, number == 0, &there, route)?;
-                    told.extend(sentences(&self.name, &left, is_there || number > 0));
+                    // what an earlier step does is not there yet
+                    for sentence in sentences(&self.name, &left, is_there || number > 0) {
+                        if !told.contains(&sentence) {
+                            told.push(sentence);
+                        }
+                    }
                 }
                 Step::Command(_, command) => {
                     told.push(format!("sh would run: {}", command));

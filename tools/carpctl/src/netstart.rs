@@ -43,12 +43,17 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
         }
     }
     let mut files = in_order(files);
+    // what fails for one interface must not keep the others down
+    let mut failures = Vec::new();
     if check {
         plan_addresses(&mut files);
         let mut told = Vec::new();
         let mut started = HashSet::new();
         for file in &files {
-            told.extend(file.describe(&started, &mut route)?);
+            match file.describe(&started, &mut route) {
+                Ok(more) => told.extend(more),
+                Err(error) => failures.push(format!("{}: {error}", file.path.display())),
+            }
             started.insert(file.name());
         }
         for gateway in &gateways {
@@ -59,13 +64,13 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
                 ));
             }
         }
-        if told.is_empty() {
+        if told.is_empty() && failures.is_empty() {
             told.push("Nothing would change.".to_owned());
         }
-        return output.text(&(told.join("\n") + "\n"));
+        let lines: String = told.iter().map(|line| format!("{line}\n")).collect();
+        output.text(&lines)?;
+        return all_went_well(&failures);
     }
-    // what fails for one interface must not keep the others down
-    let mut failures = Vec::new();
     for file in &files {
         failures.extend(file.start(&mut route));
     }
@@ -83,10 +88,14 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
             ));
         }
     }
+    all_went_well(&failures)
+}
+
+fn all_went_well(failures: &[String]) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
-    failed(in_lines(&failures))
+    failed(in_lines(failures))
 }
 
 /// Tells each interface which addresses that on which it stands will have.
