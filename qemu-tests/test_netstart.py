@@ -194,6 +194,15 @@ def test_a_second_run_moves_no_master(lan: Lan, tmp_path: Path) -> None:
     assert [c.state(host) for host in (lan.a, lan.b)] == before
 
 
+def test_one_random_address_is_enough(host: Host, etc: Etc) -> None:
+    etc.write("hostname.carp0", f"{CARP0}lladdr random\n")
+    etc.start()
+    before = host.show("carp0")["address"]
+    assert before != "00:00:5e:00:01:01"
+    etc.start()
+    assert host.show("carp0")["address"] == before
+
+
 def test_of_a_word_that_is_said_again_the_last_one_counts(host: Host, etc: Etc) -> None:
     """A second run does not do and undo it."""
     etc.write(

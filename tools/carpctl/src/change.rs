@@ -23,6 +23,8 @@ pub struct Change {
     pub state: Option<u8>,
     pub up: Option<bool>,
     pub lladdr: Option<[u8; 6]>,
+    /// It was made up for `lladdr random`.
+    pub is_lladdr_random: bool,
     pub mtu: Option<u32>,
     /// An empty one: none any more.
     pub description: Option<String>,

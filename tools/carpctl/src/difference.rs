@@ -167,9 +167,12 @@ pub fn remaining(change: &Change, present: &Present<'_>) -> Change {
         .filter(|up| *up != interface.is_up());
     // what runs has its state from the election
     left.state = left.state.filter(|_| left.up == Some(true));
-    left.lladdr = left
-        .lladdr
-        .filter(|lladdr| lladdr[..] != interface.lladdr[..]);
+    let has_lladdr = |lladdr: &[u8; 6]| {
+        lladdr[..] == interface.lladdr[..]
+            || left.is_lladdr_random && interface.has_random_lladdr()
+    };
+    left.lladdr = left.lladdr.filter(|lladdr| !has_lladdr(lladdr));
+    left.is_lladdr_random &= left.lladdr.is_some();
     left.mtu = left.mtu.filter(|mtu| *mtu != interface.mtu);
     left.description = left
         .description

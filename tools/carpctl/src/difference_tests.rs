@@ -186,3 +186,23 @@ fn a_pfsync_interface() {
         ]
     );
 }
+
+#[test]
+fn one_random_address_is_enough() {
+    let with = |lladdr: [u8; 6], hardware: &[u8]| {
+        let mut interface = carp0();
+        interface.lladdr = lladdr.to_vec();
+        interface.hardware_lladdr = hardware.to_vec();
+        let told = left(
+            &format!("{FILE}lladdr random\n"),
+            &interface,
+            &[address("10.0.0.1/24")],
+        );
+        told.len()
+    };
+    let local = [0x52, 0x54, 0, 1, 2, 3];
+    assert_eq!(with([0, 0, 0x5e, 0, 1, 1], &[]), 1);
+    assert_eq!(with(local, &[]), 0);
+    assert_eq!(with(local, &local), 1, "a virtual machine's");
+    assert_eq!(with([3, 0, 0, 0, 0, 1], &[]), 1);
+}

@@ -39,6 +39,8 @@ pub struct Interface {
     pub flags: LinkFlags,
     pub mtu: u32,
     pub lladdr: Vec<u8>,
+    /// That of the hardware, if it has one.
+    pub hardware_lladdr: Vec<u8>,
     /// Its alias.
     pub description: Option<String>,
     /// What the kernel calls its kind; nothing: a physical interface.
@@ -70,6 +72,7 @@ impl Interface {
                 Ok(LinkAttribute::IfName(name)) => interface.name = name,
                 Ok(LinkAttribute::Mtu(mtu)) => interface.mtu = mtu,
                 Ok(LinkAttribute::Address(lladdr)) => interface.lladdr = lladdr,
+                Ok(LinkAttribute::PermAddress(lladdr)) => interface.hardware_lladdr = lladdr,
                 Ok(LinkAttribute::IfAlias(alias)) => interface.description = Some(alias),
                 Ok(LinkAttribute::Link(index)) => interface.parent = Some(index),
                 Ok(LinkAttribute::Controller(index)) => interface.master = Some(index),
@@ -114,6 +117,13 @@ impl Interface {
 
     pub fn is_up(&self) -> bool {
         self.flags.contains(LinkFlags::Up)
+    }
+
+    /// Whether its link-layer address may be one of `lladdr random`: administered locally,
+    /// no group's, and not the hardware's, which can be such a one in a virtual machine.
+    pub fn has_random_lladdr(&self) -> bool {
+        let is_local = self.lladdr.first().is_some_and(|first| first & 3 == 2);
+        is_local && self.lladdr != self.hardware_lladdr
     }
 
     /// Whether the interface of this name is a port of this bond or bridge.

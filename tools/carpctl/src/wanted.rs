@@ -222,6 +222,7 @@ impl Change {
         retain(&mut self.peer_ipv6, &whole.peer_ipv6);
         retain(&mut self.state, &whole.state);
         retain(&mut self.lladdr, &whole.lladdr);
+        self.is_lladdr_random &= self.lladdr.is_some();
         retain(&mut self.mtu, &whole.mtu);
         retain(&mut self.description, &whole.description);
         self.addresses
@@ -263,6 +264,9 @@ impl Change {
         replace(&mut self.peer_ipv6, later.peer_ipv6);
         replace(&mut self.state, later.state);
         replace(&mut self.up, later.up);
+        if later.lladdr.is_some() {
+            self.is_lladdr_random = later.is_lladdr_random;
+        }
         replace(&mut self.lladdr, later.lladdr);
         replace(&mut self.mtu, later.mtu);
         replace(&mut self.description, later.description);

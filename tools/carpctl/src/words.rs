@@ -70,7 +70,11 @@ fn generic_word(word: &str, cursor: &mut Cursor<'_>, change: &mut Change) -> Res
             Ok(mtu) => change.mtu = Some(mtu),
             Err(_) => return usage("mtu: a number is expected"),
         },
-        "lladdr" => change.lladdr = Some(read_lladdr(cursor.value_once("lladdr")?)?),
+        "lladdr" => {
+            let value = cursor.value_once("lladdr")?;
+            change.lladdr = Some(read_lladdr(value)?);
+            change.is_lladdr_random = value == "random";
+        }
         "description" | "descr" => {
             let text = cursor.value_once("description")?;
             if text.len() > DESCRIPTION_MAX {
