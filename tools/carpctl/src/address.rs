@@ -201,6 +201,14 @@ impl AddressWords {
         }
     }
 
+    /// Whether a word can be meant for its broadcast address, and for nothing else.
+    pub fn may_have_broadcast(&self, word: &str) -> bool {
+        let last = || last_of(self.address, self.prefix_len?);
+        self.address.is_ipv4()
+            && (word.eq_ignore_ascii_case("none")
+                || word.parse().is_ok_and(|address| last() == Some(address)))
+    }
+
     pub fn has_prefix_len(&self) -> bool {
         self.prefix_len.is_some()
     }

@@ -68,6 +68,8 @@ impl Addresses {
                 self.address(word)?;
                 if cursor.peek().is_some_and(is_netmask) {
                     self.mask_and_broadcast(cursor)?;
+                } else {
+                    self.broadcast_behind_length(cursor)?;
                 }
             }
             _ => return Ok(false),
@@ -109,7 +111,7 @@ impl Addresses {
             return usage(format!("{} is not an {family} address", address.address));
         }
         if address.has_prefix_len() {
-            return Ok(());
+            return self.broadcast_behind_length(cursor);
         }
         if family == "inet6" {
             let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
@@ -134,6 +136,18 @@ impl Addresses {
             address.set_broadcast(broadcast)?;
         }
         Ok(())
+    }
+
+    /// Behind `10.0.0.1/24` a broadcast address can stand as behind a mask. Another word
+    /// than the subnet's last address is a further address.
+    fn broadcast_behind_length(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        let Some(address) = self.read.last_mut() else {
+            return Ok(());
+        };
+        match cursor.next_if(|word| address.may_have_broadcast(word)) {
+            Some(broadcast) => address.set_broadcast(broadcast),
+            None => Ok(()),
+        }
     }
 
     /// Checks what can only be known at the end of the words.

@@ -325,6 +325,20 @@ fn what_is_wrong_is_told() {
 }
 
 #[test]
+fn a_broadcast_address_behind_a_length() {
+    for line in ["inet 10.0.0.1/24 10.0.0.255 vhid 1", "10.0.0.1/24 10.0.0.255"] {
+        let change = right(line);
+        assert_eq!(change.addresses.len(), 1, "{line}");
+        let broadcast = Broadcast::Address([10, 0, 0, 255].into());
+        assert_eq!(change.addresses[0].broadcast, broadcast);
+    }
+    let change = right("inet alias 10.0.0.1/24 NONE vhid 1");
+    assert_eq!(change.addresses[0].broadcast, Broadcast::None);
+    assert_eq!(right("10.0.0.1/24 10.0.0.2").addresses.len(), 2);
+    assert_eq!(right("10.0.0.1/32 10.0.0.2").addresses.len(), 2);
+}
+
+#[test]
 fn no_message_shows_the_phrase() {
     assert!(!wrong("pass x pass 12345678901234567890").contains("1234"));
     let change = right("pass 12345678901234567890");
