@@ -4,7 +4,7 @@
 
 use crate::{
     attributes::{address, as_address, emit, u32, Attributes},
-    error::{failed, Result},
+    error::Result,
     hostname_file::Mistake,
     interface::Route,
 };
@@ -33,6 +33,10 @@ pub struct Gateway {
     pub interface: Option<String>,
 }
 
+fn as_index(value: &[u8]) -> Option<u32> {
+    value.try_into().ok().map(u32::from_ne_bytes)
+}
+
 /// Reads the text of /etc/mygate.
 pub fn read(text: &str) -> (Vec<Gateway>, Vec<Mistake>) {
     let mut found: Vec<Gateway> = Vec::new();
@@ -54,6 +58,17 @@ pub fn read(text: &str) -> (Vec<Gateway>, Vec<Mistake>) {
                 wrong(format!("\"{word}\" is not an address of a gateway"));
                 continue;
             };
+            let is_link_local = match address {
+                IpAddr::V4(_) => false,
+                IpAddr::V6(ipv6) => ipv6.is_unicast_link_local(),
+            };
+            let is_named = interface.as_deref().map(|name| !name.is_empty());
+            if is_named == Some(false) || is_link_local && is_named.is_none() {
+                wrong(format!(
+                    "{word}: a link-local address is followed by % and an interface"
+                ));
+                continue;
+            }
             if found
                 .iter()
                 .any(|it| it.address.is_ipv4() == address.is_ipv4())
@@ -100,15 +115,24 @@ impl Gateway {
 
     /// Whether the default route leads there.
     pub fn is_set(&self, route: &mut Route) -> Result<bool> {
+        let index = match &self.interface {
+            Some(name) => match route.by_name(name)? {
+                Some(interface) => Some(interface.index),
+                None => return Ok(false),
+            },
+            None => None,
+        };
         let mut question = vec![0; HEADER];
         if let Some(family) = question.first_mut() {
             *family = self.family();
         }
         let answers = route.dump_raw(RTM_GETROUTE, &question)?;
-        Ok(answers.iter().any(|answer| self.is_route(&answer.body)))
+        Ok(answers
+            .iter()
+            .any(|answer| self.is_route(index, &answer.body)))
     }
 
-    fn is_route(&self, body: &[u8]) -> bool {
+    fn is_route(&self, index: Option<u32>, body: &[u8]) -> bool {
         let Some((header, attributes)) = body.split_at_checked(HEADER) else {
             return false;
         };
@@ -117,15 +141,14 @@ impl Gateway {
             && header.get(4) == Some(&RT_TABLE_MAIN)
             && !attributes.has(RTA_DST)
             && attributes.get(RTA_GATEWAY).and_then(as_address) == Some(self.address)
+            // the same link-local address may be a router's on any link
+            && (index.is_none() || attributes.get(RTA_OIF).and_then(as_index) == index)
     }
 
     /// Makes it the default route.
     pub fn set(&self, route: &mut Route) -> Result<()> {
         let index = match &self.interface {
-            Some(name) => match route.by_name(name)? {
-                Some(interface) => Some(interface.index),
-                None => return failed(format!("{name}: there is no such interface")),
-            },
+            Some(name) => Some(route.existing(name)?.index),
             None => None,
         };
         let flags = NLM_F_CREATE | NLM_F_REPLACE;
@@ -153,7 +176,7 @@ mod tests {
                 ("fe80::1".into(), Some("eth0"))
             ]
         );
-        let (found, mistakes) = read("10.0.0.254 10.0.0.253\nrouter\n");
+        let (found, mistakes) = read("10.0.0.254 10.0.0.253\nrouter\nfe80::1\nfe80::1%");
         assert_eq!(found.len(), 1);
         let told: Vec<_> = mistakes
             .iter()
@@ -164,8 +187,11 @@ mod tests {
             [
                 (1, "10.0.0.253 is a second gateway of its family"),
                 (2, "\"router\" is not an address of a gateway"),
+                (3, told[2].1),
+                (4, told[3].1),
             ]
         );
+        assert!(told[2].1.starts_with("fe80::1: a link-local address"));
     }
 
     #[test]
@@ -174,9 +200,15 @@ mod tests {
         let [gateway] = &found[..] else {
             panic!("{found:?}")
         };
-        assert!(gateway.is_route(&gateway.message(None)));
+        assert!(gateway.is_route(None, &gateway.message(None)));
         let (others, _) = read("10.0.0.253");
-        assert!(!others.iter().any(|it| it.is_route(&gateway.message(None))));
-        assert!(!gateway.is_route(&[2, 0]));
+        assert!(!others.iter().any(|it| it.is_route(None, &gateway.message(None))));
+        assert!(!gateway.is_route(None, &[2, 0]));
+        let (found, _) = read("fe80::1%eth0");
+        let [gateway] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert!(gateway.is_route(Some(7), &gateway.message(Some(7))));
+        assert!(!gateway.is_route(Some(7), &gateway.message(Some(8))));
     }
 }
