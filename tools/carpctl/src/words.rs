@@ -38,6 +38,7 @@ pub fn read(kind: Option<Kind>, words: &[String]) -> Result<Change> {
         ..Change::default()
     };
     let mut addresses = Addresses::default();
+    let mut before = "";
     while let Some(word) = cursor.next() {
         let known = generic_word(word, &mut cursor, &mut change)?
             || match kind {
@@ -47,14 +48,28 @@ pub fn read(kind: Option<Kind>, words: &[String]) -> Result<Change> {
             }
             || kind != Some(Kind::Pfsync) && addresses.word(word, &mut cursor, &mut change)?;
         if !known {
+            // part of a passphrase, which is for nobody's screen or journal
+            if before == "pass" || is_glued_phrase(word) {
+                return usage(
+                    "after pass comes the passphrase as one word: one with spaces stands in \
+                     quotation marks",
+                );
+            }
             return no_word(kind, word);
         }
+        before = word;
     }
     if change.destroy && words.len() > 1 {
         return usage("destroy stands alone");
     }
     addresses.finish(&mut change)?;
     Ok(change)
+}
+
+/// Whether `word` is something like `pass=secret` or `passsecret`.
+fn is_glued_phrase(word: &str) -> bool {
+    word.strip_prefix("pass")
+        .is_some_and(|rest| !rest.is_empty() && !"phrase".starts_with(rest))
 }
 
 /// Whether `word` is one for every kind of interface.

@@ -341,6 +341,11 @@ fn a_broadcast_address_behind_a_length() {
 #[test]
 fn no_message_shows_the_phrase() {
     assert!(!wrong("pass x pass 12345678901234567890").contains("1234"));
+    for line in ["pass two secret", "pass=secret", "passsecret", "pass:secret"] {
+        let told = wrong(line);
+        assert!(told.contains("quotation marks") && !told.contains("secret"), "{told}");
+    }
+    assert!(wrong("passphrase x").contains("passphrase"));
     let change = right("pass 12345678901234567890");
     assert_eq!(change.warnings.len(), 1);
     assert!(!format!("{change:?}").contains("1234"));
