@@ -118,6 +118,10 @@ impl Wanted {
         };
         let words = words.get(rest..).unwrap_or_default();
         let mut change = words::read(kind, words).map_err(|error| error.to_string())?;
+        if rest > 0 && self.whole.up.is_none() {
+            // as on OpenBSD; a later down wins
+            change.up.get_or_insert(true);
+        }
         if change.destroy {
             return Err("destroy has no place in a file".to_owned());
         }
@@ -401,6 +405,11 @@ mod tests {
         assert!(wanted.dhcp && wanted.autoconf);
         assert_eq!(wanted.whole.up, Some(true));
         assert_eq!(wanted.warnings.len(), 1);
+
+        let up = |text| self::wanted(None, text).0.whole.up;
+        assert_eq!(up("inet6 autoconf\n"), Some(true));
+        assert_eq!(up("dhcp\ndown\n"), Some(false));
+        assert_eq!(up("down\ndhcp\n"), Some(false));
     }
 
     #[test]
