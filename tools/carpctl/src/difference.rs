@@ -168,8 +168,7 @@ pub fn remaining(change: &Change, present: &Present<'_>) -> Change {
     // what runs has its state from the election
     left.state = left.state.filter(|_| left.up == Some(true));
     let has_lladdr = |lladdr: &[u8; 6]| {
-        lladdr[..] == interface.lladdr[..]
-            || left.is_lladdr_random && interface.has_random_lladdr()
+        lladdr[..] == interface.lladdr[..] || left.is_lladdr_random && interface.has_random_lladdr()
     };
     left.lladdr = left.lladdr.filter(|lladdr| !has_lladdr(lladdr));
     left.is_lladdr_random &= left.lladdr.is_some();

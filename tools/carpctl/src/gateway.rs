@@ -202,7 +202,9 @@ mod tests {
         };
         assert!(gateway.is_route(None, &gateway.message(None)));
         let (others, _) = read("10.0.0.253");
-        assert!(!others.iter().any(|it| it.is_route(None, &gateway.message(None))));
+        assert!(!others
+            .iter()
+            .any(|it| it.is_route(None, &gateway.message(None))));
         assert!(!gateway.is_route(None, &[2, 0]));
         let (found, _) = read("fe80::1%eth0");
         let [gateway] = &found[..] else {

@@ -435,7 +435,11 @@ mod tests {
             (7, 0o100_644, "up\n!true\n", true),
             (7, 0o100_666, "up\n", false),
         ] {
-            assert_eq!(refused(owner, mode, text), expected, "{owner} {mode:o} {text}");
+            assert_eq!(
+                refused(owner, mode, text),
+                expected,
+                "{owner} {mode:o} {text}"
+            );
         }
     }
 }

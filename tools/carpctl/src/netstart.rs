@@ -67,8 +67,9 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
         if told.is_empty() && failures.is_empty() {
             told.push("Nothing would change.".to_owned());
         }
-        let lines: String = told.iter().map(|line| format!("{line}\n")).collect();
-        output.text(&lines)?;
+        if !told.is_empty() {
+            output.text(&(told.join("\n") + "\n"))?;
+        }
         return all_went_well(&failures);
     }
     for file in &files {

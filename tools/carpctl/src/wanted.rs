@@ -379,7 +379,10 @@ mod tests {
     fn peers_in_two_ways() {
         let (_, told) = wanted(Some(Kind::Carp), "carppeer 10.0.0.3\nup\npeer 10.0.0.4\n");
         assert_eq!(told.len(), 1);
-        assert!(told.concat().starts_with("3: carppeer and peer"), "{told:?}");
+        assert!(
+            told.concat().starts_with("3: carppeer and peer"),
+            "{told:?}"
+        );
     }
 
     #[test]

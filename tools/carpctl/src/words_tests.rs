@@ -326,7 +326,10 @@ fn what_is_wrong_is_told() {
 
 #[test]
 fn a_broadcast_address_behind_a_length() {
-    for line in ["inet 10.0.0.1/24 10.0.0.255 vhid 1", "10.0.0.1/24 10.0.0.255"] {
+    for line in [
+        "inet 10.0.0.1/24 10.0.0.255 vhid 1",
+        "10.0.0.1/24 10.0.0.255",
+    ] {
         let change = right(line);
         assert_eq!(change.addresses.len(), 1, "{line}");
         let broadcast = Broadcast::Address([10, 0, 0, 255].into());
@@ -341,9 +344,17 @@ fn a_broadcast_address_behind_a_length() {
 #[test]
 fn no_message_shows_the_phrase() {
     assert!(!wrong("pass x pass 12345678901234567890").contains("1234"));
-    for line in ["pass two secret", "pass=secret", "passsecret", "pass:secret"] {
+    for line in [
+        "pass two secret",
+        "pass=secret",
+        "passsecret",
+        "pass:secret",
+    ] {
         let told = wrong(line);
-        assert!(told.contains("quotation marks") && !told.contains("secret"), "{told}");
+        assert!(
+            told.contains("quotation marks") && !told.contains("secret"),
+            "{told}"
+        );
     }
     assert!(wrong("passphrase x").contains("passphrase"));
     let change = right("pass 12345678901234567890");
