@@ -23,6 +23,7 @@ mod hostname_file;
 mod interface;
 mod interface_file;
 mod kind;
+mod lock;
 mod netstart;
 mod order;
 mod output;

@@ -9,8 +9,10 @@ use crate::{
     hostname_file::Mistake,
     interface::Route,
     interface_file::{check, InterfaceFile},
+    lock::Lock,
     order::{in_order, Named},
     output::{warn, Output},
+    remembered,
 };
 use std::{collections::HashSet, fs, path::Path};
 
@@ -30,6 +32,11 @@ const LEFT_BEHIND: [&str; 9] = [
 /// Starts the interfaces of these names, or all that have a file. With `check` it only
 /// tells what it would do.
 pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) -> Result<()> {
+    let _lock = if check {
+        None
+    } else {
+        Some(Lock::take(Path::new(remembered::FOLDER))?)
+    };
     let mut route = Route::open()?;
     let files = read_all(etc, names, &mut route)?;
     let gateways = if names.is_empty() {

@@ -12,7 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const FOLDER: &str = "/run/carpctl";
+/// What a run leaves for the next one, for root alone.
+pub const FOLDER: &str = "/run/carpctl";
 
 /// What is known of one interface's passphrase.
 pub struct Remembered(PathBuf);
