@@ -291,7 +291,11 @@ impl Host {
 
 /// Makes the virtual hosts for `settings`, none of which runs or has anything to sign
 /// with. Process context, may sleep.
-fn make_nodes(settings: &Settings) -> Result<KVec<Node>> {
+///
+/// # Errors
+///
+/// Out of memory.
+pub(super) fn make_nodes(settings: &Settings) -> Result<KVec<Node>> {
     let mut nodes = KVec::with_capacity(settings.nodes.len(), GFP_KERNEL_ACCOUNT)?;
     for node in settings.nodes.iter() {
         let node = Node::new(settings.config_of(node), random::bytes())?;
@@ -497,18 +501,6 @@ impl Carp {
         self.handle(Event::Stop { bow_out });
     }
 
-    /// Makes the virtual hosts for `settings`, none of which runs. Process context, may
-    /// sleep.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory.
-    pub(super) fn prepare_nodes(&self, settings: &Settings) -> Result<KVec<Node>> {
-        let mut nodes = make_nodes(settings)?;
-        self.host.lock().hash(settings, &mut nodes, None);
-        Ok(nodes)
-    }
-
     /// Takes over settings that were checked. `fresh` has the virtual hosts that
     /// they ask for; those that there are already go on, the rest of the old ones
     /// bow out.
@@ -523,6 +515,8 @@ impl Carp {
             let mut host = self.host.lock();
             let host = &mut *host;
             host.hash_addresses();
+            // Not before: an address may come while they are made.
+            host.hash(&settings, &mut fresh, None);
             let environment = host.environment();
             for place in 0..host.nodes.len() {
                 let stays = host

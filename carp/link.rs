@@ -6,7 +6,7 @@ use super::{
     config::{Change, POLICIES},
     counters::Counter,
     device::{balancing_to_u32, state_to_u32, Carp},
-    host::Host,
+    host::{make_nodes, Host},
     limits,
     netns::Namespace,
     node::Node,
@@ -298,7 +298,7 @@ impl Carp {
             self.host.lock().asks_for_mac = false;
             answer?;
         }
-        let fresh = self.prepare_nodes(&new)?;
+        let fresh = make_nodes(&new)?;
         // A group that it is in already is none that would have to be left again.
         let joined = change.join.filter(|name| !self.is_in_group(name));
         if let Some(name) = joined {
@@ -382,7 +382,7 @@ impl Carp {
         let old = self.host.lock().settings;
         let mut new = old;
         new.set_lladdr(lladdr);
-        let fresh = self.prepare_nodes(&new)?;
+        let fresh = make_nodes(&new)?;
         self.change_place(this, own, &old, &new, &Extack::NONE, rtnl)?;
         self.configure(new, None, fresh);
         own.set_mac(&new.mac(), rtnl);
