@@ -153,7 +153,7 @@ def test_in_ifconfigs_words(host: Host) -> None:
         "\t\tbulk: down demote: 0 states: 0 queued: 0 unconfirmed: 0",
     ]
     for line, status, why in (
-        ("pfsync0 vhid 1", 2, 'there is no word "vhid": see carpctl --help.'),
+        ("pfsync0 vhid 1", 2, '"vhid" is a word for carp interfaces only.'),
         ("pfsync0 syncdev nope", 1, "syncdev nope: there is no such interface."),
         ("pfsync0 maxupd 0", 1, "maxupd must be 1-255."),
         ("pfsync0 create", 1, "pfsync0 is there already."),
