@@ -22,8 +22,7 @@ from lib.frames import mac_bytes
 from lib.host import Host
 from lib.world import World
 
-# nft list hooks: CONFIG_NETFILTER_NETLINK_HOOK
-pytestmark = [pytest.mark.usefixtures("carp"), pytest.mark.stock]
+pytestmark = pytest.mark.usefixtures("carp")
 
 CLIENT, GATEWAY, SERVER = "10.1.0.100", "10.1.0.1", "192.0.2.100"
 PORT = 9
@@ -147,7 +146,9 @@ def guards(host: Host) -> bool:
     return any(found)
 
 
-@pytest.mark.parametrize("mode", ["none", "ip"])
+# On the kernel that looks for mistakes a does not keep the flow when it is master of
+# nothing, so there is nothing to be seen there.
+@pytest.mark.parametrize("mode", [pytest.param("none", marks=pytest.mark.stock), "ip"])
 def test_a_flow_is_forwarded_once(world: World, mode: str) -> None:
     """Whoever loses mastership forwards nothing more that came for the virtual MAC, though
     the flow is in its flowtable."""

@@ -83,7 +83,6 @@ def test_another_route_is_taken(lan: Lan, to: str) -> None:
     wait_for(lambda: way(host, to) == "sync0", 1, "the other route is taken again")
 
 
-@pytest.mark.stock  # CONFIG_IP_ROUTE_MULTIPATH
 @pytest.mark.parametrize("to", [FAR, FAR6])
 def test_one_of_several_nexthops_is_passed_over(lan: Lan, to: str) -> None:
     """The others share what it had, until the host is master."""
