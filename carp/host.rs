@@ -515,8 +515,6 @@ impl Carp {
             let mut host = self.host.lock();
             let host = &mut *host;
             host.hash_addresses();
-            // Not before: an address may come while they are made.
-            host.hash(&settings, &mut fresh, None);
             let environment = host.environment();
             for place in 0..host.nodes.len() {
                 let stays = host
@@ -530,8 +528,11 @@ impl Carp {
             }
             let old = core::mem::replace(&mut host.settings, settings);
             for node in fresh.iter_mut() {
-                if let Some(known) = host.nodes.iter_mut().find(|it| it.vhid() == node.vhid()) {
-                    core::mem::swap(known, node);
+                let known = host.nodes.iter_mut().find(|it| it.vhid() == node.vhid());
+                match known {
+                    Some(known) => core::mem::swap(known, node),
+                    // Not before: an address may come while it is made.
+                    None => host.hash(&host.settings, core::slice::from_mut(node), None),
                 }
             }
             core::mem::swap(&mut host.nodes, &mut fresh);
