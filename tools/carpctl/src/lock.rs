@@ -3,14 +3,16 @@
 //! One netstart at a time: at boot several are asked for at once, one for each interface
 //! that comes late.
 
-use crate::error::{failed, Error, Result};
+use crate::{
+    error::{failed, Error, Result},
+    run_folder::create,
+};
 use rustix::{
     fs::{flock, FlockOperation},
     io::Errno,
 };
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::File,
     path::Path,
     thread::sleep,
     time::{Duration, Instant},
@@ -34,18 +36,7 @@ impl Lock {
     fn take_within(folder: &Path, patience: Duration) -> Result<Self> {
         let path = folder.join("lock");
         let unusable = |error| Error::from(error).about(format!("cannot lock {}", path.display()));
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(unusable)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(unusable)?;
+        let file = create(&path).map_err(unusable)?;
         let start = Instant::now();
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -32,6 +32,7 @@ mod pfsync_words;
 mod phrase;
 mod plan;
 mod remembered;
+mod run_folder;
 mod sentences;
 mod setting;
 mod show;

@@ -12,7 +12,7 @@ use crate::{
     lock::Lock,
     order::{in_order, Named},
     output::{warn, Output},
-    remembered,
+    run_folder::FOLDER,
 };
 use std::{collections::HashSet, fs, path::Path};
 
@@ -32,10 +32,9 @@ const LEFT_BEHIND: [&str; 9] = [
 /// Starts the interfaces of these names, or all that have a file. With `check` it only
 /// tells what it would do.
 pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) -> Result<()> {
-    let _lock = if check {
-        None
-    } else {
-        Some(Lock::take(Path::new(remembered::FOLDER))?)
+    let _lock = match check {
+        true => None,
+        false => Some(Lock::take(Path::new(FOLDER))?),
     };
     let mut route = Route::open()?;
     let files = read_all(etc, names, &mut route)?;
@@ -49,42 +48,68 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
             warn(&format!("{}:{line}: {sentence}", file.path.display()));
         }
     }
-    let mut files = in_order(files);
+    let files = in_order(files);
     // what fails for one interface must not keep the others down
+    let failures = if check {
+        tell(output, files, &gateways, &mut route)?
+    } else {
+        start(etc, &files, &gateways, &mut route)
+    };
+    if failures.is_empty() {
+        return Ok(());
+    }
+    failed(in_lines(&failures))
+}
+
+/// Tells what would be done; returns what of it cannot be told.
+fn tell(
+    output: &mut Output,
+    mut files: Vec<InterfaceFile>,
+    gateways: &[Gateway],
+    route: &mut Route,
+) -> Result<Vec<String>> {
+    plan_addresses(&mut files);
     let mut failures = Vec::new();
-    if check {
-        plan_addresses(&mut files);
-        let mut told = Vec::new();
-        let mut started = HashSet::new();
-        for file in &files {
-            match file.describe(&started, &mut route) {
-                Ok(more) => told.extend(more),
-                Err(error) => failures.push(format!("{}: {error}", file.path.display())),
-            }
-            started.insert(file.name());
-        }
-        for gateway in &gateways {
-            if !gateway.is_set(&mut route)? {
-                told.push(format!(
-                    "The default route would lead to {}.",
-                    gateway.address
-                ));
-            }
-        }
-        if told.is_empty() && failures.is_empty() {
-            told.push("Nothing would change.".to_owned());
-        }
-        if !told.is_empty() {
-            output.text(&(told.join("\n") + "\n"))?;
-        }
-        return all_went_well(&failures);
-    }
+    let mut told = Vec::new();
+    let mut started = HashSet::new();
     for file in &files {
-        failures.extend(file.start(&mut route));
+        match file.describe(&started, route) {
+            Ok(more) => told.extend(more),
+            Err(error) => failures.push(format!("{}: {error}", file.path.display())),
+        }
+        started.insert(file.name());
     }
-    for gateway in &gateways {
-        let set = match gateway.is_set(&mut route) {
-            Ok(false) => gateway.set(&mut route),
+    for gateway in gateways {
+        if !gateway.is_set(route)? {
+            told.push(format!(
+                "The default route would lead to {}.",
+                gateway.address
+            ));
+        }
+    }
+    if told.is_empty() && failures.is_empty() {
+        told.push("Nothing would change.".to_owned());
+    }
+    if !told.is_empty() {
+        output.text(&(told.join("\n") + "\n"))?;
+    }
+    Ok(failures)
+}
+
+/// Does what is not so yet; returns what failed.
+fn start(
+    etc: &Path,
+    files: &[InterfaceFile],
+    gateways: &[Gateway],
+    route: &mut Route,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    for file in files {
+        failures.extend(file.start(route));
+    }
+    for gateway in gateways {
+        let set = match gateway.is_set(route) {
+            Ok(false) => gateway.set(route),
             is_set => is_set.map(drop),
         };
         if let Err(error) = set {
@@ -96,14 +121,7 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
             ));
         }
     }
-    all_went_well(&failures)
-}
-
-fn all_went_well(failures: &[String]) -> Result<()> {
-    if failures.is_empty() {
-        return Ok(());
-    }
-    failed(in_lines(failures))
+    failures
 }
 
 /// Tells each interface which addresses that on which it stands will have.

@@ -4,16 +4,14 @@
 //! this each run would have to set it again, which every listener to links would hear.
 //! A salted hash is kept, in a file for root alone that does not outlive a boot.
 
+use crate::run_folder::{create, FOLDER};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File},
     hash::{DefaultHasher, Hasher},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
-
-/// What a run leaves for the next one, for root alone.
-pub const FOLDER: &str = "/run/carpctl";
 
 /// What is known of one interface's passphrase.
 pub struct Remembered(PathBuf);
@@ -56,22 +54,11 @@ impl Remembered {
     }
 
     fn write(&self, phrase: &[u8]) -> io::Result<()> {
-        if let Some(folder) = self.0.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
-        }
         let mut salt = [0; 8];
         File::open("/dev/urandom")?.read_exact(&mut salt)?;
         let salt = u64::from_ne_bytes(salt);
         let new = self.0.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
+        let mut file = create(&new)?;
         writeln!(file, "{salt:x} {:x}", hash_of(salt, phrase))?;
         fs::rename(new, &self.0)
     }
