@@ -59,6 +59,23 @@ with_lock() {
 	) 9>"$cache/.$name.lock"
 }
 
+# Mounts and processes of its own, which an interrupted run does not leave behind: a later
+# rm would walk into the mounts.
+apart=(unshare --mount --propagation private --pid --fork --kill-child)
+
+# The kernel that carp.ko was built for, as it says itself.
+module_release() {
+	local release
+	[ -e "$top/carp.ko" ] || die "carp.ko is not built yet: run make first."
+	release=$(grep -ao 'vermagic=[^ ]*' "$top/carp.ko" | head -n 1)
+	release=${release#vermagic=}
+	[ -n "$release" ] || die "carp.ko does not say which kernel it was built for: run make clean, then make."
+	echo "$release"
+}
+
+# The rustc that built the kernel of a folder with its configuration.
+rustc_of_kernel() { sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"/\1/p' "$1/.config"; }
+
 need_root() {
 	[ "$(id -u)" -eq 0 ] ||
 		die "$1 needs root, for it makes a Debian root folder and mounts in it: run it with sudo, or in a container or virtual machine of its own."
