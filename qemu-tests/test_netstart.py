@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("carp")
 
 CARP0 = "inet 10.0.0.1 255.255.255.0 vhid 1 pass secretpassword carpdev eth0 advskew 100\n"
 
+NOTHING = ["Nothing would change."]
+
 
 def configured(host: Host) -> list[object]:
     """What somebody set, without states, which change by themselves."""
@@ -54,6 +56,11 @@ class Etc:
     def start(self, *words: str) -> None:
         done = self.run(*words)
         assert (done.stdout, done.stderr) == ("", "")
+
+    def start_for_good(self) -> None:
+        """A second run would find nothing to do."""
+        self.start()
+        assert self.would() == NOTHING
 
     def would(self, *words: str) -> list[str]:
         """What --check says; it must change nothing."""
@@ -151,8 +158,7 @@ def test_typed_in_steps_or_in_a_file(host: Host, etc: Etc) -> None:
     host.run("carpctl", "carp0", *CARP0.split())
     etc.write("hostname.carp0", CARP0)
     assert etc.would() == ["carp0 would get pass ...."], "which the kernel does not show"
-    etc.start()
-    assert etc.would() == ["Nothing would change."]
+    etc.start_for_good()
 
 
 # -- again
@@ -170,8 +176,7 @@ def test_a_second_run_changes_nothing(host: Host, etc: Etc) -> None:
     host.settle()
     c.wait_state(host, "master")
     listeners = Listeners(host)
-    etc.start()
-    assert etc.would() == ["Nothing would change."]
+    etc.start_for_good()
     assert listeners.heard() == ""
 
 
@@ -238,8 +243,7 @@ def test_what_a_file_no_longer_has_goes(host: Host, etc: Etc) -> None:
         "carp0 would lose its description.",
         "carp0 would lose the address 10.0.0.7/32.",
     ]
-    etc.start()
-    assert etc.would() == ["Nothing would change."]
+    etc.start_for_good()
     assert addresses(host, "carp0") == ["10.0.0.1/24 10.0.0.255"]
     told = c.info(host)
     assert (told["advbase"], told["advskew"], told["groups"]) == (1, 0, ["carp"])
@@ -248,13 +252,11 @@ def test_what_a_file_no_longer_has_goes(host: Host, etc: Etc) -> None:
 
 def test_a_phrase_is_set_when_it_matters(host: Host, etc: Etc) -> None:
     etc.write("hostname.carp0", CARP0)
-    etc.start()
-    assert etc.would() == ["Nothing would change."]
+    etc.start_for_good()
     assert etc.would("carp0") == ["carp0 would get pass ...."], "if it is named"
     etc.write("hostname.carp0", CARP0.replace("secret", "other"))
     assert etc.would() == ["carp0 would get pass ...."]
-    etc.start()
-    assert etc.would() == ["Nothing would change."]
+    etc.start_for_good()
     host.run("carpctl", "carp0", "pass", "typed")
     assert etc.would() == ["carp0 would get pass ...."]
 
@@ -292,7 +294,7 @@ def test_everything_in_order(host: Host, etc: Etc) -> None:
     assert (vlan["link"], vlan["linkinfo"]["info_data"]["id"]) == ("bond0", 5)
     assert vlan["master"] == "br0"
     assert addresses(host, "carp0") == ["10.0.5.1/24 10.0.5.255"]
-    assert etc.would() == ["Nothing would change."]
+    assert etc.would() == NOTHING
 
 
 def test_commands_in_their_place(host: Host, etc: Etc) -> None:
@@ -325,14 +327,14 @@ def test_down_stays_down(host: Host, etc: Etc) -> None:
     etc.start()
     assert addresses(host, "eth1") == ["10.0.7.1/24 10.0.7.255"]
     assert "UP" not in listeners.heard()
-    assert etc.would() == ["Nothing would change."]
+    assert etc.would() == NOTHING
 
 
 def test_point_to_point(host: Host, etc: Etc) -> None:
     etc.write("hostname.eth1", "inet 10.0.8.1 255.255.255.255 NONE\ndest 10.0.8.2\n")
     etc.start()
     assert "inet 10.0.8.1 peer 10.0.8.2/32" in host.ip("addr", "show", "dev", "eth1")
-    assert etc.would() == ["Nothing would change."]
+    assert etc.would() == NOTHING
     etc.write("hostname.eth1", "inet 10.0.8.1 255.255.255.255 NONE\ndest 10.0.8.3\n")
     etc.start()
     assert "inet 10.0.8.1 peer 10.0.8.3/32" in host.ip("addr", "show", "dev", "eth1")
@@ -364,7 +366,7 @@ def test_gateways(host: Host, etc: Etc) -> None:
     etc.start()
     assert "via 10.0.0.254 dev eth0" in host.ip("route", "show", "default")
     assert "via fd00::fe dev eth0" in host.ip("-6", "route", "show", "default")
-    assert etc.would() == ["Nothing would change."]
+    assert etc.would() == NOTHING
 
 
 def test_what_is_told_before_anything_is_there(host: Host, etc: Etc) -> None:
@@ -392,8 +394,7 @@ def test_what_is_to_go_and_is_not_there(host: Host, etc: Etc) -> None:
     etc.write("hostname.br0", "add eth0\ndel eth1\n")
     etc.write("hostname.br1", "add eth1\n")
     etc.write("hostname.carp0", "vhid 1 10.0.0.1/24 -group x\ninet -alias 10.0.0.9\n")
-    etc.start()
-    assert etc.would() == ["Nothing would change."]
+    etc.start_for_good()
     host.run("carpctl", "br0", "del", "eth1")
     assert host.show("eth1")["master"] == "br1"
     host.run("carpctl", "br1", "del", "eth1")
