@@ -422,6 +422,9 @@ impl Pfsync {
                 break;
             };
             let in_bulk = record.in_bulk;
+            if session.listener.came_back(now) {
+                record.pending.start_over();
+            }
             let step = record.pending.timer(now);
             if step.to == Place::Awaiting {
                 break;

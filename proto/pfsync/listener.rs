@@ -6,11 +6,13 @@
 //! off while its link stays up, by a switch between, does not know. But the others do:
 //! what they say is not confirmed. So while something is not, and nobody is heard, they
 //! say a state again now and then, to be confirmed by whoever has it; and when somebody
-//! is heard at last they send everything, as if they had been asked.
+//! is heard at last they send everything, as if they had been asked. If no state was given
+//! up by then, those that wait are tried as often as if they were new.
 //!
 //! Linux confirms whatever it is asked to; OpenBSD only what is new to it, so that a full
 //! update which it did not need is no sign of anything.
 
+use super::bulk_answer::CONFIRMED_WITHIN;
 use super::time::{Instant, Millis};
 
 /// Nobody is heard for so long: then somebody is asked whether he is there.
@@ -30,6 +32,8 @@ pub struct Listener {
     is_there: bool,
     unanswered: u32,
     heard_at: Option<Instant>,
+    /// When somebody was heard after a silence.
+    back_at: Option<Instant>,
     confirms: bool,
     missed: bool,
 }
@@ -44,10 +48,12 @@ impl Listener {
     /// A frame came in. Returns whether its sender may have missed something.
     pub fn heard(&mut self, now: Instant) -> bool {
         let missed = self.missed;
+        let is_back = self.is_silent_for(SILENCE, now);
         *self = Self {
             is_there: true,
             unanswered: 0,
             heard_at: Some(now),
+            back_at: if is_back { Some(now) } else { self.back_at },
             confirms: self.confirms,
             missed: false,
         };
@@ -69,6 +75,14 @@ impl Listener {
         if self.unanswered >= UNANSWERED_MAX {
             self.is_there = false;
         }
+    }
+
+    /// Whether somebody was silent for long and came back so lately that a state which waits
+    /// to be confirmed may have been sent in vain until then.
+    #[must_use]
+    pub fn came_back(&self, now: Instant) -> bool {
+        self.back_at
+            .is_some_and(|at| now < CONFIRMED_WITHIN.after(at))
     }
 
     /// Whether to ask if anybody is there. `awaiting`: something is not confirmed.

@@ -410,6 +410,13 @@ impl Pending {
         }
     }
 
+    /// Nobody was there to confirm it: attempts are counted anew.
+    pub fn start_over(&mut self) {
+        if !self.deleted {
+            self.attempts = 0;
+        }
+    }
+
     /// [`Self::deadline`] has passed.
     pub fn timer(&mut self, now: Instant) -> Step {
         if self.place != Place::Awaiting || self.until.is_some_and(|until| now < until) {

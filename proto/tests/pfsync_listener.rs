@@ -2,7 +2,8 @@
 
 //! Who listens, and who has missed something.
 
-use carp_proto::pfsync::listener::{Listener, UNANSWERED_MAX};
+use carp_proto::pfsync::bulk_answer::CONFIRMED_WITHIN;
+use carp_proto::pfsync::listener::{Listener, SILENCE, UNANSWERED_MAX};
 use carp_proto::pfsync::time::Instant;
 
 /// One that has confirmed something, and was heard then.
@@ -102,4 +103,28 @@ fn what_openbsd_knows_it_does_not_confirm() {
     let mut listener = known();
     listener.unanswered(at(6000), false);
     assert!(!listener.heard(at(9000)));
+}
+
+#[test]
+fn who_comes_back_just_before_a_state_is_given_up() {
+    let mut listener = known();
+    let back = u64::from(SILENCE.0);
+    assert!(!listener.came_back(at(back)));
+    assert!(!listener.heard(at(back)), "nothing was given up");
+    // a word more does not end it
+    listener.heard(at(back + 100));
+    let ends = back + u64::from(CONFIRMED_WITHIN.0);
+    assert!(listener.came_back(at(back)));
+    assert!(listener.came_back(at(ends - 1)));
+    assert!(!listener.came_back(at(ends)));
+}
+
+#[test]
+fn who_was_silent_for_a_moment_does_not_come_back() {
+    let mut listener = known();
+    listener.heard(at(u64::from(SILENCE.0) - 1));
+    assert!(!listener.came_back(at(u64::from(SILENCE.0))));
+    let mut first = Listener::default();
+    first.heard(at(100_000));
+    assert!(!first.came_back(at(100_000)), "who is new asks by itself");
 }

@@ -325,6 +325,30 @@ fn what_is_not_confirmed_is_sent_again_as_an_update() {
 }
 
 #[test]
+fn attempts_at_nobody_do_not_count() {
+    let (mut pending, _) = Pending::created(false);
+    let mut now = 0;
+    for _ in 0..ATTEMPTS {
+        let _ = pending.sent(&CONFIRM, at(now));
+        now += 500;
+        pending.start_over();
+        let step = pending.timer(at(now));
+        assert_eq!(to(step), (queued(Queue::Update), true));
+    }
+    // but those to say that it is gone do
+    let mut pending = told();
+    let _ = pending.deleted();
+    for _ in 1..DELETE_ATTEMPTS {
+        pending.start_over();
+        assert_eq!(pending.sent(&CONFIRM, at(now)).to, Place::Awaiting);
+        now += 500;
+        let _ = pending.timer(at(now));
+    }
+    pending.start_over();
+    assert_eq!(pending.sent(&CONFIRM, at(now)).to, Place::Nowhere);
+}
+
+#[test]
 fn a_confirmation_ends_that() {
     let (mut pending, _) = Pending::created(false);
     let _ = pending.sent(&CONFIRM, at(0));
