@@ -429,6 +429,17 @@ def test_bulk_update(world: World) -> None:
     flow.close()
 
 
+def cut_off(pair: Pair) -> None:
+    """The two hear nothing of each other any more, though their links stay."""
+    for host in pair.hosts:
+        host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
+
+
+def join(pair: Pair) -> None:
+    for host in pair.hosts:
+        host.run("tc", "qdisc", "del", "dev", "eth2", "root")
+
+
 def test_cut_off_with_its_link_up(world: World) -> None:
     """A switch between them fails for longer than a state is sent again. Who missed one
     does not know, and has it as soon as they hear each other, though nothing happens."""
@@ -436,13 +447,11 @@ def test_cut_off_with_its_link_up(world: World) -> None:
     first = t.connect(pair.client, pair.server, SERVER, 5001)
     pair.wait_same(proto=TCP)
     answered = p.stats(pair.a)["bulk_answered"]
-    for host in pair.hosts:
-        host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
+    cut_off(pair)
     second = t.connect(pair.client, pair.server, SERVER, 5002)
     time.sleep(20)
     assert len(conntrack.entries(pair.b, proto=TCP)) == 1
-    for host in pair.hosts:
-        host.run("tc", "qdisc", "del", "dev", "eth2", "root")
+    join(pair)
     wait_for(lambda: len(conntrack.entries(pair.b, proto=TCP)) == 2, ROUND + WITHIN, "b has both")
     pair.via(pair.b)
     exchange(*first)
@@ -450,3 +459,23 @@ def test_cut_off_with_its_link_up(world: World) -> None:
     time.sleep(5)
     assert p.stats(pair.a)["bulk_answered"] == answered + 1
     close(*first, *second)
+
+
+def test_cut_off_until_a_state_is_almost_given_up(world: World) -> None:
+    """However long it lasts, a connection that was opened meanwhile is known afterwards."""
+    pair = Pair(world, NAT)
+    ends = [t.connect(pair.client, pair.server, SERVER, 5001)]
+    pair.wait_same(proto=TCP)
+    for tenths in range(40, 66, 2):
+        cut_off(pair)
+        ends.append(t.connect(pair.client, pair.server, SERVER, 5002 + tenths))
+        time.sleep(tenths / 10)
+        join(pair)
+        wait_for(
+            lambda: len(conntrack.entries(pair.b, proto=TCP)) == len(ends),
+            ROUND + WITHIN,
+            f"b has all after {tenths / 10} s",
+        )
+        time.sleep(1)
+    for pair_of_ends in ends:
+        close(*pair_of_ends)
