@@ -145,11 +145,17 @@ def test_the_parents_route_wins(lan: Lan, state: str) -> None:
     assert [route["metric"] for route in connected(host)] == [4096]
 
 
-def test_a_metric_that_the_user_gave_stays(lan: Lan) -> None:
+@pytest.mark.parametrize("metric", [50, 4096])
+def test_a_metric_that_the_user_gave_stays(lan: Lan, metric: int) -> None:
+    """Also where it is the one that a route has without, and where it is set again."""
     c.create(lan.a, addresses=())
-    lan.a.ip("addr", "add", f"{VIP}/24", "dev", "carp0", "metric", "50")
-    c.wait_state(lan.a, "master")
-    assert [route["metric"] for route in connected(lan.a)] == [50]
+    words = ("addr", "replace", f"{VIP}/24", "dev", "carp0", "metric", str(metric))
+    for _ in range(2):
+        lan.a.ip(*words)
+        c.wait_state(lan.a, "master")
+        assert [route["metric"] for route in connected(lan.a)] == [metric]
+        lan.a.ip_batch("link set carp0 down", "link set carp0 up")
+        assert [route["metric"] for route in connected(lan.a)] == [metric]
 
 
 @pytest.mark.parametrize("state", ["master", "backup"])

@@ -58,11 +58,19 @@ impl InetAddr {
 }
 
 impl Device {
-    /// Gives the addresses whose networks' routes have the metric `old` the metric
-    /// `new`. Routes that are there already stay as they are.
-    pub(super) fn replace_route_metrics(&self, old: u32, new: u32, _rtnl: &Rtnl) {
+    /// Lends the metric to all addresses, see [`lend_metric`].
+    pub(super) fn lend_metrics(&self, metric: u32, rtnl: &Rtnl) {
+        self.each_entry(rtnl, |address| lend_metric(address, metric));
+    }
+
+    /// Takes it back from all addresses, see [`take_metric_back`].
+    pub(super) fn take_metrics_back(&self, rtnl: &Rtnl) {
+        self.each_entry(rtnl, take_metric_back);
+    }
+
+    fn each_entry(&self, _rtnl: &Rtnl, each: impl Fn(&mut bindings::in_ifaddr)) {
         // SAFETY: `self` is live, RTNL is held: nobody else changes the list, nor the
-        // metrics in it.
+        // metrics and flags in it.
         unsafe {
             let in_dev = bindings::__in_dev_get_rtnl(self.as_ptr());
             if in_dev.is_null() {
@@ -70,7 +78,7 @@ impl Device {
             }
             let mut ifa = bindings::in_dev_first_ifa(in_dev);
             while let Some(address) = ifa.as_mut() {
-                replace_route_metric(address, old, new);
+                each(address);
                 ifa = bindings::in_ifa_next(address);
             }
         }
@@ -163,9 +171,25 @@ fn local(address: &bindings::in_ifaddr) -> Ipv4Addr {
     Ipv4Addr::from(address.ifa_local.to_ne_bytes())
 }
 
-/// Gives an address whose network's route has the metric `old` the metric `new`.
-pub(super) fn replace_route_metric(address: &mut bindings::in_ifaddr, old: u32, new: u32) {
-    if address.ifa_rt_priority == old {
-        address.ifa_rt_priority = new;
+/// The flag of an address whose metric is lent, among those that Linux does not use. It
+/// is set only while the kernel makes routes, under RTNL; a dump of addresses at that very
+/// moment shows both.
+const METRIC_IS_LENT: u32 = 1 << 31;
+
+/// Gives an address without a metric this one, for as long as the kernel makes its
+/// route. Under RTNL.
+pub(super) fn lend_metric(address: &mut bindings::in_ifaddr, metric: u32) {
+    if address.ifa_rt_priority == 0 {
+        address.ifa_rt_priority = metric;
+        address.ifa_flags |= METRIC_IS_LENT;
+    }
+}
+
+/// Makes an address one without a metric again. One that the user gave stays, be it the
+/// same. Under RTNL.
+pub(super) fn take_metric_back(address: &mut bindings::in_ifaddr) {
+    if address.ifa_flags & METRIC_IS_LENT != 0 {
+        address.ifa_rt_priority = 0;
+        address.ifa_flags &= !METRIC_IS_LENT;
     }
 }

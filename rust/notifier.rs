@@ -281,8 +281,8 @@ unsafe extern "C" fn device<T: Notified>(
     };
     T::device(event, dev, &rtnl);
     if event == DeviceEvent::Up {
-        if let Some(metric) = T::route_metric(dev, &rtnl) {
-            dev.replace_route_metrics(metric, 0, &rtnl);
+        if T::route_metric(dev, &rtnl).is_some() {
+            dev.take_metrics_back(&rtnl);
         }
     }
     NOTIFY_DONE
@@ -307,7 +307,7 @@ unsafe extern "C" fn before_up<T: Notified>(
         )
     };
     if let Some(metric) = T::route_metric(dev, &rtnl) {
-        dev.replace_route_metrics(0, metric, &rtnl);
+        dev.lend_metrics(metric, &rtnl);
     }
     NOTIFY_DONE
 }
@@ -334,7 +334,7 @@ unsafe extern "C" fn address<T: Notified>(
             T::address_added(dev, local, &rtnl);
             if let Some(metric) = T::route_metric(dev, &rtnl) {
                 // SAFETY: The kernel passes a live address, under RTNL.
-                inetaddr::replace_route_metric(unsafe { &mut *ifa }, 0, metric);
+                inetaddr::lend_metric(unsafe { &mut *ifa }, metric);
             }
         }
         bindings::netdev_cmd_NETDEV_DOWN => T::address_removed(dev, local, &rtnl),
@@ -357,9 +357,9 @@ unsafe extern "C" fn after_address<T: Notified>(
     let ifa: *mut bindings::in_ifaddr = ifa.cast();
     // SAFETY: The kernel passes a live address of a live device, under RTNL.
     let (dev, rtnl) = unsafe { (Device::from_raw((*(*ifa).ifa_dev).dev), Rtnl::assume_held()) };
-    if let Some(metric) = T::route_metric(dev, &rtnl) {
+    if T::route_metric(dev, &rtnl).is_some() {
         // SAFETY: As above.
-        inetaddr::replace_route_metric(unsafe { &mut *ifa }, metric, 0);
+        inetaddr::take_metric_back(unsafe { &mut *ifa });
     }
     NOTIFY_DONE
 }
