@@ -143,7 +143,7 @@ def test_the_lines_of_the_books(world: World, host: Host, etc: Etc, pfsync: None
     etc.write("hostname.pfsync0", "up syncdev eth2 syncpeer 172.16.1.2\n")
     done = etc.run()
     assert "hostname.carp1:1: the passphrase" in done.stderr
-    assert addresses(host, "eth0") == ["10.0.0.11/24 10.0.0.255"], "its former address is gone"
+    assert addresses(host, "eth0") == ["10.0.0.2/24", "10.0.0.11/24 10.0.0.255"]
     assert addresses(host, "eth1") == ["192.168.100.11/24"]
     assert addresses(host, "carp0") == ["10.0.0.1/24 10.0.0.255"]
     assert c.state(host, "carp0") == "master"
@@ -344,17 +344,27 @@ def test_point_to_point(host: Host, etc: Etc) -> None:
 
 
 def test_addresses_that_others_give(host: Host, etc: Etc) -> None:
-    host.ip(
-        "addr", "add", "10.0.9.1/24", "dev", "eth1", "valid_lft", "1000", "preferred_lft", "900"
+    """Only those go that a file gave, also when others went and came back on the way."""
+    others = ("10.0.9.1/24", "10.0.9.2/24", "fd09::1/64")
+    for address in others:
+        host.ip("addr", "add", address, "dev", "eth1", "nodad")
+    etc.write(
+        "hostname.eth1",
+        "dhcp\ninet6 autoconf\ninet 10.0.8.1/24\ninet 10.0.8.2/24\ninet 10.0.9.3/24\n"
+        "inet6 fd08::1 64\n",
     )
-    host.ip("addr", "add", "10.0.9.2/24", "dev", "eth1")
-    etc.write("hostname.eth1", "dhcp\ninet6 autoconf\n")
     done = etc.run()
     assert "hostname.eth1:1: DHCP is not carpctl's to do" in done.stderr
-    assert len(addresses(host, "eth1")) == 2
+    assert host.ip("addr", "show", "dev", "eth1").count("proto 112") == 4
     assert host.sysctl("net.ipv6.conf.eth1.accept_ra") == "1"
+    etc.write("hostname.eth1", "inet 10.0.8.2/24\nup\n")
+    gone = ("10.0.8.1/24", "10.0.9.3/24", "fd08::1/64")
+    assert etc.would() == [f"eth1 would lose the address {address}." for address in gone]
+    etc.start()
     etc.write("hostname.eth1", "up\n")
-    assert etc.would() == ["eth1 would lose the address 10.0.9.2/24."]
+    assert etc.would() == ["eth1 would lose the address 10.0.8.2/24."]
+    etc.start()
+    assert addresses(host, "eth1") == list(others)
 
 
 def test_gateways(host: Host, etc: Etc) -> None:

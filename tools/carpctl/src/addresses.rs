@@ -13,7 +13,7 @@ use netlink_packet_route::{
     address::{AddressAttribute, AddressMessage},
     AddressFamily,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The addresses of a command, each with its prefix length; `planned` are addresses that
 /// carpdev will have, with their lengths.
@@ -143,8 +143,7 @@ pub fn remove_alone(route: &mut Route, address: &Address, all: &[Address]) -> Re
     if !before.contains(address) {
         return Ok(());
     }
-    let length = address.prefix_len;
-    let message = address_message(index, address.address, length, None, address.dest);
+    let message = address_message(address);
     route
         .request(RTM_DELADDR, 0, &message)
         .map_err(|error| error.about(address.address))?;
@@ -153,35 +152,31 @@ pub fn remove_alone(route: &mut Route, address: &Address, all: &[Address]) -> Re
         .iter()
         .filter(|other| other.address.is_ipv4() && !after.contains(other) && !all.contains(other));
     for other in lost {
-        let (length, broadcast) = (other.prefix_len, other.broadcast);
-        let message = address_message(index, other.address, length, broadcast, other.dest);
+        let message = address_message(other);
         route.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &message)?;
     }
     Ok(())
 }
 
-pub fn address_message(
-    index: u32,
-    address: IpAddr,
-    prefix_len: u8,
-    broadcast: Option<Ipv4Addr>,
-    dest: Option<IpAddr>,
-) -> AddressMessage {
+pub fn address_message(address: &Address) -> AddressMessage {
     let mut message = AddressMessage::default();
-    message.header.family = if address.is_ipv4() {
+    message.header.family = if address.address.is_ipv4() {
         AddressFamily::Inet
     } else {
         AddressFamily::Inet6
     };
-    message.header.prefix_len = prefix_len;
-    message.header.index = index;
+    message.header.prefix_len = address.prefix_len;
+    message.header.index = address.interface;
     message.attributes = vec![
-        AddressAttribute::Local(address),
-        AddressAttribute::Address(dest.unwrap_or(address)),
+        AddressAttribute::Local(address.address),
+        AddressAttribute::Address(address.dest.unwrap_or(address.address)),
     ];
-    message
-        .attributes
-        .extend(broadcast.map(AddressAttribute::Broadcast));
+    let broadcast = address.broadcast.map(AddressAttribute::Broadcast);
+    message.attributes.extend(broadcast);
+    if address.proto != 0 {
+        let proto = AddressAttribute::Protocol(address.proto.into());
+        message.attributes.push(proto);
+    }
     message
 }
 
@@ -204,7 +199,7 @@ mod tests {
                 broadcast: None,
                 dest: None,
                 interface: 7,
-                dynamic: false,
+                proto: 0,
             }
         };
         words.iter().map(read).collect()

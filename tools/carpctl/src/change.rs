@@ -32,6 +32,8 @@ pub struct Change {
     pub flush_ipv4: bool,
     pub flush_ipv6: bool,
     pub addresses: Vec<AddressChange>,
+    /// Who is said to set the addresses (`IFA_PROTO`); 0: nobody.
+    pub address_proto: u8,
     pub virtual_device: VirtualDevice,
     /// What the user should know, in sentences.
     pub warnings: Vec<String>,

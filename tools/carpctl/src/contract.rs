@@ -3,6 +3,10 @@
 //! The numbers of include/uapi/linux/if_carp.h, if_pfsync.h and carp.h, under their
 //! names there, and what they are called in words. A test compares them with the headers.
 
+/// `IFA_PROTO` of the addresses that netstart set: by it it knows them, and `ip address`
+/// shows it. Linux leaves all numbers above 3 to whoever sets addresses.
+pub const IFAPROT_NETSTART: u8 = 112;
+
 /// What stands in IFLA_INFO_DATA of a carp interface.
 pub mod link {
     pub const IFLA_CARP_VHID: u16 = 1;

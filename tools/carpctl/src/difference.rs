@@ -8,7 +8,7 @@ use crate::{
     addresses::is_so,
     carp::Carp,
     change::Change,
-    contract::{link::*, pfsync::*, BALANCINGS},
+    contract::{link::*, pfsync::*, BALANCINGS, IFAPROT_NETSTART},
     interface::{Address, Interface},
     pfsync::Pfsync,
     setting::Setting,
@@ -69,10 +69,11 @@ pub fn leftovers(wanted: &Wanted, present: &Present<'_>) -> Change {
         let mut listed = whole.addresses.iter();
         listed.any(|it| it.address == address.address && it.action != Action::Remove)
     };
+    // what others set is theirs: a user, DHCP, a network manager
     let gone = present
         .addresses
         .iter()
-        .filter(|address| is_of_a_file(address, wanted) && !listed(address));
+        .filter(|address| address.proto == IFAPROT_NETSTART && !listed(address));
     change.addresses = gone
         .map(|address| AddressChange {
             action: Action::Remove,
@@ -127,15 +128,6 @@ fn carp_leftovers(whole: &Change, carp: &Carp, change: &mut Change) {
     if !whole.leave.iter().any(|name| name == GROUP_CARP) {
         change.join = vec![GROUP_CARP.to_owned()];
     }
-}
-
-/// Whether an address may be one that a file gave: not one that comes and goes by itself.
-fn is_of_a_file(address: &Address, wanted: &Wanted) -> bool {
-    let by_others = match address.address {
-        IpAddr::V4(_) => wanted.dhcp,
-        IpAddr::V6(ipv6) => wanted.autoconf || ipv6.is_unicast_link_local(),
-    };
-    !by_others && !address.dynamic && !address.address.is_loopback()
 }
 
 /// `change` without what is so already.

@@ -14,7 +14,7 @@ fn address(text: &str) -> Address {
         broadcast: None,
         dest: None,
         interface: 7,
-        dynamic: false,
+        proto: IFAPROT_NETSTART,
     }
 }
 
@@ -74,7 +74,7 @@ fn what_is_so_is_left_alone() {
         "{FILE}advbase 1 minttl 255 announce 0 -linklocal demoteskew balancing none up\n\
          -carppeer mtu 1500 inet6 alias 2001:db8::1 64\n"
     );
-    let addresses = ["10.0.0.1/24", "2001:db8::1/64", "fe80::1/64"].map(address);
+    let addresses = ["10.0.0.1/24", "2001:db8::1/64"].map(address);
     assert_eq!(left(&everything, &carp0(), &addresses), [""; 0]);
 }
 
@@ -138,14 +138,18 @@ fn addresses_of_others_stay() {
         flags: LinkFlags::Up,
         ..Interface::default()
     };
-    let mut leased = address("10.0.0.7/24");
-    leased.dynamic = true;
-    let there = [leased, address("fe80::1/64"), address("10.0.0.8/24")];
-    assert_eq!(
-        left("up\n", &eth0, &there),
-        ["lose the address 10.0.0.8/24."]
-    );
-    assert_eq!(left("dhcp\n", &eth0, &there), [""; 0]);
+    let of_another = |text, proto| Address {
+        proto,
+        ..address(text)
+    };
+    let there = [
+        of_another("10.0.0.7/24", 0),
+        of_another("fe80::1/64", 3),
+        address("10.0.0.8/24"),
+    ];
+    let lost = ["lose the address 10.0.0.8/24."];
+    assert_eq!(left("up\n", &eth0, &there), lost);
+    assert_eq!(left("dhcp\n", &eth0, &there), lost);
 }
 
 #[test]

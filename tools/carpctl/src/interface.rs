@@ -12,7 +12,7 @@ use crate::{
 };
 use netlink_packet_core::{Emitable, NlasIterator, Parseable, ParseableParametrized};
 use netlink_packet_route::{
-    address::{AddressAttribute, AddressHeaderFlags, AddressMessage},
+    address::{AddressAttribute, AddressMessage},
     link::{
         InfoBond, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
         LinkMessage,
@@ -158,8 +158,8 @@ pub struct Address {
     /// The other end of a point-to-point link.
     pub dest: Option<IpAddr>,
     pub interface: u32,
-    /// It came with a lifetime, from DHCP or a router.
-    pub dynamic: bool,
+    /// Who set it (`IFA_PROTO`); 0: nobody who would say so.
+    pub proto: u8,
 }
 
 impl Address {
@@ -168,11 +168,13 @@ impl Address {
         let mut address = None;
         let mut local = None;
         let mut broadcast = None;
+        let mut proto = 0;
         for attribute in message.attributes {
             match attribute {
                 AddressAttribute::Address(value) => address = Some(value),
                 AddressAttribute::Local(value) => local = Some(value),
                 AddressAttribute::Broadcast(value) => broadcast = Some(value),
+                AddressAttribute::Protocol(value) => proto = value.into(),
                 _ => {}
             }
         }
@@ -184,7 +186,7 @@ impl Address {
             prefix_len: message.header.prefix_len,
             broadcast,
             interface: message.header.index,
-            dynamic: !message.header.flags.contains(AddressHeaderFlags::Permanent),
+            proto,
         })
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     address::Action,
     addresses::with_prefix_len,
     change::Change,
+    contract::IFAPROT_NETSTART,
     difference::{leftovers, remaining, Present, GROUP_CARP},
     error::{failed, in_lines, usage, Error, Result},
     hostname_file::{self, Line, Mistake},
@@ -147,6 +148,7 @@ impl InterfaceFile {
             // an address does not bring up what is to stay down
             left.up.get_or_insert(interface.is_up());
         }
+        left.address_proto = IFAPROT_NETSTART;
         let plan = Plan::new(name, &left, existing, &there.addresses, route)?;
         if let Some(interface) = existing.filter(|_| left.phrase().is_some()) {
             // it may be set though the rest fails, or this ends in the middle

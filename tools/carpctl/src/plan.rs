@@ -39,6 +39,7 @@ pub struct Plan<'a> {
     further: Vec<LinkAttribute>,
     remove: Vec<Address>,
     add: Vec<AddressChange>,
+    address_proto: u8,
     /// Only when the addresses are there.
     up: bool,
     virtual_device: VirtualDevice,
@@ -140,6 +141,7 @@ impl<'a> Plan<'a> {
             further,
             remove,
             add,
+            address_proto: change.address_proto,
             up: late,
             virtual_device: change.virtual_device.clone(),
             state: late_state,
@@ -184,9 +186,14 @@ impl<'a> Plan<'a> {
             remove_alone(route, address, &self.remove)?;
         }
         for change in &self.add {
-            let length = change.prefix_len.unwrap_or_default();
-            let broadcast = change.broadcast_address();
-            let message = address_message(index, change.address, length, broadcast, change.dest);
+            let message = address_message(&Address {
+                address: change.address,
+                prefix_len: change.prefix_len.unwrap_or_default(),
+                broadcast: change.broadcast_address(),
+                dest: change.dest,
+                interface: index,
+                proto: self.address_proto,
+            });
             route
                 .request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &message)
                 .map_err(|error| error.about(change.address))?;

@@ -264,7 +264,7 @@ mod tests {
             broadcast: broadcast.map(|text| text.parse().expect("is an address")),
             dest: None,
             interface: 7,
-            dynamic: false,
+            proto: 0,
         }
     }
 
