@@ -355,7 +355,7 @@ def test_addresses_that_others_give(host: Host, etc: Etc) -> None:
     )
     done = etc.run()
     assert "hostname.eth1:1: DHCP is not carpctl's to do" in done.stderr
-    assert host.ip("addr", "show", "dev", "eth1").count("proto 112") == 4
+    assert host.ip("addr", "show", "dev", "eth1").count("proto 0x70") == 4
     assert host.sysctl("net.ipv6.conf.eth1.accept_ra") == "1"
     etc.write("hostname.eth1", "inet 10.0.8.2/24\nup\n")
     gone = ("10.0.8.1/24", "10.0.9.3/24", "fd08::1/64")
