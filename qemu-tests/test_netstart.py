@@ -270,7 +270,7 @@ def test_a_phrase_that_was_set_before_something_failed(host: Host, etc: Etc) -> 
     assert etc.would() == ["carp0 would get pass ...."]
     etc.start()
     etc.write("hostname.carp0", CARP0.replace("secret", "other") + no_address + "\n")
-    assert etc.run(check=False).returncode == 1
+    assert etc.run(check=False).returncode == 3
     etc.write("hostname.carp0", CARP0)
     assert etc.would() == ["carp0 would get pass ...."]
 
@@ -312,7 +312,7 @@ def test_commands_in_their_place(host: Host, etc: Etc) -> None:
     assert told[2].startswith("sh would run: ip -br addr")
     assert not seen.exists()
     done = etc.run(check=False)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.endswith("hostname.eth1:5: the command failed with exit status: 1.\n")
     assert "mtu 1400" in seen.read_text() and "10.0.7.1" not in seen.read_text()
     assert addresses(host, "eth1") == ["10.0.7.1/24 10.0.7.255"], "it went on"
@@ -463,7 +463,7 @@ def test_an_interface_that_is_not_there(host: Host, etc: Etc) -> None:
     etc.write("hostname.carp0", "vhid 1 carpdev eth8 10.0.7.3/24\n")
     etc.write("hostname.carp1", CARP0)
     done = etc.run(check=False)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.replace(f"{etc.path}/", "").splitlines() == [
         "carpctl: hostname.eth7: eth7: there is no such interface.",
         "carpctl: hostname.carp0: carpdev eth8: there is no such interface.",

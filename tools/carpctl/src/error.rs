@@ -10,6 +10,8 @@ pub enum Error {
     Usage(String),
     /// It means something that cannot be done: exit status 1.
     Failed(String),
+    /// Some of it cannot be done, and the rest was: exit status 3.
+    Partly(String),
     /// The kernel said no, with an error number and perhaps in words.
     Kernel { code: i32, words: String },
 }
@@ -21,6 +23,7 @@ impl Error {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) | Self::Kernel { .. } => 1,
+            Self::Partly(_) => 3,
         }
     }
 
@@ -45,7 +48,7 @@ fn meaning(error: &io::Error) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(words) | Self::Failed(words) => f.write_str(words),
+            Self::Usage(words) | Self::Failed(words) | Self::Partly(words) => f.write_str(words),
             Self::Kernel { code, words } if words.is_empty() => {
                 f.write_str(&meaning(&io::Error::from_raw_os_error(*code)))
             }

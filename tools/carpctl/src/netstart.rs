@@ -50,15 +50,16 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
     }
     let files = in_order(files);
     // what fails for one interface must not keep the others down
-    let failures = if check {
-        tell(output, files, &gateways, &mut route)?
-    } else {
-        start(etc, &files, &gateways, &mut route)
-    };
-    if failures.is_empty() {
-        return Ok(());
+    if check {
+        return match tell(output, files, &gateways, &mut route)? {
+            failures if failures.is_empty() => Ok(()),
+            failures => failed(in_lines(&failures)),
+        };
     }
-    failed(in_lines(&failures))
+    match start(etc, &files, &gateways, &mut route) {
+        failures if failures.is_empty() => Ok(()),
+        failures => Err(Error::Partly(in_lines(&failures))),
+    }
 }
 
 /// Tells what would be done; returns what of it cannot be told.
