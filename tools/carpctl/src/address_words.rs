@@ -8,26 +8,30 @@ use crate::{
     change::Change,
     cursor::Cursor,
     error::{usage, Result},
+    value::Value::{self, *},
 };
 use std::net::Ipv4Addr;
 
-pub const WORDS: &[&str] = &[
-    "inet",
-    "inet6",
-    "-inet",
-    "-inet6",
-    "netmask",
-    "prefixlen",
-    "broadcast",
-    "dest",
-    "alias",
-    "-alias",
-    "delete",
+pub const WORDS: &[(&str, Value)] = &[
+    ("inet", OneOf(ACTIONS)),
+    ("inet6", OneOf(ACTIONS)),
+    ("-inet", Nothing),
+    ("-inet6", Nothing),
+    ("netmask", Unlisted),
+    ("prefixlen", Unlisted),
+    ("broadcast", Unlisted),
+    ("dest", Unlisted),
+    ("alias", Nothing),
+    ("-alias", Nothing),
+    ("delete", Nothing),
 ];
+
+/// What may stand between the family and the address.
+const ACTIONS: &[&str] = &["alias", "-alias", "delete"];
 
 /// Whether `word` speaks of an address.
 pub fn is_one(word: &str) -> bool {
-    WORDS.contains(&word) || word.contains('/') || looks_like_address(word)
+    WORDS.iter().any(|(name, _)| *name == word) || word.contains('/') || looks_like_address(word)
 }
 
 /// The addresses of a command while its words are read.

@@ -6,7 +6,7 @@ use crate::{
     addresses::with_prefix_len,
     change::Change,
     error::{failed, usage, Result},
-    interface::{Route, NAME_MAX},
+    interface::{Interface, Route, NAME_MAX},
     kind::Kind,
     output::warn,
     plan::{delete, Plan},
@@ -19,12 +19,7 @@ use crate::{
 pub fn apply(name: &str, words: &[String]) -> Result<()> {
     let mut route = Route::open()?;
     let existing = route.by_name(name)?;
-    let kind = match &existing {
-        Some(interface) => interface.kind(),
-        None if says_how_to_make_one(words) && !is_usual_name(name) => None,
-        None => Some(Kind::of_name(name)),
-    };
-    let mut change = words::read(kind, words)?;
+    let mut change = words::read(kind(name, existing.as_ref(), words), words)?;
     if change.destroy {
         let interface = match existing {
             Some(interface) if virtual_device::is_one(&interface) => interface,
@@ -59,8 +54,13 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn is_usual_name(name: &str) -> bool {
-    Kind::ALL.into_iter().any(|kind| kind.is_usual_name(name))
+/// The kind of an interface or, where it is not there yet, the one that it will be of.
+pub fn kind(name: &str, existing: Option<&Interface>, words: &[String]) -> Option<Kind> {
+    match existing {
+        Some(interface) => interface.kind(),
+        None if says_how_to_make_one(words) && !Kind::is_usual(name) => None,
+        None => Some(Kind::of_name(name)),
+    }
 }
 
 /// Naming a carpN or pfsyncN that is not there makes it, as ifconfig(8) does.

@@ -4,40 +4,41 @@
 
 use crate::{
     change::Change,
-    contract::{link::*, BALANCINGS, STATES},
+    contract::{link::*, settable, BALANCINGS, STATES},
     cursor::{read_u8, Cursor},
     error::{usage, Result},
     kind::Kind,
     phrase,
     setting::Setting,
+    value::Value::{self, *},
 };
 use std::{net::IpAddr, str::FromStr};
 
-pub const WORDS: &[&str] = &[
-    "vhid",
-    "advbase",
-    "advskew",
-    "minttl",
-    "announce",
-    "linklocal",
-    "-linklocal",
-    "demoteskew",
-    "-demoteskew",
-    "state",
-    "balancing",
-    "pass",
-    "passfile",
-    "carpdev",
-    "-carpdev",
-    "carpnodes",
-    "carppeer",
-    "-carppeer",
-    "peer",
-    "peer6",
-    "mcast",
-    "mcast6",
-    "group",
-    "-group",
+pub const WORDS: &[(&str, Value)] = &[
+    ("vhid", Unlisted),
+    ("advbase", Unlisted),
+    ("advskew", Unlisted),
+    ("minttl", Unlisted),
+    ("announce", Unlisted),
+    ("linklocal", Nothing),
+    ("-linklocal", Nothing),
+    ("demoteskew", Nothing),
+    ("-demoteskew", Nothing),
+    ("state", OneOf(STATES)),
+    ("balancing", OneOf(BALANCINGS)),
+    ("pass", Unlisted),
+    ("passfile", File),
+    ("carpdev", Interface),
+    ("-carpdev", Nothing),
+    ("carpnodes", Unlisted),
+    ("carppeer", Unlisted),
+    ("-carppeer", Nothing),
+    ("peer", Unlisted),
+    ("peer6", Unlisted),
+    ("mcast", Nothing),
+    ("mcast6", Nothing),
+    ("group", Group),
+    ("-group", Group),
 ];
 
 /// Whether `word` is one of these; if so it is read with its value.
@@ -162,21 +163,19 @@ pub fn switch(
     })
 }
 
-fn choice(cursor: &mut Cursor<'_>, word: &'static str, names: &[&str]) -> Result<u8> {
+fn choice(
+    cursor: &mut Cursor<'_>,
+    word: &'static str,
+    names: &'static [&'static str],
+) -> Result<u8> {
     let value = cursor.value_once(word)?;
     let found = names
         .iter()
         .position(|name| name.eq_ignore_ascii_case(value));
     match found.and_then(|number| u8::try_from(number).ok()) {
-        // nobody can be set to "init"
-        Some(number) if names.get(usize::from(number)) != Some(&"init") => Ok(number),
+        Some(number) if settable(names).any(|name| name.eq_ignore_ascii_case(value)) => Ok(number),
         _ => {
-            let names: Vec<_> = names
-                .iter()
-                .copied()
-                .filter(|name| *name != "init")
-                .collect();
-            let names = names.join(", ");
+            let names = settable(names).collect::<Vec<_>>().join(", ");
             usage(format!("{word} \"{value}\": one of {names} is expected"))
         }
     }

@@ -101,6 +101,11 @@ pub mod family {
 /// enum carp_state.
 pub const STATES: &[&str] = &["init", "backup", "master"];
 
+/// Those of the names that an interface can be set to. "init" it can only get into.
+pub fn settable(names: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    names.iter().copied().filter(|name| *name != "init")
+}
+
 /// enum carp_balancing.
 pub const BALANCINGS: &[&str] = &["none", "arp", "ip", "ip-stealth", "ip-unicast"];
 

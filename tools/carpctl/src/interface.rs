@@ -270,6 +270,15 @@ impl Route {
         Ok(found)
     }
 
+    /// The names of all interfaces, of any kind.
+    pub fn names(&mut self) -> Result<Vec<String>> {
+        let answers = self.0.dump(RTM_GETLINK, &emit(&LinkMessage::default()))?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| Some(Interface::read(&answer.body)?.name))
+            .collect())
+    }
+
     /// The addresses of an interface, or of all, in the kernel's order.
     pub fn addresses(&mut self, interface: Option<u32>) -> Result<Vec<Address>> {
         let answers = self

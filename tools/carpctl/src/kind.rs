@@ -36,6 +36,11 @@ impl Kind {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
     }
 
+    /// Whether `name` is some kind's with a number.
+    pub fn is_usual(name: &str) -> bool {
+        Self::ALL.into_iter().any(|kind| kind.is_usual_name(name))
+    }
+
     /// What an interface will be that is not there yet.
     pub fn of_name(name: &str) -> Self {
         Self::ALL

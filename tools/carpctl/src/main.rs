@@ -12,6 +12,7 @@ mod attributes;
 mod carp;
 mod carp_words;
 mod change;
+mod complete;
 mod contract;
 mod counters;
 mod cursor;
@@ -39,11 +40,12 @@ mod show;
 mod socket;
 mod status;
 mod suggest;
+mod value;
 mod virtual_device;
 mod wanted;
 mod words;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use error::{ended, usage, Result};
 use output::Output;
 use std::{path::PathBuf, process::ExitCode};
@@ -159,6 +161,12 @@ enum Command {
         json: bool,
         interface: Option<String>,
     },
+    /// Show what the last word of a command can become, for shells
+    #[command(hide = true)]
+    Complete {
+        #[arg(required = true, allow_hyphen_values = true, trailing_var_arg = true)]
+        words: Vec<String>,
+    },
     #[command(external_subcommand)]
     Interface(Vec<String>),
 }
@@ -181,6 +189,9 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Some(Command::Monitor { json }) => status::monitor(output, *json),
         Some(Command::Stats { json, interface }) => {
             status::stats(output, *json, interface.as_deref())
+        }
+        Some(Command::Complete { words }) => {
+            complete::complete(output, Arguments::command(), words)
         }
         Some(Command::Interface(words)) => match &words[..] {
             [] => Ok(()),

@@ -165,7 +165,8 @@ fn read_all(etc: &Path, names: &[String], route: &mut Route) -> Result<Vec<Inter
     usage(in_lines(&mistakes))
 }
 
-fn names_in(etc: &Path) -> Result<Vec<String>> {
+/// The interfaces that have a file.
+pub fn names_in(etc: &Path) -> Result<Vec<String>> {
     let unreadable = |error| Error::from(error).about(format!("cannot read {}", etc.display()));
     let mut names = Vec::new();
     for entry in fs::read_dir(etc).map_err(unreadable)? {

@@ -10,17 +10,18 @@ use crate::{
     error::{usage, Result},
     kind::Kind,
     setting::Setting,
+    value::Value::{self, *},
 };
 use std::net::IpAddr;
 
-pub const WORDS: &[&str] = &[
-    "syncdev",
-    "-syncdev",
-    "syncpeer",
-    "-syncpeer",
-    "maxupd",
-    "defer",
-    "-defer",
+pub const WORDS: &[(&str, Value)] = &[
+    ("syncdev", Interface),
+    ("-syncdev", Nothing),
+    ("syncpeer", Unlisted),
+    ("-syncpeer", Nothing),
+    ("maxupd", Unlisted),
+    ("defer", Nothing),
+    ("-defer", Nothing),
 ];
 
 /// Whether `word` is one of these; if so it is read with its value.

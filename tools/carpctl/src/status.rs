@@ -233,6 +233,9 @@ fn counter_lines(counters: &Counters) -> String {
     lines
 }
 
+/// The words for a group, and the sign of the step that each takes.
+pub const GROUP_WORDS: [(&str, i32); 2] = [("carpdemote", 1), ("-carpdemote", -1)];
+
 /// `-g NAME`, `-g NAME carpdemote [N]`, `-g NAME -carpdemote [N]`.
 pub fn group(output: &mut Output, words: &[String]) -> Result<()> {
     match read_group(words)? {
@@ -251,16 +254,18 @@ pub fn group(output: &mut Output, words: &[String]) -> Result<()> {
 /// The group, and the step; nothing: it is to be shown.
 fn read_group(words: &[String]) -> Result<(&str, Option<i32>)> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let (name, sign, number) = match words[..] {
+    let wanted = "-g wants a group, and perhaps carpdemote [N] or -carpdemote [N]";
+    let (name, word, number) = match words[..] {
         [name] => {
             check_group(name)?;
             return Ok((name, None));
         }
-        [name, "carpdemote"] => (name, 1, "1"),
-        [name, "-carpdemote"] => (name, -1, "1"),
-        [name, "carpdemote", number] => (name, 1, number),
-        [name, "-carpdemote", number] => (name, -1, number),
-        _ => return usage("-g wants a group, and perhaps carpdemote [N] or -carpdemote [N]"),
+        [name, word] => (name, word, "1"),
+        [name, word, number] => (name, word, number),
+        _ => return usage(wanted),
+    };
+    let Some((_, sign)) = GROUP_WORDS.iter().find(|(known, _)| *known == word) else {
+        return usage(wanted);
     };
     check_group(name)?;
     match number.parse::<i32>() {

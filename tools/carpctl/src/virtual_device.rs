@@ -8,19 +8,20 @@ use crate::{
     cursor::Cursor,
     error::{failed, usage, Result},
     interface::{Interface, Route, RTM_NEWLINK},
+    value::Value::{self, *},
 };
 use netlink_packet_route::link::{
     InfoData, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 
-pub const WORDS: &[&str] = &[
-    "vnetid",
-    "parent",
-    "trunkproto",
-    "trunkport",
-    "-trunkport",
-    "add",
-    "del",
+pub const WORDS: &[(&str, Value)] = &[
+    ("vnetid", Unlisted),
+    ("parent", Interface),
+    ("trunkproto", OneOf(PROTOCOLS)),
+    ("trunkport", Interface),
+    ("-trunkport", Interface),
+    ("add", Interface),
+    ("del", Interface),
 ];
 
 /// Of linux/if_link.h.
@@ -31,14 +32,8 @@ const IFLA_BOND_MIIMON: u16 = 3;
 /// How often a bond looks for the links of its ports, in milliseconds: never, if nobody asks.
 const MIIMON: u32 = 100;
 
-/// OpenBSD's protocols, and the modes of bonds that are nearest to them.
-const PROTOCOLS: [(&str, u8); 5] = [
-    ("roundrobin", 0),
-    ("failover", 1),
-    ("loadbalance", 2),
-    ("broadcast", 3),
-    ("lacp", 4),
-];
+/// OpenBSD's protocols, in the order of the modes of bonds that are nearest to them.
+const PROTOCOLS: &[&str] = &["roundrobin", "failover", "loadbalance", "broadcast", "lacp"];
 
 /// What was said of a VLAN, a bond or a bridge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,13 +65,14 @@ pub fn word(word: &str, cursor: &mut Cursor<'_>, change: &mut Change) -> Result<
         "parent" => device.parent = Some(cursor.value_once("parent")?.to_owned()),
         "trunkproto" => {
             let value = cursor.value_once("trunkproto")?;
-            let Some((_, mode)) = PROTOCOLS.iter().find(|(name, _)| *name == value) else {
-                let names = PROTOCOLS.map(|(name, _)| name).join(", ");
+            let mode = PROTOCOLS.iter().position(|name| *name == value);
+            let Some(mode) = mode.and_then(|mode| u8::try_from(mode).ok()) else {
+                let names = PROTOCOLS.join(", ");
                 return usage(format!(
                     "trunkproto \"{value}\": one of {names} is expected"
                 ));
             };
-            device.trunkproto = Some(*mode);
+            device.trunkproto = Some(mode);
             device.is_bond = true;
         }
         "trunkport" => {

@@ -11,20 +11,23 @@ use crate::{
     kind::Kind,
     pfsync_words,
     suggest::did_you_mean,
+    value::Value::{self, *},
     virtual_device,
 };
 use std::{fs::File, io::Read};
 
 /// Words for interfaces of every kind.
-const WORDS: &[&str] = &[
-    "create",
-    "destroy",
-    "up",
-    "down",
-    "mtu",
-    "lladdr",
-    "description",
-    "-description",
+const WORDS: &[(&str, Value)] = &[
+    ("create", Nothing),
+    ("destroy", Nothing),
+    ("up", Nothing),
+    ("down", Nothing),
+    ("mtu", Unlisted),
+    ("lladdr", OneOf(&["random"])),
+    ("description", Unlisted),
+    ("descr", Unlisted),
+    ("-description", Nothing),
+    ("-descr", Nothing),
 ];
 
 /// The kernel's limit (IFALIASZ).
@@ -40,13 +43,17 @@ pub fn read(kind: Option<Kind>, words: &[String]) -> Result<Change> {
     let mut addresses = Addresses::default();
     let mut before = "";
     while let Some(word) = cursor.next() {
-        let known = generic_word(word, &mut cursor, &mut change)?
-            || match kind {
-                Some(Kind::Carp) => carp_words::word(word, &mut cursor, &mut change)?,
-                Some(Kind::Pfsync) => pfsync_words::word(word, &mut cursor, &mut change)?,
-                None => virtual_device::word(word, &mut cursor, &mut change)?,
-            }
-            || kind != Some(Kind::Pfsync) && addresses.word(word, &mut cursor, &mut change)?;
+        let is_address = kind != Some(Kind::Pfsync) && address_words::is_one(word);
+        // only listed words are read, so that completion knows all of them
+        let is_listed = list(kind).any(|(name, _)| name == word);
+        let known = (is_listed || is_address)
+            && (generic_word(word, &mut cursor, &mut change)?
+                || match kind {
+                    Some(Kind::Carp) => carp_words::word(word, &mut cursor, &mut change)?,
+                    Some(Kind::Pfsync) => pfsync_words::word(word, &mut cursor, &mut change)?,
+                    None => virtual_device::word(word, &mut cursor, &mut change)?,
+                }
+                || is_address && addresses.word(word, &mut cursor, &mut change)?);
         if !known {
             // part of a passphrase, which is for nobody's screen or journal
             if before == "pass" || is_glued_phrase(word) {
@@ -108,7 +115,17 @@ fn generic_word(word: &str, cursor: &mut Cursor<'_>, change: &mut Change) -> Res
     Ok(true)
 }
 
-fn words_of(kind: Option<Kind>) -> &'static [&'static str] {
+/// All words for an interface of a kind, and what follows each.
+pub fn list(kind: Option<Kind>) -> impl Iterator<Item = (&'static str, Value)> {
+    let of_addresses = match kind {
+        Some(Kind::Pfsync) => &[],
+        _ => address_words::WORDS,
+    };
+    let lists = [WORDS, words_of(kind), of_addresses];
+    lists.into_iter().flatten().copied()
+}
+
+fn words_of(kind: Option<Kind>) -> &'static [(&'static str, Value)] {
     match kind {
         Some(Kind::Carp) => carp_words::WORDS,
         Some(Kind::Pfsync) => pfsync_words::WORDS,
@@ -117,9 +134,10 @@ fn words_of(kind: Option<Kind>) -> &'static [&'static str] {
 }
 
 fn no_word<T>(kind: Option<Kind>, word: &str) -> Result<T> {
+    let has_word = |other: Kind| words_of(Some(other)).iter().any(|(name, _)| *name == word);
     let of_another = Kind::ALL
         .into_iter()
-        .find(|other| Some(*other) != kind && words_of(Some(*other)).contains(&word));
+        .find(|other| Some(*other) != kind && has_word(*other));
     if let Some(other) = of_another {
         return usage(format!(
             "\"{word}\" is a word for {} interfaces only",
@@ -129,12 +147,7 @@ fn no_word<T>(kind: Option<Kind>, word: &str) -> Result<T> {
     if kind == Some(Kind::Pfsync) && address_words::is_one(word) {
         return usage(format!("\"{word}\": a pfsync interface has no addresses"));
     }
-    let known = WORDS
-        .iter()
-        .chain(words_of(kind))
-        .chain(address_words::WORDS)
-        .copied();
-    match did_you_mean(word, known) {
+    match did_you_mean(word, list(kind).map(|(name, _)| name)) {
         Some(meant) => usage(format!(
             "there is no word \"{word}\": did you mean {meant}?"
         )),

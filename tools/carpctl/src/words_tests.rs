@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     address::{Action, AddressChange, Broadcast},
     attributes::{address, bytes, emit, nest, u8, Attributes},
-    contract::{link::*, pfsync::*},
+    contract::{link::*, pfsync::*, settable},
     setting::Setting,
 };
 use netlink_packet_core::DefaultNla;
@@ -423,24 +423,41 @@ fn what_is_wrong_is_told_for_pfsync() {
     );
 }
 
-/// What is suggested must be understood.
+/// What is suggested must be understood, and a word is followed by what its list says.
 #[test]
 fn every_word_in_the_lists_is_one() {
-    for (kind, words) in [
-        (Some(Kind::Carp), carp_words::WORDS),
-        (Some(Kind::Pfsync), pfsync_words::WORDS),
-        (Some(Kind::Carp), address_words::WORDS),
-        (None, WORDS),
-    ] {
-        for word in words {
+    for kind in [Some(Kind::Carp), Some(Kind::Pfsync), None] {
+        for (word, value) in list(kind) {
             let told = match reads_as(kind, word) {
-                Ok(_) => continue,
+                Ok(_) => String::new(),
                 Err(error) => error.to_string(),
             };
             assert!(
                 !told.contains("no word") && !told.contains("only"),
                 "{told}"
             );
+            let needs_value = told.ends_with(" needs a value");
+            assert_eq!(needs_value, value != Value::Nothing, "{word}: {told}");
+        }
+    }
+}
+
+/// What a list says of values is understood, too.
+#[test]
+fn every_listed_value_is_one() {
+    for kind in [Some(Kind::Carp), Some(Kind::Pfsync), None] {
+        for (word, value) in list(kind) {
+            let Value::OneOf(values) = value else {
+                continue;
+            };
+            for value in settable(values) {
+                let line = match word {
+                    "inet" => format!("inet {value} 10.0.0.1/24"),
+                    "inet6" => format!("inet6 {value} 2001:db8::1/64"),
+                    _ => format!("{word} {value}"),
+                };
+                assert!(reads_as(kind, &line).is_ok(), "{line}");
+            }
         }
     }
 }
