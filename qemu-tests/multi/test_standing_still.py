@@ -10,47 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from cluster import DEAF, Cluster, Connection, Node, wait_for
+from cluster import DEAF, Cluster, Node, wait_for
 from lib.frames import Advertisement
 from lib.pinger import longest_gap, lost
+from outside import FORWARDING, GATEWAY, SYSCTLS, Outside, address_of, tracked
 from test_carp import ADVSKEW, SLACK, TIMEOUT, VHID, VIP, heard, state, wait_state
 
-SERVER, OUTSIDE = "192.0.2.100", "192.0.2.1"
-PORT = 5001
 # of a connection that was closed
 OVER = ("TIME_WAIT", "CLOSE", "none")
 
-ECHO = f"""
-import socketserver
-class Echo(socketserver.BaseRequestHandler):
-    def handle(self):
-        while data := self.request.recv(4096):
-            self.request.sendall(data)
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-server = Server(("", {PORT}), Echo)
-print("ready", flush=True)
-server.serve_forever()
-"""
-
-# the strict kind of conntrack: a connection that is not known is not taken up
-RULES = """
-table inet filter {
-    chain forward {
-        type filter hook forward priority filter
-        policy drop
-        ct state invalid drop
-        tcp flags & (fin | syn | rst | ack) != syn ct state new drop
-        accept
-    }
-}
-"""
+RULES = f"table inet filter {{{FORWARDING}}}"
 
 
 @dataclass
 class Firewalls:
-    """Routers a, the master, and b, with carp0 and pfsync0. All are on one wire, the
-    server too, who lives on the client's machine, in a namespace."""
+    """Routers a, the master, and b, with carp0 and pfsync0."""
 
     cluster: Cluster
 
@@ -63,20 +37,7 @@ class Firewalls:
         return self.cluster.b
 
     def start(self) -> None:
-        client = self.cluster.client
-        client.run("ip", "netns", "add", "server")
-        words = "link add link eth0 name outside type macvlan mode bridge"
-        client.run("ip", *words.split())
-        client.run("ip", "link", "set", "outside", "netns", "server")
-        for line in (
-            "link set outside up",
-            f"addr add {SERVER}/24 dev outside",
-            f"route add default via {OUTSIDE}",
-        ):
-            client.run("ip", "-n", "server", *line.split())
-        client.run("ip", "route", "add", f"{SERVER}/32", "via", VIP)
-        server = client.spawn("ip", "netns", "exec", "server", "python3", "-c", ECHO)
-        wait_for(lambda: "ready" in client.output_of(server), 20, "the server listens")
+        self.outside = Outside(self.cluster.client, VIP)
         for node in (self.a, self.b):
             self._route(node)
         for node in (self.a, self.b):
@@ -88,7 +49,7 @@ class Firewalls:
             for words in (
                 f"link add carp0 type carp vhid {VHID} carpdev eth0 pass secret advskew {advskew}",
                 f"addr add {VIP}/24 dev carp0",
-                f"addr add {OUTSIDE}/24 dev carp0",
+                f"addr add {GATEWAY}/24 dev carp0",
                 "link set carp0 up",
             ):
                 node.run("ip", *words.split())
@@ -104,20 +65,13 @@ class Firewalls:
             node.run("insmod", f"/carp/{module}.ko")
         node.write("/run/rules", RULES)
         for command in (
-            "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0",
-            "sysctl -qw net.ipv4.conf.eth0.send_redirects=0",
             "nft -f /run/rules",
-            "sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0",
-            f"ip addr add {node.address.replace('10.0.0', '192.0.2')}/24 dev eth0",
+            "sysctl -qw " + " ".join(f"{name}={value}" for name, value in SYSCTLS.items()),
+            f"ip addr add {address_of(node)}/24 dev eth0",
             "ip link add pfsync0 type pfsync syncdev eth0",
             "ip link set pfsync0 up",
         ):
             node.run(*command.split())
-
-    def connect(self) -> Connection:
-        connection = self.cluster.client.connect(SERVER, PORT)
-        connection.check()
-        return connection
 
     def freeze(self, node: Node) -> None:
         """It stands still, and what is sent to it is lost: the hub and QEMU would keep
@@ -129,12 +83,6 @@ class Firewalls:
         self.cluster.hub.heal(node.name)
         node.thaw()
 
-    def tracked(self, node: Node, connection: Connection) -> str:
-        """The state of a connection as a firewall knows it."""
-        words = f"-L -p tcp --sport {connection.port} --dport {PORT}"
-        line = node.run("conntrack", *words.split()).split()
-        return line[3] if line else "none"
-
     def heard(self, node: Node, since: int) -> list[Advertisement]:
         return heard(self.cluster, node.name, since)
 
@@ -144,23 +92,22 @@ def firewalls(cluster: Cluster) -> Iterator[Firewalls]:
     pair = Firewalls(cluster)
     pair.start()
     yield pair
-    # or it answers for the next one's address until its namespace is gone
-    cluster.client.run("ip", "-n", "server", "link", "del", "outside")
+    pair.outside.close()
 
 
 @pytest.mark.parametrize("seconds", [4, 10, 40])
 def test_the_master_is_stopped_and_goes_on(firewalls: Firewalls, seconds: float) -> None:
     """It is master when it wakes up, as if nothing had been."""
     a, b = firewalls.a, firewalls.b
-    kept, closed = firewalls.connect(), firewalls.connect()
-    wait_for(lambda: firewalls.tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
+    kept, closed = firewalls.outside.connect(), firewalls.outside.connect()
+    wait_for(lambda: tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
     start = time.monotonic()
     firewalls.freeze(a)
     wait_state(b, "master")
-    firewalls.connect()
+    firewalls.outside.connect()
     kept.check()
     closed.hang_up()
-    wait_for(lambda: firewalls.tracked(b, closed) in OVER, 5, "b has seen its end")
+    wait_for(lambda: tracked(b, closed) in OVER, 5, "b has seen its end")
     time.sleep(max(0, seconds - (time.monotonic() - start)))
     pinger = firewalls.cluster.client.ping(VIP)
     woken = time.monotonic_ns()
@@ -177,12 +124,12 @@ def test_the_master_is_stopped_and_goes_on(firewalls: Firewalls, seconds: float)
 def test_the_backup_is_stopped_and_goes_on(firewalls: Firewalls) -> None:
     """It has missed the master for long, and does not notice; nor does the master."""
     a, b = firewalls.a, firewalls.b
-    kept, closed = firewalls.connect(), firewalls.connect()
-    wait_for(lambda: firewalls.tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
+    kept, closed = firewalls.outside.connect(), firewalls.outside.connect()
+    wait_for(lambda: tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
     pinger = firewalls.cluster.client.ping(VIP)
     start = time.monotonic_ns()
     firewalls.freeze(b)
-    opened = firewalls.connect()
+    opened = firewalls.outside.connect()
     closed.hang_up()
     time.sleep(TIMEOUT + 1)
     firewalls.thaw(b)
@@ -195,7 +142,7 @@ def test_the_backup_is_stopped_and_goes_on(firewalls: Firewalls) -> None:
     wait_state(b, "master")
     for connection in (kept, opened):
         connection.check()
-    assert firewalls.tracked(b, closed) in OVER
+    assert tracked(b, closed) in OVER
 
 
 @pytest.mark.parametrize("deaf", [False, True])
@@ -204,15 +151,15 @@ def test_the_master_sleeps_with_connections(firewalls: Firewalls, deaf: bool) ->
     again, even if nothing reached him while he slept. As far as the kernel's own test of
     it goes: programs sleep for five seconds."""
     a, b = firewalls.a, firewalls.b
-    kept, closed = firewalls.connect(), firewalls.connect()
-    wait_for(lambda: firewalls.tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
+    kept, closed = firewalls.outside.connect(), firewalls.outside.connect()
+    wait_for(lambda: tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
     pinger = firewalls.cluster.client.ping(VIP)
     a.write("/sys/power/pm_test", "freezer")
     a.spawn("sh", "-c", "sleep 0.5; echo freeze >/sys/power/state")
     wait_state(b, "master")
     if deaf:
         firewalls.cluster.hub.cut("a")
-    opened = firewalls.connect()
+    opened = firewalls.outside.connect()
     kept.check()
     closed.hang_up()
     # no program of a's answers before it is awake
@@ -227,4 +174,4 @@ def test_the_master_sleeps_with_connections(firewalls: Firewalls, deaf: bool) ->
     wait_state(a, "master")
     for connection in (kept, opened):
         connection.check()
-    assert firewalls.tracked(a, closed) in OVER
+    assert tracked(a, closed) in OVER

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Two firewalls that are installed from packages, are configured in OpenBSD's files, and
+boot into it. The tests of this folder build on each other, from the installation to the
+purge."""
+
+from __future__ import annotations
+
+import time
+
+from cluster import wait_for
+from lib.pinger import longest_gap, lost
+from machine import Firewalls, Machine
+from outside import Outside, tracked
+from pair import (
+    SLACK,
+    TIMEOUT,
+    VIP,
+    addresses,
+    configure,
+    failed_units,
+    has_states,
+    packages,
+    state,
+    wait_both,
+    wait_state,
+)
+
+
+def test_installed_from_packages(firewalls: Firewalls) -> None:
+    def install(machine: Machine) -> None:
+        started, used = time.monotonic(), disk(machine)
+        said = machine.install(*packages(machine))
+        taken, more = time.monotonic() - started, disk(machine) - used
+        print(f"installation on {machine}: {taken:.0f} s, {more} KiB")
+        assert "carp:" not in said, "nothing is missing"
+        machine.run("/usr/lib/carp/check-kernel")
+        assert not machine.run("ip", "link", "show", "type", "carp")
+        assert not failed_units(machine)
+
+    firewalls.both(install)
+
+
+def disk(machine: Machine) -> int:
+    """What is used of it, in KiB."""
+    machine.run("sync")
+    return int(machine.run("df", "-k", "--output=used", "/").split()[-1])
+
+
+def test_a_reboot_and_the_pair_works(firewalls: Firewalls, outside: Outside) -> None:
+    configure(firewalls.a, advskew=0)
+    configure(firewalls.b, advskew=100)
+    firewalls.both(Machine.stop_in_order)
+    for machine in firewalls.machines:
+        machine.start()
+    for machine in firewalls.machines:
+        machine.wait_up()
+    wait_both(firewalls)
+    for machine in firewalls.machines:
+        assert not failed_units(machine)
+        assert machine.run("sysctl", "-n", "net.inet.carp.preempt").strip() == "1"
+        shown = machine.run("carpctl", "carp0")
+        assert "OUTSIDE" in shown
+        assert VIP in shown
+        assert "proto netstart" in machine.run("ip", "addr", "show", "dev", "carp0")
+        wait_for(lambda machine=machine: has_states(machine), 30, f"{machine} has all states")
+    kept = outside.connect()
+    wait_for(lambda: tracked(firewalls.b, kept) == "ESTABLISHED", 5, "b knows of it")
+
+
+def test_nothing_is_announced_before_the_rules(firewalls: Firewalls) -> None:
+    for machine in firewalls.machines:
+        words = "-b -o short-monotonic --no-hostname -u nftables.service -u carp.service"
+        journal = machine.run("journalctl", *words.split())
+        lines = [line for line in journal.splitlines() if "Finished" in line or "Starting" in line]
+        order = ["nftables" if "nftables" in line else "carp" for line in lines]
+        assert order == ["nftables", "nftables", "carp", "carp"], journal
+
+
+def test_a_reload_moves_nobody(firewalls: Firewalls) -> None:
+    pinger = firewalls.client.ping(VIP)
+    for machine in firewalls.machines:
+        monitor = machine.spawn("carpctl", "monitor")
+        machine.run("systemctl", "reload", "carp.service")
+        time.sleep(1)
+        assert not machine.stop(monitor).strip()
+    wait_both(firewalls)
+    assert len(lost(pinger.stop())) <= 2
+
+
+def test_a_reload_applies_what_was_changed(firewalls: Firewalls) -> None:
+    a = firewalls.a
+    a.run("sed", "-i", "s/OUTSIDE/INSIDE/", "/etc/hostname.carp0")
+    a.run("systemctl", "reload", "carp.service")
+    assert "INSIDE" in a.run("carpctl", "carp0")
+    assert state(a) == "master"
+
+
+def test_a_parent_comes_late(firewalls: Firewalls) -> None:
+    """After a boot without it, which nothing else has to suffer from."""
+    b = firewalls.b
+    b.write(
+        "/etc/hostname.carp5",
+        "inet 10.0.5.1 255.255.255.0 vhid 5 pass secretpassword carpdev late0\n",
+        0o600,
+    )
+    b.stop_in_order()
+    b.start()
+    b.wait_up()
+    wait_state(b, "backup")
+    assert not failed_units(b)
+    status = b.run("systemctl", "status", "--no-pager", "carp.service", check=False)
+    assert "carp5: carpdev late0: there is no such interface" in status
+    b.run("ip", "link", "add", "late0", "arp", "on", "type", "dummy")
+    b.run("ip", "link", "set", "late0", "up")
+    wait_for(
+        lambda: "carp5" in b.run("ip", "-br", "link", "show", "type", "carp"), 60, "carp5 is there"
+    )
+    wait_for(lambda: addresses(b, "carp5") == ["10.0.5.1/24"], 10, "carp5 has its address")
+    assert not failed_units(b)
+    assert state(b) == "backup"
+    b.run("rm", "/etc/hostname.carp5")
+    b.run("ip", "link", "del", "carp5")
+    b.run("ip", "link", "del", "late0")
+
+
+def test_the_master_reboots_in_order(firewalls: Firewalls, outside: Outside) -> None:
+    a, b = firewalls.a, firewalls.b
+    kept = outside.connect()
+    wait_for(lambda: tracked(b, kept) == "ESTABLISHED", 5, "b knows of it")
+    pinger = firewalls.client.ping(VIP)
+    a.stop_in_order("reboot")
+    wait_state(b, "master")
+    kept.check()
+    a.start()
+    a.wait_up()
+    wait_both(firewalls)
+    kept.check()
+    outage = longest_gap(pinger.stop()).seconds
+    print(f"reboot of the master: outage at the client {outage:.3f} s")
+    assert outage < SLACK, "nobody waited for the master to be missed"
+
+
+def test_the_master_loses_its_power(firewalls: Firewalls, outside: Outside) -> None:
+    a, b = firewalls.a, firewalls.b
+    kept = outside.connect()
+    wait_for(lambda: tracked(b, kept) == "ESTABLISHED", 5, "b knows of it")
+    pinger = firewalls.client.ping(VIP)
+    a.kill()
+    wait_state(b, "master")
+    outage = longest_gap(pinger.stop()).seconds
+    print(f"power failure of the master: outage at the client {outage:.3f} s")
+    assert outage < TIMEOUT + SLACK
+    kept.check()
+    a.start()
+    a.wait_up()
+    wait_both(firewalls)
+    kept.check()
+    assert not failed_units(a)
