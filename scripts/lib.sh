@@ -111,6 +111,20 @@ guest_modules() {
 	done
 }
 
+# ifupdown_links FOLDER: ifupdown and ifupdown-ng, whose files are below it, find what makes
+# the interfaces of a stanza.
+ifupdown_links() {
+	local hook executor
+	for hook in pre-up down post-down; do
+		mkdir -p "$1/etc/network/if-$hook.d"
+		ln -sf /usr/lib/carp/ifupdown "$1/etc/network/if-$hook.d/carp"
+	done
+	mkdir -p "$1/usr/libexec/ifupdown-ng"
+	for executor in carp pfsync; do
+		ln -sf ../../lib/carp/ifupdown "$1/usr/libexec/ifupdown-ng/$executor"
+	done
+}
+
 # add_results LOG: adds the last line "N passed, N failed" of a log, which may hold any
 # bytes, to `passed` and `failed`; fails if there is none.
 add_results() {
