@@ -84,5 +84,3 @@ def addresses(machine: Machine, device: str) -> list[str]:
 
 def failed_units(machine: Machine) -> str:
     return machine.run("systemctl", "--failed", "--plain", "--no-legend")
-
-

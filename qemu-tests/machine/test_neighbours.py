@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who else configures interfaces: they leave carp0 and pfsync0 alone, even if they are
+told to take all there are, and each can set the addresses as carp(4) says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from cluster import wait_for
+from machine import Firewalls, Machine
+from outside import GATEWAY, address_of
+from pair import VIP, addresses, configure, failed_units, state, wait_both, wait_state
+
+SHARED = [f"{VIP}/24", f"{GATEWAY}/24"]
+NETWORKD = ("systemd-networkd.socket", "systemd-networkd.service")
+# the interface alone
+BARE = "vhid 1 pass secretpassword carpdev eth0 advskew {} description OUTSIDE\nup\n"
+
+
+def is_left_alone(machine: Machine, wanted: str) -> None:
+    """carp0 has its addresses and its state, for a while."""
+    for _ in range(3):
+        assert addresses(machine, "carp0") == SHARED
+        assert state(machine) == wanted
+        time.sleep(1)
+
+
+def metric(machine: Machine) -> str:
+    """Of the route that a shared address brings."""
+    shown = machine.run("ip", "route", "show", "10.0.0.0/24", "dev", "carp0")
+    return shown.partition("metric ")[2].split()[0]
+
+
+# -- they are told to take all
+
+
+ALL = "[Match]\nName=*\n[Network]\nDHCP=yes\n"
+
+
+def test_networkd_is_told_to_take_all(firewalls: Firewalls) -> None:
+    """eth0, too; that it loses its addresses is as the administrator wants it."""
+    a = firewalls.a
+    a.write("/etc/systemd/network/50-all.network", ALL)
+    a.run("systemctl", "start", "systemd-networkd.service")
+    for command in (
+        "networkctl reload",
+        "networkctl reconfigure eth0",
+        "systemctl restart systemd-networkd.service",
+    ):
+        a.run(*command.split())
+        is_left_alone(a, "master")
+    for name in ("carp0", "pfsync0"):
+        shown = a.run("networkctl", "--no-pager", "--no-legend", "list", name)
+        assert shown.split()[-1] == "unmanaged", shown
+    a.run("rm", "/etc/systemd/network/50-all.network")
+    stop_networkd(firewalls, a)
+
+
+def stop_networkd(firewalls: Firewalls, machine: Machine) -> None:
+    machine.run("systemctl", "stop", *NETWORKD)
+    machine.run("systemctl", "reload", "carp.service")
+    wait_both(firewalls)
+
+
+NETPLAN = """network:
+  version: 2
+  renderer: {}
+  ethernets:
+    all:
+      match: {{name: "*"}}
+      dhcp4: true
+"""
+
+
+@pytest.mark.parametrize("renderer", ["networkd", "NetworkManager"])
+def test_netplan_is_told_to_take_all(firewalls: Firewalls, renderer: str) -> None:
+    a = firewalls.a
+    a.write("/etc/netplan/50-all.yaml", NETPLAN.format(renderer), 0o600)
+    a.run("netplan", "apply")
+    is_left_alone(a, "master")
+    if renderer == "networkd":
+        shown = a.run("networkctl", "--no-pager", "--no-legend", "list", "carp0")
+        assert shown.split()[-1] == "unmanaged", shown
+    else:
+        assert nmcli_state(a, "carp0") == "unmanaged"
+        assert nmcli_state(a, "pfsync0") == "unmanaged"
+    a.run("rm", "/etc/netplan/50-all.yaml")
+    a.run("systemctl", "stop", "NetworkManager.service")
+    a.run("sh", "-c", "netplan generate; rm -f /run/systemd/network/*netplan*")
+    stop_networkd(firewalls, a)
+
+
+def nmcli_state(machine: Machine, name: str) -> str:
+    return machine.run("nmcli", "-g", "GENERAL.STATE", "device", "show", name).split("(")[1][:-2]
+
+
+def test_networkmanager(firewalls: Firewalls) -> None:
+    a = firewalls.a
+    a.run("systemctl", "start", "NetworkManager.service")
+    is_left_alone(a, "master")
+    assert nmcli_state(a, "carp0") == "unmanaged"
+    assert nmcli_state(a, "pfsync0") == "unmanaged"
+    a.run("systemctl", "restart", "NetworkManager.service")
+    is_left_alone(a, "master")
+    a.run("systemctl", "stop", "NetworkManager.service")
+    wait_both(firewalls)
+
+
+def test_ifupdown(firewalls: Firewalls) -> None:
+    a = firewalls.a
+    for command in (
+        "ifup -a",
+        "systemctl restart networking.service",
+        "ifdown -a",
+        "ifup -a",
+    ):
+        a.run(*command.split())
+        is_left_alone(a, "master")
+
+
+# -- they set the addresses, as the manual says
+
+
+NETWORK = f"""[Match]
+Name=carp0
+
+[Network]
+Address={VIP}/24
+Address={GATEWAY}/24
+ConfigureWithoutCarrier=yes
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+
+[Link]
+RequiredForOnline=no
+"""
+
+
+def test_networkd_sets_the_addresses_of_a_backup(firewalls: Firewalls) -> None:
+    """Of eth0, too, from the boot on."""
+    b = firewalls.b
+    b.run("rm", "/etc/hostname.eth0")
+    b.write("/etc/hostname.carp0", BARE.format(100), 0o600)
+    b.write("/etc/systemd/network/01-carp0.network", NETWORK)
+    own = f"[Match]\nName=eth0\n[Network]\nAddress={b.address}/24\nAddress={address_of(b)}/24\n"
+    b.write("/etc/systemd/network/50-eth0.network", own)
+    b.run("systemctl", "-q", "enable", "systemd-networkd.service")
+    b.stop_in_order()
+    b.start()
+    b.wait_up()
+    wait_state(b, "backup")
+    wait_for(lambda: addresses(b, "carp0") == SHARED, 30, "networkd has set the addresses")
+    assert not failed_units(b)
+    for command in (
+        "networkctl reload",
+        "systemctl reload carp.service",
+        "systemctl restart systemd-networkd.service",
+    ):
+        b.run(*command.split())
+        is_left_alone(b, "backup")
+    assert metric(b) == "4096"
+    b.run("sh", "-c", "rm /etc/systemd/network/*.network")
+    b.run("systemctl", "-q", "disable", *NETWORKD)
+    configure(b, advskew=100)
+    stop_networkd(firewalls, b)
+
+
+CONNECTION = f"""[connection]
+id=carp0
+type=generic
+interface-name=carp0
+
+[ipv4]
+method=manual
+addresses={VIP}/24,{GATEWAY}/24
+route-metric=4096
+
+[ipv6]
+method=disabled
+"""
+MANAGED = "[device-carp0]\nmatch-device=interface-name:carp0\nmanaged=1\n"
+
+
+def test_networkmanager_sets_the_addresses(firewalls: Firewalls) -> None:
+    """Of the master, and of a backup."""
+    connection = "/etc/NetworkManager/system-connections/carp0.nmconnection"
+
+    def set_up(machine: Machine, advskew: int) -> None:
+        machine.write("/etc/hostname.carp0", BARE.format(advskew), 0o600)
+        machine.write("/etc/NetworkManager/conf.d/carp0.conf", MANAGED)
+        machine.write(connection, CONNECTION, 0o600)
+        machine.run("systemctl", "stop", "carp.service")
+        machine.run("systemctl", "start", "NetworkManager.service", "carp.service")
+        wait_for(lambda: addresses(machine, "carp0") == SHARED, 30, "the addresses are there")
+
+    set_up(firewalls.b, 100)
+    set_up(firewalls.a, 0)
+    wait_both(firewalls)
+    for machine, wanted in ((firewalls.a, "master"), (firewalls.b, "backup")):
+        machine.run("systemctl", "restart", "NetworkManager.service")
+        machine.run("systemctl", "reload", "carp.service")
+        is_left_alone(machine, wanted)
+        assert metric(machine) == "4096"
+    for machine, advskew in ((firewalls.a, 0), (firewalls.b, 100)):
+        machine.run("systemctl", "stop", "carp.service", "NetworkManager.service")
+        machine.run("rm", "/etc/NetworkManager/conf.d/carp0.conf", connection)
+        configure(machine, advskew)
+        machine.run("systemctl", "start", "carp.service")
+    wait_both(firewalls)
+
+
+# -- routing daemons
+
+
+def test_what_frr_sees(firewalls: Firewalls) -> None:
+    """A backup's interface is down, and its network is not offered to others."""
+
+    def shown(machine: Machine, what: str) -> str:
+        return machine.run("vtysh", "-c", f"show {what}")
+
+    def seen_by(machine: Machine) -> tuple[bool, bool]:
+        is_up = "line protocol is up" in shown(machine, "interface carp0")
+        return is_up, "carp0" in shown(machine, "ip route connected")
+
+    follow(firewalls, "frr.service", seen_by)
+
+
+def test_what_bird_sees(firewalls: Firewalls) -> None:
+    def seen_by(machine: Machine) -> tuple[bool, bool]:
+        lines = machine.run("birdc", "show", "interfaces").splitlines()
+        is_up = any(line.startswith("carp0 up") for line in lines)
+        return is_up, "carp0" in machine.run("birdc", "show", "route", "protocol", "direct1")
+
+    for machine in firewalls.machines:
+        config = machine.read("/etc/bird/bird.conf").decode()
+        machine.write("/etc/bird/bird.conf", config.replace("disabled;", ""))
+    follow(firewalls, "bird.service", seen_by)
+
+
+def follow(
+    firewalls: Firewalls, service: str, seen_by: Callable[[Machine], tuple[bool, bool]]
+) -> None:
+    """What a daemon sees of the interface and of its route, before and after a change."""
+    a, b = firewalls.a, firewalls.b
+    for machine in firewalls.machines:
+        machine.run("systemctl", "start", service)
+    for master, backup in ((a, b), (b, a)):
+        if master is b:
+            a.run("carpctl", "-g", "carp", "carpdemote", "100")
+            wait_state(b, "master")
+        wait_for(
+            lambda m=master: seen_by(m) == (True, True),
+            20,
+            f"{service} on {master} sees it",
+        )
+        wait_for(
+            lambda m=backup: seen_by(m) == (False, False),
+            20,
+            f"{service} on {backup} sees none",
+        )
+    a.run("carpctl", "-g", "carp", "-carpdemote", "100")
+    for machine in firewalls.machines:
+        machine.run("systemctl", "stop", service)
+    wait_both(firewalls)
