@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools deb test lint test-proto test-tools test-guest test-cluster \
-	test-packages test-debug test-kernel test-smp soak fuzz model bench demo install clean clean-cache shell \
+	test-packages test-machine test-debug test-kernel test-smp soak fuzz model bench demo install clean clean-cache shell \
 	rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
@@ -38,6 +38,9 @@ test-cluster: module plugins ## two hosts and a client as guests of their own, o
 
 test-packages: module plugins ## Debian packages: made, installed, built by DKMS, purged
 	@scripts/test-packages
+
+test-machine: deb ## firewalls with disks and systemd: installed, booted, upgraded, purged (20 min)
+	@scripts/test-machine $(T)
 
 test-debug: plugins ## the guest tests on a kernel that looks for mistakes (builds it once: 12 min)
 	@scripts/test-debug $(T)

@@ -57,10 +57,10 @@ def packages(machine: Machine) -> tuple[str, str]:
 
 
 def state(machine: Machine) -> str:
+    """ "none" without the interface, or the module."""
     shown = json.loads(machine.run("ip", "-d", "-j", "link", "show", "type", "carp") or "[]")
-    if not shown:
-        return "none"
-    return shown[0]["linkinfo"]["info_data"]["state"]
+    states = [it["linkinfo"]["info_data"]["state"] for it in shown if "linkinfo" in it]
+    return states[0] if states else "none"
 
 
 def wait_state(machine: Machine, wanted: str, timeout: float = 60) -> None:
@@ -78,8 +78,9 @@ def has_states(machine: Machine) -> bool:
 
 
 def addresses(machine: Machine, device: str) -> list[str]:
+    """In no order: it is the kernel's, or that of a network manager."""
     shown = machine.run("ip", "-o", "-4", "addr", "show", "dev", device)
-    return [line.split()[3] for line in shown.splitlines()]
+    return sorted(line.split()[3] for line in shown.splitlines())
 
 
 def failed_units(machine: Machine) -> str:
