@@ -12,6 +12,8 @@ import pytest
 from lib.host import Host
 from lib.lan import VIP
 
+pytestmark = pytest.mark.programs
+
 SCRIPT = "/usr/share/bash-completion/completions/carpctl"
 # Meta-* inserts all completions, Control-A and Control-E go to both ends of the line.
 SHOW = "\x1b*\x01printf '<%s>\\n' \x05; echo =\n"

@@ -17,7 +17,7 @@ from lib.lan import Lan
 from lib.listeners import Listeners
 from lib.modules import rmmod
 
-pytestmark = pytest.mark.usefixtures("carp")
+pytestmark = [pytest.mark.usefixtures("carp"), pytest.mark.programs]
 
 ETH0 = """
 auto eth0
