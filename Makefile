@@ -39,7 +39,7 @@ test-cluster: module plugins ## two hosts and a client as guests of their own, o
 test-packages: module plugins ## Debian packages: made, installed, built by DKMS, purged
 	@scripts/test-packages
 
-test-machine: deb ## firewalls with disks and systemd: installed, booted, upgraded, purged (20 min)
+test-machine: deb ## firewalls with disks and systemd: installed, booted, upgraded, purged (25 min)
 	@scripts/test-machine $(T)
 
 test-debug: plugins ## the guest tests on a kernel that looks for mistakes (builds it once: 12 min)

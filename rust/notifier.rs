@@ -159,7 +159,7 @@ impl<T: Notified> Notifiers<T> {
             before_up: block(before_up::<T>, 1),
             device: block(device::<T>, 0),
             address: block(address::<T>, 1),
-            after_address: block(after_address::<T>, 0),
+            after_address: block(after_address, 0),
             validator: block(validator::<T>, 0),
             address6: block(address6::<T>, 0),
             validator6: block(validator6::<T>, 0),
@@ -346,7 +346,7 @@ unsafe extern "C" fn address<T: Notified>(
 /// # Safety
 ///
 /// Only the kernel may call it, as an inetaddr notifier.
-unsafe extern "C" fn after_address<T: Notified>(
+unsafe extern "C" fn after_address(
     _block: *mut bindings::notifier_block,
     event: c_ulong,
     ifa: *mut c_void,
@@ -355,12 +355,8 @@ unsafe extern "C" fn after_address<T: Notified>(
         return NOTIFY_DONE;
     }
     let ifa: *mut bindings::in_ifaddr = ifa.cast();
-    // SAFETY: The kernel passes a live address of a live device, under RTNL.
-    let (dev, rtnl) = unsafe { (Device::from_raw((*(*ifa).ifa_dev).dev), Rtnl::assume_held()) };
-    if T::route_metric(dev, &rtnl).is_some() {
-        // SAFETY: As above.
-        inetaddr::take_metric_back(unsafe { &mut *ifa });
-    }
+    // SAFETY: The kernel passes a live address, under RTNL.
+    inetaddr::take_metric_back(unsafe { &mut *ifa });
     NOTIFY_DONE
 }
 

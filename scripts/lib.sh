@@ -125,6 +125,31 @@ ifupdown_links() {
 	done
 }
 
+# test_machines FOLDER [VARIABLE=VALUE...] -- [ARGUMENT...]: runs the tests of
+# qemu-tests/FOLDER, in which several QEMUs run at once, in real time, with pytest's
+# arguments. Does not return.
+test_machines() {
+	local folder=qemu-tests/$1 guest
+	local -a variables=() arguments=()
+	shift
+	while [ "$1" != -- ]; do
+		variables+=("$1")
+		shift
+	done
+	shift
+	"$top/scripts/guest-image" >/dev/null
+	guest=$("$top/scripts/guest-root")
+	mkdir -p "$cache/run"
+	# what an interrupted run left behind
+	find "$cache/run" -maxdepth 1 -name 'cluster.*' -mtime +0 -exec rm -rf --one-file-system {} +
+	arguments=("${@#"$folder/"}")
+	# pytest is the guests' own: it is the same Debian, and so the same Python.
+	cd "$top/$folder"
+	exec "$top/scripts/in-root" env PYTHONPATH="$guest/usr/lib/python3/dist-packages" \
+		PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 "${variables[@]}" \
+		python3 -m pytest -c pytest.ini --rootdir . "${arguments[@]}"
+}
+
 # add_results LOG: adds the last line "N passed, N failed" of a log, which may hold any
 # bytes, to `passed` and `failed`; fails if there is none.
 add_results() {

@@ -16,7 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "multi"))
 from cluster import make_folder  # noqa: E402
 from machine import Firewalls  # noqa: E402
 from outside import Outside  # noqa: E402
-from pair import VIP  # noqa: E402
+from test_carp import VIP  # noqa: E402
+
+pytest_plugins = ["results"]
 
 
 @pytest.fixture(scope="session")
@@ -43,25 +45,3 @@ def firewalls() -> Iterator[Firewalls]:
 def outside(firewalls: Firewalls) -> Outside:
     """Reached from the client through the firewalls."""
     return Outside(firewalls.client, VIP)
-
-
-failed_tests: set[str] = set()
-passed_tests: set[str] = set()
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.outcome != "passed":
-        failed_tests.add(report.nodeid)
-    elif report.when == "call":
-        passed_tests.add(report.nodeid)
-
-
-def pytest_collectreport(report: pytest.CollectReport) -> None:
-    if report.failed:
-        failed_tests.add(report.nodeid)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    passed = len(passed_tests - failed_tests)
-    sys.stdout.write(f"{passed} passed, {len(failed_tests)} failed\n")

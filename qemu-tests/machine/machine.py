@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,6 @@ sys.path.insert(0, str(HERE.parent / "multi"))
 
 from cluster import Cluster, Node, wait_for  # noqa: E402
 from hub import Hub  # noqa: E402
-
-__all__ = ["Firewalls", "Machine"]
 
 WORDS = (
     "root=/dev/vda rw console=ttyS0 net.ifnames=0 panic=-1 oops=panic panic_on_warn=1 "
@@ -41,33 +38,26 @@ class Machine(Node):
         """As after the installation of Debian."""
         shutil.copyfile(Path(os.environ["CARP_MACHINE"]) / "disk", self.disk)
 
-    def start(self) -> None:
-        for end in ("control", "qmp"):
-            (self.folder / f"{self.name}.{end}").unlink(missing_ok=True)
+    def command(self) -> tuple[str, ...]:
         path = str(self.folder / self.name)
-        log = open(f"{path}.output", "ab")
-        self._process = subprocess.Popen(
-            (
-                "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
-                "-no-user-config", "-display", "none", "-vga", "none", "-M", "pc", "-m", "800",
-                "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand", "-no-reboot",
-                "-accel", "tcg,thread=multi",
-                "-kernel", os.environ["CARP_VMLINUX"],
-                "-initrd", f"{os.environ['CARP_MACHINE']}/initrd",
-                "-append", f"{WORDS} tsc_early_khz={os.environ['CARP_TSC_KHZ']}",
-                "-drive", f"file={self.disk},format=raw,if=none,id=disk,cache=unsafe",
-                "-device", "virtio-blk-pci,drive=disk",
-                "-device", "virtio-serial-pci,ioeventfd=off",
-                "-chardev", f"socket,path={path}.control,server=on,wait=off,id=control",
-                "-device", "virtserialport,chardev=control,name=carp.control",
-                "-qmp", f"unix:{path}.qmp,server=on,wait=off",
-                "-netdev", f"stream,id=net0,server=off,addr.type=unix,addr.path={path}.net",
-                "-device", f"virtio-net-pci,netdev=net0,mac={self.mac}",
-                "-serial", f"file:{path}.console",
-            ),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        return (
+            "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
+            "-no-user-config", "-display", "none", "-vga", "none", "-M", "pc", "-m", "800",
+            "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand", "-no-reboot",
+            "-accel", "tcg,thread=multi",
+            "-kernel", os.environ["CARP_VMLINUX"],
+            "-initrd", f"{os.environ['CARP_MACHINE']}/initrd",
+            "-append", f"{WORDS} tsc_early_khz={os.environ['CARP_TSC_KHZ']}",
+            "-drive", f"file={self.disk},format=raw,if=none,id=disk,cache=unsafe",
+            "-device", "virtio-blk-pci,drive=disk",
+            "-device", "virtio-serial-pci,ioeventfd=off",
+            "-chardev", f"socket,path={path}.control,server=on,wait=off,id=control",
+            "-device", "virtserialport,chardev=control,name=carp.control",
+            "-qmp", f"unix:{path}.qmp,server=on,wait=off",
+            "-netdev", f"stream,id=net0,server=off,addr.type=unix,addr.path={path}.net",
+            "-device", f"virtio-net-pci,netdev=net0,mac={self.mac}",
+            "-serial", f"file:{path}.console",
         )  # fmt: skip
-        log.close()
 
     def output(self) -> str:
         return super().output() + self.console()[-4000:]

@@ -8,9 +8,8 @@ import json
 from cluster import wait_for
 from machine import Firewalls, Machine
 from outside import FORWARDING, GATEWAY, SYSCTLS, address_of
+from test_carp import VIP
 
-VIP = "10.0.0.1"
-TIMEOUT = 3 + 100 / 256
 SLACK = 2.5
 
 RULES = f"""#!/usr/sbin/nft -f
@@ -57,7 +56,7 @@ def packages(machine: Machine) -> tuple[str, str]:
 
 
 def state(machine: Machine) -> str:
-    """ "none" without the interface, or the module."""
+    """Of carp0; without the interface, or the module, it is "none"."""
     shown = json.loads(machine.run("ip", "-d", "-j", "link", "show", "type", "carp") or "[]")
     states = [it["linkinfo"]["info_data"]["state"] for it in shown if "linkinfo" in it]
     return states[0] if states else "none"

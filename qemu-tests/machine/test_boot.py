@@ -10,11 +10,9 @@ import time
 from cluster import wait_for
 from lib.pinger import longest_gap, lost
 from machine import Firewalls, Machine
-from outside import Outside, tracked
+from outside import Outside, wait_tracked
 from pair import (
     SLACK,
-    TIMEOUT,
-    VIP,
     addresses,
     configure,
     failed_units,
@@ -24,6 +22,7 @@ from pair import (
     wait_both,
     wait_state,
 )
+from test_carp import ADVSKEW, TIMEOUT, VIP
 
 
 def test_installed_from_packages(firewalls: Firewalls) -> None:
@@ -48,7 +47,7 @@ def disk(machine: Machine) -> int:
 
 def test_a_reboot_and_the_pair_works(firewalls: Firewalls, outside: Outside) -> None:
     configure(firewalls.a, advskew=0)
-    configure(firewalls.b, advskew=100)
+    configure(firewalls.b, advskew=ADVSKEW)
     firewalls.both(Machine.stop_in_order)
     for machine in firewalls.machines:
         machine.start()
@@ -63,8 +62,7 @@ def test_a_reboot_and_the_pair_works(firewalls: Firewalls, outside: Outside) -> 
         assert VIP in shown
         assert "proto netstart" in machine.run("ip", "addr", "show", "dev", "carp0")
         wait_for(lambda machine=machine: has_states(machine), 30, f"{machine} has all states")
-    kept = outside.connect()
-    wait_for(lambda: tracked(firewalls.b, kept) == "ESTABLISHED", 5, "b knows of it")
+    wait_tracked(firewalls.b, outside.connect())
 
 
 def test_nothing_is_announced_before_the_rules(firewalls: Firewalls) -> None:
@@ -131,7 +129,7 @@ def test_a_parent_comes_late(firewalls: Firewalls) -> None:
 def test_the_master_reboots_in_order(firewalls: Firewalls, outside: Outside) -> None:
     a, b = firewalls.a, firewalls.b
     kept = outside.connect()
-    wait_for(lambda: tracked(b, kept) == "ESTABLISHED", 5, "b knows of it")
+    wait_tracked(b, kept)
     pinger = firewalls.client.ping(VIP)
     a.stop_in_order("reboot")
     wait_state(b, "master")
@@ -148,7 +146,7 @@ def test_the_master_reboots_in_order(firewalls: Firewalls, outside: Outside) -> 
 def test_the_master_loses_its_power(firewalls: Firewalls, outside: Outside) -> None:
     a, b = firewalls.a, firewalls.b
     kept = outside.connect()
-    wait_for(lambda: tracked(b, kept) == "ESTABLISHED", 5, "b knows of it")
+    wait_tracked(b, kept)
     pinger = firewalls.client.ping(VIP)
     a.kill()
     wait_state(b, "master")

@@ -10,7 +10,8 @@ import pytest
 from cluster import wait_for
 from machine import Firewalls, Machine
 from outside import GATEWAY, address_of
-from pair import VIP, addresses, configure, failed_units, state, wait_both, wait_state
+from pair import addresses, configure, failed_units, state, wait_both, wait_state
+from test_carp import ADVSKEW, VIP
 
 SHARED = [f"{VIP}/24", f"{GATEWAY}/24"]
 NETWORKD = ("systemd-networkd.socket", "systemd-networkd.service")
@@ -24,6 +25,13 @@ def is_left_alone(machine: Machine, wanted: str) -> None:
         assert addresses(machine, "carp0") == SHARED
         assert state(machine) == wanted
         time.sleep(1)
+
+
+def is_left_alone_by(machine: Machine, wanted: str, *commands: str) -> None:
+    """After each of them."""
+    for command in commands:
+        machine.run(*command.split())
+        is_left_alone(machine, wanted)
 
 
 def metric(machine: Machine) -> str:
@@ -43,13 +51,13 @@ def test_networkd_is_told_to_take_all(firewalls: Firewalls) -> None:
     a = firewalls.a
     a.write("/etc/systemd/network/50-all.network", ALL)
     a.run("systemctl", "start", "systemd-networkd.service")
-    for command in (
+    is_left_alone_by(
+        a,
+        "master",
         "networkctl reload",
         "networkctl reconfigure eth0",
         "systemctl restart systemd-networkd.service",
-    ):
-        a.run(*command.split())
-        is_left_alone(a, "master")
+    )
     for name in ("carp0", "pfsync0"):
         shown = a.run("networkctl", "--no-pager", "--no-legend", "list", name)
         assert shown.split()[-1] == "unmanaged", shown
@@ -111,14 +119,14 @@ def test_networkmanager(firewalls: Firewalls) -> None:
 
 def test_ifupdown(firewalls: Firewalls) -> None:
     a = firewalls.a
-    for command in (
+    is_left_alone_by(
+        a,
+        "master",
         "ifup -a",
         "systemctl restart networking.service",
         "ifdown -a",
         "ifup -a",
-    ):
-        a.run(*command.split())
-        is_left_alone(a, "master")
+    )
 
 
 # -- they set the addresses, as the manual says
@@ -143,7 +151,7 @@ def test_networkd_sets_the_addresses_of_a_backup(firewalls: Firewalls) -> None:
     """Of eth0, too, from the boot on."""
     b = firewalls.b
     b.run("rm", "/etc/hostname.eth0")
-    b.write("/etc/hostname.carp0", BARE.format(100), 0o600)
+    b.write("/etc/hostname.carp0", BARE.format(ADVSKEW), 0o600)
     b.write("/etc/systemd/network/01-carp0.network", NETWORK)
     own = f"[Match]\nName=eth0\n[Network]\nAddress={b.address}/24\nAddress={address_of(b)}/24\n"
     b.write("/etc/systemd/network/50-eth0.network", own)
@@ -154,17 +162,17 @@ def test_networkd_sets_the_addresses_of_a_backup(firewalls: Firewalls) -> None:
     wait_state(b, "backup")
     wait_for(lambda: addresses(b, "carp0") == SHARED, 30, "networkd has set the addresses")
     assert not failed_units(b)
-    for command in (
+    is_left_alone_by(
+        b,
+        "backup",
         "networkctl reload",
         "systemctl reload carp.service",
         "systemctl restart systemd-networkd.service",
-    ):
-        b.run(*command.split())
-        is_left_alone(b, "backup")
+    )
     assert metric(b) == "4096"
     b.run("sh", "-c", "rm /etc/systemd/network/*.network")
     b.run("systemctl", "-q", "disable", *NETWORKD)
-    configure(b, advskew=100)
+    configure(b, advskew=ADVSKEW)
     stop_networkd(firewalls, b)
 
 
@@ -197,7 +205,7 @@ def test_networkmanager_sets_the_addresses(firewalls: Firewalls) -> None:
         machine.run("systemctl", "start", "NetworkManager.service", "carp.service")
         wait_for(lambda: addresses(machine, "carp0") == SHARED, 30, "the addresses are there")
 
-    set_up(firewalls.b, 100)
+    set_up(firewalls.b, ADVSKEW)
     set_up(firewalls.a, 0)
     wait_both(firewalls)
     for machine, wanted in ((firewalls.a, "master"), (firewalls.b, "backup")):
@@ -205,7 +213,7 @@ def test_networkmanager_sets_the_addresses(firewalls: Firewalls) -> None:
         machine.run("systemctl", "reload", "carp.service")
         is_left_alone(machine, wanted)
         assert metric(machine) == "4096"
-    for machine, advskew in ((firewalls.a, 0), (firewalls.b, 100)):
+    for machine, advskew in ((firewalls.a, 0), (firewalls.b, ADVSKEW)):
         machine.run("systemctl", "stop", "carp.service", "NetworkManager.service")
         machine.run("rm", "/etc/NetworkManager/conf.d/carp0.conf", connection)
         configure(machine, advskew)

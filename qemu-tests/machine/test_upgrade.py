@@ -6,8 +6,9 @@ from __future__ import annotations
 from cluster import wait_for
 from lib.pinger import longest_gap, lost
 from machine import DEBS, Firewalls
-from outside import Outside, tracked
-from pair import TIMEOUT, VIP, failed_units, has_states, packages, wait_both, wait_state
+from outside import Outside, wait_tracked
+from pair import failed_units, has_states, packages, wait_both, wait_state
+from test_carp import TIMEOUT, VIP
 
 NEW_KERNEL = "linux-image-99.1-amd64"
 
@@ -29,7 +30,7 @@ def test_an_upgrade_of_the_master_hands_over(firewalls: Firewalls, outside: Outs
     a, b = firewalls.a, firewalls.b
     kept = [outside.connect() for _ in range(10)]
     for connection in kept:
-        wait_for(lambda it=connection: tracked(b, it) == "ESTABLISHED", 5, "b knows of it")
+        wait_tracked(b, connection)
     pinger = firewalls.client.ping(VIP, microseconds=1000)
     said = a.install(*packages(a), folder=f"{DEBS}/newer")
     assert "keep the old" not in said

@@ -96,18 +96,20 @@ class Node:
         """Begins to boot; wait_booted() waits for the end of it."""
         for end in ("control", "qmp"):
             (self.folder / f"{self.name}.{end}").unlink(missing_ok=True)
+        with open(self.folder / f"{self.name}.output", "ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def command(self) -> tuple[str, ...]:
+        """What runs as long as the node lives, with its sockets in the folder."""
         path = str(self.folder / self.name)
-        log = open(f"{path}.output", "ab")
-        self._process = subprocess.Popen(
-            (
-                str(TOP / "scripts/run-guest"), "--real", "--memory", "800", "--timeout", "3600",
-                "--nic", f"{self.card},{path}.net,{self.mac}", "--control", f"{path}.control",
-                "--qmp", f"{path}.qmp", "--console", f"{path}.console", "--",
-                "python3", "/carp/qemu-tests/multi/agent.py",
-            ),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        return (
+            str(TOP / "scripts/run-guest"), "--real", "--memory", "800", "--timeout", "3600",
+            "--nic", f"{self.card},{path}.net,{self.mac}", "--control", f"{path}.control",
+            "--qmp", f"{path}.qmp", "--console", f"{path}.console", "--",
+            "python3", "/carp/qemu-tests/multi/agent.py",
         )  # fmt: skip
-        log.close()
 
     def wait_booted(self) -> None:
         wait_for(self._connect, 60, f"QEMU runs for {self}")

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 
 import pytest
 from cluster import Cluster, make_folder
 
-counts = {"passed": 0, "failed": 0}
+pytest_plugins = ["results"]
 
 
 @pytest.fixture(scope="session", params=["e1000"])
@@ -33,25 +32,3 @@ def cluster(guests: Cluster) -> Iterator[Cluster]:
     complaints = guests.complaints()
     if complaints:
         pytest.fail("a kernel complained:\n" + "\n".join(complaints), pytrace=False)
-
-
-failed_tests: set[str] = set()
-passed_tests: set[str] = set()
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.outcome != "passed":
-        failed_tests.add(report.nodeid)
-    elif report.when == "call":
-        passed_tests.add(report.nodeid)
-
-
-def pytest_collectreport(report: pytest.CollectReport) -> None:
-    if report.failed:
-        failed_tests.add(report.nodeid)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
-    passed = len(passed_tests - failed_tests)
-    sys.stdout.write(f"{passed} passed, {len(failed_tests)} failed\n")

@@ -76,6 +76,10 @@ class Outside:
         self.client.run("ip", "-n", "server", "link", "del", "outside")
 
 
+def wait_tracked(node: Node, connection: Connection) -> None:
+    wait_for(lambda: tracked(node, connection) == "ESTABLISHED", 5, f"{node} knows of it")
+
+
 def tracked(node: Node, connection: Connection) -> str:
     """The state of a connection as a firewall knows it."""
     words = f"-L -p tcp --sport {connection.port} --dport {PORT}"

@@ -13,7 +13,7 @@ import pytest
 from cluster import DEAF, Cluster, Node, wait_for
 from lib.frames import Advertisement
 from lib.pinger import longest_gap, lost
-from outside import FORWARDING, GATEWAY, SYSCTLS, Outside, address_of, tracked
+from outside import FORWARDING, GATEWAY, SYSCTLS, Outside, address_of, tracked, wait_tracked
 from test_carp import ADVSKEW, SLACK, TIMEOUT, VHID, VIP, heard, state, wait_state
 
 # of a connection that was closed
@@ -100,7 +100,7 @@ def test_the_master_is_stopped_and_goes_on(firewalls: Firewalls, seconds: float)
     """It is master when it wakes up, as if nothing had been."""
     a, b = firewalls.a, firewalls.b
     kept, closed = firewalls.outside.connect(), firewalls.outside.connect()
-    wait_for(lambda: tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
+    wait_tracked(b, closed)
     start = time.monotonic()
     firewalls.freeze(a)
     wait_state(b, "master")
@@ -125,7 +125,7 @@ def test_the_backup_is_stopped_and_goes_on(firewalls: Firewalls) -> None:
     """It has missed the master for long, and does not notice; nor does the master."""
     a, b = firewalls.a, firewalls.b
     kept, closed = firewalls.outside.connect(), firewalls.outside.connect()
-    wait_for(lambda: tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
+    wait_tracked(b, closed)
     pinger = firewalls.cluster.client.ping(VIP)
     start = time.monotonic_ns()
     firewalls.freeze(b)
@@ -152,7 +152,7 @@ def test_the_master_sleeps_with_connections(firewalls: Firewalls, deaf: bool) ->
     it goes: programs sleep for five seconds."""
     a, b = firewalls.a, firewalls.b
     kept, closed = firewalls.outside.connect(), firewalls.outside.connect()
-    wait_for(lambda: tracked(b, closed) == "ESTABLISHED", 5, "b knows of both")
+    wait_tracked(b, closed)
     pinger = firewalls.cluster.client.ping(VIP)
     a.write("/sys/power/pm_test", "freezer")
     a.spawn("sh", "-c", "sleep 0.5; echo freeze >/sys/power/state")
