@@ -97,6 +97,28 @@ need_mmdebstrap() {
 		die "apt-get could not install mmdebstrap: is the network reachable?"
 }
 
+# debian_root ROOT WHAT SUITE [OPTION...]: makes the root folder of a Debian with mmdebstrap's
+# options, if it is not there yet; the log is named like the calling script.
+debian_root() { with_lock "$(basename "$0")" make_debian_root "$@"; }
+make_debian_root() {
+	local root=$1 what=$2 suite=$3 log
+	shift 3
+	[ ! -e "$root" ] || return 0
+	log=$cache/log/$(basename "$0")
+	need_root "making the root folder for $what"
+	need_mmdebstrap
+	rm -rf --one-file-system "$root.new"
+	mkdir -p "$root.new"
+	step "$what from Debian $suite" "$log" \
+		"${apart[@]}" --mount-proc mmdebstrap \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--aptopt='APT::Install-Recommends "false"' \
+		"$@" "$suite" "$root.new" ||
+		die "the root folder for $what could not be made: see $log"
+	mv "$root.new" "$root"
+}
+
 # guest_modules NAME TREE [make's words]: builds the modules for another kernel than the
 # first, and puts the words into `guest_options` with which a guest gets them.
 guest_modules() {
