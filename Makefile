@@ -4,8 +4,8 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools deb test lint test-proto test-tools test-guest test-cluster \
-	test-packages test-machine test-debug test-kernel test-smp soak fuzz model bench demo install clean clean-cache shell \
-	rust-analyzer help
+	test-packages test-secure-boot test-machine test-debug test-kernel test-smp soak fuzz model \
+	bench demo install clean clean-cache shell rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
 
@@ -38,6 +38,9 @@ test-cluster: module plugins ## two hosts and a client as guests of their own, o
 
 test-packages: module plugins ## Debian packages: made, installed, built by DKMS, purged
 	@scripts/test-packages
+
+test-secure-boot: module plugins ## a signed module, and others, on a machine with Secure Boot
+	@scripts/test-secure-boot $(T)
 
 test-machine: deb ## firewalls with disks and systemd: installed, booted, upgraded, purged (25 min)
 	@scripts/test-machine $(T)

@@ -50,7 +50,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What cannot be shown here is left out: without virtual time the tests marked
     "virtual", with one processor those marked "smp", on a kernel that looks for mistakes
-    those marked "figures", "stock" or "programs"."""
+    those marked "figures", "stock" or "programs", without Secure Boot those marked
+    "secure_boot"."""
     unfit = set()
     if not clock.is_virtual():
         unfit.add("virtual")
@@ -58,6 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         unfit.add("smp")
     if kernel.looks_for_mistakes():
         unfit |= {"figures", "stock", "programs"}
+    if not kernel.is_locked_down():
+        unfit.add("secure_boot")
     left_out = [item for item in items if unfit & {mark.name for mark in item.iter_markers()}]
     if config.getoption("--short"):
         chosen = kernel.first_of_each(item.nodeid for item in items if item not in left_out)

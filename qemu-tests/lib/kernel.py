@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from lib.clock import is_virtual
 from lib.process import run
@@ -54,3 +55,9 @@ def first_of_each(names: Iterable[str]) -> set[str]:
     for name in names:
         found.setdefault(name.split("[")[0], name)
     return set(found.values())
+
+
+def is_locked_down() -> bool:
+    """As Debian's is under Secure Boot; not every kernel knows of it."""
+    choices = Path("/sys/kernel/security/lockdown")
+    return choices.exists() and "[none]" not in choices.read_text()
