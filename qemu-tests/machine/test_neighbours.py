@@ -176,6 +176,39 @@ def test_networkd_sets_the_addresses_of_a_backup(firewalls: Firewalls) -> None:
     stop_networkd(firewalls, b)
 
 
+NETPLAN_ADDRESSES = f"""network:
+  version: 2
+  renderer: networkd
+  ethernets:
+    carp0:
+      match: {{name: carp0}}
+      addresses: [{VIP}/24, {GATEWAY}/24]
+      ignore-carrier: true
+      link-local: []
+      accept-ra: false
+      optional: true
+"""
+
+
+def test_netplan_sets_the_addresses_of_a_backup(firewalls: Firewalls) -> None:
+    b = firewalls.b
+    b.run("systemctl", "stop", "carp.service")
+    b.write("/etc/hostname.carp0", BARE.format(ADVSKEW), 0o600)
+    b.run("mkdir", "-p", "/etc/systemd/network/05-carp.network.d")
+    b.write("/etc/systemd/network/05-carp.network.d/netplan.conf", "[Match]\nName=!carp0\n")
+    b.write("/etc/netplan/carp0.yaml", NETPLAN_ADDRESSES, 0o600)
+    b.run("systemctl", "start", "systemd-networkd.service", "carp.service")
+    b.run("netplan", "apply")
+    wait_for(lambda: addresses(b, "carp0") == SHARED, 30, "netplan has set the addresses")
+    wait_both(firewalls)
+    is_left_alone_by(b, "backup", "netplan apply", "networkctl reload", "systemctl reload carp")
+    assert metric(b) == "4096"
+    b.run("sh", "-c", "rm -r /etc/netplan/carp0.yaml /etc/systemd/network/05-carp.network.d")
+    b.run("sh", "-c", "netplan generate; rm -f /run/systemd/network/*netplan*")
+    configure(b, advskew=ADVSKEW)
+    stop_networkd(firewalls, b)
+
+
 CONNECTION = f"""[connection]
 id=carp0
 type=generic
