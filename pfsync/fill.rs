@@ -164,13 +164,7 @@ impl Session {
                         if let Some(counter) = Counter::sent(queue.action()) {
                             pfsync.counters.count(counter);
                         }
-                        self.step(now, slot, |record| {
-                            if queue.tells() {
-                                // A whole state is confirmed by itself.
-                                record.unsettled = queue == Queue::UpdateCompressed;
-                            }
-                            record.pending.sent(config, now)
-                        });
+                        self.step(now, slot, |record| record.pending.sent(config, now));
                     }
                     Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
                     // What does not fit into an empty frame never will, and would be
@@ -249,9 +243,10 @@ impl Session {
         }
     }
 
-    /// Asks for all states.
+    /// Asks for all states, and says that it is a Linux host who asks.
     pub(super) fn send_request(&mut self, out: &mut Outcome, counters: &Counters) {
-        self.send_alone(&[Outgoing::Request(&StateId::EVERYTHING)], out, counters);
+        let request = Outgoing::Request(&StateId::EVERYTHING);
+        self.send_alone(&[request, Outgoing::Greeting], out, counters);
     }
 
     /// A frame of a bulk update, of at most `most` states. How many there were; `None`:
@@ -362,11 +357,12 @@ impl Session {
                 Do::End => {
                     let start = Bulk::new(self.creator(), BulkStatus::Start);
                     let end = Bulk::new(self.creator(), BulkStatus::End);
-                    self.send_alone(
-                        &[Outgoing::Bulk(&start), Outgoing::Bulk(&end)],
-                        out,
-                        &pfsync.counters,
-                    );
+                    let messages = [
+                        Outgoing::Bulk(&start),
+                        Outgoing::Bulk(&end),
+                        Outgoing::Greeting,
+                    ];
+                    self.send_alone(&messages, out, &pfsync.counters);
                 }
             }
         }

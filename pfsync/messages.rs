@@ -225,7 +225,6 @@ impl Reader<'_> {
             record.heard = now;
             if verdict.stale() == 0 {
                 record.local = false;
-                record.unsettled = false;
             }
             record.pending.updated_by_peer(now, verdict, confirm)
         });

@@ -63,8 +63,6 @@ pub(super) struct Record {
     pub(super) local: bool,
     /// It was made lenient about windows here, until its first packet.
     pub(super) lenient: bool,
-    /// Of what was sent last it is not known whether it arrived.
-    pub(super) unsettled: bool,
     /// It was sent in answer to a bulk request, and is still to be confirmed.
     pub(super) in_bulk: bool,
     next: Slot,
@@ -90,7 +88,6 @@ impl Record {
             tcp: false,
             local: false,
             lenient: false,
-            unsettled: false,
             in_bulk: false,
             next: NONE,
             previous: NONE,

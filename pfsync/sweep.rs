@@ -145,23 +145,13 @@ impl Session {
             self.gone(now, slot);
             return;
         }
-        let idle = !live.watched.is_touched();
+        let is_due = !live.watched.is_touched() && record.pending.is_unsettled();
         if record.lenient && now >= LENIENT.after(record.heard) {
             self.be_strict(slot);
         }
-        if self.linux_peer && idle {
-            self.settle(now, slot);
-        }
-    }
-
-    /// A state has not changed for a while: makes sure that peers have its last change.
-    fn settle(&mut self, now: Instant, slot: Slot) {
-        let is_due = |record: &Record| record.unsettled && record.pending.place() == Place::Nowhere;
-        if self.store.get(slot).is_some_and(is_due) {
-            self.step(now, slot, |record| {
-                record.unsettled = false;
-                record.pending.settled()
-            });
+        if self.linux_peer && is_due {
+            // A state has not changed for a while: peers shall have its last change.
+            self.step(now, slot, |record| record.pending.settled());
         }
     }
 

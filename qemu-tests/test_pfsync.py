@@ -461,6 +461,22 @@ def test_cut_off_with_its_link_up(world: World) -> None:
     close(*first, *second)
 
 
+@pytest.mark.parametrize("seconds", [1.5, 4.5, 20])
+def test_a_change_that_was_lost(world: World, seconds: float) -> None:
+    """It is told again, also to a peer who has never told of a state himself: b has been
+    a backup from the beginning."""
+    pair = Pair(world, NAT)
+    ends = t.connect(pair.client, pair.server, SERVER, 5001)
+    pair.wait_same(proto=TCP)
+    cut_off(pair)
+    close(*ends)
+    time.sleep(seconds)
+    (before,) = conntrack.entries(pair.b, proto=TCP)
+    assert before["tcp"] == "ESTABLISHED"
+    join(pair)
+    pair.wait_same(5, proto=TCP, tcp="TIME_WAIT")
+
+
 def test_cut_off_until_a_state_is_almost_given_up(world: World) -> None:
     """However long it lasts, a connection that was opened meanwhile is known afterwards."""
     pair = Pair(world, NAT)

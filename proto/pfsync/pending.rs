@@ -137,6 +137,8 @@ pub struct Pending {
     attempts: u8,
     /// It was updated since it was sent, and waits for a confirmation of what it was.
     changed: bool,
+    /// A change of it was told that nobody confirms: it may be lost.
+    unsettled: bool,
     /// When to stop waiting for one.
     until: Option<Instant>,
     /// When a peer last told of it.
@@ -253,14 +255,21 @@ impl Pending {
         }
     }
 
-    /// It does not change any more for now: tells its last change once more, as a
-    /// whole, to be confirmed. An UPD_C that is lost would otherwise leave the
-    /// peer behind for as long as the connection is idle.
+    /// Whether its last change was told without being confirmed.
+    #[must_use]
+    pub const fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// It does not change any more for now: if its last change was told without being
+    /// confirmed, tells it once more, as a whole, to be confirmed. An UPD_C that is lost
+    /// would otherwise leave the peer behind for as long as the connection is idle.
     ///
     /// Only Linux confirms a state that it knows.
     pub fn settled(&mut self) -> Step {
         match self.place {
-            Place::Nowhere if !self.private && !self.deleted => {
+            Place::Nowhere if self.unsettled && !self.private && !self.deleted => {
+                self.unsettled = false;
                 self.known = false;
                 self.attempts = 0;
                 self.go(Place::Queued(Queue::Update), false)
@@ -314,6 +323,7 @@ impl Pending {
         }
         self.heard = Some(now);
         let done = self.acknowledged();
+        self.unsettled &= verdict.stale() > 0;
         if verdict.stale() > 0 {
             let to = match self.place {
                 Place::Queued(Queue::Insert | Queue::Update | Queue::UpdateCompressed) => {
@@ -376,13 +386,20 @@ impl Pending {
         let Place::Queued(queue) = self.place else {
             return self.stay();
         };
-        self.asks = false;
+        // To ask is to tell what was told before.
+        let asked = core::mem::take(&mut self.asks);
         self.changed = false;
         let again = match queue {
-            Queue::InsertAck | Queue::UpdateCompressed => false,
+            Queue::InsertAck => false,
+            Queue::UpdateCompressed => {
+                self.unsettled = true;
+                false
+            }
             Queue::DeleteCompressed => config.confirm && self.attempts_left(DELETE_ATTEMPTS),
             Queue::Insert | Queue::Update => {
-                config.confirm && !self.known && self.attempts_left(ATTEMPTS)
+                let again = config.confirm && !self.known && self.attempts_left(ATTEMPTS);
+                self.unsettled = config.confirm && !again && (self.unsettled || !asked);
+                again
             }
         };
         self.go_awaiting(again, now)
@@ -405,6 +422,7 @@ impl Pending {
             Place::Nowhere => {
                 self.known = false;
                 self.attempts = 1;
+                self.unsettled &= !config.confirm;
                 self.go_awaiting(config.confirm, now)
             }
         }

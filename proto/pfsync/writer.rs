@@ -10,7 +10,7 @@ use zerocopy::IntoBytes as _;
 
 use super::action::Action;
 use super::expectation::Expectation;
-use super::extra::Extra;
+use super::extra::{self, Extra};
 use super::frame::{header, section_header, HEADER_LEN, MESSAGE_LEN_MAX, SECTION_LEN};
 use super::id::StateId;
 use super::short::{Bulk, Clear, Tdb};
@@ -42,6 +42,9 @@ pub enum Outgoing<'a> {
     Tdb(&'a Tdb),
     /// What is to come just before the state that it belongs to.
     Extra(&'a StateId, &'a Extra),
+    /// What a Linux host says of itself: an EXTRA of no state. It is to be the last in its
+    /// frame, for some drop what follows a type that they do not know.
+    Greeting,
     /// A connection that is expected.
     Expectation(&'a Expectation),
 }
@@ -61,7 +64,7 @@ impl Outgoing<'_> {
             Self::Insert(_) => Action::Insert,
             Self::Update(_) => Action::Update,
             Self::Tdb(_) => Action::Tdb,
-            Self::Extra(..) => Action::Extra,
+            Self::Extra(..) | Self::Greeting => Action::Extra,
             Self::Expectation(_) => Action::Expectation,
         }
     }
@@ -71,6 +74,7 @@ impl Outgoing<'_> {
     pub fn message_len(&self) -> usize {
         match self {
             Self::Extra(_, extra) => extra.message_len(),
+            Self::Greeting => extra::MIN_LEN,
             Self::Expectation(_) => Expectation::LEN,
             _ => self.action().message_len(),
         }
@@ -94,6 +98,7 @@ impl Outgoing<'_> {
             Self::Bulk(bulk) => copy(to, &bulk.emit()),
             Self::Tdb(tdb) => copy(to, &tdb.emit()),
             Self::Extra(id, extra) => extra.emit(id, to),
+            Self::Greeting => copy(to, StateId::EVERYTHING.as_bytes()),
             Self::Expectation(expectation) => copy(to, &expectation.emit()),
         }
     }

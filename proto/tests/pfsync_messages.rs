@@ -6,6 +6,7 @@ mod pfsync;
 
 use carp_proto::pfsync::extra::Companion;
 use carp_proto::pfsync::frame::Discard;
+use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::peer::PeerState;
 use carp_proto::pfsync::state::{InterfaceName, State, FLAG_ACK, FLAG_NO_SYNC, FLAG_SLOPPY};
@@ -141,6 +142,25 @@ fn a_state_and_what_goes_beside_it_are_written_together_or_not_at_all() {
         let expected = usize::from(before) + if pushed.is_ok() { 2 } else { 0 };
         assert_eq!(messages(&buffer[..len]).len(), expected, "{room}");
     }
+}
+
+#[test]
+fn a_linux_host_says_what_it_is() {
+    let mut buffer = [0xff; 100];
+    let mut writer = Writer::new(&mut buffer).unwrap();
+    writer
+        .push(Outgoing::Request(&StateId::EVERYTHING))
+        .unwrap();
+    writer.push(Outgoing::Greeting).unwrap();
+    let len = writer.finish();
+    // 12 bytes of zeroes in a section of action 193
+    assert_eq!(buffer[len - 16..len - 12], [193, 3, 0, 1]);
+    assert_eq!(buffer[len - 12..len], [0; 12]);
+    let read = messages(&buffer[..len]);
+    assert!(
+        matches!(read[..], [Message::Request(_), Message::Extra(extra)]
+        if extra.id().is_everything() && extra.parse().is_ok())
+    );
 }
 
 #[test]

@@ -166,6 +166,52 @@ fn the_last_change_of_an_idle_state_is_confirmed() {
 }
 
 #[test]
+fn what_is_confirmed_is_not_told_again() {
+    let mut pending = told();
+    assert_eq!(to(pending.settled()), (Place::Nowhere, false));
+    let _ = pending.updated(&CONFIRM, at(0), true);
+    let _ = pending.sent(&CONFIRM, at(1000));
+    // a peer that is not behind knows the change
+    let _ = pending.updated_by_peer(at(1000), Verdict::both(true), false);
+    assert_eq!(to(pending.settled()), (Place::Nowhere, false));
+    let _ = pending.updated(&CONFIRM, at(4000), true);
+    let _ = pending.sent(&CONFIRM, at(5000));
+    let _ = pending.sent_in_bulk(&CONFIRM, at(5000));
+    let _ = pending.acknowledged();
+    assert_eq!(to(pending.settled()), (Place::Nowhere, false));
+}
+
+#[test]
+fn who_is_asked_whether_he_is_there_has_not_confirmed_the_last_change() {
+    let mut pending = told();
+    let _ = pending.updated(&CONFIRM, at(0), true);
+    let _ = pending.acknowledged();
+    let _ = pending.sent(&CONFIRM, at(1000));
+    let _ = pending.ask();
+    let _ = pending.sent(&CONFIRM, at(1001));
+    assert_eq!(to(pending.settled()), (queued(Queue::Update), false));
+    // and asking alone leaves nothing to be settled
+    let _ = pending.sent(&CONFIRM, at(2000));
+    let _ = pending.acknowledged();
+    let _ = pending.ask();
+    let _ = pending.sent(&CONFIRM, at(3000));
+    assert_eq!(to(pending.settled()), (Place::Nowhere, false));
+}
+
+#[test]
+fn a_change_that_is_told_whole_to_a_peer_who_has_the_state_is_confirmed_as_well() {
+    let (mut pending, _) = Pending::created(false);
+    let _ = pending.sent(&CONFIRM, at(0));
+    let _ = pending.updated_by_peer(at(100), Verdict::both(true), false);
+    let _ = pending.requested();
+    let _ = pending.acknowledged();
+    assert_eq!(pending.place(), queued(Queue::Update));
+    let _ = pending.sent(&CONFIRM, at(200));
+    assert_eq!(pending.place(), Place::Nowhere);
+    assert_eq!(to(pending.settled()), (queued(Queue::Update), false));
+}
+
+#[test]
 fn a_state_that_peers_have_asks_whether_anybody_is_there() {
     let mut pending = told();
     let _ = pending.acknowledged();
