@@ -10,7 +10,7 @@
 
 use super::device::Newborn;
 use crate::{
-    linux::{random, state_table::Entry, watch::Watched},
+    linux::{siphash, state_table::Entry, watch::Watched},
     proto::pfsync::{
         defer::Ticket,
         id::StateId,
@@ -382,7 +382,7 @@ struct Names {
     base: u32,
     split: u32,
     /// So that no stranger can choose names that fall into one bucket.
-    seed: u64,
+    key: siphash::Key,
 }
 
 impl Names {
@@ -392,17 +392,13 @@ impl Names {
             count: 0,
             base: 1,
             split: 0,
-            seed: u64::from_ne_bytes(random::bytes()),
+            key: siphash::Key::new(),
         }
     }
 
     fn hash(&self, id: &StateId) -> u32 {
         let creator = u64::from(u32::from_ne_bytes(id.creator));
-        let number = u64::from_ne_bytes(id.id) ^ creator.rotate_left(17) ^ self.seed;
-        // The finish of splitmix64: each bit of the name reaches each of the hash.
-        let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed >> 32) as u32
+        self.key.hash(u64::from_ne_bytes(id.id), creator) as u32
     }
 
     /// The number of the bucket for `id`.

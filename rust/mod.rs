@@ -40,6 +40,7 @@ pub(crate) mod rcu;
 pub(crate) mod route;
 pub(crate) mod rtnl;
 pub(crate) mod rx_handler;
+pub(crate) mod siphash;
 pub(crate) mod skbuff;
 pub(crate) mod state_table;
 pub(crate) mod sysctl;
