@@ -11,8 +11,10 @@ pub(crate) struct Key(bindings::siphash_key_t);
 impl Key {
     /// A new one that nobody knows. Any context.
     pub(crate) fn new() -> Self {
-        let key = [(); 2].map(|()| u64::from_ne_bytes(random::bytes()));
-        Self(bindings::siphash_key_t { key })
+        let half = || u64::from_ne_bytes(random::bytes());
+        Self(bindings::siphash_key_t {
+            key: [half(), half()],
+        })
     }
 
     /// The hash of two numbers. Any context.

@@ -390,17 +390,16 @@ impl Pending {
         let asked = core::mem::take(&mut self.asks);
         self.changed = false;
         let again = match queue {
-            Queue::InsertAck => false,
-            Queue::UpdateCompressed => {
-                self.unsettled = true;
-                false
-            }
+            Queue::InsertAck | Queue::UpdateCompressed => false,
             Queue::DeleteCompressed => config.confirm && self.attempts_left(DELETE_ATTEMPTS),
             Queue::Insert | Queue::Update => {
-                let again = config.confirm && !self.known && self.attempts_left(ATTEMPTS);
-                self.unsettled = config.confirm && !again && (self.unsettled || !asked);
-                again
+                config.confirm && !self.known && self.attempts_left(ATTEMPTS)
             }
+        };
+        self.unsettled = match queue {
+            Queue::InsertAck | Queue::DeleteCompressed => self.unsettled,
+            Queue::UpdateCompressed => true,
+            Queue::Insert | Queue::Update => config.confirm && !again && (self.unsettled || !asked),
         };
         self.go_awaiting(again, now)
     }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Who else configures interfaces: they leave carp0 and pfsync0 alone, even if they are
-told to take all there are, and each can set the addresses as carp(4) says."""
+told to take all there are, and each can set the addresses as hostname.if(5) says."""
 
 from __future__ import annotations
 
