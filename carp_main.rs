@@ -39,6 +39,7 @@ module! {
 /// then packets, events and namespaces, none of which has an interface to look
 /// for any more; last, what readers may still have seen is gone.
 struct CarpModule {
+    _open: linux::link::Open,
     // Its interfaces are in groups of carp's.
     _pfsync: PfsyncParts,
     _link: linux::link::Registered<carp::Carp>,
@@ -100,6 +101,7 @@ impl kernel::Module for CarpModule {
         let link = carp::LINK.register()?;
         let pfsync = PfsyncParts::register()?;
         Ok(Self {
+            _open: linux::link::Open,
             _pfsync: pfsync,
             _link: link,
             _family: family,

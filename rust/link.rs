@@ -14,7 +14,10 @@ use core::{cell::UnsafeCell, marker::PhantomData};
 use kernel::{
     error::to_result,
     prelude::*,
-    sync::{rcu, Arc, ArcBorrow},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu, Arc, ArcBorrow,
+    },
 };
 
 /// A request to make or change a device.
@@ -149,6 +152,23 @@ impl<T: LinkKind> Drop for Registered<T> {
     }
 }
 
+/// Whether the module is on its way out.
+static LEAVING: Atomic<bool> = Atomic::new(false);
+
+/// Interfaces can be made until it is dropped: the first thing that a module does when it is
+/// removed, before any [`Registered`] is dropped.
+///
+/// Each of those waits until no device of any kind, in any namespace, is being unregistered
+/// (`rtnl_lock_unregistering_all`). Somebody who makes and deletes interfaces of the other
+/// kind all the time, as anybody with a user namespace can, would keep it waiting.
+pub(crate) struct Open;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        LEAVING.store(true, Relaxed);
+    }
+}
+
 /// # Safety
 ///
 /// Only the kernel may call it, as `rtnl_link_ops.setup`.
@@ -226,7 +246,14 @@ unsafe extern "C" fn newlink<T: LinkKind>(
             Rtnl::assume_held(),
         )
     };
-    match create::<T>(device, &request, &rtnl) {
+    let made = if LEAVING.load(Relaxed) {
+        Err(request
+            .extack
+            .error(ENODEV, format_args!("the module is being removed")))
+    } else {
+        create::<T>(device, &request, &rtnl)
+    };
+    match made {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
