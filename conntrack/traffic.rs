@@ -12,7 +12,7 @@ use core::ptr;
 use kernel::sync::atomic::Relaxed;
 
 impl Watcher for Conntrack {
-    fn pass(&self, mut packet: Packet<'_>) -> Verdict {
+    fn pass(&self, packet: Packet<'_>) -> Verdict {
         let Some(entry) = packet.entry() else {
             return Verdict::Accept;
         };
@@ -22,30 +22,29 @@ impl Watcher for Conntrack {
         if entry.is_confirmed() {
             return self.passed(&packet, entry);
         }
-        // Connection tracking would confirm it next. It is done here, so that who is
-        // told of an entry finds it in the table.
-        let new = ptr::from_ref(entry);
-        if !packet.confirm() {
-            return Verdict::Drop;
-        }
-        let Some(entry) = packet.entry() else {
-            return Verdict::Accept;
-        };
-        if !ptr::eq(new, entry) {
-            // Another packet of the same connection was faster.
-            return self.passed(&packet, entry);
-        }
-        // An answer to what was never confirmed is none, and one whose place is taken
-        // lives for a second.
-        if !entry.is_confirmed() || entry.status().has(Status::SPECIAL) || is_at_home(entry) {
+        // An answer to what was never confirmed confirms nothing.
+        if packet.is_reply() || is_at_home(entry) {
             return Verdict::Accept;
         }
-        self.created(&mut packet)
+        self.first(packet)
     }
 }
 
 impl Conntrack {
-    fn created(&self, packet: &mut Packet<'_>) -> Verdict {
+    /// The first packet of a connection is about to leave. Connection tracking would put the
+    /// entry into the table next. It is done here, so that who is told of an entry finds it
+    /// there.
+    ///
+    /// Helpers want to see the entry before that, and the packet once: they are called here,
+    /// too, and the packet goes on past them. If it cannot, the entry is left to connection
+    /// tracking, and found by who walks through the table. No count of it is taken before it
+    /// is there: a queue to user space drops a packet of whose entry somebody else has one
+    /// (`nf_ct_drop_unconfirmed`).
+    fn first(&self, mut packet: Packet<'_>) -> Verdict {
+        let is_helped = packet.entry().is_some_and(Entry::is_helped);
+        if is_helped && !packet.can_be_held() {
+            return Verdict::Accept;
+        }
         let held = if self.defer.load(Relaxed) {
             match packet.prepare_to_hold() {
                 Ok(held) => held,
@@ -54,11 +53,32 @@ impl Conntrack {
         } else {
             None
         };
+        let new = packet.entry().map(ptr::from_ref);
+        match packet.confirm() {
+            Verdict::Accept => {}
+            other => return other,
+        }
         // Once it is held, the packet may be sent at any time, and its count of the
         // entry with it. Until then `packet` keeps the entry.
         match packet.entry() {
-            Some(entry) if self.events.created(entry, held) => Verdict::Stolen,
-            _ => Verdict::Accept,
+            // Another packet of the same connection was faster.
+            Some(entry) if new != Some(ptr::from_ref(entry)) => {
+                if self.passed(&packet, entry) == Verdict::Drop {
+                    return Verdict::Drop;
+                }
+            }
+            // One whose place is taken lives for a second.
+            Some(entry) if entry.is_confirmed() && !entry.status().has(Status::SPECIAL) => {
+                if self.events.created(entry, held) {
+                    return Verdict::Stolen;
+                }
+            }
+            _ => {}
+        }
+        match is_helped {
+            true => packet.send(),
+            // That it is confirmed a second time does no harm.
+            false => Verdict::Accept,
         }
     }
 

@@ -101,7 +101,7 @@ impl Pfsync {
         while more {
             this.handle(|session, now, out| {
                 more = table.walk(&mut cursor, AT_ONCE, |entry| {
-                    this.found_before(session, now, entry.hold(), out);
+                    this.found_in_table(session, now, entry.hold(), false, out);
                 });
             });
         }

@@ -327,7 +327,7 @@ impl Reader<'_> {
             return known;
         }
         self.pfsync
-            .found_before(self.session, self.now, entry, self.out);
+            .found_in_table(self.session, self.now, entry, false, self.out);
         // Nothing, if it is to stay here.
         self.pfsync.watch.find(key)
     }

@@ -393,18 +393,20 @@ impl Pfsync {
         });
     }
 
-    /// An entry that was there before the interface was.
-    pub(super) fn found_before(
+    /// An entry of the table that no packet has told of. `is_new`: peers are to hear of it
+    /// now, not only with its next change.
+    pub(super) fn found_in_table(
         &self,
         session: &mut Session,
         now: Instant,
         entry: Entry,
+        is_new: bool,
         out: &mut Outcome,
     ) {
         // One that is known already was made or met a moment ago.
         if let Ok(watched) = Watch::add(&self.watch, entry.key()) {
             let newborn = Newborn { entry, first: None };
-            session.found(now, watched, newborn, false, out, &self.counters);
+            session.found(now, watched, newborn, is_new, out, &self.counters);
         }
     }
 

@@ -91,7 +91,7 @@ impl Pfsync {
         }
     }
 
-    /// Meets entries that no packet has told of.
+    /// Meets entries that no packet has told of, and tells of them.
     fn look_around(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
         let Some(table) = session.table.clone() else {
             return;
@@ -99,7 +99,7 @@ impl Pfsync {
         let mut cursor = core::mem::take(&mut session.sweep.walk);
         let more = table.walk(&mut cursor, WALKED, |entry| {
             if self.watch.find(entry.key()).is_none() {
-                self.found_before(session, now, entry.hold(), out);
+                self.found_in_table(session, now, entry.hold(), true, out);
             }
         });
         if more {

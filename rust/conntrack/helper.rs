@@ -2,7 +2,11 @@
 
 //! Helpers, which look into connections for what these expect.
 
-use super::{bindings, entry::Entry, new_entry::NewEntry};
+use super::{
+    bindings,
+    entry::{Entry, Status},
+    new_entry::NewEntry,
+};
 use core::{marker::PhantomData, ptr};
 use kernel::{prelude::*, sync::rcu};
 
@@ -99,6 +103,15 @@ impl<'a> Helper<'a> {
     pub(super) fn last_class(self) -> u32 {
         // SAFETY: The helper is there for `'a`.
         unsafe { (*self.0).expect_class_max }
+    }
+}
+
+impl Entry {
+    /// Whether more than confirmation happens to its packets in connection tracking's last
+    /// hook: a helper, or other sequence numbers.
+    pub(crate) fn is_helped(&self) -> bool {
+        let rcu = rcu::Guard::new();
+        self.status().has(Status::SEQ_ADJUST) || Helper::of(self, &rcu).is_some()
     }
 }
 

@@ -68,16 +68,6 @@ struct nf_conn *carp_helper_nf_ct_get(const struct sk_buff *skb, unsigned int *i
 	return ct;
 }
 
-int carp_helper_nf_conntrack_confirm(struct sk_buff *skb)
-{
-	return nf_conntrack_confirm(skb);
-}
-
-void carp_helper_kfree_skb(struct sk_buff *skb)
-{
-	kfree_skb(skb);
-}
-
 int carp_helper_skb_network_offset(const struct sk_buff *skb)
 {
 	return skb_network_offset(skb);

@@ -178,5 +178,9 @@ unsafe extern "C" fn pass<T: Watcher>(
         Verdict::Accept => bindings::NF_ACCEPT,
         Verdict::Drop => bindings::NF_DROP,
         Verdict::Stolen => bindings::NF_STOLEN,
+        // `nf_hook_slow` turns it back.
+        Verdict::Sent(result) => {
+            bindings::NF_STOLEN | (result.wrapping_neg() << bindings::NF_VERDICT_QBITS) as c_uint
+        }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Verdict {
     Drop,
     /// Somebody has it now.
     Stolen,
+    /// It was sent on, and this came of it, as who sends it reads it (`NF_DROP_GETERR`).
+    Sent(c_int),
 }
 
 /// A packet that is with a hook.
@@ -93,17 +95,28 @@ impl<'a> Packet<'a> {
         self.entry_and_info().map(|(entry, _)| entry)
     }
 
-    /// Puts its entry into the table, if it is not there; the packet may have another
-    /// entry after that. False: another entry is in its place, and the packet is to be
-    /// dropped.
-    pub(crate) fn confirm(&mut self) -> bool {
-        // SAFETY: The packet is valid and has an entry.
-        unsafe { bindings::nf_conntrack_confirm(self.skb) == bindings::NF_ACCEPT as c_int }
+    /// Whether it goes to the initiator of the connection that it is tracked as.
+    pub(crate) fn is_reply(&self) -> bool {
+        self.entry_and_info()
+            .is_some_and(|(_, info)| info >= bindings::ip_conntrack_info_IP_CT_IS_REPLY)
+    }
+
+    /// Does what connection tracking's own last hook does, helpers and all, which puts its
+    /// entry into the table; the packet may have another entry after that. Of what has a
+    /// helper, that hook is not to see it again.
+    pub(crate) fn confirm(&mut self) -> Verdict {
+        // SAFETY: The packet is valid, and RCU is held by netfilter.
+        let verdict = unsafe { bindings::nf_confirm(ptr::null_mut(), self.skb, self.state) };
+        match verdict & bindings::NF_VERDICT_MASK {
+            bindings::NF_ACCEPT => Verdict::Accept,
+            bindings::NF_STOLEN => Verdict::Stolen,
+            _ => Verdict::Drop,
+        }
     }
 
     /// What it says, if it is TCP, of the connection that it is tracked as.
     pub(crate) fn segment(&self) -> Option<Segment> {
-        let (_, info) = self.entry_and_info()?;
+        self.entry()?;
         let start = self.payload()?;
         let mut header = [0; 20];
         // SAFETY: The packet is valid; the function checks that there is so much.
@@ -122,7 +135,7 @@ impl<'a> Packet<'a> {
             .checked_sub(u32::from(offset >> 4) * 4)?;
         let acknowledged = u32::from_be_bytes([a0, a1, a2, a3]);
         Some(Segment {
-            is_reply: info >= bindings::ip_conntrack_info_IP_CT_IS_REPLY,
+            is_reply: self.is_reply(),
             end: u32::from_be_bytes([s0, s1, s2, s3])
                 .wrapping_add(data)
                 .wrapping_add(fin + syn),
@@ -179,9 +192,10 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Whether nothing else is to happen to it on its way out but what
-    /// [`HeldPacket::send`] does.
-    fn can_be_held(&self) -> bool {
+    /// Whether nothing else is to happen to it on its way out but what [`Self::confirm`]
+    /// does: then it can go on, now or later, past connection tracking's last hook. Chains
+    /// of the administrator's own that come after ours do not see it.
+    pub(crate) fn can_be_held(&self) -> bool {
         let rcu = rcu::Guard::new();
         self.is_leaving()
             && self.is_unicast()
@@ -196,6 +210,19 @@ impl<'a> Packet<'a> {
                 !bindings::nf_bridge_info_exists(self.skb)
                     && !bindings::skb_sk_is_prefetched(self.skb)
             }
+    }
+
+    /// It goes on, past connection tracking's last hook, for [`Self::confirm`] has done its
+    /// work, and there is nothing else: see [`Self::can_be_held`].
+    pub(crate) fn send(self) -> Verdict {
+        let Some(okfn) = self.state.okfn else {
+            return Verdict::Accept;
+        };
+        // Netfilter itself has them off where it sends a packet on that was queued.
+        let _softirqs = SoftirqsOff::new();
+        // SAFETY: The packet is valid, and of no use to who called the hook after this.
+        // RCU is held by netfilter.
+        Verdict::Sent(unsafe { okfn(self.state.net, self.state.sk, self.skb) })
     }
 
     /// Prepares it to be held back; nothing, if it cannot be, or there is no memory.
@@ -272,25 +299,17 @@ impl Drop for HeldPacket {
 }
 
 impl HeldPacket {
-    /// Sends the packet on that was held back. What is left of its way through
-    /// netfilter is the last hook, of connection tracking itself: helpers, and sequence
-    /// numbers. No lock may be held that a receiver takes.
+    /// Sends the packet on that was held back, past connection tracking's last hook, for
+    /// [`Packet::confirm`] has done its work. No lock may be held that a receiver takes.
     pub(crate) fn send(this: Stolen<Self>) {
         let this = this.into_inner();
         let _softirqs = SoftirqsOff::new();
         let _rcu = rcu::Guard::new();
-        let state = &raw const this.state;
-        // SAFETY: The packet is ours, for it was stolen; devices, socket and namespace
-        // are there until `this` is dropped.
+        // SAFETY: The packet is ours, for it was stolen; devices, socket and namespace are
+        // there until `this` is dropped.
         unsafe {
-            match bindings::nf_confirm(ptr::null_mut(), this.skb, state) {
-                bindings::NF_ACCEPT => {
-                    if let Some(okfn) = this.state.okfn {
-                        okfn(this.state.net, this.state.sk, this.skb);
-                    }
-                }
-                bindings::NF_STOLEN => {}
-                _ => bindings::kfree_skb(this.skb),
+            if let Some(okfn) = this.state.okfn {
+                okfn(this.state.net, this.state.sk, this.skb);
             }
         }
     }
