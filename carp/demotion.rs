@@ -156,7 +156,8 @@ impl Carp {
         }
     }
 
-    /// The parent works, or does not; without parent there is nothing to suffer.
+    /// The parent works, or does not, or is about not to; without parent there is nothing to
+    /// suffer.
     pub(super) fn suppress(&self, suppressed: bool, _rtnl: &Rtnl) {
         let was = core::mem::replace(&mut self.host.lock().demotion.suppressed, suppressed);
         match (was, suppressed) {
@@ -164,6 +165,11 @@ impl Carp {
             (true, false) => self.demote(-1, CARPDEV),
             _ => {}
         }
+    }
+
+    /// Whether its parent does not work.
+    fn is_suppressed(&self) -> bool {
+        self.host.lock().demotion.suppressed
     }
 
     /// The interface stopped, or its parent is another one or none: errors of sending
@@ -300,13 +306,16 @@ impl Carp {
     }
 }
 
-/// Lets every master of the namespace advertise at once: the host is not well any more.
+/// Lets every master of the namespace advertise at once: the host is not well any more. Not
+/// those that suffer for it: where they can still send they are about to say farewell.
 ///
 /// One that cannot may be demoted for it, and so ask for this again: that is done after
 /// it, never within it, for there may be many of them and the stack is small.
 fn advertise_everywhere(net: &Net) {
     if let Some(namespace) = Namespace::of(net) {
-        namespace.rounds().run(|| advertise_all(net, |_| true));
+        namespace
+            .rounds()
+            .run(|| advertise_all(net, |carp| !carp.is_suppressed()));
     }
 }
 

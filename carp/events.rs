@@ -60,8 +60,12 @@ impl Notified for Events {
         };
         match event {
             DeviceEvent::Register | DeviceEvent::Name => {}
-            // The last moment to say farewell.
-            DeviceEvent::GoingDown => parent.for_each(|carp| carp.halt(true)),
+            // The last moment to say farewell. The host's other addresses go before: until
+            // the device is down, what comes back by it still finds its way.
+            DeviceEvent::GoingDown => {
+                each_upper(dev, rtnl, |carp| carp.suppress(true, rtnl));
+                parent.for_each(|carp| carp.halt(true));
+            }
             DeviceEvent::Mtu => {
                 join_again(&parent, dev, rtnl);
                 parent_changed(dev, &rcu::read_lock());

@@ -81,6 +81,8 @@ class Firewalls:
             "through": self.client.ping(SERVER, interval),
             "outer": self.client.ping(VIP, interval),
         }
+        for pinger in pingers.values():
+            pinger.interrupt()
         time.sleep(0.05)
         noted: dict[str, float] = {}
         yield noted
@@ -155,9 +157,10 @@ def test_one_is_handed_over(firewalls: Firewalls, words: str) -> None:
 
 @pytest.mark.parametrize("device, number", [("eth0", 0), ("eth1", 1)])
 def test_a_physical_interface_is_set_down(firewalls: Firewalls, device: str, number: int) -> None:
-    """Both go, and at once: one says farewell and the other that the host is demoted."""
+    """Both go, and before the device does, which takes it a while: one says that the host is
+    demoted and then the other farewell."""
     other = firewalls.a.capture(f"eth{1 - number}", only="ip proto 112")
-    with firewalls.watched() as noted:
+    with firewalls.watched(0.0002) as noted:
         firewalls.a.ip("link", "set", device, "down")
         firewalls.wait(firewalls.b, timeout=0.2)
     nothing_lost(noted)

@@ -51,6 +51,11 @@ class Pinger:
         self._process = spawn(PINGER, address, str(round(interval * 1e6)), self._file)
         self._process.wait_output("ready", 5)
 
+    def interrupt(self) -> None:
+        """From now on it sends in the middle of whatever a program has the kernel do, as a
+        packet comes from a wire; else it waits for that, if there is one processor."""
+        os.sched_setscheduler(self._process.pid, os.SCHED_FIFO, os.sched_param(1))
+
     def stop(self) -> list[Ping]:
         """Stops and returns every request, in order."""
         self._process.stop()
