@@ -91,7 +91,8 @@ impl Pfsync {
         }
     }
 
-    /// Meets entries that no packet has told of, and tells of them.
+    /// Meets entries that no packet has told of. What somebody has put there is told of with
+    /// its first packet, for he may have told the peer himself.
     fn look_around(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
         let Some(table) = session.table.clone() else {
             return;
@@ -99,7 +100,10 @@ impl Pfsync {
         let mut cursor = core::mem::take(&mut session.sweep.walk);
         let more = table.walk(&mut cursor, WALKED, |entry| {
             if self.watch.find(entry.key()).is_none() {
-                self.found_in_table(session, now, entry.hold(), true, out);
+                let entry = entry.hold();
+                // Its first packet may have passed unseen: see `Conntrack::first`.
+                let is_helped = entry.read().helper.first() != Some(&0);
+                self.found_in_table(session, now, entry, is_helped, out);
             }
         });
         if more {
