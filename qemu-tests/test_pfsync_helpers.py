@@ -326,6 +326,24 @@ def test_a_helper_does_the_same(world: World, use: Callable[[Pair], None], how: 
 
 
 @pytest.mark.parametrize("words", ["", "defer"], ids=["with", "defer"])
+def test_a_first_packet_that_does_not_get_out(world: World, words: str) -> None:
+    """It is dropped behind netfilter, once, and the next connection is a good one."""
+    kernel.load(*MODULES)
+    pair = Pair(world, rules(), words)
+    pair.a.run(
+        "nft",
+        'table netdev last { chain out { type filter hook egress device "eth1" priority 0; '
+        "udp dport 69 udp length > 100 drop; }; }",
+    )
+    client, server = udp(pair, 69)
+    for _ in range(10):
+        with pair.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b"\0\1" + 200 * b"x" + b"\0octet\0", (SERVER, 69))
+    close(client, server)
+    tftp(pair)
+
+
+@pytest.mark.parametrize("words", ["", "defer"], ids=["with", "defer"])
 def test_what_a_helper_drops_leaves_no_entry(world: World, words: str) -> None:
     """A SIP helper drops what announces a medium and cannot be read."""
     kernel.load(*MODULES)

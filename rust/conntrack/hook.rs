@@ -178,8 +178,13 @@ unsafe extern "C" fn pass<T: Watcher>(
         Verdict::Accept => bindings::NF_ACCEPT,
         Verdict::Drop => bindings::NF_DROP,
         Verdict::Stolen => bindings::NF_STOLEN,
-        // `nf_hook_slow` turns it back.
         Verdict::Sent(result) => {
+            // `nf_hook_slow` turns it back, and 1 is its word for a packet that is still there:
+            // what `NET_XMIT_DROP`, which is 1 as well, becomes in `net_xmit_errno`.
+            let result = match result {
+                1 => ENOBUFS.to_errno(),
+                other => other,
+            };
             bindings::NF_STOLEN | (result.wrapping_neg() << bindings::NF_VERDICT_QBITS) as c_uint
         }
     }
