@@ -307,7 +307,8 @@ impl Carp {
 }
 
 /// Lets every master of the namespace advertise at once: the host is not well any more. Not
-/// those that suffer for it: where they can still send they are about to say farewell.
+/// those whose parent is known not to work: if they can still send, they are about to say
+/// farewell.
 ///
 /// One that cannot may be demoted for it, and so ask for this again: that is done after
 /// it, never within it, for there may be many of them and the stack is small.

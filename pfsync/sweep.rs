@@ -91,8 +91,8 @@ impl Pfsync {
         }
     }
 
-    /// Meets entries that no packet has told of. What somebody has put there is told of with
-    /// its first packet, for he may have told the peer himself.
+    /// Meets entries that no packet has told of. What somebody has put there, without a helper,
+    /// is told of with its first packet, for he may have told the peer himself.
     fn look_around(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
         let Some(table) = session.table.clone() else {
             return;
