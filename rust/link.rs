@@ -160,7 +160,8 @@ static LEAVING: Atomic<bool> = Atomic::new(false);
 ///
 /// Each of those waits until no device of any kind, in any namespace, is being unregistered
 /// (`rtnl_lock_unregistering_all`). Somebody who makes and deletes interfaces of the other
-/// kind all the time, as anybody with a user namespace can, would keep it waiting.
+/// kind all the time, as anybody with a user namespace can, would keep it waiting. Devices of
+/// other modules still can.
 pub(crate) struct Open;
 
 impl Drop for Open {

@@ -179,8 +179,9 @@ unsafe extern "C" fn pass<T: Watcher>(
         Verdict::Drop => bindings::NF_DROP,
         Verdict::Stolen => bindings::NF_STOLEN,
         Verdict::Sent(result) => {
-            // `nf_hook_slow` turns it back, and 1 is its word for a packet that is still there:
-            // what `NET_XMIT_DROP`, which is 1 as well, becomes in `net_xmit_errno`.
+            // `nf_hook_slow` gives it to its caller, who takes 1 for "send it", and would send
+            // a packet that is gone. `NET_XMIT_DROP` is 1, too; as an error it is ENOBUFS
+            // (`net_xmit_errno`).
             let result = match result {
                 1 => ENOBUFS.to_errno(),
                 other => other,
