@@ -26,6 +26,7 @@ use crate::{
 use kernel::{
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{Atomic, Full},
         rcu, Arc,
     },
@@ -40,6 +41,8 @@ pub(super) struct Demotion {
     own: demotion::Counter,
     /// Whether the parent's failure is among that.
     suppressed: bool,
+    /// Whether it is, but was not logged yet.
+    is_unlogged: bool,
     /// Whether errors of sending are.
     pub(super) send_errors: SendErrors,
 }
@@ -55,6 +58,7 @@ impl Demotion {
             groups: KVec::with_capacity(GROUPS_MAX, GFP_KERNEL_ACCOUNT)?,
             own: demotion::Counter::default(),
             suppressed: false,
+            is_unlogged: false,
             send_errors: SendErrors::new(),
         })
     }
@@ -87,6 +91,19 @@ const LEFT: &str = "left";
 impl Carp {
     /// Demotes, or takes it back. No lock of ours is held.
     fn demote(&self, by: i32, cause: &str) {
+        let Some((own, announce)) = self.adjust(by, cause) else {
+            return;
+        };
+        if announce {
+            advertise_everywhere(own.net());
+        }
+        // Last, for a console may be slow.
+        self.each_automatic(|group| tell(&own, group, by, cause));
+    }
+
+    /// Changes what it has brought upon its groups. The interface's device, and whether
+    /// masters are to say so at once. No lock of ours is held.
+    fn adjust(&self, by: i32, cause: &str) -> Option<(ARef<OwnDevice>, bool)> {
         let (own, announce) = {
             let mut host = self.host.lock();
             host.demotion.own.adjust(by);
@@ -96,13 +113,9 @@ impl Carp {
                 .fold(false, |announce, group| group.adjust(by) | announce);
             (host.own.clone(), announce)
         };
-        let Some(own) = own else { return };
+        let own = own?;
         self.each_automatic(|group| genetlink::demoted(own.net(), group, by, cause));
-        if announce {
-            advertise_everywhere(own.net());
-        }
-        // Last, for a console may be slow.
-        self.each_automatic(|group| tell(&own, group, by, cause));
+        Some((own, announce))
     }
 
     /// Calls `each` with the groups that automatic demotion touches.
@@ -156,14 +169,49 @@ impl Carp {
         }
     }
 
-    /// The parent works, or does not, or is about not to; without parent there is nothing to
-    /// suffer.
+    /// The parent works, or does not; without parent there is nothing to suffer.
     pub(super) fn suppress(&self, suppressed: bool, _rtnl: &Rtnl) {
         let was = core::mem::replace(&mut self.host.lock().demotion.suppressed, suppressed);
         match (was, suppressed) {
             (false, true) => self.demote(1, CARPDEV),
             (true, false) => self.demote(-1, CARPDEV),
             _ => {}
+        }
+    }
+
+    /// The parent is about not to work, which all interfaces on it are told before one does
+    /// [`Self::say_parent_fails`]: they are to say farewell, not that they are demoted.
+    pub(super) fn parent_fails(&self, _rtnl: &Rtnl) {
+        if core::mem::replace(&mut self.host.lock().demotion.suppressed, true) {
+            return;
+        }
+        if let Some((own, announce)) = self.adjust(1, CARPDEV) {
+            self.host.lock().demotion.is_unlogged = true;
+            if let (Some(namespace), true) = (Namespace::of(own.net()), announce) {
+                namespace.rounds().want();
+            }
+        }
+    }
+
+    /// Lets the namespace's other masters advertise, once for all interfaces on the parent.
+    pub(super) fn say_parent_fails(&self, _rtnl: &Rtnl) {
+        let own = self.host.lock().own.clone();
+        if let Some(own) = own {
+            if let Some(namespace) = Namespace::of(own.net()) {
+                namespace.rounds().run_wanted(|| advertise_well(own.net()));
+            }
+        }
+    }
+
+    /// Logs that the parent fails, last, for a console may be slow.
+    pub(super) fn log_parent_fails(&self, _rtnl: &Rtnl) {
+        let (own, is_unlogged) = {
+            let mut host = self.host.lock();
+            let is_unlogged = core::mem::take(&mut host.demotion.is_unlogged);
+            (host.own.clone(), is_unlogged)
+        };
+        if let (Some(own), true) = (own, is_unlogged) {
+            self.each_automatic(|group| tell(&own, group, 1, CARPDEV));
         }
     }
 
@@ -314,10 +362,13 @@ impl Carp {
 /// it, never within it, for there may be many of them and the stack is small.
 fn advertise_everywhere(net: &Net) {
     if let Some(namespace) = Namespace::of(net) {
-        namespace
-            .rounds()
-            .run(|| advertise_all(net, |carp| !carp.is_suppressed()));
+        namespace.rounds().run(|| advertise_well(net));
     }
+}
+
+/// Lets every master advertise whose parent works.
+fn advertise_well(net: &Net) {
+    advertise_all(net, |carp| !carp.is_suppressed());
 }
 
 /// Work that is done in rounds: who asks for it while it goes on, on whatever processor,
@@ -326,8 +377,9 @@ pub(super) struct Rounds(Atomic<u32>);
 
 impl Rounds {
     const IDLE: u32 = 0;
-    const BUSY: u32 = 1;
-    const AGAIN: u32 = 2;
+    const WANTED: u32 = 1;
+    const BUSY: u32 = 2;
+    const AGAIN: u32 = 3;
 
     /// Nothing goes on.
     pub(super) const fn new() -> Self {
@@ -337,9 +389,36 @@ impl Rounds {
     /// Does the work, or leaves it to whoever is at it. Any context.
     fn run(&self, work: impl Fn()) {
         // Full ordering: the work that follows sees why it was asked for.
-        if self.0.xchg(Self::AGAIN, Full) != Self::IDLE {
-            return;
+        if self.0.xchg(Self::AGAIN, Full) < Self::BUSY {
+            self.go_round(work);
         }
+    }
+
+    /// Has the work done by the next [`Self::run_wanted`], or [`Self::run`]. Any context.
+    fn want(&self) {
+        let mut old = Self::IDLE;
+        loop {
+            let new = match old {
+                Self::IDLE => Self::WANTED,
+                Self::BUSY => Self::AGAIN,
+                // It is yet to begin.
+                _ => return,
+            };
+            match self.0.cmpxchg(old, new, Full) {
+                Ok(_) => return,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// Does the work if somebody wants it who did not do it himself. Any context.
+    fn run_wanted(&self, work: impl Fn()) {
+        if self.0.cmpxchg(Self::WANTED, Self::AGAIN, Full).is_ok() {
+            self.go_round(work);
+        }
+    }
+
+    fn go_round(&self, work: impl Fn()) {
         loop {
             self.0.xchg(Self::BUSY, Full);
             work();

@@ -63,8 +63,10 @@ impl Notified for Events {
             // The last moment to say farewell. The host's other addresses go before: until
             // the device is down, what comes back by it still finds its way.
             DeviceEvent::GoingDown => {
-                each_upper(dev, rtnl, |carp| carp.suppress(true, rtnl));
+                each_upper(dev, rtnl, |carp| carp.parent_fails(rtnl));
+                each_upper(dev, rtnl, |carp| carp.say_parent_fails(rtnl));
                 parent.for_each(|carp| carp.halt(true));
+                each_upper(dev, rtnl, |carp| carp.log_parent_fails(rtnl));
             }
             DeviceEvent::Mtu => {
                 join_again(&parent, dev, rtnl);
