@@ -329,9 +329,10 @@ impl Carp {
     fn send_again(&self, advertising: &[bool; HOSTS_MAX], families: Families) {
         let mut host = self.host.lock();
         let now = Instant(timer::now());
+        let sharing = host.place.as_ref().map_or(1, |it| it.parent().vhids());
         for (node, advertises) in host.nodes.iter_mut().zip(advertising) {
             if *advertises {
-                node.election.dropped(now, families);
+                node.election.dropped(now, sharing, families);
             }
         }
         self.arm(&host);

@@ -225,6 +225,12 @@ impl Parent {
         }
     }
 
+    /// How many vhids there are. Any context.
+    pub(super) fn vhids(&self) -> u32 {
+        let vhids = |word: &Atomic<u64>| word.load(Relaxed).count_ones();
+        self.occupied.iter().map(vhids).sum()
+    }
+
     /// Calls `each` with every interface that has a vhid here.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Carp>)) {
         for slot in &self.ports {

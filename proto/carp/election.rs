@@ -291,11 +291,11 @@ impl VirtualHost {
     }
 
     /// The queue dropped the last advertisement in these families: it is tried again soon,
-    /// see [`super::full_queue`].
-    pub fn dropped(&mut self, now: Instant, families: Families) {
+    /// see [`super::full_queue`]. So many virtual hosts are on the parent (`sharing`).
+    pub fn dropped(&mut self, now: Instant, sharing: u32, families: Families) {
         let interval = self.config.between_advertisements();
         if let Phase::Master { full_queue, .. } = &mut self.phase {
-            full_queue.dropped(now, interval, families);
+            full_queue.dropped(now, interval, sharing, families);
         }
     }
 

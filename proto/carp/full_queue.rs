@@ -8,20 +8,28 @@
 //! leaves. Three advertisements that miss these moments would cost a healthy master its
 //! place, so it tries often. Backups time the families separately, so each family in which
 //! nothing left counts. The next advertisement ends it: a queue, or a filter, that lets
-//! nothing pass is tried a bounded number of times in each interval.
+//! nothing pass is tried a bounded number of times in each interval, by all virtual hosts
+//! on it together.
 
 use super::election::Families;
 use super::time::{Instant, Interval};
 
 /// How often an advertisement is tried again at most, spread over the interval until the
 /// next one.
-const TRIES: u8 = 64;
+const TRIES: u32 = 64;
+
+/// How often those of all virtual hosts on a parent are, that are more than a few: each
+/// try costs as much as an advertisement.
+const TRIES_TOGETHER: u32 = 512;
+
+/// How often each of them is all the same.
+const TRIES_MIN: u32 = 2;
 
 /// What has become of a master's last advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullQueue {
     again: Option<(Instant, Families)>,
-    left: u8,
+    tried: u32,
 }
 
 impl FullQueue {
@@ -30,18 +38,22 @@ impl FullQueue {
     pub(super) const fn new() -> Self {
         Self {
             again: None,
-            left: TRIES,
+            tried: 0,
         }
     }
 
     /// The queue dropped it in these families. `interval` is the time between
-    /// advertisements.
-    pub fn dropped(&mut self, now: Instant, interval: Interval, families: Families) {
-        let Some(left) = self.left.checked_sub(1) else {
+    /// advertisements; so many virtual hosts are on the parent (`sharing`).
+    pub fn dropped(&mut self, now: Instant, interval: Interval, sharing: u32, families: Families) {
+        let tries = TRIES_TOGETHER
+            .checked_div(sharing)
+            .unwrap_or(TRIES)
+            .clamp(TRIES_MIN, TRIES);
+        if self.tried >= tries {
             return;
-        };
-        self.left = left;
-        let pause = interval.divided_by(TRIES);
+        }
+        self.tried = self.tried.saturating_add(1);
+        let pause = interval.divided_by(tries);
         self.again = Some((now.after(pause), families));
     }
 

@@ -80,8 +80,8 @@ impl Interval {
 
     /// One part of `parts`, at least 1/256 s.
     #[must_use]
-    pub(super) fn divided_by(self, parts: u8) -> Self {
-        Self(self.0.checked_div(u32::from(parts)).unwrap_or(0).max(1))
+    pub(super) fn divided_by(self, parts: u32) -> Self {
+        Self(self.0.checked_div(parts).unwrap_or(0).max(1))
     }
 
     /// So many seconds; `None` for 0.

@@ -22,7 +22,7 @@ fn it_is_sent_again_in_the_family_that_was_dropped() {
     let mut host = master(config(1, 0), &CALM);
     let (sent, outgoing) = next(&mut host, &CALM);
     assert_eq!(outgoing, advertised(BOTH).advertise);
-    host.dropped(sent, IPV6);
+    host.dropped(sent, 1, IPV6);
     let (again, outgoing) = next(&mut host, &CALM);
     assert_eq!(again.0 - sent.0, SECOND / 64);
     assert_eq!(outgoing, advertised(IPV6).advertise);
@@ -38,7 +38,7 @@ fn a_queue_that_lets_nothing_pass_is_tried_a_bounded_number_of_times() {
         let mut host = master(config(advbase, advskew), &CALM);
         let (start, _) = next(&mut host, &CALM);
         let interval = host.deadline().map_or(0, |due| due.0 - start.0);
-        host.dropped(start, BOTH);
+        host.dropped(start, 8, BOTH);
         let mut tries = 0_u64;
         while host
             .deadline()
@@ -46,7 +46,7 @@ fn a_queue_that_lets_nothing_pass_is_tried_a_bounded_number_of_times() {
         {
             let (now, outgoing) = next(&mut host, &CALM);
             assert_eq!(outgoing, advertised(BOTH).advertise);
-            host.dropped(now, BOTH);
+            host.dropped(now, 8, BOTH);
             tries += 1;
         }
         // As many as there is time for before the next one.
@@ -59,10 +59,29 @@ fn a_queue_that_lets_nothing_pass_is_tried_a_bounded_number_of_times() {
 }
 
 #[test]
+fn many_on_one_parent_try_no_more_than_some_together() {
+    for sharing in 1..=255 {
+        let mut host = master(config(1, 0), &CALM);
+        let (start, _) = next(&mut host, &CALM);
+        let mut tries = 0;
+        host.dropped(start, sharing, BOTH);
+        while host.deadline().is_some_and(|due| due.0 - start.0 < SECOND) {
+            let (now, _) = next(&mut host, &CALM);
+            host.dropped(now, sharing, BOTH);
+            tries += 1;
+        }
+        // The last of them would be when the next advertisement comes.
+        assert!((1..=64).contains(&tries), "{sharing}: {tries}");
+        assert!(tries * sharing <= 512, "{sharing}: {tries}");
+        assert!(sharing > 8 || tries == 63, "{sharing}: {tries}");
+    }
+}
+
+#[test]
 fn a_family_without_addresses_by_then_is_left_out() {
     let mut host = master(config(1, 0), &CALM);
     let (sent, _) = next(&mut host, &CALM);
-    host.dropped(sent, IPV6);
+    host.dropped(sent, 1, IPV6);
     let env = Environment {
         families: IPV4,
         ..CALM
@@ -75,6 +94,6 @@ fn a_family_without_addresses_by_then_is_left_out() {
 fn who_is_no_master_tries_nothing() {
     let mut host = backup(config(1, 0), &CALM);
     let before = host.deadline();
-    host.dropped(at(5), BOTH);
+    host.dropped(at(5), 1, BOTH);
     assert_eq!(host.deadline(), before);
 }
