@@ -19,7 +19,7 @@ use crate::{
         watch::{News, Watch},
     },
     proto::pfsync::{
-        bulk_request::{BulkRequest, Effects},
+        bulk_request::{BulkRequest, Effects, Progress},
         listener::Listener,
         time::Instant,
     },
@@ -27,14 +27,13 @@ use crate::{
 use kernel::{prelude::*, sync::Arc};
 
 /// Where the answer to a bulk request is.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Walk {
+    /// The next place of the table to be looked at.
+    pub(super) table: Cursor,
     /// The next record to be sent.
     pub(super) next: Slot,
 }
-
-/// How many entries are taken in at once while the lock is held.
-const AT_ONCE: u32 = 256;
 
 /// Whether frames can go over a device.
 pub(super) fn has_link(dev: &Device) -> bool {
@@ -100,9 +99,7 @@ impl Pfsync {
         let mut more = true;
         while more {
             this.handle(|session, now, out| {
-                more = table.walk(&mut cursor, AT_ONCE, |entry| {
-                    this.found_in_table(session, now, entry.hold(), false, out);
-                });
+                more = this.meet(session, now, &mut cursor, out);
             });
         }
         Ok(())
@@ -200,8 +197,9 @@ impl Pfsync {
     /// A peer asks for all states.
     pub(super) fn requested(&self, session: &mut Session, now: Instant) {
         self.counters.count(Counter::BulkAnswered);
-        if session.answer.requested(now) {
-            session.walk.next = 0;
+        let is_asking = session.request.progress() != Progress::Done;
+        if session.answer.requested(now, is_asking) {
+            session.walk = Walk::default();
         }
     }
 }

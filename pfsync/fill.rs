@@ -3,6 +3,7 @@
 //! Filling frames with what waits.
 
 use super::{
+    bulk::Walk,
     counters::{Counter, Counters},
     device::Pfsync,
     outcome::Outcome,
@@ -346,11 +347,19 @@ impl Session {
     fn answer_bulk(&mut self, now: Instant, out: &mut Outcome, pfsync: &Pfsync) {
         while let Some(what) = self.answer.next(now, self.in_bulk as usize) {
             match what {
+                Do::Start => {
+                    let start = Bulk::new(self.creator(), BulkStatus::Start);
+                    self.send_alone(&[Outgoing::Bulk(&start)], out, &pfsync.counters);
+                }
+                Do::Meet => {
+                    let more = pfsync.meet_for_answer(self, now, out);
+                    self.answer.met(now, more);
+                }
                 Do::States { most, start } => match self.fill_bulk(now, most, start, out, pfsync) {
                     Some(count) => self.answer.sent(now, count),
                     None => {
                         if self.answer.walked(now) {
-                            self.walk.next = 0;
+                            self.walk = Walk::default();
                         }
                     }
                 },

@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod store;
 mod sweep;
+mod table_walk;
 
 pub(crate) use device::Pfsync;
 pub(crate) use events::{Events, NOTIFIERS};

@@ -5,8 +5,7 @@
 //! was born without a listener goes.
 //!
 //! So all records are looked at once a second, some at a time, each in a few dozen
-//! instructions. And the table is walked, some of it a second: what conntrackd or
-//! conntrack(8) have put there came without a packet.
+//! instructions.
 
 use super::{
     device::Pfsync,
@@ -28,9 +27,6 @@ const ROUND: Millis = Millis(1000);
 /// How many records are looked at in one go: some hundred microseconds.
 const AT_ONCE: u32 = 4096;
 
-/// How many entries of the table are looked at in a round.
-const WALKED: u32 = 1024;
-
 /// How long the windows that a peer told of may be behind what the connection's ends
 /// know: a peer that dies may have let many packets pass of which it could not tell any
 /// more, and what was lost with it is sent again until both ends agree. After that the
@@ -42,8 +38,8 @@ const LENIENT: Millis = Millis(60_000);
 pub(super) struct Sweep {
     next: Slot,
     at: Option<Instant>,
-    /// Where the walk through the table is.
-    walk: Cursor,
+    /// Where the walk through the table is: see `table_walk`.
+    pub(super) walk: Cursor,
     /// The state by which was asked last whether anybody is there.
     asked: Slot,
 }
@@ -88,26 +84,6 @@ impl Pfsync {
         } else {
             session.sweep.next = 0;
             self.look_around(session, now, out);
-        }
-    }
-
-    /// Meets entries that no packet has told of. What somebody has put there, without a helper,
-    /// is told of with its first packet, for he may have told the peer himself.
-    fn look_around(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
-        let Some(table) = session.table.clone() else {
-            return;
-        };
-        let mut cursor = core::mem::take(&mut session.sweep.walk);
-        let more = table.walk(&mut cursor, WALKED, |entry| {
-            if self.watch.find(entry.key()).is_none() {
-                let entry = entry.hold();
-                // Its first packet may have passed unseen: see `Conntrack::first`.
-                let is_helped = entry.read().helper.first() != Some(&0);
-                self.found_in_table(session, now, entry, is_helped, out);
-            }
-        });
-        if more {
-            session.sweep.walk = cursor;
         }
     }
 }

@@ -2,9 +2,10 @@
 
 //! Sending all states to a peer that asked.
 //!
-//! The driver walks its table. As long as [`BulkAnswer::next`] says so, it sends
-//! a frame: [`Do::States`], as many as fit and are allowed, then
-//! [`Do::End`].
+//! [`BulkAnswer::next`] says what the driver is to do: [`Do::Start`], so that the peer
+//! waits for this host; [`Do::Meet`], until it knows all that is in its table;
+//! [`Do::States`], as many as fit into a frame and are allowed, until it has sent all
+//! that it knows; then [`Do::End`].
 //!
 //! OpenBSD sends a frame every 20 ms, some 250 states a second, whatever the
 //! peer could take. We count what is on its way: each state asks for an INS_ACK
@@ -44,7 +45,18 @@ const FORGET_SLOWLY: Millis = Millis(250);
 /// at that time.
 const HALVE_EVERY: Millis = Millis(250);
 
-/// How often START is said, and END.
+/// From one part of the table to the next.
+const MEET_EVERY: Millis = Millis(1);
+
+/// How often START is said while the table is walked: well within what a peer waits for
+/// ([`QUIET_MAX`](super::bulk_request::QUIET_MAX)).
+const START_EVERY: Millis = Millis(1000);
+
+/// How much later a host begins that is asking for states itself: who asks takes the
+/// first one that says START, and others have more.
+const STAND_BACK: Millis = Millis(500);
+
+/// How often START is said with states, and END.
 const REPEATS: u8 = 3;
 
 /// From one END to the next.
@@ -54,9 +66,14 @@ const REPEAT_EVERY: Millis = Millis(100);
 pub const CONFIRMED_WITHIN: Millis =
     Millis(CONFIRM_WITHIN.0.saturating_mul(ATTEMPTS as u32)).plus(CONFIRM_WITHIN);
 
-/// What to send, in a frame of its own.
+/// What to do; what is to be sent is in a frame of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Do {
+    /// A frame of BUS START.
+    Start,
+    /// Look at the next part of the table for what is not known yet. Then call
+    /// [`BulkAnswer::met`].
+    Meet,
     /// A frame of UPDs. Then call [`BulkAnswer::sent`], or
     /// [`BulkAnswer::walked`] if there were no more.
     States {
@@ -72,6 +89,11 @@ pub enum Do {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
+    /// Not all of the table is known yet.
+    Meeting {
+        next: Instant,
+        start_at: Instant,
+    },
     Walking,
     /// All were sent; some may have to be sent again.
     Confirming {
@@ -133,26 +155,35 @@ impl BulkAnswer {
         self.phase != Phase::Idle
     }
 
-    /// A peer asks for everything. Returns whether the driver is to begin its
-    /// walk, from the first state.
+    /// A peer asks for everything. `is_asking`: so does this host. Returns whether the
+    /// driver is to begin, with the first part of the table and the first state.
     ///
     /// One who asks while we are at it may have missed the first states, or just
     /// the START: it gets that at once, and then the table once more.
-    pub fn requested(&mut self, now: Instant) -> bool {
+    pub fn requested(&mut self, now: Instant, is_asking: bool) -> bool {
         self.starts = REPEATS;
-        match self.phase {
+        match &mut self.phase {
+            Phase::Meeting { start_at, .. } => {
+                *start_at = now.min(*start_at);
+                self.again = true;
+                false
+            }
             Phase::Walking => {
                 self.again = true;
                 false
             }
             _ => {
-                self.begin(now);
+                let at = match is_asking {
+                    true => STAND_BACK.after(now),
+                    false => now,
+                };
+                self.begin(at);
                 true
             }
         }
     }
 
-    /// What to send now; `None`: nothing until [`Self::deadline`].
+    /// What to do now; `None`: nothing until [`Self::deadline`].
     ///
     /// `unconfirmed` is how many of the states that were sent in answer are to be sent
     /// again, or in [`Place::Awaiting`](super::pending::Place::Awaiting). Others do not
@@ -170,6 +201,15 @@ impl BulkAnswer {
         }
         match self.phase {
             Phase::Idle | Phase::Confirming { .. } => None,
+            Phase::Meeting { next, .. } if now < next => None,
+            Phase::Meeting { next, start_at } if now >= start_at => {
+                self.phase = Phase::Meeting {
+                    next,
+                    start_at: START_EVERY.after(now),
+                };
+                Some(Do::Start)
+            }
+            Phase::Meeting { .. } => Some(Do::Meet),
             Phase::Walking => {
                 if self.window.saturating_sub(self.on_the_way) < FRAME {
                     if now < self.forget_at {
@@ -204,10 +244,27 @@ impl BulkAnswer {
     pub const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Idle => None,
+            Phase::Meeting { next, .. } => Some(next),
             Phase::Walking => Some(self.forget_at),
             Phase::Confirming { until } => Some(until),
             Phase::Ending { next, .. } => Some(next),
         }
+    }
+
+    /// A part of the table was looked at. `more`: it was not the last one.
+    pub fn met(&mut self, now: Instant, more: bool) {
+        let Phase::Meeting { next, .. } = &mut self.phase else {
+            return;
+        };
+        if more {
+            *next = MEET_EVERY.after(now);
+            return;
+        }
+        self.phase = Phase::Walking;
+        self.on_the_way = 0;
+        self.window = WINDOW_FIRST;
+        self.confirms = false;
+        self.forget_at = self.forget_after(now);
     }
 
     /// A frame of so many states was sent.
@@ -238,8 +295,8 @@ impl BulkAnswer {
         }
     }
 
-    /// The walk has come to the end of the table. Returns whether the driver is
-    /// to walk once more.
+    /// All states were sent. Returns whether the driver is to begin once more, with the
+    /// first part of the table and the first state.
     pub fn walked(&mut self, now: Instant) -> bool {
         if self.phase != Phase::Walking {
             return false;
@@ -259,12 +316,11 @@ impl BulkAnswer {
         *self = Self::new();
     }
 
-    fn begin(&mut self, now: Instant) {
-        self.phase = Phase::Walking;
+    fn begin(&mut self, at: Instant) {
         self.again = false;
-        self.on_the_way = 0;
-        self.window = WINDOW_FIRST;
-        self.confirms = false;
-        self.forget_at = self.forget_after(now);
+        self.phase = Phase::Meeting {
+            next: at,
+            start_at: at,
+        };
     }
 }

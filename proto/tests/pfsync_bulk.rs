@@ -302,11 +302,80 @@ proptest! {
     }
 }
 
+/// Somebody asks a host whose table has no more than it knows.
+fn asked(answer: &mut BulkAnswer) {
+    assert!(answer.requested(at(0), false));
+    assert_eq!(answer.next(at(0), 0), Some(Do::Start));
+    assert_eq!(answer.next(at(0), 0), Some(Do::Meet));
+    answer.met(at(0), false);
+}
+
+/// What is done in these milliseconds, and when. `parts`: so many has the table.
+fn course(answer: &mut BulkAnswer, ms: std::ops::Range<u64>, mut parts: u32) -> Vec<(u64, Do)> {
+    let mut done = vec![];
+    for ms in ms {
+        while let Some(what) = answer.next(at(ms), 0) {
+            done.push((ms, what));
+            match what {
+                Do::Meet => {
+                    parts -= 1;
+                    answer.met(at(ms), parts > 0);
+                }
+                Do::States { .. } => return done,
+                Do::Start | Do::End => {}
+            }
+        }
+    }
+    done
+}
+
+#[test]
+fn start_is_said_before_the_table_is_walked_and_each_second_of_that() {
+    let mut answer = BulkAnswer::new();
+    assert!(answer.requested(at(0), false));
+    let done = course(&mut answer, 0..10_000, 2500);
+    let starts: Vec<_> = done.iter().filter(|(_, what)| *what == Do::Start).collect();
+    assert_eq!(
+        starts.iter().map(|(ms, _)| *ms).collect::<Vec<_>>(),
+        [0, 1000, 2000]
+    );
+    assert_eq!(done.first(), Some(&(0, Do::Start)));
+    // a part each millisecond, and states when all of it is known
+    assert_eq!(done.len(), 2500 + 3 + 1);
+    assert!(matches!(
+        done.last(),
+        Some((2499, Do::States { start: true, .. }))
+    ));
+}
+
+#[test]
+fn who_asks_while_the_table_is_walked_gets_a_start_at_once_and_all_once_more() {
+    let mut answer = BulkAnswer::new();
+    let _ = answer.requested(at(0), false);
+    let _ = course(&mut answer, 0..10, 100);
+    assert!(!answer.requested(at(10), false), "the walk goes on");
+    assert_eq!(answer.next(at(10), 0), Some(Do::Start));
+    assert_eq!(answer.next(at(10), 0), Some(Do::Meet));
+    answer.met(at(10), false);
+    assert!(answer.walked(at(11)), "it may miss what was met before");
+    assert_eq!(answer.next(at(11), 0), Some(Do::Start));
+    assert_eq!(answer.next(at(11), 0), Some(Do::Meet));
+}
+
+#[test]
+fn who_is_asking_itself_lets_others_begin_first() {
+    let mut answer = BulkAnswer::new();
+    assert!(answer.requested(at(0), true));
+    assert!(!answer.requested(at(300), true), "it is about to answer");
+    let done = course(&mut answer, 300..1000, 1);
+    assert_eq!(done[..2], [(500, Do::Start), (500, Do::Meet)]);
+}
+
 #[test]
 fn a_table_without_states_is_start_and_end_three_times() {
     let mut answer = BulkAnswer::new();
     assert_eq!(answer.next(at(0), 0), None);
-    assert!(answer.requested(at(0)));
+    asked(&mut answer);
     let first = answer.next(at(0), 0);
     assert!(matches!(first, Some(Do::States { start: true, .. })));
     assert!(!answer.walked(at(0)));
@@ -324,7 +393,7 @@ fn a_table_without_states_is_start_and_end_three_times() {
 #[test]
 fn start_is_said_first_and_in_three_frames() {
     let mut answer = BulkAnswer::new();
-    let _ = answer.requested(at(0));
+    asked(&mut answer);
     let mut starts = vec![];
     for _ in 0..5 {
         let Some(Do::States { start, .. }) = answer.next(at(0), 0) else {
@@ -340,7 +409,7 @@ fn start_is_said_first_and_in_three_frames() {
 /// not at all. Returns the milliseconds that it took and the most on the way.
 fn transfer(states: u32, after: Option<u64>) -> (u64, u32) {
     let mut answer = BulkAnswer::new();
-    let _ = answer.requested(at(0));
+    asked(&mut answer);
     let (mut left, mut most_on_the_way) = (states, 0);
     let mut confirmations: std::collections::VecDeque<(u64, u32)> = Default::default();
     for ms in 0.. {
@@ -385,7 +454,7 @@ fn who_confirms_nothing_gets_what_openbsd_would_send() {
 #[test]
 fn the_end_waits_for_confirmations_but_not_for_ever() {
     let mut answer = BulkAnswer::new();
-    let _ = answer.requested(at(0));
+    asked(&mut answer);
     let _ = answer.walked(at(0));
     let until = u64::from(CONFIRMED_WITHIN.0);
     assert_eq!(answer.next(at(until - 1), 7), None);
@@ -398,7 +467,7 @@ fn the_end_waits_for_confirmations_but_not_for_ever() {
 #[test]
 fn who_asks_meanwhile_gets_a_start_at_once_and_the_table_once_more() {
     let mut answer = BulkAnswer::new();
-    assert!(answer.requested(at(0)));
+    asked(&mut answer);
     for _ in 0..4 {
         answer.sent(at(0), 4);
     }
@@ -407,16 +476,18 @@ fn who_asks_meanwhile_gets_a_start_at_once_and_the_table_once_more() {
         Some(Do::States { start: false, .. })
     ));
     for _ in 0..3 {
-        assert!(!answer.requested(at(1)), "the walk goes on");
+        assert!(!answer.requested(at(1), false), "the walk goes on");
     }
     assert!(matches!(
         answer.next(at(1), 0),
         Some(Do::States { start: true, .. })
     ));
     assert!(answer.walked(at(2)), "from the first state");
+    let again = course(&mut answer, 2..3, 1);
+    assert_eq!(again[..2], [(2, Do::Start), (2, Do::Meet)]);
     assert!(!answer.walked(at(3)), "once is enough");
     assert_eq!(answer.next(at(3), 0), Some(Do::End));
-    assert!(answer.requested(at(4)), "that was the end");
+    assert!(answer.requested(at(4), false), "that was the end");
     answer.stop();
     assert_eq!((answer.next(at(5), 0), answer.deadline()), (None, None));
 }

@@ -71,9 +71,11 @@ unsafe fn entry_of(node: *mut bindings::hlist_nulls_node) -> Option<ARef<Entry>>
     }
 }
 
-/// Calls `each` with entries of a namespace from the cursor on, about `most` of them,
-/// each under RCU. Returns whether there may be more. Who is in the table all the time
-/// is met once at least. The cursor holds a place of the table, and of how many.
+/// Calls `each` with entries of a namespace from the cursor on, each under RCU, until
+/// about `most` entries of any namespace were looked at: a namespace with few must not
+/// keep the processor for those of others. Returns whether there may be more. Who is in
+/// the table all the time is met once at least. The cursor holds a place of the table,
+/// and of how many.
 pub(crate) fn walk(
     net: &Net,
     cursor: &mut Cursor,
@@ -87,10 +89,10 @@ pub(crate) fn walk(
         place = 0;
     }
     let last = place.saturating_add(u64::from(most).saturating_mul(PLACES_FOR_EACH));
-    let mut met = 0;
-    while place < size && place < last && met < most {
+    let mut seen: u32 = 0;
+    while place < size && place < last && seen < most {
         // SAFETY: The place is one of the table's.
-        met += unsafe { walk_chain(hash.add(place as usize), place, net, each) };
+        seen += unsafe { walk_chain(hash.add(place as usize), place, net, each) };
         place += 1;
     }
     if !ptr::eq(table(&rcu).0, hash) {
@@ -102,6 +104,8 @@ pub(crate) fn walk(
     place < size
 }
 
+/// Walks through a chain. Returns how many entries of any namespace it has seen.
+///
 /// # Safety
 ///
 /// `head` is the chain at `place` of the table, under RCU.
@@ -111,22 +115,22 @@ unsafe fn walk_chain(
     net: &Net,
     each: &mut dyn FnMut(&Entry),
 ) -> u32 {
-    let mut met = 0;
+    let mut seen: u32 = 0;
     // SAFETY: The caller promises a head.
     let first = unsafe { &raw const (*head).first };
     let mut link = first;
     loop {
         // SAFETY: A head's or a node's link, under RCU.
         match unsafe { follow(link) } {
-            Link::End(end) if end == place => return met,
+            Link::End(end) if end == place => return seen,
             // An entry has moved to another chain while we were with it.
             Link::End(_) => link = first,
             Link::Node(node) => {
                 // SAFETY: The node was just met.
                 if let Some(entry) = unsafe { entry_of(node) } {
+                    seen += 1;
                     if entry.is_in(net) && entry.is_confirmed() && entry.is_alive() {
                         each(&entry);
-                        met += 1;
                     }
                 }
                 // SAFETY: Nodes stay memory of nodes under RCU.

@@ -441,7 +441,8 @@ pub fn every_bulk(
         }
         6 => {
             answer.confirmed(now);
-            answer.requested(now);
+            answer.requested(now, states > 0);
+            answer.met(now, states > 1);
             BulkEffects::default()
         }
         _ => request.timer(now),

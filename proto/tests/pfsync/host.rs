@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do};
-use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Outcome};
+use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Outcome, Progress};
 use carp_proto::pfsync::conntrack::{Entry, Tracking};
 use carp_proto::pfsync::extra::Companion;
 use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
@@ -314,6 +314,12 @@ impl Host {
             frames += 1;
             assert!(frames < 10_000, "no pause");
             match what {
+                Do::Start => {
+                    let start = Bulk::new(self.creator(), BulkStatus::Start);
+                    self.frame(network, |writer| writer.push(Outgoing::Bulk(&start)));
+                }
+                // its table is what it knows
+                Do::Meet => self.answer.met(now, false),
                 Do::States { most, start } => match self.bulk_frame(network, most, start) {
                     0 => {
                         if self.answer.walked(now) {
@@ -424,7 +430,8 @@ impl Host {
                 self.step(network, &id, Pending::acknowledged);
             }
             Message::Request(id) if id.is_everything() => {
-                if self.answer.requested(now) {
+                let is_asking = self.request.progress() != Progress::Done;
+                if self.answer.requested(now, is_asking) {
                     self.walk = self.table.keys().next().copied();
                 }
             }

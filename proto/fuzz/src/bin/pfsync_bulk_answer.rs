@@ -16,6 +16,8 @@ fuzz_target!(|data: &[u8]| {
 
 /// How far a driver's walk has got.
 struct Walk {
+    /// So many are left of the table.
+    parts: u32,
     table: u32,
     at: u32,
     unconfirmed: usize,
@@ -27,6 +29,11 @@ struct Walk {
 fn act(answer: &mut BulkAnswer, walk: &mut Walk, now: Instant) -> bool {
     match answer.next(now, walk.unconfirmed) {
         None => return false,
+        Some(Do::Start) => walk.starts += 1,
+        Some(Do::Meet) => {
+            walk.parts = walk.parts.saturating_sub(1);
+            answer.met(now, walk.parts > 0);
+        }
         Some(Do::End) => walk.ends += 1,
         Some(Do::States { most, start }) => {
             assert!(most > 0, "a frame of nothing");
@@ -49,6 +56,7 @@ fn act(answer: &mut BulkAnswer, walk: &mut Walk, now: Instant) -> bool {
 fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let mut answer = BulkAnswer::new();
     let mut walk = Walk {
+        parts: u32::from(u8::arbitrary(u)?),
         table: u32::from(u8::arbitrary(u)?),
         at: 0,
         unconfirmed: 0,
@@ -63,7 +71,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             0 => {
                 asked = true;
                 let was_active = answer.is_active();
-                if answer.requested(now) {
+                if answer.requested(now, bool::arbitrary(u)?) {
                     walk.at = 0;
                     (walk.starts, walk.ends) = (0, 0);
                 } else {

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Walks through the table: a full update has what no packet has told of."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+
+import pytest
+from lib import conntrack
+from lib import pfsync as p
+from lib.host import Host
+from lib.lan import Lan
+from lib.pair import Pair
+from lib.pfsync import Peer
+from lib.pfsync_wire import EVERYTHING, Action, Bulk, frame
+from lib.world import World
+
+pytestmark = pytest.mark.usefixtures("pfsync")
+
+MANY = 5000
+"""More than are looked at in four seconds when nobody asks."""
+
+
+def restore(host: Host, count: int) -> None:
+    """Has conntrack(8) put so many entries into the table, without a packet."""
+    lines = []
+    for number in range(count):
+        source, port = f"10.9.{number // 250}.{number % 250 + 1}", 1024 + number
+        lines.append(
+            f"-A -t 600 -u SEEN_REPLY -s {source} -d 192.0.2.9 -r 192.0.2.9 -q {source} "
+            f"-p udp --sport {port} --dport 53 --reply-port-src 53 --reply-port-dst {port}\n"
+        )
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.writelines(lines)
+        file.flush()
+        host.run("conntrack", "-R", file.name)
+
+
+def test_a_full_update_has_what_no_packet_has_told_of(world: World) -> None:
+    pair = Pair(world, start=False)
+    p.create(pair.a, syncdev="eth2")
+    p.wait_bulk(pair.a)
+    restore(pair.a, MANY)
+    assert conntrack.count(pair.a) >= MANY > p.info(pair.a)["states"]
+    p.create(pair.b, syncdev="eth2")
+    p.wait_bulk(pair.b)
+    # "done" is true at that moment
+    assert conntrack.count(pair.b) >= MANY
+    assert p.stats(pair.b)["bulk_received"] == 1
+
+
+def test_start_comes_before_the_table_was_walked(lan: Lan) -> None:
+    """Of several peers the first one counts: not the one with the smallest table."""
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        restore(lan.a, MANY)
+        peer.collect(0)
+        begun = time.monotonic()
+        peer.send(frame((Action.UPD_REQ, EVERYTHING)))
+        first = peer.wait(Action.BUS)
+        assert time.monotonic() - begun < 0.01
+        assert [m.status for m in first.frame.all(Action.BUS)] == [Bulk.START]
+        assert not first.frame.states()
+
+
+def test_who_is_asking_itself_lets_others_begin_first(lan: Lan) -> None:
+    with Peer(lan.b) as peer:
+        p.create(lan.a)
+        peer.wait(Action.UPD_REQ)
+        begun = time.monotonic()
+        peer.send(frame((Action.UPD_REQ, EVERYTHING)))
+        peer.wait(Action.BUS)
+        assert 0.5 <= time.monotonic() - begun < 0.6
