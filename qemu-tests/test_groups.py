@@ -314,10 +314,9 @@ def test_many_lose_a_parent_and_the_rest_says_so_once(lan: Lan, log: Kmsg) -> No
         "addr add 10.0.1.2/24 dev eth1",
     )
     for vhid in (1, 2, 3, 4):
-        c.create(host, "advbase 20", vhid=vhid, name=f"carp{vhid}", addresses=(f"10.0.0.{vhid + 200}/24",))
-    c.create(
-        host, "advbase 20", vhid=5, name="carp5", carpdev="eth1", addresses=("10.0.1.1/24",)
-    )
+        addresses = (f"10.0.0.{vhid + 200}/24",)
+        c.create(host, "advbase 20", vhid=vhid, name=f"carp{vhid}", addresses=addresses)
+    c.create(host, "advbase 20", vhid=5, name="carp5", carpdev="eth1", addresses=("10.0.1.1/24",))
     names = [f"carp{vhid}" for vhid in (1, 2, 3, 4, 5)]
     for name in names:
         change(host, "state master", name)
