@@ -29,14 +29,10 @@ static pfsync_table_conntrack: linux::adapter::calls::Operations<conntrack::Atta
     conntrack::OPERATIONS;
 
 /// Who has the table keeps the module, so nothing is attached when it goes.
-struct Adapter {
-    _requests: linux::module_request::Started,
-}
+struct Adapter;
 
 impl kernel::Module for Adapter {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Self {
-            _requests: linux::module_request::start(),
-        })
+        Ok(Self)
     }
 }

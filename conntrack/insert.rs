@@ -7,7 +7,6 @@ use crate::linux::{
     adapter::{net::Net, table::Plain},
     entry::{event, Entry, Status},
     helper::{Helper, Name},
-    module_request::{ask, Answer, Purpose},
     new_entry::NewEntry,
 };
 use kernel::{
@@ -31,7 +30,7 @@ const EVENTS: u32 = event::REPLY
 /// Makes an entry. Any context but hard interrupts.
 pub(super) fn insert(net: &Net, plain: &Plain, master: Option<&Entry>) -> Result<ARef<Entry>> {
     let rcu = rcu::Guard::new();
-    let helper = helper(plain, &rcu)?;
+    let helper = helper(plain, &rcu);
     let mut new = NewEntry::new(net, plain)?;
     if let Some(master) = master {
         if !master.is_in(net) {
@@ -62,26 +61,9 @@ pub(super) fn insert(net: &Net, plain: &Plain, master: Option<&Entry>) -> Result
     Ok(entry)
 }
 
-/// The helper that the entry is to have.
-///
-/// # Errors
-///
-/// EAGAIN: its module is being asked for. If there is none, it has to do without.
-fn helper<'a>(plain: &Plain, rcu: &'a rcu::Guard) -> Result<Option<Helper<'a>>> {
-    let Some(name) = Name::new(&plain.helper) else {
-        return Ok(None);
-    };
-    let Some(helper) = Helper::find(&name, plain.family, plain.protocol, rcu) else {
-        return match ask(Purpose::Help, &name) {
-            Answer::Wait => Err(EAGAIN),
-            Answer::Asked => Ok(None),
-        };
-    };
-    let [original, reply] = [&plain.original, &plain.reply];
-    if original.source != reply.destination || original.destination != reply.source {
-        // What it finds in packets is translated by another module. There is time for
-        // that until this host gets packets.
-        ask(Purpose::Translate, &name);
-    }
-    Ok(Some(helper))
+/// The helper that the entry is to have. If its module is not loaded, the entry has to do
+/// without: what frames say must not load modules.
+fn helper<'a>(plain: &Plain, rcu: &'a rcu::Guard) -> Option<Helper<'a>> {
+    let name = Name::new(&plain.helper)?;
+    Helper::find(&name, plain.family, plain.protocol, rcu)
 }

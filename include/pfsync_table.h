@@ -226,8 +226,7 @@ struct pfsync_table_ops {
 
 	/*
 	 * Makes an entry; `*entry` is counted. -EEXIST: one of the tuples is taken.
-	 * -EAGAIN: it takes a module that is being asked for, so try again in a
-	 * while. -ENOSPC: the table is full. Not told as created.
+	 * -ENOSPC: the table is full. Not told as created.
 	 */
 	int (*insert)(void *table, const struct pfsync_plain *plain, void **entry);
 

@@ -276,8 +276,6 @@ impl Reader<'_> {
                 let slot = self.met(twin).ok_or(Discard::BadState)?;
                 self.twin(slot, state, extra, confirm)
             }
-            // It will be sent again, for nobody confirms it.
-            Err(error) if error == EAGAIN => Ok(()),
             Err(error) => self.refused(error),
         }
     }

@@ -316,3 +316,30 @@ def test_an_entry_made_by_hand_is_told_of(lan: Lan) -> None:
         peer.send(frame((Action.UPD_REQ, update.name)))
         (state,) = peer.wait(Action.UPD).frame.states()
         assert state.tuples()[0] == (lan.client.address, 2000, lan.a.address, 5001)
+
+
+@pytest.mark.stock
+def test_no_frame_loads_a_module(lan: Lan) -> None:
+    """A connection whose helper is not loaded here does without."""
+    insmod(CARP, ADAPTER)
+    lan.a.run("modprobe", "-r", "nf_nat_tftp", "nf_conntrack_tftp")
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        for number, helper in enumerate(("", "tftp")):
+            if helper:
+                kernel.load("nf_conntrack_tftp")
+            state = w.State.of(
+                ("10.1.0.1", 5000 + number, "10.2.0.1", 69), id=b"helped!%d" % number,
+                creatorid=CREATOR, src=w.Peer(state=2), dst=w.Peer(state=2), expire=600,
+            )  # fmt: skip
+            values = {"status": 2, "timeout": 600, "helper": "tftp"}
+            extra = w.Extra(state.id, state.creatorid, values)
+            for _ in range(3):
+                peer.send(frame((Action.EXTRA, extra), (Action.INS, state)))
+                time.sleep(1)
+            entry = conntrack.entry(lan.a, original=state.tuples()[0])
+            assert entry and entry.get("helper", "") == helper
+            assert is_loaded("nf_conntrack_tftp") == bool(helper)
+    assert not is_loaded("nf_nat_tftp")
+    lan.a.run("conntrack", "-F")
+    run(("modprobe", "-r", "nf_conntrack_tftp"), check=False)

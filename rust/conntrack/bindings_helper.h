@@ -3,14 +3,12 @@
 
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
-#include <linux/workqueue.h>
 #include <net/inet_hashtables.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>

@@ -21,11 +21,6 @@ impl<const N: usize> Name<N> {
         (end > 0).then_some(Self(*bytes))
     }
 
-    /// Its bytes, without the zeroes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
-    }
-
     pub(super) fn as_ptr(&self) -> *const c_char {
         self.0.as_ptr().cast()
     }

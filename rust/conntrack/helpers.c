@@ -6,7 +6,6 @@
 
 #include <linux/export.h>
 #include <linux/ip.h>
-#include <linux/kmod.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/security.h>
@@ -306,11 +305,6 @@ bool carp_helper_nf_ct_helper_helps(const struct nf_conntrack_helper *helper)
 	return rcu_access_pointer(helper->help);
 }
 
-int carp_helper_request_module(const char *prefix, const char *name)
-{
-	return request_module("%s%s", prefix, name);
-}
-
 /* Expectations */
 
 bool carp_helper_nf_ct_exp_is_expired(const struct nf_conntrack_expect *exp)
@@ -357,18 +351,6 @@ void carp_helper_nf_ct_exp_inherit(struct nf_conntrack_expect *exp, struct nf_co
 	compat_inherit_event_mask(exp, ct);
 	RCU_INIT_POINTER(exp->helper, helper);
 	RCU_INIT_POINTER(exp->assign_helper, assigned);
-}
-
-/* Work */
-
-void carp_helper_init_work(struct work_struct *work, void (*function)(struct work_struct *work))
-{
-	INIT_WORK(work, function);
-}
-
-bool carp_helper_schedule_work(struct work_struct *work)
-{
-	return schedule_work(work);
 }
 
 #ifndef __BINDGEN__

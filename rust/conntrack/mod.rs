@@ -13,7 +13,6 @@ pub(crate) mod expectation;
 pub(crate) mod extension;
 pub(crate) mod helper;
 pub(crate) mod hook;
-pub(crate) mod module_request;
 pub(crate) mod nat;
 pub(crate) mod new_entry;
 pub(crate) mod packet;
