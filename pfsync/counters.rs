@@ -71,6 +71,7 @@ impl From<Discard> for Counter {
     fn from(discard: Discard) -> Self {
         match discard {
             Discard::BadInterface => Self::BadInterface,
+            Discard::BadPeer => Self::BadAuthentication,
             Discard::BadTtl => Self::BadTtl,
             Discard::Short => Self::Short,
             Discard::BadVersion => Self::BadVersion,

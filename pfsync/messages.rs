@@ -25,6 +25,7 @@ use crate::{
         mapping,
         merge::{judge, twins, Twins},
         message::Message,
+        packet::check_sender,
         pending::Pending,
         short::{Bulk, BulkStatus, Clear},
         state::{Received, State},
@@ -32,20 +33,30 @@ use crate::{
         update::Update,
     },
 };
+use core::net::IpAddr;
 use kernel::{prelude::*, sync::Arc};
 
 impl Pfsync {
-    /// A frame came in over the syncdev.
+    /// A frame came in over the syncdev, with these addresses of source and destination.
     ///
     /// # Errors
     ///
     /// It was dropped, or the rest of it.
-    pub(super) fn frame(&self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
+    pub(super) fn frame(
+        &self,
+        [source, destination]: [IpAddr; 2],
+        ttl: u8,
+        payload: &[u8],
+    ) -> Result<(), Discard> {
         let mut result = Ok(());
         self.handle(|session, now, out| {
             let Some(table) = session.table.clone() else {
                 return;
             };
+            result = check_sender(session.settings.syncpeer, source, destination);
+            if result.is_err() {
+                return;
+            }
             let mut reader = Reader {
                 pfsync: self,
                 session,

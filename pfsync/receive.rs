@@ -10,7 +10,7 @@ use crate::{
     },
     proto::pfsync::frame::{Discard, PROTOCOL},
 };
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 use kernel::sync::rcu;
 
 /// The receiver of protocol 240.
@@ -43,7 +43,11 @@ impl Ipv6Receiver for Receiver {
     }
 }
 
-fn receive<A>(packet: &Packet<'_, A>, received: Counter, rcu: &rcu::Guard) -> Result<(), ()> {
+fn receive<A: Into<IpAddr> + Copy>(
+    packet: &Packet<'_, A>,
+    received: Counter,
+    rcu: &rcu::Guard,
+) -> Result<(), ()> {
     let (own, pfsync) = Namespace::of(packet.net)
         .and_then(|namespace| namespace.interface(rcu))
         .ok_or(())?;
@@ -52,7 +56,8 @@ fn receive<A>(packet: &Packet<'_, A>, received: Counter, rcu: &rcu::Guard) -> Re
         true => {
             own.count_received(u32::try_from(packet.payload.len()).unwrap_or(u32::MAX));
             packet.show_to_taps(own);
-            pfsync.frame(packet.ttl, packet.payload)
+            let addresses = [packet.source.into(), packet.destination.into()];
+            pfsync.frame(addresses, packet.ttl, packet.payload)
         }
         false => {
             pfsync.counters.count(Discard::BadInterface.into());

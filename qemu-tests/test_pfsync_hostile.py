@@ -178,6 +178,22 @@ def test_ttl_and_interface(world: World, lan: Lan, peer: Peer) -> None:
     assert p.counted(lan.a, peer.sends(INSERT)).get("inserted") is None
 
 
+@pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
+def test_only_the_syncpeer_is_heard(lan: Lan, six: bool) -> None:
+    """By unicast; nobody else, and nothing that is for the group."""
+    name = "ipackets6" if six else "ipackets"
+    a, b = (lan.a.address6, lan.b.address6) if six else (lan.a.address, lan.b.address)
+    with Peer(lan.b, peer=a) as peer, Peer(lan.client, peer=a) as other, Peer(lan.b) as group:
+        p.meet(lan.a, peer, f"syncpeer {b}")
+        assert p.counted(lan.a, other.sends(INSERT)) == {name: 1, "badauth": 1}
+        assert p.counted(lan.a, group.sends(INSERT)) == {"ipackets": 1, "badauth": 1}
+        assert conntrack.entry(lan.a, original=STATE.tuples()[0]) is None
+        assert p.counted(lan.a, peer.sends(INSERT)) == {name: 1, "inserted": 1}
+        p.change(lan.a, "-syncpeer")
+        removal = frame((Action.DEL_C, w.Id(STATE.id, CREATOR)))
+        assert p.counted(lan.a, other.sends(removal)).get("deleted") == 1
+
+
 def test_a_peer_of_version_5(lan: Lan, peer: Peer) -> None:
     """FreeBSD beside us: what it says is counted, and everything else goes on."""
     with Peer(lan.client, peer=lan.a.address) as freebsd:

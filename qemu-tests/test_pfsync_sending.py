@@ -303,7 +303,7 @@ def test_to_the_group(lan: Lan, peer: Peer, flows: Flows) -> None:
 
 @pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 def test_to_a_syncpeer(lan: Lan, six: bool) -> None:
-    """To it alone, and from it or anybody on the link; given later, and taken back."""
+    """To it alone, and from it; given later, and taken back."""
     a, b = (lan.a.address6, lan.b.address6) if six else (lan.a.address, lan.b.address)
     capture = lan.b.capture(only="proto 240 or ip6 proto 240")
     with Peer(lan.b, peer=a) as peer:

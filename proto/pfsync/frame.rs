@@ -77,6 +77,8 @@ const _: () = assert!(HEADER_LEN == 20 && SECTION_LEN == 4);
 pub enum Discard {
     /// It came through another interface than the syncdev.
     BadInterface,
+    /// There is a syncpeer, and it is not from that, or not to this host alone.
+    BadPeer,
     /// The TTL is not 255.
     BadTtl,
     /// The packet is shorter than a header, or a message than it must be.
@@ -100,6 +102,7 @@ impl Discard {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadInterface => "not received on the syncdev",
+            Self::BadPeer => "not from the syncpeer to this host alone",
             Self::BadTtl => "TTL is not 255",
             Self::Short => "packet or message is too short",
             Self::BadVersion => "version is not 6",

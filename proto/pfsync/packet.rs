@@ -9,8 +9,8 @@ use super::super::carp::frame::{
     ipv4_header, ipv6_header, multicast_mac, MacAddress, ETHERNET_LEN, ETHERTYPE_IPV4,
     IPV4_HEADER_LEN, IPV6_HEADER_LEN,
 };
-use super::frame::{GROUP, PROTOCOL, TOS};
-use core::net::{Ipv4Addr, Ipv6Addr};
+use super::frame::{Discard, GROUP, PROTOCOL, TOS};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The bytes of an IPv4 header, which has no options.
 pub const IPV4_LEN: usize = IPV4_HEADER_LEN;
@@ -20,6 +20,23 @@ pub const IPV6_LEN: usize = IPV6_HEADER_LEN;
 
 /// The bytes before a frame to the group.
 pub const GROUP_LEN: usize = ETHERNET_LEN + IPV4_HEADER_LEN;
+
+/// Whether a frame from `source` to `destination` is heard. With a syncpeer only what that
+/// sends to this host alone is; without one, whatever comes over the syncdev.
+///
+/// # Errors
+///
+/// It is not.
+pub fn check_sender(
+    syncpeer: Option<IpAddr>,
+    source: IpAddr,
+    destination: IpAddr,
+) -> Result<(), Discard> {
+    match syncpeer {
+        Some(peer) if source != peer || destination.is_multicast() => Err(Discard::BadPeer),
+        _ => Ok(()),
+    }
+}
 
 /// The headers of a frame of `len` bytes to the group.
 #[must_use]

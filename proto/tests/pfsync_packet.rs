@@ -2,8 +2,9 @@
 
 //! The headers before a frame.
 
-use carp_proto::pfsync::packet::{to_group, to_ipv4, to_ipv6};
-use core::net::{Ipv4Addr, Ipv6Addr};
+use carp_proto::pfsync::frame::Discard;
+use carp_proto::pfsync::packet::{check_sender, to_group, to_ipv4, to_ipv6};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 
@@ -51,4 +52,24 @@ fn to_a_syncpeer_with_ipv6() {
     assert_eq!((ip[6], ip[7]), (240, 255));
     assert_eq!(ip[8..24], source.octets());
     assert_eq!(ip[24..40], peer.octets());
+}
+
+#[test]
+fn with_a_syncpeer_that_alone_is_heard() {
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    for (own, peer, other, group) in [
+        ("10.0.0.1", "10.0.0.2", "10.0.0.3", "224.0.0.240"),
+        ("fd00::1", "fd00::2", "fd00::3", "ff02::f0"),
+    ] {
+        let [own, peer, other, group] = [own, peer, other, group].map(address);
+        let heard = |source, destination| check_sender(Some(peer), source, destination);
+        assert_eq!(heard(peer, own), Ok(()));
+        assert_eq!(heard(other, own), Err(Discard::BadPeer));
+        assert_eq!(heard(peer, group), Err(Discard::BadPeer));
+        for (source, destination) in [(peer, own), (other, own), (peer, group)] {
+            assert_eq!(check_sender(None, source, destination), Ok(()));
+        }
+    }
+    let [four, six] = ["10.0.0.2", "::ffff:10.0.0.2"].map(address);
+    assert_eq!(check_sender(Some(four), six, four), Err(Discard::BadPeer));
 }
