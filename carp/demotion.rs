@@ -179,8 +179,8 @@ impl Carp {
         }
     }
 
-    /// The parent is about not to work, which all interfaces on it are told before one does
-    /// [`Self::say_parent_fails`]: they are to say farewell, not that they are demoted.
+    /// The parent is about to fail: demotes. [`Self::say_parent_fails`] comes when all
+    /// interfaces on the parent know, for they say farewell, not that they are demoted.
     pub(super) fn parent_fails(&self, _rtnl: &Rtnl) {
         if core::mem::replace(&mut self.host.lock().demotion.suppressed, true) {
             return;
@@ -389,7 +389,7 @@ impl Rounds {
     /// Does the work, or leaves it to whoever is at it. Any context.
     fn run(&self, work: impl Fn()) {
         // Full ordering: the work that follows sees why it was asked for.
-        if self.0.xchg(Self::AGAIN, Full) < Self::BUSY {
+        if matches!(self.0.xchg(Self::AGAIN, Full), Self::IDLE | Self::WANTED) {
             self.go_round(work);
         }
     }
@@ -411,7 +411,7 @@ impl Rounds {
         }
     }
 
-    /// Does the work if somebody wants it who did not do it himself. Any context.
+    /// Does the work if [`Self::want`] was the last to ask for it. Any context.
     fn run_wanted(&self, work: impl Fn()) {
         if self.0.cmpxchg(Self::WANTED, Self::AGAIN, Full).is_ok() {
             self.go_round(work);

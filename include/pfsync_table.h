@@ -203,10 +203,10 @@ struct pfsync_table_ops {
 	u32 (*limit)(void *table);
 
 	/*
-	 * Calls `each` with entries from the cursor on, each under RCU, about
-	 * `most` of them. Returns whether there may be more. An entry that is
-	 * there all the time is met once at least, even if the table is resized
-	 * meanwhile.
+	 * Calls `each` with entries from the cursor on, each under RCU, until
+	 * about `most` were looked at, also those of other namespaces. Returns
+	 * whether there may be more. An entry that is there all the time is met
+	 * once at least, even if the table is resized meanwhile.
 	 */
 	bool (*walk)(void *table, struct pfsync_cursor *cursor, u32 most,
 		     void (*each)(void *context, void *entry), void *context);

@@ -99,7 +99,7 @@ impl Pfsync {
         let mut more = true;
         while more {
             this.handle(|session, now, out| {
-                more = this.meet(session, now, &mut cursor, out);
+                more = this.walk_part(session, now, &mut cursor, out);
             });
         }
         Ok(())

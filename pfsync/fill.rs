@@ -351,9 +351,9 @@ impl Session {
                     let start = Bulk::new(self.creator(), BulkStatus::Start);
                     self.send_alone(&[Outgoing::Bulk(&start)], out, &pfsync.counters);
                 }
-                Do::Meet => {
-                    let more = pfsync.meet_for_answer(self, now, out);
-                    self.answer.met(now, more);
+                Do::WalkTable => {
+                    let more = pfsync.walk_for_answer(self, now, out);
+                    self.answer.table_walked(now, more);
                 }
                 Do::States { most, start } => match self.fill_bulk(now, most, start, out, pfsync) {
                     Some(count) => self.answer.sent(now, count),

@@ -83,7 +83,7 @@ impl Pfsync {
             session.sweep.next = stop;
         } else {
             session.sweep.next = 0;
-            self.look_around(session, now, out);
+            self.walk_each_second(session, now, out);
         }
     }
 }

@@ -20,44 +20,44 @@ const AT_ONCE: u32 = 256;
 const EACH_SECOND: u32 = 1024;
 
 impl Pfsync {
-    /// Meets the next entries of a table, of which peers hear in a bulk update or with
+    /// Takes the next entries of the table in, of which peers hear in a bulk update or with
     /// their next change. Whether there may be more.
-    pub(super) fn meet(
+    pub(super) fn walk_part(
         &self,
         session: &mut Session,
         now: Instant,
         cursor: &mut Cursor,
         out: &mut Outcome,
     ) -> bool {
-        self.meet_some(session, now, (cursor, AT_ONCE), |_| false, out)
+        self.walk_table(session, now, (cursor, AT_ONCE), |_| false, out)
     }
 
     /// The same for the peer that asks for all states.
-    pub(super) fn meet_for_answer(
+    pub(super) fn walk_for_answer(
         &self,
         session: &mut Session,
         now: Instant,
         out: &mut Outcome,
     ) -> bool {
         let mut cursor = core::mem::take(&mut session.walk.table);
-        let more = self.meet(session, now, &mut cursor, out);
+        let more = self.walk_part(session, now, &mut cursor, out);
         session.walk.table = cursor;
         more
     }
 
-    /// Meets what is found in passing. What somebody has put there, without a helper, is told
+    /// Some of the table, each second. What somebody has put there, without a helper, is told
     /// of with its first packet, for he may have told the peer himself.
-    pub(super) fn look_around(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+    pub(super) fn walk_each_second(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
         let mut cursor = core::mem::take(&mut session.sweep.walk);
         // Its first packet may have passed unseen: see `Conntrack::first`.
         let is_helped = |entry: &Entry| entry.read().helper.first() != Some(&0);
-        if self.meet_some(session, now, (&mut cursor, EACH_SECOND), is_helped, out) {
+        if self.walk_table(session, now, (&mut cursor, EACH_SECOND), is_helped, out) {
             session.sweep.walk = cursor;
         }
     }
 
     /// `is_new`: whether peers are to hear of an entry now.
-    fn meet_some(
+    fn walk_table(
         &self,
         session: &mut Session,
         now: Instant,

@@ -400,7 +400,7 @@ impl<T: TableEvents> Table<T> {
         call!(self.adapter(), limit(self.table.as_ptr()))
     }
 
-    /// Shows about `most` entries. Whether there may be more. Any context.
+    /// Shows entries until about `most` were looked at. Whether there may be more. Any context.
     pub(crate) fn walk(
         &self,
         cursor: &mut Cursor,
@@ -435,8 +435,8 @@ impl<T: TableEvents> Table<T> {
     ///
     /// # Errors
     ///
-    /// EEXIST: its tuples are taken. EAGAIN: a little later it can be made. ENOSPC: the
-    /// table is full. Others: it can never be made.
+    /// EEXIST: its tuples are taken. ENOSPC: the table is full. Others: it can never be
+    /// made.
     pub(crate) fn insert(&self, plain: &Plain, master: Option<&Entry>) -> Result<Entry> {
         let insert = self.adapter().ops().insert.ok_or(EOPNOTSUPP)?;
         let mut plain = *plain;

@@ -3,7 +3,7 @@
 //! Sending all states to a peer that asked.
 //!
 //! [`BulkAnswer::next`] says what the driver is to do: [`Do::Start`], so that the peer
-//! waits for this host; [`Do::Meet`], until it knows all that is in its table;
+//! waits for this host; [`Do::WalkTable`], until it knows all that is in its table;
 //! [`Do::States`], as many as fit into a frame and are allowed, until it has sent all
 //! that it knows; then [`Do::End`].
 //!
@@ -46,7 +46,7 @@ const FORGET_SLOWLY: Millis = Millis(250);
 const HALVE_EVERY: Millis = Millis(250);
 
 /// From one part of the table to the next.
-const MEET_EVERY: Millis = Millis(1);
+const WALK_EVERY: Millis = Millis(1);
 
 /// How often START is said while the table is walked: well within what a peer waits for
 /// ([`QUIET_MAX`](super::bulk_request::QUIET_MAX)).
@@ -72,8 +72,8 @@ pub enum Do {
     /// A frame of BUS START.
     Start,
     /// Look at the next part of the table for what is not known yet. Then call
-    /// [`BulkAnswer::met`].
-    Meet,
+    /// [`BulkAnswer::table_walked`].
+    WalkTable,
     /// A frame of UPDs. Then call [`BulkAnswer::sent`], or
     /// [`BulkAnswer::walked`] if there were no more.
     States {
@@ -90,7 +90,7 @@ pub enum Do {
 enum Phase {
     Idle,
     /// Not all of the table is known yet.
-    Meeting {
+    WalkingTable {
         next: Instant,
         start_at: Instant,
     },
@@ -163,7 +163,7 @@ impl BulkAnswer {
     pub fn requested(&mut self, now: Instant, is_asking: bool) -> bool {
         self.starts = REPEATS;
         match &mut self.phase {
-            Phase::Meeting { start_at, .. } => {
+            Phase::WalkingTable { start_at, .. } => {
                 *start_at = now.min(*start_at);
                 self.again = true;
                 false
@@ -201,15 +201,15 @@ impl BulkAnswer {
         }
         match self.phase {
             Phase::Idle | Phase::Confirming { .. } => None,
-            Phase::Meeting { next, .. } if now < next => None,
-            Phase::Meeting { next, start_at } if now >= start_at => {
-                self.phase = Phase::Meeting {
+            Phase::WalkingTable { next, .. } if now < next => None,
+            Phase::WalkingTable { next, start_at } if now >= start_at => {
+                self.phase = Phase::WalkingTable {
                     next,
                     start_at: START_EVERY.after(now),
                 };
                 Some(Do::Start)
             }
-            Phase::Meeting { .. } => Some(Do::Meet),
+            Phase::WalkingTable { .. } => Some(Do::WalkTable),
             Phase::Walking => {
                 if self.window.saturating_sub(self.on_the_way) < FRAME {
                     if now < self.forget_at {
@@ -244,7 +244,7 @@ impl BulkAnswer {
     pub const fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Idle => None,
-            Phase::Meeting { next, .. } => Some(next),
+            Phase::WalkingTable { next, .. } => Some(next),
             Phase::Walking => Some(self.forget_at),
             Phase::Confirming { until } => Some(until),
             Phase::Ending { next, .. } => Some(next),
@@ -252,12 +252,12 @@ impl BulkAnswer {
     }
 
     /// A part of the table was looked at. `more`: it was not the last one.
-    pub fn met(&mut self, now: Instant, more: bool) {
-        let Phase::Meeting { next, .. } = &mut self.phase else {
+    pub fn table_walked(&mut self, now: Instant, more: bool) {
+        let Phase::WalkingTable { next, .. } = &mut self.phase else {
             return;
         };
         if more {
-            *next = MEET_EVERY.after(now);
+            *next = WALK_EVERY.after(now);
             return;
         }
         self.phase = Phase::Walking;
@@ -318,7 +318,7 @@ impl BulkAnswer {
 
     fn begin(&mut self, at: Instant) {
         self.again = false;
-        self.phase = Phase::Meeting {
+        self.phase = Phase::WalkingTable {
             next: at,
             start_at: at,
         };

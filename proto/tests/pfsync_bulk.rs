@@ -306,8 +306,8 @@ proptest! {
 fn asked(answer: &mut BulkAnswer) {
     assert!(answer.requested(at(0), false));
     assert_eq!(answer.next(at(0), 0), Some(Do::Start));
-    assert_eq!(answer.next(at(0), 0), Some(Do::Meet));
-    answer.met(at(0), false);
+    assert_eq!(answer.next(at(0), 0), Some(Do::WalkTable));
+    answer.table_walked(at(0), false);
 }
 
 /// What is done in these milliseconds, and when. `parts`: so many has the table.
@@ -317,9 +317,9 @@ fn course(answer: &mut BulkAnswer, ms: std::ops::Range<u64>, mut parts: u32) -> 
         while let Some(what) = answer.next(at(ms), 0) {
             done.push((ms, what));
             match what {
-                Do::Meet => {
+                Do::WalkTable => {
                     parts -= 1;
-                    answer.met(at(ms), parts > 0);
+                    answer.table_walked(at(ms), parts > 0);
                 }
                 Do::States { .. } => return done,
                 Do::Start | Do::End => {}
@@ -355,11 +355,11 @@ fn who_asks_while_the_table_is_walked_gets_a_start_at_once_and_all_once_more() {
     let _ = course(&mut answer, 0..10, 100);
     assert!(!answer.requested(at(10), false), "the walk goes on");
     assert_eq!(answer.next(at(10), 0), Some(Do::Start));
-    assert_eq!(answer.next(at(10), 0), Some(Do::Meet));
-    answer.met(at(10), false);
+    assert_eq!(answer.next(at(10), 0), Some(Do::WalkTable));
+    answer.table_walked(at(10), false);
     assert!(answer.walked(at(11)), "it may miss what was met before");
     assert_eq!(answer.next(at(11), 0), Some(Do::Start));
-    assert_eq!(answer.next(at(11), 0), Some(Do::Meet));
+    assert_eq!(answer.next(at(11), 0), Some(Do::WalkTable));
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn who_is_asking_itself_lets_others_begin_first() {
     assert!(answer.requested(at(0), true));
     assert!(!answer.requested(at(300), true), "it is about to answer");
     let done = course(&mut answer, 300..1000, 1);
-    assert_eq!(done[..2], [(500, Do::Start), (500, Do::Meet)]);
+    assert_eq!(done[..2], [(500, Do::Start), (500, Do::WalkTable)]);
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn who_asks_meanwhile_gets_a_start_at_once_and_the_table_once_more() {
     ));
     assert!(answer.walked(at(2)), "from the first state");
     let again = course(&mut answer, 2..3, 1);
-    assert_eq!(again[..2], [(2, Do::Start), (2, Do::Meet)]);
+    assert_eq!(again[..2], [(2, Do::Start), (2, Do::WalkTable)]);
     assert!(!answer.walked(at(3)), "once is enough");
     assert_eq!(answer.next(at(3), 0), Some(Do::End));
     assert!(answer.requested(at(4), false), "that was the end");

@@ -49,8 +49,8 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// How many entries there may be.
     fn limit(&self) -> u32;
 
-    /// Calls `each` with entries from the cursor on, about `most` of them. Returns
-    /// whether there may be more.
+    /// Calls `each` with entries from the cursor on, until about `most` were looked at.
+    /// Returns whether there may be more.
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Self::Entry)) -> bool;
 
     /// Whether an entry is in the table.
@@ -66,7 +66,7 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// EEXIST, EAGAIN, ENOSPC as `include/pfsync_table.h` says; others.
+    /// EEXIST, ENOSPC as `include/pfsync_table.h` says; others.
     fn insert(&self, plain: &Plain, master: Option<&Self::Entry>) -> Result<ARef<Self::Entry>>;
 
     /// Changes an entry.

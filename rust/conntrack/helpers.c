@@ -11,7 +11,6 @@
 #include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/timekeeping.h>
-#include <linux/workqueue.h>
 #include <net/l3mdev.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_acct.h>

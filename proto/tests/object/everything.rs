@@ -442,7 +442,7 @@ pub fn every_bulk(
         6 => {
             answer.confirmed(now);
             answer.requested(now, states > 0);
-            answer.met(now, states > 1);
+            answer.table_walked(now, states > 1);
             BulkEffects::default()
         }
         _ => request.timer(now),

@@ -319,7 +319,7 @@ impl Host {
                     self.frame(network, |writer| writer.push(Outgoing::Bulk(&start)));
                 }
                 // its table is what it knows
-                Do::Meet => self.answer.met(now, false),
+                Do::WalkTable => self.answer.table_walked(now, false),
                 Do::States { most, start } => match self.bulk_frame(network, most, start) {
                     0 => {
                         if self.answer.walked(now) {

@@ -30,9 +30,9 @@ fn act(answer: &mut BulkAnswer, walk: &mut Walk, now: Instant) -> bool {
     match answer.next(now, walk.unconfirmed) {
         None => return false,
         Some(Do::Start) => walk.starts += 1,
-        Some(Do::Meet) => {
+        Some(Do::WalkTable) => {
             walk.parts = walk.parts.saturating_sub(1);
-            answer.met(now, walk.parts > 0);
+            answer.table_walked(now, walk.parts > 0);
         }
         Some(Do::End) => walk.ends += 1,
         Some(Do::States { most, start }) => {
