@@ -17,7 +17,7 @@ struct sk_buff *carp_helper_alloc_skb(unsigned int size, gfp_t flags)
 /*
  * Gives a frame to the driver before all that waits in the device's queue, as a packet
  * socket with PACKET_QDISC_BYPASS does. Not past those who filter what leaves, nor where
- * the driver has no room: then it waits like any other.
+ * the driver has no room: then it waits like any other. Taps expect that softirqs are off.
  */
 int carp_helper_dev_xmit_first(struct sk_buff *skb)
 {
@@ -25,7 +25,7 @@ int carp_helper_dev_xmit_first(struct sk_buff *skb)
 	bool waits;
 	int ret;
 
-	rcu_read_lock();
+	rcu_read_lock_bh();
 	waits = netif_xmit_frozen_or_drv_stopped(netdev_get_tx_queue(dev, 0));
 #ifdef CONFIG_NETFILTER_EGRESS
 	waits |= !!rcu_access_pointer(dev->nf_hooks_egress);
@@ -35,7 +35,7 @@ int carp_helper_dev_xmit_first(struct sk_buff *skb)
 #endif
 	if (!waits && dev_nit_active(dev))
 		dev_queue_xmit_nit(skb, dev);
-	rcu_read_unlock();
+	rcu_read_unlock_bh();
 	if (!waits) {
 		ret = __dev_direct_xmit(skb, 0);
 		if (dev_xmit_complete(ret))
