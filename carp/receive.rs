@@ -45,6 +45,8 @@ const NEEDED: u32 = LEN as u32;
 impl Ipv4Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
     const LEN: u32 = NEEDED;
+    // An advertisement authenticates by itself, and none goes through IPsec.
+    const OBEYS_POLICY: bool = false;
 
     fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()> {
         receive(packet, Family::Ipv4, packet.destination.is_multicast(), rcu)
@@ -54,6 +56,8 @@ impl Ipv4Receiver for Receiver {
 impl Ipv6Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
     const LEN: u32 = NEEDED;
+    // An advertisement authenticates by itself, and none goes through IPsec.
+    const OBEYS_POLICY: bool = false;
 
     fn receive(packet: &Packet<'_, Ipv6Addr>, rcu: &rcu::Guard) -> Result<(), ()> {
         receive(packet, Family::Ipv6, packet.destination.is_multicast(), rcu)

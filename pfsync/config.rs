@@ -111,6 +111,29 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// The syncdev, beginning from what it is, can send where it has to.
+    ///
+    /// # Errors
+    ///
+    /// In words: frames to the group are Ethernet's.
+    pub(super) fn reaches(
+        &self,
+        old: Option<&Device>,
+        syncpeer: Option<IpAddr>,
+        extack: &Extack<'_>,
+    ) -> Result {
+        match self.syncdev.unwrap_or(old) {
+            Some(dev) if syncpeer.is_none() && !dev.is_ethernet() => Err(extack.error(
+                EINVAL,
+                format_args!(
+                    "syncdev: {} is not Ethernet: it needs a syncpeer",
+                    dev.name()
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What the interface is to be, beginning from what it is.
     pub(super) fn apply_to(&self, old: Settings) -> Settings {
         // A mark without a mask is compared as a whole.
@@ -146,10 +169,10 @@ fn read_syncdev<'a>(
             format_args!("syncdev: {} is in another namespace", dev.name()),
         ));
     }
-    if !dev.is_ethernet() || !dev.has_arp() {
+    if dev.is_loopback() || dev.is_l3_master() || dev.is_ethernet() && !dev.has_arp() {
         return Err(extack.error(
             EINVAL,
-            format_args!("syncdev: {} is not an Ethernet interface", dev.name()),
+            format_args!("syncdev: {} leads to no other host", dev.name()),
         ));
     }
     Ok(Some(dev))

@@ -47,7 +47,9 @@ impl LinkKind for Pfsync {
     fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
         let extack = &request.extack;
         // Checked before the interface is there for anybody to see.
-        let _ = Change::read(request, dev.net(), rtnl)?;
+        let change = Change::read(request, dev.net(), rtnl)?;
+        let settings = change.apply_to(Settings::DEFAULT);
+        change.reaches(None, settings.syncpeer, extack)?;
         {
             let rcu = rcu::read_lock();
             let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
@@ -191,19 +193,20 @@ impl Pfsync {
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let old = this.session.lock().settings;
+        let (old, syncdev) = {
+            let session = this.session.lock();
+            (session.settings, session.syncdev.clone())
+        };
         let new = change.apply_to(old);
         let moves = match change.syncdev {
-            Some(Some(syncdev)) if syncdev.is(dev) => {
+            Some(Some(new)) if new.is(dev) => {
                 return Err(extack.error(EINVAL, format_args!("syncdev: that is itself")));
             }
-            Some(Some(syncdev)) => {
-                let session = this.session.lock();
-                !session.syncdev.as_ref().is_some_and(|it| it.is(syncdev))
-            }
+            Some(Some(new)) => !syncdev.as_ref().is_some_and(|it| it.is(new)),
             Some(None) => true,
             None => false,
         };
+        change.reaches(syncdev.as_deref(), new.syncpeer, extack)?;
         let slot = match change.syncdev {
             Some(Some(syncdev)) if moves => Some(RcuSlot::prepare(syncdev.ifindex())?),
             _ => None,

@@ -28,6 +28,8 @@ const LEN: u32 = u16::MAX as u32;
 impl Ipv4Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
     const LEN: u32 = LEN;
+    // Who demands ESP does not want frames in clear.
+    const OBEYS_POLICY: bool = true;
 
     fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()> {
         receive(packet, Counter::ReceivedIpv4, rcu)
@@ -37,6 +39,8 @@ impl Ipv4Receiver for Receiver {
 impl Ipv6Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
     const LEN: u32 = LEN;
+    // Who demands ESP does not want frames in clear.
+    const OBEYS_POLICY: bool = true;
 
     fn receive(packet: &Packet<'_, Ipv6Addr>, rcu: &rcu::Guard) -> Result<(), ()> {
         receive(packet, Counter::ReceivedIpv6, rcu)

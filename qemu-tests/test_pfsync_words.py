@@ -111,8 +111,8 @@ def test_as_text(host: Host) -> None:
     ("words", "why"),
     [
         ("maxupd 0", "maxupd must be 1-255"),
-        ("syncdev lo", "not an Ethernet interface"),
-        ("syncdev pfsync0", "not an Ethernet interface|itself"),
+        ("syncdev lo", "leads to no other host"),
+        ("syncdev pfsync0", "itself"),
         ("syncpeer 224.0.0.1", "unicast address"),
         ("table other", "chosen when the interface is made"),
         ("nosync-zone 0", "a number of 1-65535 is expected"),

@@ -64,6 +64,8 @@ pub(crate) trait Ipv4Receiver: 'static {
     const PROTOCOL: u8;
     /// How many bytes behind the IPv4 header the receiver wants to see.
     const LEN: u32;
+    /// Whether IPsec's policies decide which packets come (`xfrm4_policy_check`).
+    const OBEYS_POLICY: bool;
 
     /// A packet has arrived, after netfilter's input chain. Softirq context, RCU
     /// is held, no lock.
@@ -105,9 +107,7 @@ impl<T: Ipv4Receiver> Ipv4Protocol<T> {
     pub(crate) fn register(&'static self) -> Result<Ipv4Registered<T>> {
         // SAFETY: The structure lives in a static, nobody writes it after this.
         unsafe {
-            // Packets without a policy of IPsec are taken as they are: the
-            // protocol authenticates by itself.
-            (*self.protocol.get()).set_no_policy(1);
+            (*self.protocol.get()).set_no_policy(u32::from(!T::OBEYS_POLICY));
             if bindings::inet_add_protocol(self.protocol.get(), T::PROTOCOL) < 0 {
                 return Err(EBUSY);
             }

@@ -68,6 +68,8 @@ pub(crate) trait Ipv6Receiver: 'static {
     /// How many bytes behind the IPv6 header and its extensions the receiver wants
     /// to see.
     const LEN: u32;
+    /// Whether IPsec's policies decide which packets come (`xfrm6_policy_check`).
+    const OBEYS_POLICY: bool;
 
     /// A packet has arrived, after netfilter's input chain. Softirq context, RCU
     /// is held, no lock.
@@ -98,9 +100,11 @@ impl<T: Ipv6Receiver> Ipv6Protocol<T> {
         Self {
             protocol: UnsafeCell::new(bindings::inet6_protocol {
                 handler: Some(receive::<T>),
-                // Packets without a policy of IPsec are taken as they are: the
-                // protocol authenticates by itself. And it is no extension header.
-                flags: bindings::INET6_PROTO_NOPOLICY | bindings::INET6_PROTO_FINAL,
+                // It is no extension header.
+                flags: match T::OBEYS_POLICY {
+                    true => bindings::INET6_PROTO_FINAL,
+                    false => bindings::INET6_PROTO_FINAL | bindings::INET6_PROTO_NOPOLICY,
+                },
                 // SAFETY: All zeroes is a valid `inet6_protocol`.
                 ..unsafe { core::mem::zeroed() }
             }),

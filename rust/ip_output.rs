@@ -54,10 +54,10 @@ pub(crate) fn source_ipv6(dev: &Device, peer: Ipv6Addr) -> Option<Ipv6Addr> {
     Some(from_raw(&source))
 }
 
-/// The device that a packet is to leave on, as the routing table is asked: where there is no
-/// ARP nobody is reached, so any will do, of `dev`'s VRF.
+/// The device that a packet is to leave on, as the routing table is asked: where Ethernet has
+/// no ARP nobody is reached, so any will do, of `dev`'s VRF.
 fn out_on(dev: &Device) -> Result<c_int> {
-    if dev.has_arp() {
+    if dev.has_arp() || !dev.is_ethernet() {
         return Ok(c_int::try_from(dev.ifindex())?);
     }
     // SAFETY: `dev` is live, the callers hold RCU.
@@ -126,7 +126,7 @@ pub(crate) fn send_routed_ipv4(dev: &Device, skb: Skb) -> Result {
     xmit_result(unsafe { bindings::ip_local_out(net, core::ptr::null_mut(), skb.into_raw()) })
 }
 
-/// The same for an IPv6 packet without extension headers (`ip6_route_output_flags`,
+/// The same for an IPv6 packet without extension headers (`ip6_dst_lookup_flow`,
 /// `ip6_local_out`). The payload's length is filled in again. Without a route on
 /// `dev` it goes nowhere.
 ///
@@ -162,17 +162,13 @@ pub(crate) fn route_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result<S
     flow.saddr = to_raw(header.source);
     flow.daddr = to_raw(header.destination);
     let net = dev.net().as_ptr();
-    // SAFETY: The namespace is live, no socket asks. The result is never null, and
-    // ours, to be given to the packet, whose length it is; it may be a route that
-    // only says what is wrong.
-    unsafe {
-        let route = bindings::ip6_route_output_flags(net, core::ptr::null(), &mut flow, 0);
-        if let Err(error) = to_result(c_int::from((*route).error)) {
-            bindings::dst_release(route);
-            return Err(error);
-        }
-        routed(packet, len, IPV6_LEN, route, priority)
-    }
+    // SAFETY: The namespace is live, no socket asks, no other destination is the last.
+    let route = unsafe {
+        bindings::ip6_dst_lookup_flow(net, core::ptr::null(), &mut flow, core::ptr::null())
+    };
+    let route = from_err_ptr(route)?;
+    // SAFETY: The length is the packet's; the route is ours, and given to the packet.
+    unsafe { routed(packet, len, IPV6_LEN, route, priority) }
 }
 
 /// Sends what [`route_ipv6`] has made for `dev`.

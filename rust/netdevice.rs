@@ -200,8 +200,7 @@ impl Device {
     pub(crate) fn is_ethernet(&self) -> bool {
         // SAFETY: A plain field of a live device.
         let kind = unsafe { (*self.as_ptr()).type_ };
-        u32::from(kind) == bindings::ARPHRD_ETHER
-            && self.flags() & bindings::net_device_flags_IFF_LOOPBACK == 0
+        u32::from(kind) == bindings::ARPHRD_ETHER && !self.is_loopback()
     }
 
     /// Whether it looks for neighbours on a wire. Devices without (`IFF_NOARP`), such as
