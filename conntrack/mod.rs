@@ -104,6 +104,10 @@ impl Table for Attached {
         entry.is_alive()
     }
 
+    fn lost_address(entry: &Entry) -> bool {
+        entry.lost_masquerade()
+    }
+
     fn read(entry: &Entry, plain: &mut Plain) {
         read::read(entry, plain);
     }

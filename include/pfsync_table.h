@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	3
+#define PFSYNC_TABLE_VERSION	4
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -217,6 +217,12 @@ struct pfsync_table_ops {
 
 	/* Whether it still is in the table. Asked often. */
 	bool (*is_alive)(const void *entry);
+
+	/*
+	 * Whether one that is there no more went because this host has lost the
+	 * address that it was translated to: who has that now goes on with it.
+	 */
+	bool (*lost_address)(const void *entry);
 
 	/* What is known of it. */
 	void (*read)(void *entry, struct pfsync_plain *plain);

@@ -250,6 +250,11 @@ impl Table for Attached {
         entry.is_alive()
     }
 
+    fn lost_address(_entry: &Entry) -> bool {
+        // It translates nothing.
+        false
+    }
+
     fn read(entry: &Entry, plain: &mut Plain) {
         *plain = entry.plain();
         if let Some(master) = &entry.master {

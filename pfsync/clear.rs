@@ -7,7 +7,7 @@ use super::{
     counters::{Counter, Counters},
     outcome::Outcome,
     session::Session,
-    store::Slot,
+    store::{Record, Slot},
 };
 use crate::proto::pfsync::{
     id::Creator,
@@ -86,7 +86,24 @@ impl Session {
         }
     }
 
-    /// A peer has deleted a state: it goes from the table, too.
+    /// A peer has deleted a state: it goes from the table, too, unless it is used here.
+    pub(super) fn deleted_by_peer(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        out: &mut Outcome,
+        counters: &Counters,
+    ) {
+        let in_use = self.store.get(slot).is_some_and(Record::is_in_use);
+        if in_use {
+            counters.count(Counter::Stale);
+            self.step(now, slot, |record| record.pending.deleted_by_peer(true));
+        } else {
+            self.delete(now, slot, out, counters);
+        }
+    }
+
+    /// A state goes from the table, and nothing is said of it.
     pub(super) fn delete(
         &mut self,
         now: Instant,
@@ -102,7 +119,7 @@ impl Session {
         }
         self.release(slot, out);
         // Already nowhere, it takes no step: `took` forgets it all the same.
-        self.step(now, slot, |record| record.pending.forgotten());
+        self.step(now, slot, |record| record.pending.deleted_by_peer(false));
         counters.count(Counter::Deleted);
     }
 }

@@ -134,7 +134,8 @@ impl Reader<'_> {
             Message::Delete(id) | Message::DeleteCompressed(id) => {
                 // One that is not there was deleted before: it is said several times.
                 if let Some(slot) = self.session.store.find(&id) {
-                    self.delete(slot);
+                    let counters = &self.pfsync.counters;
+                    (self.session).deleted_by_peer(self.now, slot, self.out, counters);
                 }
                 Ok(())
             }
@@ -364,7 +365,8 @@ impl Reader<'_> {
             Twins::Same => {}
             Twins::OursIsOver => {
                 // What nobody confirms is sent again, and finds room then.
-                self.delete(slot);
+                let counters = &self.pfsync.counters;
+                self.session.delete(self.now, slot, self.out, counters);
                 return Ok(());
             }
             // The peer notices when it hears of ours.
@@ -382,12 +384,6 @@ impl Reader<'_> {
                 .step(self.now, slot, |record| record.pending.requested());
         }
         Ok(())
-    }
-
-    /// A peer has deleted a state.
-    fn delete(&mut self, slot: Slot) {
-        let counters = &self.pfsync.counters;
-        self.session.delete(self.now, slot, self.out, counters);
     }
 
     fn acknowledged(&mut self, id: &StateId) {

@@ -95,6 +95,12 @@ impl Record {
         }
     }
 
+    /// Whether this host was the last to see a packet of it, and still has it.
+    pub(super) fn is_in_use(&self) -> bool {
+        let live = self.live.as_ref();
+        self.local && live.is_some_and(|live| live.entry.is_alive())
+    }
+
     /// Whether the table has forgotten it.
     pub(super) fn is_gone(&self) -> bool {
         self.live.is_none()

@@ -139,8 +139,9 @@ impl Session {
     pub(super) fn gone(&mut self, now: Instant, slot: Slot) {
         // A packet that is still held goes on its way when its time has come.
         self.step(now, slot, |record| {
-            record.live = None;
-            match record.local {
+            // Who has the address now has the connection.
+            let handed_over = (record.live.take()).is_some_and(|it| it.entry.lost_address());
+            match record.local && !handed_over {
                 true => record.pending.deleted(),
                 // It was the peer's, who may still have it: here it was only a copy
                 // that nobody has refreshed.

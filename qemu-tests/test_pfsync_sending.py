@@ -310,8 +310,8 @@ def test_to_a_syncpeer(lan: Lan, six: bool) -> None:
         p.meet(lan.a, peer, f"syncpeer {b}")
         with contextlib.closing(Flows(lan)) as flows:
             known = learn(peer, flows, 1)
-            counted = p.counted(lan.a, peer.sends(frame((Action.DEL_C, known[1].name))))
-            assert counted == {"ipackets6" if six else "ipackets": 1, "deleted": 1}
+            counted = p.counted(lan.a, peer.sends(frame((Action.INS_ACK, known[1].name))))
+            assert counted == {"ipackets6" if six else "ipackets": 1, "acknowledged": 1}
             for received in p.heard(capture.received()):
                 assert (received.source, received.destination, received.ttl) == (a, b, 255)
                 assert received.tos == p.TOS

@@ -205,6 +205,16 @@ impl Entry {
         }
     }
 
+    /// Whether the table has it no more because this host has lost the address that it was
+    /// translated to. Any context.
+    pub(crate) fn lost_address(&self) -> bool {
+        match self.adapter.ops().lost_address {
+            // SAFETY: By the type invariant it is an entry.
+            Some(lost_address) => unsafe { lost_address(self.entry.as_ptr()) },
+            None => false,
+        }
+    }
+
     /// What the table knows of it. Any context.
     pub(crate) fn read(&self) -> Plain {
         let mut plain = Plain::default();

@@ -307,8 +307,16 @@ impl Pending {
         }
     }
 
-    /// A peer has deleted it, or this host stops to speak: nothing is to be said
-    /// of it any more.
+    /// A peer has deleted it. A host that has it `in_use`, for it was the last to see a
+    /// packet, keeps it, and answers with what it has.
+    pub fn deleted_by_peer(&mut self, in_use: bool) -> Step {
+        match in_use {
+            true => self.requested(),
+            false => self.forgotten(),
+        }
+    }
+
+    /// Nothing is to be said of it any more.
     pub fn forgotten(&mut self) -> Step {
         self.held = false;
         self.go(Place::Nowhere, false)

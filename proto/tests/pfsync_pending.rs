@@ -293,7 +293,19 @@ fn what_arrived_from_a_peer_is_not_sent_on() {
 fn a_peer_that_deletes_a_state_is_not_told_so() {
     let mut pending = told();
     let _ = pending.updated(&QUIET, at(0), true);
-    assert_eq!(to(pending.forgotten()), (Place::Nowhere, false));
+    assert_eq!(to(pending.deleted_by_peer(false)), (Place::Nowhere, false));
+}
+
+#[test]
+fn what_a_peer_deletes_while_it_is_used_here_is_told_again() {
+    let mut pending = told();
+    assert_eq!(
+        to(pending.deleted_by_peer(true)),
+        (queued(Queue::Update), true)
+    );
+    // as a whole, to be confirmed, for the peer has nothing of it
+    let step = pending.sent(&CONFIRM, at(0));
+    assert_eq!(to(step), (Place::Awaiting, false));
 }
 
 #[test]

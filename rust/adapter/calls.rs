@@ -41,6 +41,7 @@ impl<T: Table> Operations<T> {
             hold: Some(hold::<T>),
             put: Some(put::<T>),
             is_alive: Some(is_alive::<T>),
+            lost_address: Some(lost_address::<T>),
             read: Some(read::<T>),
             find: Some(find::<T>),
             insert: Some(insert::<T>),
@@ -144,6 +145,11 @@ unsafe extern "C" fn put<T: Table>(this: *mut c_void) {
 unsafe extern "C" fn is_alive<T: Table>(this: *const c_void) -> bool {
     // SAFETY: The caller passes an entry.
     T::is_alive(unsafe { entry::<T>(this) })
+}
+
+unsafe extern "C" fn lost_address<T: Table>(this: *const c_void) -> bool {
+    // SAFETY: The caller passes an entry.
+    T::lost_address(unsafe { entry::<T>(this) })
 }
 
 unsafe extern "C" fn read<T: Table>(this: *mut c_void, plain: *mut Plain) {

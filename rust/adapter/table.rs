@@ -56,6 +56,10 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// Whether an entry is in the table.
     fn is_alive(entry: &Self::Entry) -> bool;
 
+    /// Whether an entry that is there no more went because this host has lost the address
+    /// that it was translated to.
+    fn lost_address(entry: &Self::Entry) -> bool;
+
     /// What is known of an entry, into what is all zeroes.
     fn read(entry: &Self::Entry, plain: &mut Plain);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What bindgen reads: the headers of connection tracking that this folder wraps. */
 
+#include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/netdevice.h>
@@ -9,6 +10,7 @@
 #include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
+#include <net/addrconf.h>
 #include <net/inet_hashtables.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>

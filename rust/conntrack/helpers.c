@@ -5,6 +5,7 @@
  */
 
 #include <linux/export.h>
+#include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
@@ -23,6 +24,7 @@
 #include <net/netfilter/nf_conntrack_seqadj.h>
 #include <net/netfilter/nf_conntrack_synproxy.h>
 #include <net/netfilter/nf_conntrack_timestamp.h>
+#include <net/netfilter/nf_nat.h>
 #include <net/route.h>
 #include <net/sock.h>
 
@@ -53,6 +55,25 @@ void carp_helper_spin_unlock(spinlock_t *lock)
 u64 carp_helper_ktime_get_real_ns(void)
 {
 	return ktime_get_real_ns();
+}
+
+/* Masquerade */
+
+/* The device by which a masqueraded entry leaves, or 0. */
+int carp_helper_nf_ct_masq_index(const struct nf_conn *ct)
+{
+#if IS_ENABLED(CONFIG_NF_NAT_MASQUERADE)
+	const struct nf_conn_nat *nat = nfct_nat(ct);
+
+	return nat ? nat->masq_index : 0;
+#else
+	return 0;
+#endif
+}
+
+struct in_device *carp_helper___in_dev_get_rcu(const struct net_device *dev)
+{
+	return __in_dev_get_rcu(dev);
 }
 
 /* Packets */
