@@ -34,6 +34,8 @@ pub(crate) struct Conntrack {
     events: Events<Attached>,
     /// Whether first packets are offered to be held.
     defer: Atomic<bool>,
+    /// Whether this host's own connections are told of.
+    local: Atomic<bool>,
     _tracked: Tracked,
 }
 
@@ -68,6 +70,14 @@ fn is_at_home(entry: &Entry) -> bool {
         }
 }
 
+impl Conntrack {
+    /// Whether the administrator wants peers to know of an entry: what this host itself
+    /// began or answers is of no use to another.
+    fn is_wanted(&self, entry: &Entry) -> bool {
+        self.local.load(Relaxed) || !entry.is_local()
+    }
+}
+
 impl Table for Attached {
     type Entry = Entry;
     type Held = HeldPacket;
@@ -79,6 +89,7 @@ impl Table for Attached {
             net,
             events,
             defer: Atomic::new(false),
+            local: Atomic::new(false),
             _tracked: tracked,
         };
         Watched::new(net, conntrack)
@@ -88,13 +99,18 @@ impl Table for Attached {
         self.watcher().defer.store(on, Relaxed);
     }
 
+    fn set_local(&self, on: bool) {
+        self.watcher().local.store(on, Relaxed);
+    }
+
     fn limit(&self) -> u32 {
         tracked::limit()
     }
 
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Entry)) -> bool {
-        walk::walk(self.watcher().net, cursor, most, &mut |entry| {
-            if concerns_others(entry) && !is_at_home(entry) {
+        let watcher = self.watcher();
+        walk::walk(watcher.net, cursor, most, &mut |entry| {
+            if concerns_others(entry) && !is_at_home(entry) && watcher.is_wanted(entry) {
                 each(entry);
             }
         })

@@ -23,7 +23,7 @@ impl Watcher for Conntrack {
             return self.passed(&packet, entry);
         }
         // An answer to what was never confirmed confirms nothing.
-        if packet.is_reply() || is_at_home(entry) {
+        if packet.is_reply() || is_at_home(entry) || !self.is_wanted(entry) {
             return Verdict::Accept;
         }
         self.first(packet)

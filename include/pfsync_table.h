@@ -199,6 +199,12 @@ struct pfsync_table_ops {
 	/* Whether first packets are offered to be held; not at first. */
 	void (*set_defer)(void *table, bool on);
 
+	/*
+	 * Whether entries are told of, and found by walk(), that have this host itself at
+	 * one of their ends; not at first.
+	 */
+	void (*set_local)(void *table, bool on);
+
 	/* How many entries there may be. */
 	u32 (*limit)(void *table);
 

@@ -4,7 +4,7 @@
 
 # The numbers of if_pfsync.h are written out: a change of them breaks user space.
 SYNCDEV=1 SYNCPEER=2 MAXUPD=3 DEFER=4 NOSYNC_MARK=5 NOSYNC_MASK=6 NOSYNC_ZONE=7 TABLE=8
-BULK=9 DEMOTE=10 STATES=11 QUEUED=12 UNCONFIRMED=13 STATS=14
+BULK=9 DEMOTE=10 STATES=11 QUEUED=12 UNCONFIRMED=13 STATS=14 BULKWAIT=15 LOCAL=16
 
 # --- from words to attributes
 
@@ -28,6 +28,10 @@ sends "$(attr $DEFER "$(u8 1)")" defer on
 sends "$(attr $DEFER "$(u8 0)")" defer off
 sends "$(attr $DEFER "$(u8 0)")" -defer
 sends "$(attr $DEFER "$(u8 1)")$(attr $MAXUPD "$(u8 7)")" defer maxupd 7
+sends "$(attr $LOCAL "$(u8 1)")" local
+sends "$(attr $LOCAL "$(u8 0)")" -local
+sends "$(attr $BULKWAIT "$(u8 0)")" bulkwait 0
+sends "$(attr $BULKWAIT "$(u8 40)")" -bulkwait
 sends "$(marks 16 4294967295)" nosync-mark 16
 sends "$(marks 10 4294967295)" nosync-mark 010
 sends "$(marks 4294967295 4294967295)" nosync-mark 0xffffffff
@@ -48,6 +52,9 @@ done
 for value in "" 256 -1 1x 0x10; do
 	refuses "\"maxupd\" value \"$value\" is invalid: a number of 1-255 is expected." maxupd "$value"
 done
+for value in "" 256 -1 1s; do
+	refuses "\"bulkwait\" value \"$value\" is invalid: a number of 0-255 is expected." bulkwait "$value"
+done
 for value in "" x 0x 1/ /1 1/2/3 4294967296 1/0 0/0 2/1 -1 0x1/x; do
 	refuses "\"nosync-mark\" value \"$value\" is invalid: VALUE or VALUE/MASK" nosync-mark "$value"
 done
@@ -62,9 +69,11 @@ refuses 'duplicate "-syncdev"' syncdev lo -syncdev
 refuses 'duplicate "-syncpeer"' syncpeer 10.0.0.1 -syncpeer
 refuses 'duplicate "-maxupd"' maxupd 1 -maxupd
 refuses 'duplicate "-defer"' defer -defer
+refuses 'duplicate "-local"' local -local
+refuses 'duplicate "-bulkwait"' bulkwait 9 -bulkwait
 refuses 'duplicate "-nosync-mark"' nosync-mark 1 -nosync-mark
 refuses 'duplicate "nosync-zone"' -nosync-zone nosync-zone 1
-for word in syncdev syncpeer maxupd nosync-mark nosync-zone table; do
+for word in syncdev syncpeer maxupd bulkwait nosync-mark nosync-zone table; do
 	refuses "\"$word\" needs a value" $word
 done
 refuses 'pfsync does not know the word "vhid"' syncdev lo vhid 1
@@ -73,7 +82,8 @@ refuses 'does not know the word "yes"' defer yes
 refuses "Usage: ... pfsync" help
 
 out=$(run_ip link help pfsync)
-for word in syncdev -syncdev syncpeer -syncpeer maxupd -maxupd defer -defer nosync-mark \
+for word in syncdev -syncdev syncpeer -syncpeer maxupd -maxupd defer -defer local -local \
+	bulkwait -bulkwait 0-255 "Default: 40" nosync-mark \
 	-nosync-mark nosync-zone -nosync-zone table 1-255 1-65535 224.0.0.240 "Default: 128" \
 	"Default: conntrack"; do
 	fine "the help names: $word" has "$word"
@@ -82,23 +92,25 @@ done
 # --- from attributes to words
 
 usual=$(attr $SYNCDEV "$(u32 0)")$(attr $SYNCPEER "")$(attr $MAXUPD "$(u8 128)")$(attr $DEFER "$(u8 0)")
+usual+=$(attr $LOCAL "$(u8 0)")$(attr $BULKWAIT "$(u8 40)")
 usual+=$(marks 0 0)$(attr $NOSYNC_ZONE "$(u16 0)")$(attr $TABLE "$(text conntrack)00")
 usual+=$(attr $BULK "$(u8 0)")$(attr $DEMOTE "$(u32 0)")$(attr $STATES "$(u32 0)")
 usual+=$(attr $QUEUED "$(u32 0)")$(attr $UNCONFIRMED "$(u32 0)")
 shown "$usual"
 shows "    pfsync maxupd 128 bulk down demote 0 states 0 queued 0 unconfirmed 0 "
-for word in syncdev syncpeer nosync table defer; do
+for word in syncdev syncpeer nosync table defer local bulkwait; do
 	fine "what is as usual is not in text: $word" has_not $word
 done
 shown "$usual" -j
-shows '"info_kind":"pfsync","info_data":{"maxupd":128,"defer":false,"table":"conntrack","bulk":"down","demote":0,"states":0,"queued":0,"unconfirmed":0}'
+shows '"info_kind":"pfsync","info_data":{"maxupd":128,"defer":false,"local":false,"bulkwait":40,"table":"conntrack","bulk":"down","demote":0,"states":0,"queued":0,"unconfirmed":0}'
 
 given=$(attr $SYNCDEV "$(u32 1)")$(attr $SYNCPEER "$(ipv4 172.16.1.2)")$(attr $MAXUPD "$(u8 1)")$(attr $DEFER "$(u8 1)")
+given+=$(attr $LOCAL "$(u8 1)")$(attr $BULKWAIT "$(u8 90)")
 given+=$(marks 16 240)$(attr $NOSYNC_ZONE "$(u16 7)")$(attr $TABLE "$(text memory)00")
 given+=$(attr $BULK "$(u8 4)")$(attr $DEMOTE "$(u32 33)")$(attr $STATES "$(u32 100000)")
 given+=$(attr $QUEUED "$(u32 5)")$(attr $UNCONFIRMED "$(u32 6)")
-text_line="    pfsync syncdev lo syncpeer 172.16.1.2 maxupd 1 defer nosync-mark 0x10/0xf0 nosync-zone 7 table memory bulk done demote 33 states 100000 queued 5 unconfirmed 6 "
-json_data='"info_data":{"syncdev":"lo","syncpeer":"172.16.1.2","maxupd":1,"defer":true,"nosync_mark":"0x10","nosync_mask":"0xf0","nosync_zone":7,"table":"memory","bulk":"done","demote":33,"states":100000,"queued":5,"unconfirmed":6'
+text_line="    pfsync syncdev lo syncpeer 172.16.1.2 maxupd 1 defer local bulkwait 90 nosync-mark 0x10/0xf0 nosync-zone 7 table memory bulk done demote 33 states 100000 queued 5 unconfirmed 6 "
+json_data='"info_data":{"syncdev":"lo","syncpeer":"172.16.1.2","maxupd":1,"defer":true,"local":true,"bulkwait":90,"nosync_mark":"0x10","nosync_mask":"0xf0","nosync_zone":7,"table":"memory","bulk":"done","demote":33,"states":100000,"queued":5,"unconfirmed":6'
 shown "$given"
 shows "$text_line"
 shown "$given" -j

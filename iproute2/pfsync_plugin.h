@@ -9,6 +9,8 @@
 
 #define MAXUPD_RANGE	"1-255"
 #define MAXUPD_DEFAULT	128
+#define BULKWAIT_RANGE	"0-255"
+#define BULKWAIT_DEFAULT	40
 #define ZONE_RANGE	"1-65535"
 
 extern const char *const pfsync_bulks[PFSYNC_BULK_DONE + 1];

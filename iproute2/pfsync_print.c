@@ -29,6 +29,14 @@ static void print_syncpeer(const struct rtattr *rta)
 		print_string(PRINT_ANY, "syncpeer", "syncpeer %s ", text);
 }
 
+static void print_bulkwait(const struct rtattr *rta)
+{
+	const __u8 *seconds = payload(rta, sizeof(*seconds));
+
+	if (seconds && (is_json_context() || *seconds != BULKWAIT_DEFAULT))
+		print_u8("bulkwait", "bulkwait %u ", rta);
+}
+
 static void print_nosync(struct rtattr *tb[])
 {
 	const __u32 *mark = payload(tb[IFLA_PFSYNC_NOSYNC_MARK], sizeof(*mark));
@@ -78,6 +86,8 @@ void print_pfsync(struct rtattr *tb[])
 	print_syncpeer(tb[IFLA_PFSYNC_SYNCPEER]);
 	print_u8("maxupd", "maxupd %u ", tb[IFLA_PFSYNC_MAXUPD]);
 	print_switch("defer", "defer", false, tb[IFLA_PFSYNC_DEFER]);
+	print_switch("local", "local", false, tb[IFLA_PFSYNC_LOCAL]);
+	print_bulkwait(tb[IFLA_PFSYNC_BULKWAIT]);
 	print_nosync(tb);
 	print_table(tb[IFLA_PFSYNC_TABLE]);
 	print_bulk(tb[IFLA_PFSYNC_BULK]);

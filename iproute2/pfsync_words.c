@@ -103,7 +103,11 @@ int put_word(struct command *c)
 	static const struct number_word maxupd = {
 		"maxupd", IFLA_PFSYNC_MAXUPD, MAXUPD_RANGE
 	};
-	static const __u8 maxupd_default = MAXUPD_DEFAULT, no;
+	static const struct number_word bulkwait = {
+		"bulkwait", IFLA_PFSYNC_BULKWAIT, BULKWAIT_RANGE
+	};
+	static const __u8 maxupd_default = MAXUPD_DEFAULT, bulkwait_default = BULKWAIT_DEFAULT;
+	static const __u8 yes = 1, no;
 	static const __u16 no_zone;
 	static const __u32 detached;
 
@@ -123,6 +127,14 @@ int put_word(struct command *c)
 		return put_defer(c);
 	if (!strcmp(c->word, "-defer"))
 		return put(c, IFLA_PFSYNC_DEFER, &no, sizeof(no));
+	if (!strcmp(c->word, "local"))
+		return put(c, IFLA_PFSYNC_LOCAL, &yes, sizeof(yes));
+	if (!strcmp(c->word, "-local"))
+		return put(c, IFLA_PFSYNC_LOCAL, &no, sizeof(no));
+	if (!strcmp(c->word, "bulkwait"))
+		return put_number(c, &bulkwait);
+	if (!strcmp(c->word, "-bulkwait"))
+		return put(c, IFLA_PFSYNC_BULKWAIT, &bulkwait_default, sizeof(bulkwait_default));
 	if (!strcmp(c->word, "nosync-mark"))
 		return put_nosync_mark(c);
 	if (!strcmp(c->word, "-nosync-mark"))

@@ -226,6 +226,10 @@ impl Table for Attached {
         Ok(attached)
     }
 
+    fn set_local(&self, _on: bool) {
+        // It has no addresses.
+    }
+
     fn set_defer(&self, on: bool) {
         self.0.defer.store(on, Relaxed);
     }

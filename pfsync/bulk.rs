@@ -19,7 +19,7 @@ use crate::{
         watch::{News, Watch},
     },
     proto::pfsync::{
-        bulk_request::{BulkRequest, Effects, Progress},
+        bulk_request::{Effects, Progress},
         listener::Listener,
         time::Instant,
     },
@@ -80,11 +80,12 @@ impl Pfsync {
             let mut session = this.session.lock();
             core::mem::swap(&mut session.buffer, &mut buffer);
             table.set_defer(session.settings.defer);
+            table.set_local(session.settings.local);
             let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
             let room = session.room();
             session.buffer.truncate(HEAD.saturating_add(room));
             session.outbox = session.new_outbox();
-            session.request = BulkRequest::new(session.bulk_within(table.limit()), link);
+            session.request = session.new_request(table.limit(), link);
             session.linux_peer = false;
             session.listener = Listener::default();
             session.table = Some(table.clone());
@@ -169,7 +170,7 @@ impl Pfsync {
             let limit = session.table.as_ref().map_or(0, |table| table.limit());
             let effects = session.request.down();
             self.asked(session, effects, out);
-            session.request = BulkRequest::new(session.bulk_within(limit), link);
+            session.request = session.new_request(limit, link);
             let effects = session.request.up(now);
             self.asked(session, effects, out);
         });

@@ -100,6 +100,8 @@ impl LinkKind for Pfsync {
             16,
             1,
             1,
+            1,
+            1,
             4,
             4,
             2,
@@ -147,6 +149,8 @@ impl LinkKind for Pfsync {
             None => {}
         }
         message.u8(bindings::IFLA_PFSYNC_MAXUPD, settings.maxupd)?;
+        message.u8(bindings::IFLA_PFSYNC_BULKWAIT, settings.bulkwait)?;
+        message.u8(bindings::IFLA_PFSYNC_LOCAL, settings.local.into())?;
         message.u8(bindings::IFLA_PFSYNC_DEFER, u8::from(settings.defer))?;
         if settings.nosync_mask != 0 {
             message.u32(bindings::IFLA_PFSYNC_NOSYNC_MARK, settings.nosync_mark)?;
@@ -220,6 +224,7 @@ impl Pfsync {
             session.settings = new;
             if let Some(table) = &session.table {
                 table.set_defer(new.defer);
+                table.set_local(new.local);
             }
             if new.maxupd != old.maxupd {
                 session.set_maxupd();

@@ -87,6 +87,7 @@ impl Reader<'_> {
     fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
         let frame = Frame::check(ttl, payload)?;
         let missed = self.session.listener.heard(self.now);
+        self.session.request.peer_heard();
         // What packet paths have seen came first.
         self.pfsync.empty_inbox(self.session, self.now, self.out);
         let mut companion = Companion::default();

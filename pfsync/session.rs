@@ -143,7 +143,7 @@ impl Session {
             table: None,
             store: Store::new(),
             outbox: Outbox::new(DEFAULT_MTU, EXTRA_LEN),
-            request: BulkRequest::new(Millis::default(), false),
+            request: BulkRequest::new(Millis::default(), Millis::default(), false),
             answer: BulkAnswer::new(),
             walk: Walk::default(),
             in_bulk: 0,
@@ -194,8 +194,14 @@ impl Session {
         least.saturating_sub(self.ip_header_len()).max(ROOM_MIN)
     }
 
+    /// A bulk request, for a table with room for so many entries.
+    pub(super) fn new_request(&self, limit: u32, has_link: bool) -> BulkRequest {
+        let peer_within = Millis::from_secs(self.settings.bulkwait.into());
+        BulkRequest::new(self.bulk_within(limit), peer_within, has_link)
+    }
+
     /// How long a bulk update may take.
-    pub(super) fn bulk_within(&self, limit: u32) -> Millis {
+    fn bulk_within(&self, limit: u32) -> Millis {
         let room = self
             .room()
             .saturating_sub(HEADER_LEN.saturating_add(SECTION_LEN));

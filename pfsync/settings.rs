@@ -5,6 +5,7 @@
 use crate::{
     linux::state_table::{Plain, NAME_MAX},
     proto::pfsync::{
+        bulk_request::PEER_WITHIN,
         conntrack::Text,
         pending::{Config, DEFAULT_MAX_UPDATES},
     },
@@ -23,6 +24,10 @@ pub(super) struct Settings {
     pub(super) maxupd: u8,
     /// Hold first packets until a peer has the state.
     pub(super) defer: bool,
+    /// How many seconds to wait for a first peer.
+    pub(super) bulkwait: u8,
+    /// Tell also of connections that begin or end at this host itself.
+    pub(super) local: bool,
     /// States whose mark is this, as far as the mask goes, stay here.
     pub(super) nosync_mark: u32,
     /// Which bits of a mark count; none: no mark keeps a state here.
@@ -37,6 +42,8 @@ impl Settings {
         syncpeer: None,
         maxupd: DEFAULT_MAX_UPDATES,
         defer: false,
+        bulkwait: (PEER_WITHIN.0 / 1000) as u8,
+        local: false,
         nosync_mark: 0,
         nosync_mask: 0,
         nosync_zone: 0,

@@ -12,6 +12,7 @@ from lib import carp as c
 from lib import conntrack
 from lib import pfsync as p
 from lib import pfsync_wire as w
+from lib import traffic as t
 from lib.clock import SECOND, now, wait_for
 from lib.host import Host
 from lib.kmsg import Kmsg
@@ -195,20 +196,41 @@ def test_namespace_goes_while_it_runs(world: World, lan: Lan) -> None:
 # -- the bulk update, and carp
 
 
-def test_demoted_until_nobody_answers(lan: Lan, log: Kmsg) -> None:
-    """Twelve times, every two seconds."""
+@pytest.mark.parametrize(("words", "times"), [("", 20), ("bulkwait 0", 12), ("bulkwait 61", 31)])
+def test_demoted_until_nobody_answers(lan: Lan, log: Kmsg, words: str, times: int) -> None:
+    """It asks every two seconds."""
     capture = lan.b.capture(only="proto 240")
-    p.create(lan.a)
+    p.create(lan.a, words)
     begin = now()
-    p.wait_bulk(lan.a, timeout=30)
+    p.wait_bulk(lan.a, timeout=70)
     assert demote(lan.a) == 0
-    assert abs(now() - begin - 24 * SECOND) < SECOND / 2
+    assert abs(now() - begin - times * 2 * SECOND) < SECOND / 2
     asked = [r.time for r in p.heard(capture.packets()) if r.frame.all(Action.UPD_REQ)]
-    assert len(asked) == 12
+    assert len(asked) == times
     gaps = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
     assert all(abs(gap - 2 * SECOND) < SECOND / 50 for gap in gaps)
     assert any("no peer answered" in line for line in log.read())
-    assert p.stats(lan.a)["bulk_asked"] == 12
+    assert p.stats(lan.a)["bulk_asked"] == times
+
+
+def test_a_switch_that_blocks_the_port(lan: Lan) -> None:
+    """Spanning tree lets nothing through for 30 s after link: a firewall that boots meanwhile,
+    and is preferred, does not take over without the states."""
+    p.create(lan.b)
+    p.wait_bulk(lan.b)
+    ends = t.connect(lan.client, lan.b, lan.b.address, 5000)
+    lan.hard_cut(lan.a)
+    p.create(lan.a)
+    time.sleep(30)
+    assert (p.bulk(lan.a), demote(lan.a)) == ("asking", 32)
+    lan.heal(lan.a)
+    # The first that it hears is no answer.
+    ends[0].sendall(b"x")
+    p.wait_bulk(lan.a, timeout=2.5)
+    assert demote(lan.a) == 0 and p.stats(lan.a)["bulk_received"] == 1
+    assert conntrack.entry(lan.a, proto=6)
+    for end in ends:
+        end.close()
 
 
 def test_a_bulk_update_that_does_not_end(lan: Lan) -> None:

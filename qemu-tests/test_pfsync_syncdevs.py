@@ -27,7 +27,7 @@ KEYS = f"enc cbc(aes) 0x{'11' * 16} auth-trunc hmac(sha256) 0x{'22' * 32} 128"
 
 def start(pair: Pair, syncdev: str, *peers: str) -> None:
     for host, peer in zip(pair.hosts, peers, strict=True):
-        p.create(host, f"syncpeer {peer}", syncdev=syncdev)
+        p.create(host, f"syncpeer {peer}", syncdev=syncdev, local=False)
     for host in pair.hosts:
         p.wait_bulk(host)
 

@@ -25,6 +25,8 @@ UDP = ("192.0.2.1", 1024, "198.51.100.1", 53)
 DEFAULTS = {
     "maxupd": 128,
     "defer": False,
+    "local": False,
+    "bulkwait": 40,
     "table": "conntrack",
     "bulk": "down",
     "demote": 0,
@@ -63,20 +65,24 @@ def carpctl(host: Host, line: str) -> str:
 
 
 def test_bare(host: Host) -> None:
-    p.create(host, syncdev=None)
+    p.create(host, syncdev=None, local=False)
     assert told(host) == DEFAULTS
     assert p.bulk(host) == "down", "without a syncdev there is nobody to ask"
 
 
 def test_everything_and_back(host: Host) -> None:
-    words = "syncpeer 172.16.1.2 maxupd 7 defer nosync-mark 0x10/0xf0 nosync-zone 5"
-    p.create(host, words, syncdev="eth2", up=False)
+    words = (
+        "syncpeer 172.16.1.2 maxupd 7 defer local bulkwait 90 nosync-mark 0x10/0xf0 nosync-zone 5"
+    )
+    p.create(host, words, syncdev="eth2", up=False, local=False)
     assert told(host) == {
         **DEFAULTS,
         "syncdev": "eth2",
         "syncpeer": "172.16.1.2",
         "maxupd": 7,
         "defer": True,
+        "local": True,
+        "bulkwait": 90,
         "nosync_mark": "0x10",
         "nosync_mask": "0xf0",
         "nosync_zone": 5,
@@ -89,7 +95,7 @@ def test_everything_and_back(host: Host) -> None:
     ):
         p.change(host, change)
         assert gone not in told(host), change
-    p.change(host, "-maxupd defer off")
+    p.change(host, "-maxupd defer off -local -bulkwait")
     assert told(host) == DEFAULTS
     p.change(host, "syncdev eth0 syncpeer fd00::2 defer on nosync-mark 5")
     shown = told(host)
@@ -98,7 +104,7 @@ def test_everything_and_back(host: Host) -> None:
 
 
 def test_as_text(host: Host) -> None:
-    p.create(host, syncdev="eth2", up=False)
+    p.create(host, syncdev="eth2", up=False, local=False)
     shown = host.ip("-d", "link", "show", "pfsync0")
     line = "    pfsync syncdev eth2 maxupd 128 bulk down demote 0 states 0 queued 0 unconfirmed 0 "
     assert line in shown

@@ -144,7 +144,7 @@ def test_namespaces_die_while_packets_come(lan: Lan) -> None:
         "addr add 10.0.0.9/24 dev carp2",
         "link set carp2 up",
         "link set carp2 netns y",
-        "link add pfsync0 type pfsync syncdev eth0",
+        "link add pfsync0 type pfsync syncdev eth0 local",
         "link set pfsync0 up",
     ).replace("ip -force", "ip -n x -force")
     after = batch("addr add 10.0.0.9/24 dev carp2", "link set carp2 up").replace(
@@ -242,7 +242,7 @@ def test_pfsync_goes_while_connections_come(world: World) -> None:
     pair = Pair(world, start=False)
     floods = traffic(pair, 6)
     life = batch(
-        "link add pfsync0 type pfsync syncdev eth2 defer on maxupd 2", "link set pfsync0 up"
+        "link add pfsync0 type pfsync syncdev eth2 local defer on maxupd 2", "link set pfsync0 up"
     )
     churns = [Churn(pair.a, life), Churn(pair.b, life), Churn(pair.a, LOOKS)]
     unloaded = unload_often(churns, 7, "carp", "pfsync_conntrack")

@@ -405,6 +405,12 @@ impl<T: TableEvents> Table<T> {
         call!(self.adapter(), set_defer(self.table.as_ptr(), on))
     }
 
+    /// Whether entries are told of, and found, that have this host itself at one of their
+    /// ends.
+    pub(crate) fn set_local(&self, on: bool) {
+        call!(self.adapter(), set_local(self.table.as_ptr(), on))
+    }
+
     /// How many entries there may be.
     pub(crate) fn limit(&self) -> u32 {
         call!(self.adapter(), limit(self.table.as_ptr()))

@@ -5,7 +5,7 @@
 //! ```text
 //!            up, no link          link                START
 //!   Idle ────────────▶ NoLink ────────▶ Asking ─────────────▶ Receiving
-//!    ▲                   │ 30 s          │ 24 s, END            │ END
+//!    ▲                   │ 30 s          │ 24-40 s, END         │ END
 //!    └───────────────────┴───────────────┴──────────────────────┘
 //!                                        ▲     too long, quiet  │
 //!                                        └──────────────────────┘ once
@@ -14,6 +14,9 @@
 //! A host that has just started would, as master, cut all connections that it
 //! does not know. So its groups are demoted until it knows them. Whatever is
 //! lost, that must end: each phase has a deadline, and so has the whole.
+//!
+//! A switch with spanning tree lets nothing through for 30 s after the link came up. So who
+//! has heard nobody since then asks for longer; OpenBSD does not.
 //!
 //! OpenBSD waits for a lost END as long as the largest table could take, by
 //! default 1,600 s. We ask again as soon as nothing has come for a while.
@@ -35,6 +38,10 @@ pub const LINK_WITHIN: Millis = Millis(30_000);
 
 /// How often to ask.
 pub const REQUESTS: u8 = 12;
+
+/// How long to ask while no peer was heard at all since the link came up, unless the
+/// administrator says otherwise: twice the forward delay of IEEE 802.1D, and some.
+pub const PEER_WITHIN: Millis = Millis(40_000);
 
 /// How often, after a bulk update that did not end.
 pub const REQUESTS_AGAIN: u8 = 3;
@@ -136,9 +143,12 @@ enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub struct BulkRequest {
     within: Millis,
+    peer_within: Millis,
     is_up: bool,
     has_link: bool,
     phase: Phase,
+    /// Until then a peer may be out of reach; `None`: one was heard since the link came up.
+    alone_until: Option<Instant>,
     /// When the demotion is taken back in any case; `None`: there is none.
     demoted_until: Option<Instant>,
     link_demoted: bool,
@@ -146,14 +156,17 @@ pub struct BulkRequest {
 
 impl BulkRequest {
     /// For an interface that is down. `within` is how long a bulk update may
-    /// take, see [`bulk_within`].
+    /// take, see [`bulk_within`]; `peer_within` how long to wait for a first peer, see
+    /// [`PEER_WITHIN`].
     #[must_use]
-    pub const fn new(within: Millis, has_link: bool) -> Self {
+    pub const fn new(within: Millis, peer_within: Millis, has_link: bool) -> Self {
         Self {
             within,
+            peer_within,
             is_up: false,
             has_link,
             phase: Phase::Idle,
+            alone_until: None,
             demoted_until: None,
             link_demoted: false,
         }
@@ -161,9 +174,11 @@ impl BulkRequest {
 
     /// The longest that groups can stay demoted.
     #[must_use]
-    pub const fn longest(within: Millis) -> Millis {
+    pub const fn longest(within: Millis, peer_within: Millis) -> Millis {
         let asking = Millis(REQUEST_EVERY.0.saturating_mul(REQUESTS as u32));
         let asking_again = Millis(REQUEST_EVERY.0.saturating_mul(REQUESTS_AGAIN as u32));
+        let alone = peer_within.plus(REQUEST_EVERY).plus(asking_again);
+        let asking = if asking.0 < alone.0 { alone } else { asking };
         LINK_WITHIN
             .plus(asking)
             .plus(within)
@@ -209,13 +224,13 @@ impl BulkRequest {
             return Effects::default();
         }
         self.is_up = true;
-        self.demoted_until = Some(Self::longest(self.within).after(now));
+        self.demoted_until = Some(Self::longest(self.within, self.peer_within).after(now));
         let effects = Effects {
             demote: DEMOTION,
             ..Effects::default()
         };
         match self.has_link {
-            true => self.ask(now, REQUESTS, false, effects),
+            true => self.begin(now, effects),
             false => self.lose_link(now, effects),
         }
     }
@@ -244,7 +259,7 @@ impl BulkRequest {
         match has_link {
             true => {
                 let effects = self.regain_link(effects);
-                self.ask(now, REQUESTS, false, effects)
+                self.begin(now, effects)
             }
             false => self.lose_link(now, effects),
         }
@@ -283,6 +298,16 @@ impl BulkRequest {
         }
     }
 
+    /// A frame of a peer came in, whatever it says. Who had heard nobody before asks some
+    /// times more: the peer may not have heard a request yet either.
+    pub fn peer_heard(&mut self) {
+        if self.alone_until.take().is_some() {
+            if let Phase::Asking { left, .. } = &mut self.phase {
+                *left = (*left).max(REQUESTS_AGAIN);
+            }
+        }
+    }
+
     /// A whole state came in: UPD or INS.
     pub fn heard(&mut self, now: Instant) {
         self.keep_waiting(now);
@@ -294,7 +319,10 @@ impl BulkRequest {
         match self.phase {
             Phase::NoLink { until } if now >= until => self.finish(Outcome::NoLink, effects),
             Phase::Asking { next, left, again } if now >= next => match (left, again) {
-                (0, false) => self.finish(Outcome::NoAnswer, effects),
+                (0, false) => match self.alone_until {
+                    Some(until) if now < until => self.ask(now, left, again, effects),
+                    _ => self.finish(Outcome::NoAnswer, effects),
+                },
                 (0, true) => self.finish(Outcome::Incomplete, effects),
                 _ => self.ask(now, left, again, effects),
             },
@@ -309,6 +337,12 @@ impl BulkRequest {
             },
             _ => effects,
         }
+    }
+
+    /// Asks for the first time since there is link.
+    fn begin(&mut self, now: Instant, effects: Effects) -> Effects {
+        self.alone_until = Some(self.peer_within.after(now));
+        self.ask(now, REQUESTS, false, effects)
     }
 
     /// Asks, with `left` requests, this one included.

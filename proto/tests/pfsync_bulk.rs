@@ -6,7 +6,7 @@ mod pfsync;
 
 use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do, CONFIRMED_WITHIN};
 use carp_proto::pfsync::bulk_request::{
-    bulk_within, BulkRequest, Effects, Outcome, DEMOTION, LINK_DEMOTION,
+    bulk_within, BulkRequest, Effects, Outcome, DEMOTION, LINK_DEMOTION, PEER_WITHIN,
 };
 use carp_proto::pfsync::id::Creator;
 use carp_proto::pfsync::time::{Instant, Millis};
@@ -18,7 +18,7 @@ const WITHIN: Millis = Millis(1_600_000);
 const PEER: Creator = [1, 2, 3, 4];
 
 fn up() -> BulkRequest {
-    let mut request = BulkRequest::new(WITHIN, true);
+    let mut request = BulkRequest::new(WITHIN, PEER_WITHIN, true);
     let effects = request.up(at(0));
     assert_eq!((effects.demote, effects.request), (DEMOTION, true));
     request
@@ -32,24 +32,72 @@ fn a_bulk_update_may_take_1600_seconds_by_default() {
     assert_eq!(bulk_within(1000, 0), Millis(80_000));
 }
 
-#[test]
-fn it_asks_twelve_times_two_seconds_apart_and_gives_up_after_24() {
-    let mut request = up();
+/// It asks every two seconds, and gives up after `last`.
+fn asks_until(last: u64, request: &mut BulkRequest) {
     let mut asked = vec![0];
-    for ms in 1..=30_000 {
+    for ms in 1..=2 * last {
         let effects = request.timer(at(ms));
         if effects.request {
             asked.push(ms);
         }
         if let Some(outcome) = effects.outcome {
-            assert_eq!((ms, outcome), (24_000, Outcome::NoAnswer));
+            assert_eq!((ms, outcome), (last, Outcome::NoAnswer));
             assert_eq!(effects.demote, -DEMOTION);
         }
     }
-    let expected: Vec<_> = (0..12).map(|number| number * 2000).collect();
+    let expected: Vec<_> = (0..last / 2000).map(|number| number * 2000).collect();
     assert_eq!(asked, expected);
     assert!(!request.is_demoted());
     assert_eq!(request.deadline(), None);
+}
+
+#[test]
+fn it_asks_twelve_times_two_seconds_apart_and_gives_up_after_24() {
+    let mut request = up();
+    // Somebody is there, and does not answer.
+    request.peer_heard();
+    asks_until(24_000, &mut request);
+}
+
+#[test]
+fn who_has_heard_nobody_since_there_is_link_asks_for_longer() {
+    // A switch with spanning tree lets nothing through for 30 s.
+    asks_until(40_000, &mut up());
+    let mut request = BulkRequest::new(WITHIN, Millis(5000), true);
+    let _ = request.up(at(0));
+    asks_until(24_000, &mut request);
+    let mut request = BulkRequest::new(WITHIN, Millis(300_001), true);
+    let _ = request.up(at(0));
+    asks_until(302_000, &mut request);
+}
+
+#[test]
+fn a_peer_that_is_heard_late_is_still_asked() {
+    let mut request = up();
+    for ms in (2000..38_000).step_by(2000) {
+        assert!(request.timer(at(ms)).request, "{ms}");
+    }
+    request.peer_heard();
+    // It may say many things, and nothing of that counts again.
+    for ms in [38_000, 40_000, 42_000] {
+        assert!(request.timer(at(ms)).request, "{ms}");
+        request.peer_heard();
+    }
+    let effects = request.timer(at(44_000));
+    assert_eq!(effects.outcome, Some(Outcome::NoAnswer));
+}
+
+#[test]
+fn link_that_comes_back_begins_the_wait_again() {
+    let mut request = up();
+    request.peer_heard();
+    let _ = request.link(at(10_000), false);
+    let _ = request.link(at(20_000), true);
+    for ms in (20_000..60_000).step_by(2000).skip(1) {
+        assert!(request.timer(at(ms)).request, "{ms}");
+    }
+    let effects = request.timer(at(60_000));
+    assert_eq!(effects.outcome, Some(Outcome::NoAnswer));
 }
 
 #[test]
@@ -140,7 +188,7 @@ fn a_bulk_that_does_not_end_is_tried_once_more_and_then_it_is_over() {
 
 #[test]
 fn without_link_it_waits_for_30_seconds() {
-    let mut request = BulkRequest::new(WITHIN, false);
+    let mut request = BulkRequest::new(WITHIN, PEER_WITHIN, false);
     let effects = request.up(at(0));
     assert_eq!(effects.demote, DEMOTION);
     assert_eq!(effects.demote_for_link, LINK_DEMOTION);
@@ -160,7 +208,7 @@ fn without_link_it_waits_for_30_seconds() {
 
 #[test]
 fn link_in_time_begins_the_asking() {
-    let mut request = BulkRequest::new(WITHIN, false);
+    let mut request = BulkRequest::new(WITHIN, PEER_WITHIN, false);
     let _ = request.up(at(0));
     let effects = request.link(at(20_000), true);
     assert_eq!(
@@ -202,7 +250,7 @@ fn who_goes_down_takes_everything_back() {
 #[test]
 fn a_link_that_comes_and_goes_for_ever_does_not_demote_for_ever() {
     let mut request = up();
-    let longest = u64::from(BulkRequest::longest(WITHIN).0);
+    let longest = u64::from(BulkRequest::longest(WITHIN, PEER_WITHIN).0);
     let mut has_link = true;
     let mut now = 0;
     while request.is_demoted() {
@@ -255,10 +303,10 @@ proptest! {
         within in 0..2_000_000_u32, link in any::<bool>(),
     ) {
         let within = Millis(within);
-        let mut request = BulkRequest::new(within, link);
+        let mut request = BulkRequest::new(within, PEER_WITHIN, link);
         let (mut now, mut demoted, mut for_link) = (0_u64, 0, 0);
         let mut since = None;
-        let longest = u64::from(BulkRequest::longest(within).0);
+        let longest = u64::from(BulkRequest::longest(within, PEER_WITHIN).0);
         let mut check = |request: &BulkRequest, now: u64, effects: Effects| {
             demoted += effects.demote;
             for_link += effects.demote_for_link;

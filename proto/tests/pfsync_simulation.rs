@@ -11,7 +11,7 @@ mod pfsync;
 #[path = "simulation/random.rs"]
 mod random;
 
-use carp_proto::pfsync::bulk_request::{BulkRequest, Outcome};
+use carp_proto::pfsync::bulk_request::{BulkRequest, Outcome, PEER_WITHIN};
 use host::Host;
 use network::{Network, Weather};
 use random::Random;
@@ -128,14 +128,14 @@ fn a_host_that_starts_gets_all_states_also_under_loss() {
         let mut hosts = pair(true);
         let mut network = Network::new(seed, weather);
         hosts[0].up(&mut network);
-        run(&mut hosts, &mut network, 30_000);
+        run(&mut hosts, &mut network, 45_000);
         assert_eq!(hosts[0].outcome, Some(Outcome::NoAnswer));
         (0..600).for_each(|number| hosts[0].create(&mut network, number));
-        run(&mut hosts, &mut network, 45_000);
+        run(&mut hosts, &mut network, 60_000);
         assert_eq!(hosts[1].alive().count(), 0, "it is off");
         hosts[1].up(&mut network);
         assert_eq!(hosts[1].demotion, 32);
-        run(&mut hosts, &mut network, 120_000);
+        run(&mut hosts, &mut network, 135_000);
         assert_eq!(hosts[1].demotion, 0, "seed {seed}, {weather:?}");
         assert!(same_states(&hosts), "seed {seed}, {weather:?}");
         assert_eq!(hosts[1].alive().count(), 600);
@@ -147,12 +147,12 @@ fn in_fair_weather_a_bulk_update_takes_a_moment() {
     let mut hosts = pair(true);
     let mut network = Network::new(1, Weather::FAIR);
     hosts[0].up(&mut network);
-    run(&mut hosts, &mut network, 30_000);
+    run(&mut hosts, &mut network, 45_000);
     (0..2000).for_each(|number| hosts[0].create(&mut network, number));
-    run(&mut hosts, &mut network, 40_000);
+    run(&mut hosts, &mut network, 55_000);
     hosts[1].up(&mut network);
     // OpenBSD would need 8 s
-    run(&mut hosts, &mut network, 41_000);
+    run(&mut hosts, &mut network, 56_000);
     assert_eq!(hosts[1].outcome, Some(Outcome::Complete));
     assert_eq!(hosts[1].alive().count(), 2000);
 }
@@ -169,7 +169,7 @@ fn a_bulk_update_always_ends_whatever_is_lost() {
         (0..50).for_each(|number| hosts[0].create(&mut network, number));
         hosts[0].up(&mut network);
         hosts[1].up(&mut network);
-        let longest = u64::from(BulkRequest::longest(host::WITHIN).0);
+        let longest = u64::from(BulkRequest::longest(host::WITHIN, PEER_WITHIN).0);
         run(&mut hosts, &mut network, longest + 1000);
         assert!(hosts.iter().all(|host| host.demotion == 0), "seed {seed}");
         assert!(hosts.iter().all(Host::is_quiet), "seed {seed}");

@@ -98,7 +98,7 @@ class Pair:
             host.settle()
         if start:
             for host in self.hosts:
-                p.create(host, words, syncdev="eth2")
+                p.create(host, words, syncdev="eth2", local=False)
             for host in self.hosts:
                 p.wait_bulk(host)
 

@@ -45,8 +45,12 @@ def create(
     syncdev: str | None = "eth0",
     name: str = "pfsync0",
     up: bool = True,
+    local: bool = True,
 ) -> None:
-    """Makes a pfsync interface as a user does, in ip(8)'s words; more words may follow."""
+    """Makes a pfsync interface as a user does, in ip(8)'s words; more words may follow. Most
+    tests have connections that end at the host: `local` tells of them."""
+    if local:
+        words += " local"
     device = f"syncdev {syncdev}" if syncdev else ""
     host.ip_batch(
         f"link add {name} type pfsync {device} {words}",
@@ -88,7 +92,7 @@ def bulk(host: Host, name: str = "pfsync0") -> str:
     return BULKS[host.link(name).data[IFLA_PFSYNC_BULK][0]]
 
 
-def wait_bulk(host: Host, wanted: str = "done", timeout: float = 40, name: str = "pfsync0") -> None:
+def wait_bulk(host: Host, wanted: str = "done", timeout: float = 50, name: str = "pfsync0") -> None:
     wait_for(
         lambda: bulk(host, name) == wanted,
         timeout,

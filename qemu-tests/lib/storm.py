@@ -237,7 +237,7 @@ def pfsync_life(syncdev: str = "eth2", other: str = "dummy0") -> str:
     """A pfsync interface is made, changed in every way, goes."""
     change = "link set pfsync0 type pfsync"
     return batch(
-        f"link add pfsync0 type pfsync syncdev {syncdev} defer on",
+        f"link add pfsync0 type pfsync syncdev {syncdev} local defer on",
         "link set pfsync0 up",
         f"{change} maxupd 2",
         f"{change} defer off",

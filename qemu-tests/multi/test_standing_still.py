@@ -68,7 +68,7 @@ class Firewalls:
             "nft -f /run/rules",
             "sysctl -qw " + " ".join(f"{name}={value}" for name, value in SYSCTLS.items()),
             f"ip addr add {address_of(node)}/24 dev eth0",
-            "ip link add pfsync0 type pfsync syncdev eth0",
+            "ip link add pfsync0 type pfsync syncdev eth0 local",
             "ip link set pfsync0 up",
         ):
             node.run(*command.split())

@@ -36,6 +36,7 @@ impl<T: Table> Operations<T> {
             attach: Some(attach::<T>),
             detach: Some(detach::<T>),
             set_defer: Some(set_defer::<T>),
+            set_local: Some(set_local::<T>),
             limit: Some(limit::<T>),
             walk: Some(walk::<T>),
             hold: Some(hold::<T>),
@@ -105,6 +106,11 @@ fn errno(result: Result) -> c_int {
 unsafe extern "C" fn set_defer<T: Table>(this: *mut c_void, on: bool) {
     // SAFETY: The caller passes a table.
     unsafe { table::<T>(this) }.set_defer(on);
+}
+
+unsafe extern "C" fn set_local<T: Table>(this: *mut c_void, on: bool) {
+    // SAFETY: The caller passes a table.
+    unsafe { table::<T>(this) }.set_local(on);
 }
 
 unsafe extern "C" fn limit<T: Table>(this: *mut c_void) -> u32 {

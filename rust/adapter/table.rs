@@ -46,6 +46,9 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// Whether first packets are offered to be held.
     fn set_defer(&self, on: bool);
 
+    /// Whether entries are told of that have this host itself at one of their ends.
+    fn set_local(&self, on: bool);
+
     /// How many entries there may be.
     fn limit(&self) -> u32;
 

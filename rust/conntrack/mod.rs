@@ -13,6 +13,7 @@ pub(crate) mod expectation;
 pub(crate) mod extension;
 pub(crate) mod helper;
 pub(crate) mod hook;
+pub(crate) mod local;
 pub(crate) mod masquerade;
 mod nat;
 pub(crate) mod new_entry;

@@ -233,7 +233,7 @@ def traffic() -> None:
         for i in x y; do
             ip -n $i link set lo up; ip -n $i link set eth0 up
             ip -n $i addr add 10.8.0.$((1 + $([ $i = x ]; echo $?)))/24 dev eth0
-            ip -n $i link add pfsync0 type pfsync syncdev eth0
+            ip -n $i link add pfsync0 type pfsync syncdev eth0 local
             ip -n $i link set pfsync0 up
         done"""
     subprocess.run(["sh", "-c", script], check=True)

@@ -16,7 +16,7 @@ pair() {
 			addr add 10.1.0.$n/24 dev eth2
 			addr add fd01::$n/64 dev eth2 nodad
 			link set eth2 up
-			link add pfsync0 type pfsync syncdev eth2 $*
+			link add pfsync0 type pfsync syncdev eth2 local $*
 			link set pfsync0 up
 		END
 	done
@@ -88,7 +88,7 @@ tables() {
 		done
 		within 60 "b has been told of all states" told b '.* bulk done .*'
 		ip -n b link del pfsync0
-		ip -n b link add pfsync0 type pfsync syncdev eth2 table "$table"
+		ip -n b link add pfsync0 type pfsync syncdev eth2 local table "$table"
 		ip -n b link set pfsync0 up
 		[ "$table" = memory ] || in_ns a conntrack -F >/dev/null 2>&1
 		sleep 5

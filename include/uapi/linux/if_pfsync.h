@@ -50,6 +50,10 @@ enum {
 	IFLA_PFSYNC_UNCONFIRMED,
 	/* nest: counters, PFSYNC_STATS_* */
 	IFLA_PFSYNC_STATS,
+	/* To be set as well. u8: seconds to wait for a first peer when there is link */
+	IFLA_PFSYNC_BULKWAIT,
+	/* u8: 0 or 1: tell also of connections that begin or end at this host itself */
+	IFLA_PFSYNC_LOCAL,
 	__IFLA_PFSYNC_MAX,
 };
 #define IFLA_PFSYNC_MAX (__IFLA_PFSYNC_MAX - 1)

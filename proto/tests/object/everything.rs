@@ -27,7 +27,7 @@ use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
 use proto::pfsync::bulk_answer::{BulkAnswer, Do};
-use proto::pfsync::bulk_request::{bulk_within, BulkRequest, Effects as BulkEffects};
+use proto::pfsync::bulk_request::{bulk_within, BulkRequest, Effects as BulkEffects, PEER_WITHIN};
 use proto::pfsync::conntrack::Entry;
 use proto::pfsync::defer::{Deferred, Slot, Ticket};
 use proto::pfsync::expectation::Expectation;
@@ -435,7 +435,7 @@ pub fn every_bulk(
         3 => request.started(now, states.to_be_bytes()),
         4 => request.ended(now, states.to_be_bytes()),
         5 => {
-            *request = BulkRequest::new(bulk_within(states, states), true);
+            *request = BulkRequest::new(bulk_within(states, states), PEER_WITHIN, true);
             answer.sent(now, states);
             BulkEffects::default()
         }

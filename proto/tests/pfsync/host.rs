@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do};
-use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Outcome, Progress};
+use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Outcome, Progress, PEER_WITHIN};
 use carp_proto::pfsync::conntrack::{Entry, Tracking};
 use carp_proto::pfsync::extra::Companion;
 use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
@@ -77,7 +77,7 @@ impl Host {
             requests: vec![],
             urgent: Leave::Later,
             is_reading: false,
-            request: BulkRequest::new(WITHIN, true),
+            request: BulkRequest::new(WITHIN, PEER_WITHIN, true),
             answer: BulkAnswer::new(),
             walk: None,
             demotion: 0,
@@ -381,6 +381,7 @@ impl Host {
         }
         self.is_reading = true;
         let frame = Frame::check(TTL, bytes).unwrap();
+        self.request.peer_heard();
         let mut companion = Companion::default();
         for section in frame.sections() {
             let Section::Messages(messages) = section.unwrap() else {

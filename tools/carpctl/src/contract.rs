@@ -64,6 +64,8 @@ pub mod pfsync {
     pub const IFLA_PFSYNC_QUEUED: u16 = 12;
     pub const IFLA_PFSYNC_UNCONFIRMED: u16 = 13;
     pub const IFLA_PFSYNC_STATS: u16 = 14;
+    pub const IFLA_PFSYNC_BULKWAIT: u16 = 15;
+    pub const IFLA_PFSYNC_LOCAL: u16 = 16;
 }
 
 /// The generic netlink family.

@@ -36,9 +36,11 @@ const CARP_DEFAULTS: [(u16, u8, &str); 6] = [
     (IFLA_CARP_LINKLOCAL, 0, "-linklocal"),
     (IFLA_CARP_DEMOTESKEW, 1, "demoteskew"),
 ];
-const PFSYNC_DEFAULTS: [(u16, u8, &str); 2] = [
+const PFSYNC_DEFAULTS: [(u16, u8, &str); 4] = [
     (IFLA_PFSYNC_MAXUPD, 128, "maxupd 128"),
     (IFLA_PFSYNC_DEFER, 0, "-defer"),
+    (IFLA_PFSYNC_BULKWAIT, 40, "bulkwait 40"),
+    (IFLA_PFSYNC_LOCAL, 0, "-local"),
 ];
 
 /// What takes away that which the file no longer has, and puts words back to their default.
@@ -229,6 +231,8 @@ fn pfsync_has(setting: &Setting, pfsync: &Pfsync) -> bool {
         } => match *attribute {
             IFLA_PFSYNC_MAXUPD => pfsync.maxupd == *value,
             IFLA_PFSYNC_DEFER => u8::from(pfsync.defer) == *value,
+            IFLA_PFSYNC_BULKWAIT => pfsync.bulkwait == *value,
+            IFLA_PFSYNC_LOCAL => u8::from(pfsync.local) == *value,
             _ => false,
         },
         Setting::Syncpeer(peer) => pfsync.syncpeer == *peer,

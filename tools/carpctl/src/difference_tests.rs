@@ -171,6 +171,7 @@ fn a_pfsync_interface() {
             syncdev: Some(2),
             syncpeer: Some("172.16.1.2".parse().expect("is an address")),
             maxupd: 7,
+            bulkwait: 40,
             defer: true,
             ..Pfsync::default()
         }),

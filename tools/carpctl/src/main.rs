@@ -95,6 +95,8 @@ Of a pfsync interface:
   syncpeer A          send them to this host; -syncpeer: to 224.0.0.240
   maxupd N            updates of a TCP state until they are sent, 1-255
   [-]defer            hold first packets until a peer has their state
+  [-]local            tell also of this host's own connections
+  bulkwait N          wait for a first peer, 0-255 seconds
 
 A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change it.
 ";

@@ -17,6 +17,10 @@ pub struct Pfsync {
     pub syncpeer: Option<IpAddr>,
     pub maxupd: u8,
     pub defer: bool,
+    /// Seconds to wait for a first peer.
+    pub bulkwait: u8,
+    /// Also connections of the host itself.
+    pub local: bool,
     /// The mark that keeps states here, and its mask.
     pub nosync_mark: Option<(u32, u32)>,
     pub nosync_zone: Option<u16>,
@@ -39,6 +43,8 @@ impl Pfsync {
             syncpeer: data.get(IFLA_PFSYNC_SYNCPEER).and_then(as_address),
             maxupd: data.u8(IFLA_PFSYNC_MAXUPD).unwrap_or_default(),
             defer: data.u8(IFLA_PFSYNC_DEFER).is_some_and(|on| on != 0),
+            bulkwait: data.u8(IFLA_PFSYNC_BULKWAIT).unwrap_or_default(),
+            local: data.u8(IFLA_PFSYNC_LOCAL).is_some_and(|on| on != 0),
             nosync_mark: data
                 .u32(IFLA_PFSYNC_NOSYNC_MARK)
                 .filter(|_| mask != 0)
@@ -74,6 +80,8 @@ mod tests {
             address(IFLA_PFSYNC_SYNCPEER, peer),
             u8(IFLA_PFSYNC_MAXUPD, 128),
             u8(IFLA_PFSYNC_DEFER, 1),
+            u8(IFLA_PFSYNC_BULKWAIT, 90),
+            u8(IFLA_PFSYNC_LOCAL, 1),
             u32(IFLA_PFSYNC_NOSYNC_MARK, 16),
             u32(IFLA_PFSYNC_NOSYNC_MASK, 240),
             bytes(IFLA_PFSYNC_NOSYNC_ZONE, &7u16.to_ne_bytes()),
@@ -93,6 +101,8 @@ mod tests {
             syncpeer: Some(peer),
             maxupd: 128,
             defer: true,
+            bulkwait: 90,
+            local: true,
             nosync_mark: Some((16, 240)),
             nosync_zone: Some(7),
             table: "conntrack".into(),

@@ -5,7 +5,9 @@
 use crate::{
     carp_words::{device, number, switch},
     change::Change,
-    contract::pfsync::{IFLA_PFSYNC_DEFER, IFLA_PFSYNC_MAXUPD},
+    contract::pfsync::{
+        IFLA_PFSYNC_BULKWAIT, IFLA_PFSYNC_DEFER, IFLA_PFSYNC_LOCAL, IFLA_PFSYNC_MAXUPD,
+    },
     cursor::Cursor,
     error::{usage, Result},
     kind::Kind,
@@ -22,6 +24,9 @@ pub const WORDS: &[(&str, Value)] = &[
     ("maxupd", Unlisted),
     ("defer", Nothing),
     ("-defer", Nothing),
+    ("local", Nothing),
+    ("-local", Nothing),
+    ("bulkwait", Unlisted),
 ];
 
 /// Whether `word` is one of these; if so it is read with its value.
@@ -46,6 +51,8 @@ pub fn word(word: &str, cursor: &mut Cursor<'_>, change: &mut Change) -> Result<
         }
         "maxupd" => number(cursor, "maxupd", IFLA_PFSYNC_MAXUPD, "1-255")?,
         "defer" | "-defer" => switch(cursor, word, "defer", IFLA_PFSYNC_DEFER)?,
+        "local" | "-local" => switch(cursor, word, "local", IFLA_PFSYNC_LOCAL)?,
+        "bulkwait" => number(cursor, "bulkwait", IFLA_PFSYNC_BULKWAIT, "0-255")?,
         _ => return Ok(false),
     };
     change.settings.push(setting);

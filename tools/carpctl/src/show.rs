@@ -187,6 +187,9 @@ fn host_lines(carp: &Carp, carpdev: Option<&str>) -> Vec<String> {
     }
 }
 
+/// Of pfsync(4): seconds, by default.
+const BULKWAIT: u8 = 40;
+
 /// As OpenBSD shows it; what only Linux has follows.
 fn pfsync_lines(pfsync: &Pfsync, syncdev: Option<&str>) -> Vec<String> {
     let mut words = format!("\tpfsync: syncdev: {}", syncdev.unwrap_or("none"));
@@ -195,6 +198,12 @@ fn pfsync_lines(pfsync: &Pfsync, syncdev: Option<&str>) -> Vec<String> {
     }
     let defer = if pfsync.defer { "on" } else { "off" };
     let _ = write!(words, " maxupd: {} defer: {defer}", pfsync.maxupd);
+    if pfsync.local {
+        words.push_str(" local: on");
+    }
+    if pfsync.bulkwait != BULKWAIT {
+        let _ = write!(words, " bulkwait: {}", pfsync.bulkwait);
+    }
     if let Some((mark, mask)) = pfsync.nosync_mark {
         let _ = write!(words, " nosync-mark: {mark:#x}/{mask:#x}");
     }
@@ -338,6 +347,7 @@ mod tests {
         let usual = Pfsync {
             syncdev: Some(3),
             maxupd: 128,
+            bulkwait: 40,
             table: "conntrack".into(),
             bulk: "done".into(),
             states: 5,
@@ -351,13 +361,15 @@ mod tests {
         let other = Pfsync {
             syncpeer: Some("172.16.1.2".parse().expect("is an address")),
             defer: true,
+            local: true,
+            bulkwait: 90,
             nosync_mark: Some((16, 240)),
             nosync_zone: Some(7),
             table: "memory".into(),
             ..usual
         };
         let words = "\tpfsync: syncdev: none syncpeer: 172.16.1.2 maxupd: 128 defer: on \
-                     nosync-mark: 0x10/0xf0 nosync-zone: 7 table: memory";
+                     local: on bulkwait: 90 nosync-mark: 0x10/0xf0 nosync-zone: 7 table: memory";
         assert_eq!(pfsync_lines(&other, None), [words, progress]);
     }
 

@@ -7,6 +7,7 @@
 use arbitrary::{Arbitrary, Result, Unstructured};
 use carp_proto::pfsync::bulk_request::{
     bulk_within, BulkRequest, Effects, DEMOTION, LINK_DEMOTION, REQUESTS, REQUESTS_AGAIN,
+    REQUEST_EVERY,
 };
 use carp_proto::pfsync::time::Instant;
 use carp_proto_fuzz::pause;
@@ -52,9 +53,10 @@ impl Watch {
 
 fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let within = bulk_within(u32::arbitrary(u)?, u32::arbitrary(u)?);
-    let mut request = BulkRequest::new(within, bool::arbitrary(u)?);
+    let peer_within = Millis(u.int_in_range(0..=100_000)?);
+    let mut request = BulkRequest::new(within, peer_within, bool::arbitrary(u)?);
     let mut watch = Watch {
-        longest: u64::from(BulkRequest::longest(within).0) * 1_000_000,
+        longest: u64::from(BulkRequest::longest(within, peer_within).0) * 1_000_000,
         demoted: 0,
         for_link: 0,
         since: None,
@@ -64,7 +66,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     while !u.is_empty() && now.0 < END {
         let next = Instant(now.0.saturating_add(pause(u)?).min(END));
         now = fire(&mut request, &mut watch, now, next);
-        let effects = match u.int_in_range(0..=6)? {
+        let effects = match u.int_in_range(0..=7)? {
             0 => request.up(now),
             1 => {
                 let effects = request.down();
@@ -80,6 +82,10 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 request.heard(now);
                 continue;
             }
+            6 => {
+                request.peer_heard();
+                continue;
+            }
             _ => request.timer(now),
         };
         watch.look(&request, now, effects);
@@ -89,7 +95,8 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     watch.requests = 0;
     fire(&mut request, &mut watch, now, Instant(END * 2));
     assert_eq!((request.deadline(), watch.demoted), (None, 0));
-    assert!(watch.requests <= u32::from(REQUESTS) + u32::from(REQUESTS_AGAIN));
+    let asked_alone = peer_within.0.div_ceil(REQUEST_EVERY.0);
+    assert!(watch.requests <= u32::from(REQUESTS).max(asked_alone) + u32::from(REQUESTS_AGAIN));
     let effects = request.down();
     watch.look(&request, now, effects);
     assert_eq!((watch.demoted, watch.for_link), (0, 0));
