@@ -10,6 +10,7 @@ use super::{
     plain,
     send::HEAD,
     session::Session,
+    settings::Settings,
     store::{Slot, Store},
 };
 use crate::{
@@ -51,6 +52,8 @@ enum Unwritten {
     Full,
     /// It is none that can be sent.
     Unfit,
+    /// It is not for peers, or not any more: its mark may have changed.
+    Private,
 }
 
 impl From<Full> for Unwritten {
@@ -90,6 +93,7 @@ pub(super) fn read(
 
 /// Writes a state.
 fn write(
+    settings: &Settings,
     store: &Store,
     slot: Slot,
     form: Form,
@@ -99,6 +103,9 @@ fn write(
 ) -> Result<Expects, Unwritten> {
     let record = store.get(slot).ok_or(Unwritten::Unfit)?;
     let entry = read(store, slot, find).ok_or(Unwritten::Unfit)?;
+    if settings.is_private(entry.details.mark, entry.details.zone.id) {
+        return Err(Unwritten::Private);
+    }
     let direction = tuples::direction(entry.details.status);
     let exported: Result<(State, Extra), _> = mapping::export(&entry, record.id, direction, flags);
     let (state, extra) = exported.map_err(|_| Unwritten::Unfit)?;
@@ -168,6 +175,7 @@ impl Session {
                         self.step(now, slot, |record| record.pending.sent(config, now));
                     }
                     Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
+                    Err(Unwritten::Private) => self.stays_here(now, slot),
                     // What does not fit into an empty frame never will, and would be
                     // due for ever.
                     Err(Unwritten::Full | Unwritten::Unfit) => {
@@ -178,6 +186,14 @@ impl Session {
             }
         }
         (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    /// Peers are to forget a state; it stays in the table.
+    fn stays_here(&mut self, now: Instant, slot: Slot) {
+        self.step(now, slot, |record| {
+            record.live = None;
+            record.pending.deleted()
+        });
     }
 
     fn write_from(
@@ -204,7 +220,7 @@ impl Session {
             Queue::Insert => Form::Insert,
             Queue::Update => Form::Update,
         };
-        write(&self.store, slot, form, flags, find, writer)
+        write(&self.settings, &self.store, slot, form, flags, find, writer)
     }
 
     /// A frame with one message of its own.
@@ -290,7 +306,16 @@ impl Session {
             if is_bulk {
                 let flags = crate::proto::pfsync::state::FLAG_ACK;
                 let find = |key| pfsync.watch.find(key);
-                match write(&self.store, slot, Form::Update, flags, find, &mut writer) {
+                let (settings, store) = (&self.settings, &self.store);
+                match write(
+                    settings,
+                    store,
+                    slot,
+                    Form::Update,
+                    flags,
+                    find,
+                    &mut writer,
+                ) {
                     Ok(expects) => {
                         self.note_expecting(slot, &expects);
                         pfsync.counters.count(Counter::SentUpdates);
@@ -305,6 +330,7 @@ impl Session {
                         full = true;
                         break;
                     }
+                    Err(Unwritten::Private) => self.stays_here(now, slot),
                     Err(Unwritten::Unfit) => pfsync.counters.count(Counter::BadState),
                 }
             }

@@ -265,6 +265,10 @@ impl Reader<'_> {
         let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
         let lenient = make_lenient(&mut entry, Tracking::Other, false);
         let plain = plain::from_entry(&entry);
+        if self.session.settings.is_private(plain.mark, plain.zone) {
+            self.count(Counter::Skipped);
+            return Ok(());
+        }
         let store = &self.session.store;
         let master = entry
             .details

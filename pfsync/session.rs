@@ -282,7 +282,7 @@ impl Session {
         let Newborn { entry, first } = newborn;
         let plain = entry.read();
         // Whom nobody is to hear of gets no record, and no node for packets to find.
-        if self.settings.is_private(&plain) {
+        if self.settings.is_private(plain.mark, plain.zone) {
             // Before the entry: without that its memory may be that of another one.
             drop(watched);
             if let Some(first) = first {

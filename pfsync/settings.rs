@@ -3,7 +3,7 @@
 //! What the administrator chose for an interface, apart from its syncdev.
 
 use crate::{
-    linux::state_table::{Plain, NAME_MAX},
+    linux::state_table::NAME_MAX,
     proto::pfsync::{
         bulk_request::PEER_WITHIN,
         conntrack::Text,
@@ -57,10 +57,9 @@ impl Settings {
         }
     }
 
-    /// Whether a state is not for peers.
-    pub(super) fn is_private(&self, plain: &Plain) -> bool {
-        let marked =
-            self.nosync_mask != 0 && (plain.mark ^ self.nosync_mark) & self.nosync_mask == 0;
-        marked || (self.nosync_zone != 0 && plain.zone == self.nosync_zone)
+    /// Whether a state with this mark in this zone is not to be exchanged.
+    pub(super) fn is_private(&self, mark: u32, zone: u16) -> bool {
+        let marked = self.nosync_mask != 0 && (mark ^ self.nosync_mark) & self.nosync_mask == 0;
+        marked || (self.nosync_zone != 0 && zone == self.nosync_zone)
     }
 }

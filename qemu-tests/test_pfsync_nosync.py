@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A firewall's own connections stay at home, unless its administrator says otherwise."""
+"""What stays at home: a firewall's own connections, and what its administrator marks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from lib import conntrack
 from lib import pfsync as p
 from lib import traffic as t
+from lib.clock import wait_for
 from lib.pair import SERVER, SERVER6, SHARED, Datagrams, Pair
 from lib.world import World
 
@@ -129,3 +130,48 @@ def test_own_connections_are_not_held(world: World) -> None:
     for end in (mine, theirs):
         end.close()
     answer.close()
+
+
+MARKED = "nosync-mark 0x100/0x100"
+MARKING = """
+table inet t {
+    chain mangle {
+        type filter hook forward priority mangle
+        udp dport 5001 ct mark set 0x1f0
+    }
+}
+"""
+
+
+def test_a_mark_that_changes(world: World) -> None:
+    """Who gets the mark stays from then on, and peers forget it; who loses it is told of."""
+    pair = Pair(world, words=MARKED)
+    flow = Datagrams(pair.client, pair.server, SERVER, 5001)
+    flow.exchange()
+    pair.wait_same(proto=UDP)
+    pair.a.run("conntrack", "-U", "-p", "udp", "--mark", "0x100")
+    flow.exchange()
+    wait_for(lambda: not conntrack.entry(pair.b, proto=UDP), WITHIN, "b has forgotten it")
+    assert conntrack.entry(pair.a, proto=UDP)
+    pair.a.run("conntrack", "-U", "-p", "udp", "--mark", "0")
+    time.sleep(FOUND)
+    flow.exchange()
+    pair.wait_same(proto=UDP)
+    flow.close()
+
+
+def test_what_is_marked_is_not_taken_either(world: World) -> None:
+    """From a peer that does not know better."""
+    pair = Pair(world, start=False)
+    p.create(pair.a, syncdev="eth2")
+    p.create(pair.b, MARKED, syncdev="eth2")
+    for host in pair.hosts:
+        p.wait_bulk(host)
+    flows = [Datagrams(pair.client, pair.server, SERVER, port) for port in (5001, 5002)]
+    pair.a.run("nft", "-f", "-", input=MARKING)
+    for flow in flows:
+        flow.exchange()
+    time.sleep(WITHIN)
+    assert ports(pair) == {5002} and p.stats(pair.b)["skipped"] > 0
+    for flow in flows:
+        flow.close()
