@@ -120,6 +120,10 @@ impl Table for Attached {
         entry.is_alive()
     }
 
+    fn is_offloaded(entry: &Entry) -> bool {
+        entry.is_offloaded()
+    }
+
     fn lost_address(entry: &Entry) -> bool {
         entry.lost_masquerade()
     }
@@ -141,7 +145,10 @@ impl Table for Attached {
     }
 
     fn be_strict(&self, entry: &Entry) {
-        entry.lock().be_strict();
+        // Flow tables have made an offloaded one lenient, and need that.
+        if !entry.is_offloaded() {
+            entry.lock().be_strict();
+        }
     }
 
     fn remove(&self, entry: &Entry) {

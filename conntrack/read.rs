@@ -11,6 +11,10 @@ use crate::linux::{
 };
 use kernel::sync::rcu;
 
+/// The seconds for which an offloaded entry's copy stays at least: twice as long as it takes
+/// to be told of again (`pfsync/sweep.rs`).
+const OFFLOADED_TIMEOUT_MIN: u32 = 60;
+
 /// Writes down what is known of an entry, where all is zero.
 pub(super) fn read(entry: &Entry, plain: &mut Plain) {
     let status = entry.status();
@@ -23,6 +27,11 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
     plain.status = status.0;
     plain.mark = entry.mark();
     plain.timeout = entry.timeout();
+    if entry.is_offloaded() {
+        plain.timeout = plain
+            .timeout
+            .min(entry.idle_timeout().max(OFFLOADED_TIMEOUT_MIN));
+    }
     (plain.start, plain.age) = entry.made();
     let [[packets, bytes], [packets_back, bytes_back]] = entry.counted();
     plain.packets = [packets, packets_back];
@@ -49,7 +58,7 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
         });
     }
     if let Some(mut tcp) = locked.tcp() {
-        if status.has(Status::OFFLOAD) {
+        if entry.is_offloaded() {
             // Nobody has looked at its windows for long.
             for side in &mut tcp.seen {
                 side.flags |= BE_LIBERAL;

@@ -224,6 +224,9 @@ struct pfsync_table_ops {
 	/* Whether it still is in the table. Asked often. */
 	bool (*is_alive)(const void *entry);
 
+	/* Whether packets of it pass that are not told of. */
+	bool (*is_offloaded)(const void *entry);
+
 	/*
 	 * Whether one that is there no more went because this host has lost the
 	 * address that it was translated to: who has that now goes on with it.

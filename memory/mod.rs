@@ -254,6 +254,11 @@ impl Table for Attached {
         entry.is_alive()
     }
 
+    fn is_offloaded(_entry: &Entry) -> bool {
+        // It has no packets.
+        false
+    }
+
     fn lost_address(_entry: &Entry) -> bool {
         // It translates nothing.
         false

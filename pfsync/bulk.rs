@@ -10,6 +10,7 @@ use super::{
     send::HEAD,
     session::Session,
     store::{Slot, Store},
+    sweep::AT_ONCE,
 };
 use crate::{
     linux::{
@@ -116,6 +117,9 @@ impl Pfsync {
         });
         // Without a table nothing more is sent, and the timer does nothing.
         let table = self.session.lock().table.take();
+        if let Some(table) = &table {
+            self.leave_nothing_lenient(table);
+        }
         // Sleeps; no packet path tells of anything after this.
         drop(table);
         let mut released = HeldList::new();
@@ -139,6 +143,21 @@ impl Pfsync {
         drop(released);
         // Many, so not under the lock.
         drop(store);
+    }
+
+    /// Nobody makes states strict after this that a peer's word has made lenient.
+    fn leave_nothing_lenient(&self, table: &Table<Self>) {
+        let (mut next, mut end) = (0, 1);
+        while next < end {
+            let mut session = self.session.lock();
+            end = session.store.end();
+            for slot in next..end.min(next.saturating_add(AT_ONCE)) {
+                if session.store.get(slot).is_some_and(|record| record.lenient) {
+                    session.be_strict_in(table, slot);
+                }
+            }
+            next = next.saturating_add(AT_ONCE);
+        }
     }
 
     /// The syncdev has link, or has none any more; so has the interface.

@@ -348,7 +348,7 @@ impl Session {
     }
 
     /// Local packets of a state have passed, `count` since it was sent last.
-    fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
+    pub(super) fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
         let config = self.config();
         self.step(now, slot, |record| {
             record.local = true;

@@ -14,7 +14,7 @@ use super::{
     store::{Record, Slot},
 };
 use crate::{
-    linux::state_table::Cursor,
+    linux::state_table::{Cursor, Table},
     proto::pfsync::{
         pending::Place,
         time::{Instant, Millis},
@@ -24,8 +24,11 @@ use crate::{
 /// How long a round takes.
 const ROUND: Millis = Millis(1000);
 
+/// After so many rounds an offloaded state is told of again, for none of its packets is seen.
+const REFRESH_ROUNDS: u32 = 30;
+
 /// How many records are looked at in one go: some hundred microseconds.
-const AT_ONCE: u32 = 4096;
+pub(super) const AT_ONCE: u32 = 4096;
 
 /// How long the windows that a peer told of may be behind what the connection's ends
 /// know: a peer that dies may have let many packets pass of which it could not tell any
@@ -38,6 +41,8 @@ const LENIENT: Millis = Millis(60_000);
 pub(super) struct Sweep {
     next: Slot,
     at: Option<Instant>,
+    /// The number of the round.
+    round: u32,
     /// Where the walk through the table is: see `table_walk`.
     pub(super) walk: Cursor,
     /// The state by which was asked last whether anybody is there.
@@ -75,6 +80,7 @@ impl Pfsync {
         let stop = session.sweep.next.saturating_add(AT_ONCE).min(end);
         for slot in session.sweep.next..stop {
             session.look_after(now, slot);
+            session.refresh_offloaded(now, slot);
         }
         let parts = end.div_ceil(AT_ONCE).max(1);
         let part = Millis(ROUND.0.checked_div(parts).unwrap_or(ROUND.0).max(1));
@@ -83,6 +89,7 @@ impl Pfsync {
             session.sweep.next = stop;
         } else {
             session.sweep.next = 0;
+            session.sweep.round = session.sweep.round.wrapping_add(1);
             self.walk_each_second(session, now, out);
         }
     }
@@ -135,6 +142,19 @@ impl Session {
         }
     }
 
+    /// Peers are told that an offloaded state is still there: a flow table keeps only those
+    /// that have packets. Some of them in each round.
+    fn refresh_offloaded(&mut self, now: Instant, slot: Slot) {
+        if slot.wrapping_add(self.sweep.round) % REFRESH_ROUNDS != 0 {
+            return;
+        }
+        let record = self.store.get(slot);
+        let live = record.and_then(|record| record.live.as_ref());
+        if live.is_some_and(|live| live.entry.is_offloaded()) {
+            self.passed(now, slot, 1);
+        }
+    }
+
     /// The table has forgotten a state.
     pub(super) fn gone(&mut self, now: Instant, slot: Slot) {
         // A packet that is still held goes on its way when its time has come.
@@ -153,9 +173,13 @@ impl Session {
     /// Windows are checked again: what the peer told last holds, or what packets have
     /// told since.
     fn be_strict(&mut self, slot: Slot) {
-        let Some(table) = self.table.clone() else {
-            return;
-        };
+        if let Some(table) = self.table.clone() {
+            self.be_strict_in(&table, slot);
+        }
+    }
+
+    /// The same for who ends to use the table.
+    pub(super) fn be_strict_in(&mut self, table: &Table<Pfsync>, slot: Slot) {
         let Some(record) = self.store.get_mut(slot) else {
             return;
         };

@@ -351,7 +351,7 @@ def test_a_busy_flow_stays_fresh(world: World, protocol: str) -> None:
 
 def test_own_protocols_and_loopback_stay(world: World) -> None:
     """112, 240, and what a host has with itself: new, and in a bulk update."""
-    pair = Pair(world)
+    pair = Pair(world, words="local")
     capture = pair.b.capture("eth2", only="proto 240")
     raw(pair.a, SERVER, 112, bytes(36))
     loop = pair.a.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -413,10 +413,10 @@ def test_bulk_update(world: World) -> None:
     """Who comes later is told of everything that was before."""
     pair = Pair(world, NAT, start=False)
     p.create(pair.a, syncdev="eth2")
+    p.wait_bulk(pair.a)
     ends = t.connect(pair.client, pair.server, SERVER, 5001)
     flow = Datagrams(pair.client, pair.server, SERVER6, 5004)
     flow.exchange()
-    p.wait_bulk(pair.a)
     p.create(pair.b, syncdev="eth2")
     p.wait_bulk(pair.b, timeout=5)
     pair.wait_same(proto=TCP, timeout=0)

@@ -205,6 +205,15 @@ impl Entry {
         }
     }
 
+    /// Whether packets of it pass that are not told of. Any context.
+    pub(crate) fn is_offloaded(&self) -> bool {
+        match self.adapter.ops().is_offloaded {
+            // SAFETY: By the type invariant it is an entry.
+            Some(is_offloaded) => unsafe { is_offloaded(self.entry.as_ptr()) },
+            None => false,
+        }
+    }
+
     /// Whether the table has it no more because this host has lost the address that it was
     /// translated to. Any context.
     pub(crate) fn lost_address(&self) -> bool {

@@ -34,6 +34,7 @@ STATUS = {
     "DYING": 1 << 9,
     "FIXED_TIMEOUT": 1 << 10,
     "HELPER": 1 << 13,
+    "OFFLOAD": 1 << 14,
 }
 
 

@@ -42,6 +42,7 @@ impl<T: Table> Operations<T> {
             hold: Some(hold::<T>),
             put: Some(put::<T>),
             is_alive: Some(is_alive::<T>),
+            is_offloaded: Some(is_offloaded::<T>),
             lost_address: Some(lost_address::<T>),
             read: Some(read::<T>),
             find: Some(find::<T>),
@@ -151,6 +152,11 @@ unsafe extern "C" fn put<T: Table>(this: *mut c_void) {
 unsafe extern "C" fn is_alive<T: Table>(this: *const c_void) -> bool {
     // SAFETY: The caller passes an entry.
     T::is_alive(unsafe { entry::<T>(this) })
+}
+
+unsafe extern "C" fn is_offloaded<T: Table>(this: *const c_void) -> bool {
+    // SAFETY: The caller passes an entry.
+    T::is_offloaded(unsafe { entry::<T>(this) })
 }
 
 unsafe extern "C" fn lost_address<T: Table>(this: *const c_void) -> bool {

@@ -59,6 +59,9 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// Whether an entry is in the table.
     fn is_alive(entry: &Self::Entry) -> bool;
 
+    /// Whether packets of an entry pass that are not told of.
+    fn is_offloaded(entry: &Self::Entry) -> bool;
+
     /// Whether an entry that is there no more went because this host has lost the address
     /// that it was translated to.
     fn lost_address(entry: &Self::Entry) -> bool;

@@ -215,6 +215,18 @@ impl Entry {
         u32::try_from(jiffies / HZ as c_ulong).unwrap_or(u32::MAX)
     }
 
+    /// Whether its packets go past connection tracking, in a flow table.
+    pub(crate) fn is_offloaded(&self) -> bool {
+        self.status().has(Status::OFFLOAD)
+    }
+
+    /// How many seconds an offloaded one may live after its last packet. Its own timeout is
+    /// a day, so that it never expires.
+    pub(crate) fn idle_timeout(&self) -> u32 {
+        // SAFETY: `self` is a live entry.
+        (unsafe { bindings::nf_ct_idle_timeout(self.as_ptr()) }) / HZ
+    }
+
     /// Has it expire so many seconds from now.
     pub(crate) fn set_timeout(&self, seconds: u32) {
         // SAFETY: `self` is a live entry; the kernel writes it without a lock, too.

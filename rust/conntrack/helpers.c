@@ -20,6 +20,7 @@
 #include <net/netfilter/nf_conntrack_expect.h>
 #include <net/netfilter/nf_conntrack_extend.h>
 #include <net/netfilter/nf_conntrack_helper.h>
+#include <net/netfilter/nf_conntrack_l4proto.h>
 #include <net/netfilter/nf_conntrack_labels.h>
 #include <net/netfilter/nf_conntrack_seqadj.h>
 #include <net/netfilter/nf_conntrack_synproxy.h>
@@ -55,6 +56,19 @@ void carp_helper_spin_unlock(spinlock_t *lock)
 u64 carp_helper_ktime_get_real_ns(void)
 {
 	return ktime_get_real_ns();
+}
+
+/*
+ * How many jiffies an offloaded entry may live after its last packet, as
+ * flow_offload_fixup_ct() says. Only TCP and UDP are offloaded.
+ */
+unsigned int carp_helper_nf_ct_idle_timeout(const struct nf_conn *ct)
+{
+	struct net *net = nf_ct_net(ct);
+
+	if (nf_ct_protonum(ct) == IPPROTO_TCP)
+		return READ_ONCE(nf_tcp_pernet(net)->timeouts[READ_ONCE(ct->proto.tcp.state)]);
+	return READ_ONCE(nf_udp_pernet(net)->timeouts[UDP_CT_REPLIED]);
 }
 
 /* Masquerade */
