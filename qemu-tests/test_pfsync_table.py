@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Walks through the table: a full update has what no packet has told of."""
+"""The state table: walks through it find what no packet has told of, and what has expired
+is in nobody's way."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from lib import pfsync as p
 from lib.host import Host
 from lib.lan import Lan
 from lib.pair import Pair
-from lib.pfsync import Peer
-from lib.pfsync_wire import EVERYTHING, Action, Bulk, frame
+from lib.pfsync import CREATOR, Peer
+from lib.pfsync_wire import EVERYTHING, Action, Bulk, State, frame
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("pfsync")
@@ -70,3 +71,23 @@ def test_who_is_asking_itself_lets_others_begin_first(lan: Lan) -> None:
         peer.send(frame((Action.UPD_REQ, EVERYTHING)))
         peer.wait(Action.BUS)
         assert 0.5 <= time.monotonic() - begun < 0.6
+
+
+@pytest.mark.parametrize("where", ["original", "reply"])
+def test_an_expired_entry_is_in_nobodys_way(lan: Lan, where: str) -> None:
+    """It stays in the table until somebody comes by, which may take minutes."""
+    original, reply = ("10.9.0.1", 1024, "192.0.2.9", 53), ("192.0.2.9", 53, "203.0.113.1", 4000)
+    old = {"original": ("10.9.0.1", 1024), "reply": ("10.9.0.2", 1025)}[where]
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        lan.a.run(
+            "conntrack", "-I", "-p", "udp", "-t", "1", "-s", old[0], "-d", "192.0.2.9",
+            "--sport", str(old[1]), "--dport", "53", "-r", "192.0.2.9", "-q", "203.0.113.1",
+            "--reply-port-src", "53", "--reply-port-dst", "4000",
+        )  # fmt: skip
+        time.sleep(1.5)
+        assert int(lan.a.sysctl("net.netfilter.nf_conntrack_count")) == 1
+        told = frame((Action.INS, State.of(original, reply, creatorid=CREATOR, expire=600)))
+        assert p.counted(lan.a, peer.sends(told)).get("inserted") == 1
+        entry = conntrack.entry(lan.a, original=original)
+        assert entry and entry["reply"] == reply

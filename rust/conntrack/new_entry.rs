@@ -154,11 +154,40 @@ impl NewEntry {
     /// # Errors
     ///
     /// EEXIST: one of its tuples is taken. ENOSPC: too many are in one place.
-    pub(crate) fn insert(self) -> Result<ARef<Entry>> {
-        // SAFETY: The entry is whole.
-        to_result(unsafe { bindings::nf_conntrack_hash_check_insert(self.as_ptr()) })?;
+    pub(crate) fn insert(mut self) -> Result<ARef<Entry>> {
+        self.try_insert().or_else(|error| {
+            if error != EEXIST {
+                return Err(error);
+            }
+            // Who is in the way may have expired, and stays there until somebody comes by.
+            self.drop_expired();
+            self.try_insert()
+        })?;
         let ct = ManuallyDrop::new(self).0;
         // SAFETY: It is in the table, which has one count now; the other one is ours.
         Ok(unsafe { ARef::from_raw(ct.cast()) })
+    }
+
+    fn try_insert(&mut self) -> Result {
+        // SAFETY: The entry is whole; if it fails, it is still ours alone.
+        to_result(unsafe { bindings::nf_conntrack_hash_check_insert(self.as_ptr()) })
+    }
+
+    /// Entries with its tuples go from the table if they have expired: who looks for one
+    /// takes them out (`____nf_conntrack_find`).
+    fn drop_expired(&self) {
+        let _rcu = rcu::Guard::new();
+        // SAFETY: The entry is live, its tuples and its zone do not change; RCU is held. What
+        // is found comes with a count.
+        unsafe {
+            let ct = self.as_ptr();
+            for tuple in [self.original(), self.reply()] {
+                let net = bindings::nf_ct_net(ct);
+                let hash = bindings::nf_conntrack_find_get(net, &raw const (*ct).zone, tuple);
+                if !hash.is_null() {
+                    bindings::nf_ct_put(bindings::nf_ct_tuplehash_to_ctrack(hash));
+                }
+            }
+        }
     }
 }
