@@ -7,7 +7,7 @@ use crate::linux::{
     bindings::{nf_ct_seqadj, pfsync_seqadj, pfsync_tcp_side},
     entry::{Entry, Status},
     helper::Helper,
-    tracking::{Sctp, SeqAdjust, Tcp, BE_LIBERAL},
+    tracking::{Locked, Sctp, SeqAdjust, Tcp, BE_LIBERAL},
 };
 use kernel::sync::rcu;
 
@@ -50,6 +50,7 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
         plain.synproxy.tsoff = synproxy.tsoff;
     }
     let locked = entry.lock();
+    plain.stamp = stamp(&locked);
     if let Some(adjust) = locked.seq_adjust() {
         plain.adjust = adjust.map(|adjust| pfsync_seqadj {
             position: adjust.correction_pos,
@@ -77,6 +78,22 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
         plain.gre.timeout = timeout;
         plain.gre.stream_timeout = stream_timeout;
     }
+}
+
+/// A number that changes with what packets make of TCP or SCTP; never 0.
+pub(super) fn stamp(locked: &Locked<'_>) -> u64 {
+    // FNV-1a, by words: whoever misses a change by chance overwrites what one packet said.
+    let mix = |stamp: u64, number: u32| (stamp ^ u64::from(number)).wrapping_mul(0x100_0000_01b3);
+    let stamp = if let Some(tcp) = locked.tcp() {
+        let sides = tcp.seen.iter();
+        let numbers = sides.flat_map(|it| [it.td_end, it.td_maxend, it.td_maxwin, it.td_maxack]);
+        numbers.fold(u64::from(tcp.state), mix)
+    } else if let Some(sctp) = locked.sctp() {
+        sctp.vtag.into_iter().fold(sctp.state.into(), mix)
+    } else {
+        0
+    };
+    stamp | 1
 }
 
 fn read_tcp(tcp: &Tcp, plain: &mut Plain) {

@@ -53,9 +53,12 @@ pub(super) fn update(entry: &Entry, plain: &Plain) -> Result {
 ///
 /// # Errors
 ///
-/// EINVAL: there is no such state.
+/// EINVAL: there is no such state. EAGAIN: it has moved since its stamp was read.
 pub(super) fn set_protocol(entry: &Entry, plain: &Plain) -> Result<u32> {
     let mut locked = entry.lock();
+    if plain.stamp != 0 && plain.stamp != read::stamp(&locked) {
+        return Err(EAGAIN);
+    }
     let mut events = set_state(&mut locked, plain)?;
     locked.set_gre([plain.gre.timeout, plain.gre.stream_timeout]);
     if let Some(before) = locked.seq_adjust() {

@@ -90,6 +90,8 @@ struct pfsync_plain {
 	u8			policy[32];
 	u8			security[96];
 	struct pfsync_seqadj	adjust[2];
+	/* What packets had made of TCP or SCTP when it was read; see update(). */
+	u64			stamp;
 	/* The connection that expected this one, or NULL; not counted. */
 	void			*master;
 	struct {
@@ -247,7 +249,8 @@ struct pfsync_table_ops {
 
 	/*
 	 * Changes what may change in an entry: all but tuples, zone, NAT, counters
-	 * and master.
+	 * and master. -EAGAIN: a packet has passed since `stamp` was read; 0 stands
+	 * for whatever there is.
 	 */
 	int (*update)(void *table, void *entry, const struct pfsync_plain *plain);
 

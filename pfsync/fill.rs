@@ -65,12 +65,12 @@ impl From<Full> for Unwritten {
 /// Whether a state may expect others, which are to be told of as well.
 struct Expects(bool);
 
-/// Reads what the table knows of a record.
+/// Reads what the table knows of a record, and the stamp of it.
 pub(super) fn read(
     store: &Store,
     slot: Slot,
     find: impl FnOnce(usize) -> Option<Slot>,
-) -> Option<Entry> {
+) -> Option<(Entry, u64)> {
     let record = store.get(slot)?;
     let live = record.live.as_ref()?;
     let plain = live.entry.read();
@@ -88,7 +88,7 @@ pub(super) fn read(
             }
         }
     }
-    Some(entry)
+    Some((entry, plain.stamp))
 }
 
 /// Writes a state.
@@ -102,7 +102,7 @@ fn write(
     writer: &mut Writer<'_>,
 ) -> Result<Expects, Unwritten> {
     let record = store.get(slot).ok_or(Unwritten::Unfit)?;
-    let entry = read(store, slot, find).ok_or(Unwritten::Unfit)?;
+    let (entry, _) = read(store, slot, find).ok_or(Unwritten::Unfit)?;
     if settings.is_private(entry.details.mark, entry.details.zone.id) {
         return Err(Unwritten::Private);
     }

@@ -23,7 +23,7 @@ use crate::{
         frame::{Discard, Frame, Section},
         id::StateId,
         mapping,
-        merge::{judge, twins, Twins},
+        merge::{judge, twins, Twins, Verdict},
         message::Message,
         packet::check_sender,
         pending::Pending,
@@ -35,6 +35,9 @@ use crate::{
 };
 use core::net::IpAddr;
 use kernel::{prelude::*, sync::Arc};
+
+/// How often an update is tried against packets that pass at the same time.
+const TRIES: u32 = 4;
 
 impl Pfsync {
     /// A frame came in over the syncdev, with these addresses of source and destination.
@@ -214,25 +217,39 @@ impl Reader<'_> {
             // It is still to be said that it is gone.
             return Ok(());
         };
-        let mut entry = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
-        let (src, dst, _) = mapping::peers(&entry);
-        let verdict = judge(entry.original.protocol, &src, &dst, update);
+        let is_lenient = record.lenient && live.watched.has_flag();
+        let mut verdict = Verdict::both(false);
+        for _ in 0..TRIES {
+            let (mut entry, stamp) =
+                read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+            let (src, dst, _) = mapping::peers(&entry);
+            verdict = judge(entry.original.protocol, &src, &dst, update);
+            let before = entry.details.tracking;
+            if !mapping::apply(&mut entry, update, verdict, extra) {
+                break;
+            }
+            let lenient = make_lenient(&mut entry, before, is_lenient);
+            let mut plain = plain::from_entry(&entry);
+            plain.stamp = stamp;
+            match self.table.update(&live.entry, &plain) {
+                Ok(()) => {
+                    self.count(Counter::Updated);
+                    if lenient {
+                        self.set_lenient(slot);
+                    }
+                }
+                // A packet was faster: what it said counts as well.
+                Err(error) if error == EAGAIN => {
+                    verdict = Verdict::both(false);
+                    continue;
+                }
+                Err(_) => self.count(Counter::BadState),
+            }
+            break;
+        }
         self.pfsync
             .counters
             .add(Counter::Stale, u64::from(verdict.stale()));
-        let before = entry.details.tracking;
-        let is_lenient = record.lenient && live.watched.has_flag();
-        if mapping::apply(&mut entry, update, verdict, extra) {
-            let lenient = make_lenient(&mut entry, before, is_lenient);
-            let plain = plain::from_entry(&entry);
-            match self.table.update(&live.entry, &plain) {
-                Ok(()) => self.count(Counter::Updated),
-                Err(_) => self.count(Counter::BadState),
-            }
-            if lenient {
-                self.set_lenient(slot);
-            }
-        }
         let now = self.now;
         self.session.step(now, slot, |record| {
             record.heard = now;
@@ -364,7 +381,7 @@ impl Reader<'_> {
             _ => return Err(Discard::BadState),
         };
         let find = |key| self.pfsync.watch.find(key);
-        let entry = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+        let (entry, _) = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
         let (src, dst, _) = mapping::peers(&entry);
         match twins(state.protocol, &src, &dst, &state.update()) {
             Twins::Same => {}

@@ -476,7 +476,7 @@ impl<T: TableEvents> Table<T> {
     ///
     /// # Errors
     ///
-    /// The adapter's.
+    /// The adapter's. EAGAIN: a packet has passed since `plain.stamp` was read.
     pub(crate) fn update(&self, entry: &Entry, plain: &Plain) -> Result {
         let update = self.adapter().ops().update.ok_or(EOPNOTSUPP)?;
         // SAFETY: The table is attached, the entry kept.
