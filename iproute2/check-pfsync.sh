@@ -137,7 +137,7 @@ names=(ipackets ipackets6 badif badttl hdrops badver badauth badact badlen badva
 	badstate skipped opackets opackets6 onomem oerrors inserted updated deleted
 	acknowledged requested full sent_inserts sent_updates sent_compressed sent_deletes
 	sent_acks sent_requests repeated unanswered deferred undeferred bulk_asked
-	bulk_answered bulk_received)
+	bulk_answered bulk_received conflicts)
 with_stats=$given$(nest $STATS "$(counters "${names[@]}")")
 shows_counters "$with_stats" "${names[@]}"
 shown "$with_stats" -s -j

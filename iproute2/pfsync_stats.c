@@ -17,6 +17,7 @@ static const struct counter counters[] = {
 	{ PFSYNC_STATS_BADVAL,			"badval", false },
 	{ PFSYNC_STATS_STALE,			"stale", true },
 	{ PFSYNC_STATS_BADSTATE,		"badstate", false },
+	{ PFSYNC_STATS_CONFLICTS,		"conflicts", false },
 	{ PFSYNC_STATS_FULL,			"full", false },
 	{ PFSYNC_STATS_INSERTED,		"inserted", true },
 	{ PFSYNC_STATS_UPDATED,			"updated", false },

@@ -65,6 +65,7 @@ counters! {
     BulkAsked = PFSYNC_STATS_BULK_ASKED,
     BulkAnswered = PFSYNC_STATS_BULK_ANSWERED,
     BulkReceived = PFSYNC_STATS_BULK_RECEIVED,
+    Conflicts = PFSYNC_STATS_CONFLICTS,
 }
 
 impl From<Discard> for Counter {

@@ -6,7 +6,7 @@ use super::{
     counters::Counter,
     device::Pfsync,
     fill::read,
-    outcome::Outcome,
+    outcome::{Conflict, Outcome},
     plain,
     session::{Session, REQUESTS_MAX},
     store::{Record, Slot},
@@ -17,7 +17,7 @@ use crate::{
         watch::Watch,
     },
     proto::pfsync::{
-        conntrack::{protocol, Entry, Tracking, TCP_BE_LIBERAL},
+        conntrack::{protocol, Entry, Tracking, Tuple, TCP_BE_LIBERAL},
         expectation::{self, Kind},
         extra::{Companion, Extra},
         frame::{Discard, Frame, Section},
@@ -306,12 +306,25 @@ impl Reader<'_> {
                 Ok(())
             }
             Err(error) if error == EEXIST => {
-                let twin = self.table.find(&plain).ok_or(Discard::BadState)?;
+                let Some(twin) = self.table.find(&plain) else {
+                    self.conflict(&entry, None);
+                    return Ok(());
+                };
                 let slot = self.met(twin).ok_or(Discard::BadState)?;
-                self.twin(slot, state, extra, confirm)
+                self.twin(slot, state, &entry, extra, confirm)
             }
             Err(error) => self.refused(error),
         }
+    }
+
+    /// A peer's state does not go with what is here: it stays where it is, and so does ours.
+    fn conflict(&mut self, theirs: &Entry, ours: Option<Tuple>) {
+        self.count(Counter::Conflicts);
+        self.out.conflict = Some(Conflict {
+            original: theirs.original,
+            theirs: theirs.reply,
+            ours,
+        });
     }
 
     /// The table did not take something for this reason.
@@ -373,6 +386,7 @@ impl Reader<'_> {
         &mut self,
         slot: Slot,
         state: &State,
+        theirs: &Entry,
         extra: Option<&Extra>,
         confirm: bool,
     ) -> Result<(), Discard> {
@@ -393,6 +407,11 @@ impl Reader<'_> {
             }
             // The peer notices when it hears of ours.
             Twins::TheirsIsOver => return Ok(()),
+        }
+        // pf tells of either side of a translation by itself.
+        if extra.is_some() && entry.reply != theirs.reply {
+            self.conflict(theirs, Some(entry.reply));
+            return Ok(());
         }
         let is_lesser = state.id < ours;
         if is_lesser {

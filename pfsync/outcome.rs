@@ -13,13 +13,44 @@ use super::{
 };
 use crate::{
     carp::Group,
-    linux::{netdevice_ops::OwnDevice, state_table::HeldList, timer},
-    proto::pfsync::{bulk_request, time::Instant},
+    linux::{
+        log::{ratelimit, Printed},
+        netdevice_ops::OwnDevice,
+        state_table::HeldList,
+        timer,
+    },
+    proto::pfsync::{bulk_request, conntrack::Tuple, time::Instant},
 };
+use core::fmt;
 use kernel::{
     prelude::*,
     sync::{aref::ARef, Arc},
 };
+
+/// A state of a peer's that does not go with what is here.
+pub(super) struct Conflict {
+    /// The connection as it began.
+    pub(super) original: Tuple,
+    /// How its answers look to the peer.
+    pub(super) theirs: Tuple,
+    /// And how to this host; nothing, if another connection has such answers.
+    pub(super) ours: Option<Tuple>,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            original,
+            theirs,
+            ours,
+        } = self;
+        write!(f, "a peer has {original} answered by {theirs}, ")?;
+        match ours {
+            Some(ours) => write!(f, "and this host by {ours}"),
+            None => write!(f, "which is another connection's here"),
+        }
+    }
+}
 
 /// What is to be done when the lock is released.
 pub(super) struct Outcome {
@@ -31,6 +62,8 @@ pub(super) struct Outcome {
     /// come two such wishes at most, of a frame as well: once its demotion is taken back
     /// and it is complete, it wants nothing more.
     wishes: [Wish; 2],
+    /// The last state of a peer's that does not go with what is here.
+    pub(super) conflict: Option<Conflict>,
     own: Option<ARef<OwnDevice>>,
     group: Option<Arc<Group>>,
 }
@@ -41,6 +74,7 @@ impl Outcome {
             frames: Frames::new(),
             released: HeldList::new(),
             wishes: Default::default(),
+            conflict: None,
             own: None,
             group: None,
         }
@@ -100,6 +134,7 @@ impl Pfsync {
             frames,
             released,
             wishes,
+            conflict,
             own,
             group,
         } = out;
@@ -107,6 +142,11 @@ impl Pfsync {
             frames.send(own, &self.counters);
         }
         drop(released);
+        if let (Some(conflict), Some(own)) = (conflict, &own) {
+            if ratelimit() {
+                pr_info!("{}: {}\n", own.name(), Printed(conflict));
+            }
+        }
         let (Some(own), Some(group)) = (own, group) else {
             return;
         };

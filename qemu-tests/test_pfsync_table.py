@@ -11,10 +11,11 @@ import pytest
 from lib import conntrack
 from lib import pfsync as p
 from lib.host import Host
+from lib.kmsg import Kmsg
 from lib.lan import Lan
 from lib.pair import Pair
 from lib.pfsync import CREATOR, Peer
-from lib.pfsync_wire import EVERYTHING, Action, Bulk, State, frame
+from lib.pfsync_wire import EVERYTHING, Action, Bulk, Extra, State, frame
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("pfsync")
@@ -73,21 +74,55 @@ def test_who_is_asking_itself_lets_others_begin_first(lan: Lan) -> None:
         assert 0.5 <= time.monotonic() - begun < 0.6
 
 
-@pytest.mark.parametrize("where", ["original", "reply"])
-def test_an_expired_entry_is_in_nobodys_way(lan: Lan, where: str) -> None:
+def put(host: Host, source: str, port: int, seconds: int) -> None:
+    """An entry of the table, translated to one address and port."""
+    host.run(
+        "conntrack", "-I", "-p", "udp", "-t", str(seconds), "-s", source, "-d", "192.0.2.9",
+        "--sport", str(port), "--dport", "53", "-r", "192.0.2.9", "-q", "203.0.113.1",
+        "--reply-port-src", "53", "--reply-port-dst", "4000",
+    )  # fmt: skip
+
+
+ORIGINAL, REPLY = ("10.9.0.1", 1024, "192.0.2.9", 53), ("192.0.2.9", 53, "203.0.113.1", 4000)
+
+
+def tell(original: tuple, reply: tuple) -> bytes:
+    """As a Linux host tells of a state."""
+    state = State.of(original, reply, creatorid=CREATOR, expire=600)
+    return frame((Action.EXTRA, Extra(state.id, CREATOR, {"timeout": 600})), (Action.INS, state))
+
+
+@pytest.mark.parametrize("old", [("10.9.0.1", 1024), ("10.9.0.2", 1025)], ids=["original", "reply"])
+def test_an_expired_entry_is_in_nobodys_way(lan: Lan, old: tuple[str, int]) -> None:
     """It stays in the table until somebody comes by, which may take minutes."""
-    original, reply = ("10.9.0.1", 1024, "192.0.2.9", 53), ("192.0.2.9", 53, "203.0.113.1", 4000)
-    old = {"original": ("10.9.0.1", 1024), "reply": ("10.9.0.2", 1025)}[where]
     with Peer(lan.b) as peer:
         p.meet(lan.a, peer)
-        lan.a.run(
-            "conntrack", "-I", "-p", "udp", "-t", "1", "-s", old[0], "-d", "192.0.2.9",
-            "--sport", str(old[1]), "--dport", "53", "-r", "192.0.2.9", "-q", "203.0.113.1",
-            "--reply-port-src", "53", "--reply-port-dst", "4000",
-        )  # fmt: skip
+        put(lan.a, *old, 1)
         time.sleep(1.5)
         assert int(lan.a.sysctl("net.netfilter.nf_conntrack_count")) == 1
-        told = frame((Action.INS, State.of(original, reply, creatorid=CREATOR, expire=600)))
-        assert p.counted(lan.a, peer.sends(told)).get("inserted") == 1
-        entry = conntrack.entry(lan.a, original=original)
-        assert entry and entry["reply"] == reply
+        assert p.counted(lan.a, peer.sends(tell(ORIGINAL, REPLY))).get("inserted") == 1
+        entry = conntrack.entry(lan.a, original=ORIGINAL)
+        assert entry and entry["reply"] == REPLY
+
+
+def test_translations_that_do_not_go_together(lan: Lan, log: Kmsg) -> None:
+    """One connection that two hosts translate differently, and two to one port: both are told
+    of, and nothing is merged."""
+    other = ("10.9.0.2", 1025, "192.0.2.9", 53)
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        put(lan.a, *ORIGINAL[:2], 600)
+        before = conntrack.entry(lan.a, original=ORIGINAL)
+        elsewhere = (*REPLY[:3], 4001)
+        for told, said in (
+            (tell(ORIGINAL, elsewhere), "and this host by 192.0.2.9:53 to 203.0.113.1:4000"),
+            (tell(other, REPLY), "which is another connection's here"),
+        ):
+            counted = p.counted(lan.a, peer.sends(told))
+            assert counted == {"ipackets": 1, "conflicts": 1}
+            assert any(said in line for line in log.read())
+        after = conntrack.entry(lan.a, original=ORIGINAL)
+        assert before and after and (after["reply"], after["id"]) == (REPLY, before["id"])
+        assert conntrack.entry(lan.a, original=other) is None
+        # what goes together is one connection
+        assert p.counted(lan.a, peer.sends(tell(ORIGINAL, REPLY))).get("updated") == 1

@@ -110,7 +110,7 @@ def test_as_text(host: Host) -> None:
     assert line in shown
     shown = host.ip("-d", "-s", "link", "show", "pfsync0")
     assert "      ipackets 0 ipackets6 0 skipped 0 \n" in shown
-    assert len(p.stats(host)) == 36
+    assert len(p.stats(host)) == 37
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@
 //! The numbers of states, flags and status bits are those of the kernel's
 //! user-space interface, which do not change.
 
-use core::net::IpAddr;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 
 use super::id::StateId;
 
@@ -44,6 +45,16 @@ pub struct Tuple {
     /// ICMP: the exchange's id, which is first in both directions, and the type
     /// (upper byte) with the code. GRE: the two keys.
     pub ids: [u16; 2],
+}
+
+/// As an administrator reads it: "10.0.0.1:1024 to \[2001:db8::1\]:53".
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [source, destination] = self.ids;
+        let source = SocketAddr::new(self.source, source);
+        let destination = SocketAddr::new(self.destination, destination);
+        write!(f, "{source} to {destination}")
+    }
 }
 
 /// Status bits (`enum ip_conntrack_status`).

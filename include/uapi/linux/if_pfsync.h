@@ -120,6 +120,8 @@ enum {
 	PFSYNC_STATS_BULK_ASKED,
 	PFSYNC_STATS_BULK_ANSWERED,
 	PFSYNC_STATS_BULK_RECEIVED,
+	/* states of peers that this host has translated differently, or whose place is taken */
+	PFSYNC_STATS_CONFLICTS,
 	__PFSYNC_STATS_MAX,
 };
 #define PFSYNC_STATS_MAX (__PFSYNC_STATS_MAX - 1)

@@ -193,6 +193,7 @@ pub const PFSYNC_COUNTERS: &[&str] = &[
     "bulk_asked",
     "bulk_answered",
     "bulk_received",
+    "conflicts",
 ];
 
 /// The attribute of the first of [`COUNTERS`] and [`PFSYNC_COUNTERS`].
