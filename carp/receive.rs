@@ -45,7 +45,7 @@ const NEEDED: u32 = LEN as u32;
 impl Ipv4Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
     const LEN: u32 = NEEDED;
-    // An advertisement authenticates by itself, and none goes through IPsec.
+    // An advertisement authenticates by itself.
     const OBEYS_POLICY: bool = false;
 
     fn receive(packet: &Packet<'_>, rcu: &rcu::Guard) -> Result<(), ()> {
@@ -56,7 +56,7 @@ impl Ipv4Receiver for Receiver {
 impl Ipv6Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;
     const LEN: u32 = NEEDED;
-    // An advertisement authenticates by itself, and none goes through IPsec.
+    // An advertisement authenticates by itself.
     const OBEYS_POLICY: bool = false;
 
     fn receive(packet: &Packet<'_, Ipv6Addr>, rcu: &rcu::Guard) -> Result<(), ()> {

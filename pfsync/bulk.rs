@@ -204,6 +204,7 @@ impl Pfsync {
         // Without memory the old one is used; no frame is longer than it.
         let mut buffer = new_buffer(mtu).unwrap_or_default();
         let mut session = self.session.lock();
+        session.route_mtu = u32::MAX;
         if session.table.is_some() {
             if !buffer.is_empty() {
                 core::mem::swap(&mut session.buffer, &mut buffer);

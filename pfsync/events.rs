@@ -62,7 +62,7 @@ impl Notified for Events {
     }
 
     fn may_change_type(dev: &Device, rtnl: &Rtnl) -> bool {
-        // A syncdev is Ethernet and stays so.
+        // What was asked of a syncdev stays true.
         concerned(dev, rtnl).is_none()
     }
 

@@ -38,6 +38,9 @@ pub(super) const EXPECTING_MAX: usize = 32;
 /// How many expectations of one state are sent.
 const EXPECTED_MAX: u32 = 16;
 
+/// How many states are found at once to be private by now: all may be, after a setting.
+const PRIVATE_MAX: u32 = 256;
+
 /// How a state's message is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -144,7 +147,8 @@ impl Session {
     /// rest of the session.
     fn build<T>(&mut self, frame: impl FnOnce(&mut Self, &mut [u8]) -> Option<T>) -> Option<T> {
         let mut buffer = core::mem::take(&mut self.buffer);
-        let built = buffer.get_mut(HEAD..).and_then(|room| frame(self, room));
+        let end = HEAD.saturating_add(self.room()).min(buffer.len());
+        let built = buffer.get_mut(HEAD..end).and_then(|room| frame(self, room));
         self.buffer = buffer;
         built
     }
@@ -157,6 +161,7 @@ impl Session {
         pfsync: &Pfsync,
     ) -> Option<usize> {
         let mut writer = Writer::new(room).ok()?;
+        let mut private = 0_u32;
         'frame: for queue in Queue::ORDER {
             while let Some(slot) = self.store.first(Place::Queued(queue)) {
                 // Before it is read: a packet that passes meanwhile may be in what is
@@ -175,7 +180,13 @@ impl Session {
                         self.step(now, slot, |record| record.pending.sent(config, now));
                     }
                     Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
-                    Err(Unwritten::Private) => self.stays_here(now, slot),
+                    Err(Unwritten::Private) => {
+                        self.stays_here(now, slot);
+                        private = private.saturating_add(1);
+                        if private >= PRIVATE_MAX {
+                            break 'frame;
+                        }
+                    }
                     // What does not fit into an empty frame never will, and would be
                     // due for ever.
                     Err(Unwritten::Full | Unwritten::Unfit) => {
@@ -190,6 +201,9 @@ impl Session {
 
     /// Peers are to forget a state; it stays in the table.
     fn stays_here(&mut self, now: Instant, slot: Slot) {
+        if self.store.get(slot).is_some_and(|record| record.lenient) {
+            self.be_strict(slot);
+        }
         self.step(now, slot, |record| {
             record.live = None;
             record.pending.deleted()
@@ -276,10 +290,14 @@ impl Session {
         out: &mut Outcome,
         pfsync: &Pfsync,
     ) -> Option<u32> {
-        let (len, count) =
-            self.build(|this, room| this.fill_bulk_into(room, now, most, start, pfsync))?;
-        self.send(len, &mut out.frames, &pfsync.counters);
-        Some(count)
+        match self.build(|this, room| this.fill_bulk_into(room, now, most, start, pfsync)) {
+            Some((len, count)) => {
+                self.send(len, &mut out.frames, &pfsync.counters);
+                Some(count)
+            }
+            // There was none among many; the others have their turn.
+            None => (self.walk.next < self.store.end()).then_some(0),
+        }
     }
 
     fn fill_bulk_into(
@@ -296,8 +314,8 @@ impl Session {
             let bulk = Bulk::new(self.creator(), BulkStatus::Start);
             writer.push(Outgoing::Bulk(&bulk)).ok()?;
         }
-        let (mut count, mut full) = (0_u32, false);
-        while count < most && self.walk.next < self.store.end() {
+        let (mut count, mut full, mut private) = (0_u32, false, 0_u32);
+        while count < most && private < PRIVATE_MAX && self.walk.next < self.store.end() {
             let slot = self.walk.next;
             let is_bulk = self
                 .store
@@ -330,7 +348,10 @@ impl Session {
                         full = true;
                         break;
                     }
-                    Err(Unwritten::Private) => self.stays_here(now, slot),
+                    Err(Unwritten::Private) => {
+                        self.stays_here(now, slot);
+                        private = private.saturating_add(1);
+                    }
                     Err(Unwritten::Unfit) => pfsync.counters.count(Counter::BadState),
                 }
             }

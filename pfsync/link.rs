@@ -216,12 +216,12 @@ impl Pfsync {
             _ => None,
         };
         // Nothing can fail from here on, but for the start at the end.
+        this.session.lock().settings = new;
         if moves {
             this.replace_syncdev(change.syncdev.flatten().zip(slot), rtnl);
         }
         {
             let mut session = this.session.lock();
-            session.settings = new;
             if let Some(table) = &session.table {
                 table.set_defer(new.defer);
                 table.set_local(new.local);

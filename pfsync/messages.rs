@@ -410,7 +410,14 @@ impl Reader<'_> {
         }
         // pf tells of either side of a translation by itself.
         if extra.is_some() && entry.reply != theirs.reply {
-            self.conflict(theirs, Some(entry.reply));
+            match self.session.store.get(slot).is_some_and(Record::is_in_use) {
+                true => self.conflict(theirs, Some(entry.reply)),
+                // A copy of what was before: theirs finds room when it is sent again.
+                false => {
+                    let counters = &self.pfsync.counters;
+                    self.session.delete(self.now, slot, self.out, counters);
+                }
+            }
             return Ok(());
         }
         let is_lesser = state.id < ours;

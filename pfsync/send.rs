@@ -129,8 +129,21 @@ impl Session {
         };
         frames.way = way;
         frames.syncdev = Some(syncdev.clone());
+        if way != Way::Group {
+            self.note_route_mtu(ip_output::route_mtu(&skb));
+        }
         frames.list.push(skb);
         Ok(())
+    }
+
+    /// IPsec makes packets longer, and a route knows by how much. The first frame is a short
+    /// one, so that full ones pass.
+    fn note_route_mtu(&mut self, mtu: u32) {
+        if mtu < self.route_mtu {
+            self.route_mtu = mtu;
+            let room = self.room();
+            self.outbox.set_room(room);
+        }
     }
 
     /// As [`Self::push`], counted if it fails.

@@ -75,6 +75,8 @@ pub(super) struct Session {
     pub(super) admin_up: bool,
     /// The device over which frames go.
     pub(super) syncdev: Option<ARef<Device>>,
+    /// The least MTU of the routes to the syncpeer that were seen.
+    pub(super) route_mtu: u32,
     /// The state table, while states are synchronised.
     pub(super) table: Option<Arc<Table<Pfsync>>>,
     /// The states.
@@ -140,6 +142,7 @@ impl Session {
             group: None,
             admin_up: false,
             syncdev: None,
+            route_mtu: u32::MAX,
             table: None,
             store: Store::new(),
             outbox: Outbox::new(DEFAULT_MTU, EXTRA_LEN),
@@ -190,7 +193,8 @@ impl Session {
         let syncdev = mtu(self.syncdev.as_ref().map(|dev| dev.mtu()));
         let least = own
             .unwrap_or(DEFAULT_MTU)
-            .min(syncdev.unwrap_or(DEFAULT_MTU));
+            .min(syncdev.unwrap_or(DEFAULT_MTU))
+            .min(usize::try_from(self.route_mtu).unwrap_or(DEFAULT_MTU));
         least.saturating_sub(self.ip_header_len()).max(ROOM_MIN)
     }
 
@@ -348,7 +352,7 @@ impl Session {
     }
 
     /// Local packets of a state have passed, `count` since it was sent last.
-    pub(super) fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
+    fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
         let config = self.config();
         self.step(now, slot, |record| {
             record.local = true;

@@ -151,7 +151,7 @@ impl Session {
         let record = self.store.get(slot);
         let live = record.and_then(|record| record.live.as_ref());
         if live.is_some_and(|live| live.entry.is_offloaded()) {
-            self.passed(now, slot, 1);
+            self.step(now, slot, |record| record.pending.ask());
         }
     }
 
@@ -172,7 +172,7 @@ impl Session {
 
     /// Windows are checked again: what the peer told last holds, or what packets have
     /// told since.
-    fn be_strict(&mut self, slot: Slot) {
+    pub(super) fn be_strict(&mut self, slot: Slot) {
         if let Some(table) = self.table.clone() {
             self.be_strict_in(&table, slot);
         }

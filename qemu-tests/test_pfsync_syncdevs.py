@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from lib import conntrack
 from lib import pfsync as p
+from lib import traffic as t
 from lib.clock import wait_for
 from lib.host import Host
-from lib.pair import CLIENT, SERVER, Datagrams, Pair
+from lib.pair import CLIENT, SERVER, Datagrams, Pair, close
 from lib.world import World
 
 pytestmark = [
@@ -33,19 +34,17 @@ def start(pair: Pair, syncdev: str, *peers: str) -> None:
 
 
 def check(pair: Pair) -> None:
-    """Connections through a are known to b, also when they fill frames."""
-    flows = [Datagrams(pair.client, pair.server, SERVER, PORT + n) for n in range(MANY)]
-    for flow in flows:
-        flow.exchange()
-    wanted = {(CLIENT, flow.client.getsockname()[1], *flow.client.getpeername()) for flow in flows}
+    """Connections through a are known to b, also those that fill frames to the last byte."""
+    ends = [t.connect(pair.client, pair.server, SERVER, PORT + n) for n in range(MANY)]
+    wanted = {(*mine.getsockname(), *mine.getpeername()) for mine, _theirs in ends}
     wait_for(
         lambda: wanted <= {one["original"] for one in conntrack.entries(pair.b)},
         1.3,
         "b knows of all",
         interval=0.1,
     )
-    for flow in flows:
-        flow.close()
+    for both in ends:
+        close(*both)
 
 
 def inside(pair: Pair, kind: str) -> None:

@@ -86,9 +86,9 @@ def put(host: Host, source: str, port: int, seconds: int) -> None:
 ORIGINAL, REPLY = ("10.9.0.1", 1024, "192.0.2.9", 53), ("192.0.2.9", 53, "203.0.113.1", 4000)
 
 
-def tell(original: tuple, reply: tuple) -> bytes:
+def tell(original: tuple, reply: tuple, number: int = 1) -> bytes:
     """As a Linux host tells of a state."""
-    state = State.of(original, reply, creatorid=CREATOR, expire=600)
+    state = State.of(original, reply, id=number.to_bytes(8), creatorid=CREATOR, expire=600)
     return frame((Action.EXTRA, Extra(state.id, CREATOR, {"timeout": 600})), (Action.INS, state))
 
 
@@ -126,3 +126,16 @@ def test_translations_that_do_not_go_together(lan: Lan, log: Kmsg) -> None:
         assert conntrack.entry(lan.a, original=other) is None
         # what goes together is one connection
         assert p.counted(lan.a, peer.sends(tell(ORIGINAL, REPLY))).get("updated") == 1
+
+
+def test_a_copy_makes_way_for_another_translation(lan: Lan) -> None:
+    """The host whose connection it was has begun it anew, by another address."""
+    elsewhere = (*REPLY[:3], 4001)
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        assert p.counted(lan.a, peer.sends(tell(ORIGINAL, REPLY))).get("inserted") == 1
+        anew = tell(ORIGINAL, elsewhere, 2)
+        # it is sent until it is confirmed
+        assert p.counted(lan.a, peer.sends(anew, anew)).get("inserted") == 1
+        entry = conntrack.entry(lan.a, original=ORIGINAL)
+        assert entry and entry["reply"] == elsewhere

@@ -66,8 +66,8 @@ fn out_on(dev: &Device) -> Result<c_int> {
 
 /// Sends a complete IPv4 packet without options (`ip_route_output_flow`,
 /// `ip_local_out`): out on `dev`, by way of a gateway if there is a route to one, else
-/// to `dev`'s own link, which is what IPv4 takes for granted where a device is named. For a
-/// `dev` without ARP it leaves by whatever route leads there.
+/// to `dev`'s own link, which is what IPv4 takes for granted where a device is named. For
+/// Ethernet without ARP it leaves by whatever route leads there.
 /// Its source is an address of this host. Total length and checksum are filled in
 /// again.
 ///
@@ -185,6 +185,18 @@ pub(crate) fn send_routed_ipv6(dev: &Device, skb: Skb) -> Result {
     let _rcu = rcu::Guard::new();
     // SAFETY: The packet is ours and given away, with its route and its headers.
     xmit_result(unsafe { bindings::ip6_local_out(net, core::ptr::null_mut(), skb.into_raw()) })
+}
+
+/// How long a packet may be that goes the way of one that [`route_ipv4`] or [`route_ipv6`]
+/// has made: less than what the device takes, if IPsec or a tunnel is on the way.
+pub(crate) fn route_mtu(skb: &Skb) -> u32 {
+    // SAFETY: The packet is ours; a route that it has is valid.
+    unsafe {
+        match bindings::skb_has_dst(skb.as_ptr()) {
+            true => bindings::dst_mtu(bindings::skb_dst(skb.as_ptr())),
+            false => u32::MAX,
+        }
+    }
 }
 
 /// A buffer with `packet`, its length being `len`, and its route.

@@ -5,7 +5,7 @@
 //! ```text
 //!            up, no link          link                START
 //!   Idle ────────────▶ NoLink ────────▶ Asking ─────────────▶ Receiving
-//!    ▲                   │ 30 s          │ 24-40 s, END         │ END
+//!    ▲                   │ 30 s          │ 24 s or more, END     │ END
 //!    └───────────────────┴───────────────┴──────────────────────┘
 //!                                        ▲     too long, quiet  │
 //!                                        └──────────────────────┘ once

@@ -10,7 +10,6 @@
 #include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
-#include <net/addrconf.h>
 #include <net/inet_hashtables.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>

@@ -7,11 +7,13 @@
 #include <linux/export.h>
 #include <linux/inetdevice.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/timekeeping.h>
+#include <net/addrconf.h>
 #include <net/l3mdev.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_acct.h>
@@ -60,7 +62,7 @@ u64 carp_helper_ktime_get_real_ns(void)
 
 /*
  * How many jiffies an offloaded entry may live after its last packet, as
- * flow_offload_fixup_ct() says. Only TCP and UDP are offloaded.
+ * flow_offload_fixup_ct() says. Of others only GRE is offloaded, without a word there.
  */
 unsigned int carp_helper_nf_ct_idle_timeout(const struct nf_conn *ct)
 {
@@ -83,6 +85,13 @@ int carp_helper_nf_ct_masq_index(const struct nf_conn *ct)
 #else
 	return 0;
 #endif
+}
+
+/* Without IPv6 there is no table of addresses to look into. */
+bool carp_helper_ipv6_has_addr(struct net *net, const struct in6_addr *addr,
+			       const struct net_device *dev, int strict)
+{
+	return ipv6_mod_enabled() && ipv6_chk_addr(net, addr, dev, strict);
 }
 
 struct in_device *carp_helper___in_dev_get_rcu(const struct net_device *dev)

@@ -26,7 +26,7 @@ impl Entry {
             if u32::from(self.family()) == AF_INET {
                 !bindings::__ip_dev_find(net, (*address).ip, false).is_null()
             } else {
-                bindings::ipv6_chk_addr(net, &raw const (*address).in6, ptr::null(), 0) != 0
+                bindings::ipv6_has_addr(net, &raw const (*address).in6, ptr::null(), 0)
             }
         }
     }

@@ -32,7 +32,7 @@ impl Entry {
                 in_dev.is_null()
                     || bindings::inet_confirm_addr(net, in_dev, 0, (*address).ip, scope) == 0
             } else {
-                bindings::ipv6_chk_addr(net, &raw const (*address).in6, dev, 1) == 0
+                !bindings::ipv6_has_addr(net, &raw const (*address).in6, dev, 1)
             }
         }
     }

@@ -59,6 +59,11 @@ dscp_t carp_helper_inet_dsfield_to_dscp(u8 dsfield)
 	return inet_dsfield_to_dscp(dsfield);
 }
 
+u32 carp_helper_dst_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
 struct net_device *carp_helper_dst_dev(const struct dst_entry *dst)
 {
 	return dst_dev(dst);

@@ -99,6 +99,11 @@ int carp_helper_ll_reserved_space(const struct net_device *dev)
 	return LL_RESERVED_SPACE(dev);
 }
 
+struct dst_entry *carp_helper_skb_dst(const struct sk_buff *skb)
+{
+	return skb_dst(skb);
+}
+
 bool carp_helper_skb_has_dst(const struct sk_buff *skb)
 {
 	return skb_dst(skb);
