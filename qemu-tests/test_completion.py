@@ -80,8 +80,10 @@ def test_words(firewall: Host) -> None:
         "carpctl carp7 ",
     )
     of_all = {"create", "destroy", "up", "down", "mtu", "lladdr", "description", "descr"}
-    assert set(pfsync) == of_all | {"syncdev", "syncpeer", "maxupd", "defer"}
-    assert pfsync_minus == ["-defer", "-descr", "-description", "-syncdev", "-syncpeer"]
+    words = {"syncdev", "syncpeer", "maxupd", "defer", "local", "bulkwait"}
+    assert set(pfsync) == of_all | words
+    words = ["-defer", "-descr", "-description", "-local", "-syncdev", "-syncpeer"]
+    assert pfsync_minus == words
     assert of_all | {"inet", "trunkport"} < set(ethernet) and "vhid" not in ethernet
     assert of_all | {"inet", "trunkport", "vhid"} < set(new)
     assert of_all | {"inet", "vhid"} < set(usual) and "trunkport" not in usual

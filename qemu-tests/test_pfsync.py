@@ -400,7 +400,8 @@ def test_nosync(world: World, how: str) -> None:
     pair.b.ip_batch("link set pfsync0 down", "link set pfsync0 up")
     p.wait_bulk(pair.b)
     assert len(conntrack.entries(pair.b, proto=UDP)) == 1
-    p.change(pair.a, f"-nosync-{how}")
+    for host in pair.hosts:
+        p.change(host, f"-nosync-{how}")
     third = Datagrams(pair.client, pair.server, SERVER6, 5001)
     third.exchange()
     time.sleep(WITHIN)
