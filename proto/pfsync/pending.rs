@@ -121,8 +121,6 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     place: Place,
-    /// Not for peers: the administrator said so, or it is pfsync's own.
-    private: bool,
     /// A peer has it, as far as we know.
     known: bool,
     /// It is gone; only that is still to be said.
@@ -146,15 +144,6 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// A state that is never sent.
-    #[must_use]
-    pub fn private() -> Self {
-        Self {
-            private: true,
-            ..Self::default()
-        }
-    }
-
     /// A new state of this host. `held`: a packet waits until a peer has it.
     pub fn created(held: bool) -> (Self, Step) {
         let mut this = Self {
@@ -211,7 +200,7 @@ impl Pending {
 
     /// A local packet has changed it.
     pub fn updated(&mut self, config: &Config, now: Instant, tcp: bool) -> Step {
-        if self.private || self.deleted {
+        if self.deleted {
             return self.stay();
         }
         let both_active = self
@@ -268,7 +257,7 @@ impl Pending {
     /// Only Linux confirms a state that it knows.
     pub fn settled(&mut self) -> Step {
         match self.place {
-            Place::Nowhere if self.unsettled && !self.private && !self.deleted => {
+            Place::Nowhere if self.unsettled && !self.deleted => {
                 self.unsettled = false;
                 self.known = false;
                 self.attempts = 0;
@@ -282,7 +271,7 @@ impl Pending {
     /// anybody is there.
     pub fn ask(&mut self) -> Step {
         match self.place {
-            Place::Nowhere if !self.private && !self.deleted => {
+            Place::Nowhere if !self.deleted => {
                 self.asks = true;
                 self.go(Place::Queued(Queue::Update), true)
             }
@@ -299,7 +288,6 @@ impl Pending {
             // this queue there is not: it would be an UPD.
             Place::Queued(Queue::Insert) => self.go(Place::Nowhere, false),
             Place::Queued(Queue::DeleteCompressed) => self.stay(),
-            _ if self.private => self.go(Place::Nowhere, false),
             _ => {
                 self.attempts = 0;
                 self.go(Place::Queued(Queue::DeleteCompressed), false)
@@ -326,7 +314,7 @@ impl Pending {
     ///
     /// If any of that was stale, ours is sent back, at once: the peer is wrong.
     pub fn updated_by_peer(&mut self, now: Instant, verdict: Verdict, confirm: bool) -> Step {
-        if self.deleted || self.private {
+        if self.deleted {
             return self.stay();
         }
         self.heard = Some(now);
@@ -357,9 +345,6 @@ impl Pending {
 
     /// A peer asks for it.
     pub fn requested(&mut self) -> Step {
-        if self.private {
-            return self.stay();
-        }
         self.known = false;
         self.attempts = 0;
         match self.place {
@@ -415,7 +400,7 @@ impl Pending {
     /// Whether a bulk update tells of it.
     #[must_use]
     pub const fn is_bulk(&self) -> bool {
-        !self.private && !self.deleted
+        !self.deleted
     }
 
     /// It was written into a frame of a bulk update, with the flags of a state

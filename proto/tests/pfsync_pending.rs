@@ -162,7 +162,6 @@ fn the_last_change_of_an_idle_state_is_confirmed() {
         to(pending.settled()),
         (queued(Queue::DeleteCompressed), false)
     );
-    assert_eq!(to(Pending::private().settled()), (Place::Nowhere, false));
 }
 
 #[test]
@@ -225,7 +224,6 @@ fn a_state_that_peers_have_asks_whether_anybody_is_there() {
     assert_eq!(pending.flags(&CONFIRM), 0, "once");
     let _ = pending.deleted();
     assert_eq!(to(pending.ask()), (queued(Queue::DeleteCompressed), false));
-    assert_eq!(to(Pending::private().ask()), (Place::Nowhere, false));
 }
 
 #[test]
@@ -317,20 +315,6 @@ fn an_insert_acknowledgement_leaves_at_once() {
     let (mut pending, _) = Pending::received(at(0), true);
     let step = pending.updated(&QUIET, at(5000), true);
     assert_eq!(to(step), (queued(Queue::UpdateCompressed), false));
-}
-
-#[test]
-fn private_states_are_not_sent() {
-    let mut pending = Pending::private();
-    assert!(!pending.is_bulk());
-    for step in [
-        pending.updated(&CONFIRM, at(0), true),
-        pending.requested(),
-        pending.updated_by_peer(at(0), Verdict::both(false), true),
-        pending.deleted(),
-    ] {
-        assert_eq!(to(step), (Place::Nowhere, false));
-    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use carp_proto::pfsync::bulk_request::{
     bulk_within, BulkRequest, Effects, DEMOTION, LINK_DEMOTION, REQUESTS, REQUESTS_AGAIN,
     REQUEST_EVERY,
 };
-use carp_proto::pfsync::time::Instant;
+use carp_proto::pfsync::time::{Instant, Millis};
 use carp_proto_fuzz::pause;
 use libfuzzer_sys::fuzz_target;
 

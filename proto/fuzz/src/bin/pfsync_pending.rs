@@ -25,7 +25,6 @@ struct Driver {
     config: Config,
     states: [Pending; STATES],
     deleted: [bool; STATES],
-    private: [bool; STATES],
     lists: BTreeMap<Place, Vec<usize>>,
     outbox: Outbox,
     /// Since when something has waited.
@@ -73,13 +72,6 @@ impl Driver {
 
         let state = &self.states[index];
         assert_eq!(state.deadline().is_some(), state.place() == Place::Awaiting);
-        if self.private[index] {
-            assert_eq!(
-                state.place(),
-                Place::Nowhere,
-                "what is private is never sent"
-            );
-        }
         if self.deleted[index] {
             let only = Place::Queued(Queue::DeleteCompressed);
             assert!([Place::Nowhere, Place::Awaiting, only].contains(&state.place()));
@@ -135,7 +127,6 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         config,
         states: [Pending::found(); STATES],
         deleted: [false; STATES],
-        private: [false; STATES],
         lists: BTreeMap::new(),
         outbox: Outbox::new(mtu, extra),
         waiting_since: None,
@@ -186,15 +177,9 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             // A state that is nowhere can be freed, and another one made.
             11 | 12 if state.place() == Place::Nowhere => {
                 driver.deleted[index] = false;
-                driver.private[index] = false;
-                let (new, step) = match u.int_in_range(0..=3)? {
+                let (new, step) = match u.int_in_range(0..=2)? {
                     0 => Pending::created(bool::arbitrary(u)?),
                     1 => Pending::received(now, bool::arbitrary(u)?),
-                    2 => {
-                        driver.private[index] = true;
-                        driver.states[index] = Pending::private();
-                        continue;
-                    }
                     _ => {
                         driver.states[index] = Pending::found();
                         continue;
