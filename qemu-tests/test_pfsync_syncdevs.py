@@ -14,6 +14,7 @@ from lib import traffic as t
 from lib.clock import wait_for
 from lib.host import Host
 from lib.pair import CLIENT, SERVER, Datagrams, Pair, close
+from lib.process import run
 from lib.world import World
 
 pytestmark = [
@@ -117,6 +118,12 @@ def xfrm(pair: Pair, _folder: Path) -> None:
                 for direction, one, other in (("out", here, there), ("in", there, here))
             ),
         )
+
+
+@pytest.fixture(autouse=True)
+def no_fallback_tunnels() -> None:
+    """GRE's module would put one into each namespace, also those of later tests."""
+    run(("sysctl", "-q", "-w", "net.core.fb_tunnels_only_for_init_net=2"))
 
 
 @pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
