@@ -383,7 +383,9 @@ def test_a_hundred_thousand_frames(
     flood(lan.client, flipped, tmp_path / "frames")
     assert p.stats(lan.a)["ipackets"] - before["ipackets"] == FLIPPED
     assert ours() == connections
-    assert len(log.read()) == 0
+    # Of conflicts the log tells, some in five seconds; of nothing else.
+    lines = log.read()
+    assert len(lines) <= 30 and all("a peer has" in line for line in lines)
     with Peer(lan.b) as peer:
         # all is well, and nothing is left of those that were good by chance
         peer.send(frame((Action.CLR, w.Clear(CREATOR))))
