@@ -71,10 +71,10 @@ fn is_at_home(entry: &Entry) -> bool {
 }
 
 impl Conntrack {
-    /// Whether the administrator wants peers to know of an entry: what this host itself
-    /// began or answers is of no use to another.
+    /// Whether peers are to know of an entry: what this host itself began or answers is of
+    /// no use to another, unless the administrator says so.
     fn is_wanted(&self, entry: &Entry) -> bool {
-        self.local.load(Relaxed) || !entry.is_local()
+        !is_at_home(entry) && (self.local.load(Relaxed) || !entry.is_local())
     }
 }
 
@@ -110,7 +110,7 @@ impl Table for Attached {
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Entry)) -> bool {
         let watcher = self.watcher();
         walk::walk(watcher.net, cursor, most, &mut |entry| {
-            if concerns_others(entry) && !is_at_home(entry) && watcher.is_wanted(entry) {
+            if concerns_others(entry) && watcher.is_wanted(entry) {
                 each(entry);
             }
         })

@@ -27,7 +27,8 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
     plain.status = status.0;
     plain.mark = entry.mark();
     plain.timeout = entry.timeout();
-    if entry.is_offloaded() {
+    let is_offloaded = status.has(Status::OFFLOAD);
+    if is_offloaded {
         plain.timeout = plain
             .timeout
             .min(entry.idle_timeout().max(OFFLOADED_TIMEOUT_MIN));
@@ -59,7 +60,7 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
         });
     }
     if let Some(mut tcp) = locked.tcp() {
-        if entry.is_offloaded() {
+        if is_offloaded {
             // Nobody has looked at its windows for long.
             for side in &mut tcp.seen {
                 side.flags |= BE_LIBERAL;

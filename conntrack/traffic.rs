@@ -2,7 +2,7 @@
 
 //! What packets tell of entries: that they are new, that they may have changed.
 
-use super::{concerns_others, is_at_home, Conntrack};
+use super::{concerns_others, Conntrack};
 use crate::linux::{
     entry::{Entry, Status},
     hook::Watcher,
@@ -23,7 +23,7 @@ impl Watcher for Conntrack {
             return self.passed(&packet, entry);
         }
         // An answer to what was never confirmed confirms nothing.
-        if packet.is_reply() || is_at_home(entry) || !self.is_wanted(entry) {
+        if packet.is_reply() || !self.is_wanted(entry) {
             return Verdict::Accept;
         }
         self.first(packet)

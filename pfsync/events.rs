@@ -62,7 +62,7 @@ impl Notified for Events {
     }
 
     fn may_change_type(dev: &Device, rtnl: &Rtnl) -> bool {
-        // What was asked of a syncdev stays true.
+        // Its type was checked when it became the syncdev.
         concerned(dev, rtnl).is_none()
     }
 

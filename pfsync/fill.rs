@@ -295,7 +295,7 @@ impl Session {
                 self.send(len, &mut out.frames, &pfsync.counters);
                 Some(count)
             }
-            // There was none among many; the others have their turn.
+            // All that were looked at are private; the rest comes next.
             None => (self.walk.next < self.store.end()).then_some(0),
         }
     }

@@ -401,8 +401,7 @@ impl Reader<'_> {
             Twins::Same => {}
             Twins::OursIsOver => {
                 // What nobody confirms is sent again, and finds room then.
-                let counters = &self.pfsync.counters;
-                self.session.delete(self.now, slot, self.out, counters);
+                self.delete(slot);
                 return Ok(());
             }
             // The peer notices when it hears of ours.
@@ -413,10 +412,7 @@ impl Reader<'_> {
             match self.session.store.get(slot).is_some_and(Record::is_in_use) {
                 true => self.conflict(theirs, Some(entry.reply)),
                 // A copy of what was before: theirs finds room when it is sent again.
-                false => {
-                    let counters = &self.pfsync.counters;
-                    self.session.delete(self.now, slot, self.out, counters);
-                }
+                false => self.delete(slot),
             }
             return Ok(());
         }
@@ -432,6 +428,12 @@ impl Reader<'_> {
                 .step(self.now, slot, |record| record.pending.requested());
         }
         Ok(())
+    }
+
+    /// A state makes way for a peer's.
+    fn delete(&mut self, slot: Slot) {
+        let counters = &self.pfsync.counters;
+        self.session.delete(self.now, slot, self.out, counters);
     }
 
     fn acknowledged(&mut self, id: &StateId) {

@@ -15,7 +15,7 @@ pub(crate) mod helper;
 pub(crate) mod hook;
 pub(crate) mod local;
 pub(crate) mod masquerade;
-mod nat;
+pub(crate) mod nat;
 pub(crate) mod new_entry;
 pub(crate) mod packet;
 pub(crate) mod tracked;
