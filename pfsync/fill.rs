@@ -25,7 +25,7 @@ use crate::{
         pending::{Config, Place, Queue},
         short::{Bulk, BulkStatus},
         state::State,
-        time::Instant,
+        time::{seconds_since, Instant},
         tuples,
         writer::{Full, Outgoing, Writer},
     },
@@ -72,6 +72,7 @@ struct Expects(bool);
 pub(super) fn read(
     store: &Store,
     slot: Slot,
+    now: Instant,
     find: impl FnOnce(usize) -> Option<Slot>,
 ) -> Option<(Entry, u64)> {
     let record = store.get(slot)?;
@@ -84,6 +85,7 @@ pub(super) fn read(
             .map(|master| master.id),
     };
     let mut entry = plain::to_entry(&plain, master);
+    entry.age = seconds_since(record.born, now);
     if record.lenient && live.watched.has_flag() {
         if let Tracking::Tcp(tcp) = &mut entry.details.tracking {
             for side in &mut tcp.seen {
@@ -98,14 +100,14 @@ pub(super) fn read(
 fn write(
     settings: &Settings,
     store: &Store,
-    slot: Slot,
+    (slot, now): (Slot, Instant),
     form: Form,
     flags: u16,
     find: impl FnOnce(usize) -> Option<Slot>,
     writer: &mut Writer<'_>,
 ) -> Result<Expects, Unwritten> {
     let record = store.get(slot).ok_or(Unwritten::Unfit)?;
-    let (entry, _) = read(store, slot, find).ok_or(Unwritten::Unfit)?;
+    let (entry, _) = read(store, slot, now, find).ok_or(Unwritten::Unfit)?;
     if settings.is_private(entry.details.mark, entry.details.zone.id) {
         return Err(Unwritten::Private);
     }
@@ -171,7 +173,7 @@ impl Session {
                         live.watched.reset();
                     }
                 }
-                match self.write_from(queue, slot, config, pfsync, &mut writer) {
+                match self.write_from(queue, (slot, now), config, pfsync, &mut writer) {
                     Ok(expects) => {
                         self.note_expecting(slot, &expects);
                         if let Some(counter) = Counter::sent(queue.action()) {
@@ -213,7 +215,7 @@ impl Session {
     fn write_from(
         &self,
         queue: Queue,
-        slot: Slot,
+        (slot, now): (Slot, Instant),
         config: &Config,
         pfsync: &Pfsync,
         writer: &mut Writer<'_>,
@@ -234,7 +236,15 @@ impl Session {
             Queue::Insert => Form::Insert,
             Queue::Update => Form::Update,
         };
-        write(&self.settings, &self.store, slot, form, flags, find, writer)
+        write(
+            &self.settings,
+            &self.store,
+            (slot, now),
+            form,
+            flags,
+            find,
+            writer,
+        )
     }
 
     /// A frame with one message of its own.
@@ -328,7 +338,7 @@ impl Session {
                 match write(
                     settings,
                     store,
-                    slot,
+                    (slot, now),
                     Form::Update,
                     flags,
                     find,

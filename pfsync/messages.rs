@@ -6,10 +6,11 @@ use super::{
     counters::Counter,
     device::Pfsync,
     fill::read,
-    outcome::{Conflict, Outcome},
+    outcome::Outcome,
     plain,
     session::{Session, REQUESTS_MAX},
     store::{Record, Slot},
+    twins::Taken,
 };
 use crate::{
     linux::{
@@ -17,19 +18,20 @@ use crate::{
         watch::Watch,
     },
     proto::pfsync::{
-        conntrack::{protocol, Entry, Tracking, Tuple, TCP_BE_LIBERAL},
+        conntrack::{protocol, Entry, Tracking, TCP_BE_LIBERAL},
         expectation::{self, Kind},
         extra::{Companion, Extra},
         frame::{Discard, Frame, Section},
         id::StateId,
         mapping,
-        merge::{judge, twins, Twins, Verdict},
+        merge::{judge, Verdict},
         message::Message,
         packet::check_sender,
         pending::Pending,
         short::{Bulk, BulkStatus, Clear},
         state::{Received, State},
-        time::Instant,
+        time::{seconds_before, Instant},
+        twins::Use,
         update::Update,
     },
 };
@@ -74,16 +76,16 @@ impl Pfsync {
 }
 
 /// What it takes to act upon a message; the lock is held.
-struct Reader<'a> {
-    pfsync: &'a Pfsync,
-    session: &'a mut Session,
-    table: Arc<Table<Pfsync>>,
-    now: Instant,
-    out: &'a mut Outcome,
+pub(super) struct Reader<'a> {
+    pub(super) pfsync: &'a Pfsync,
+    pub(super) session: &'a mut Session,
+    pub(super) table: Arc<Table<Pfsync>>,
+    pub(super) now: Instant,
+    pub(super) out: &'a mut Outcome,
 }
 
 impl Reader<'_> {
-    fn count(&self, counter: Counter) {
+    pub(super) fn count(&self, counter: Counter) {
         self.pfsync.counters.count(counter);
     }
 
@@ -200,9 +202,10 @@ impl Reader<'_> {
         }
     }
 
-    // Apart, as `insert`.
+    /// What a peer says of a state that is here.
+    // Apart, as `try_insert`.
     #[inline(never)]
-    fn merge(
+    pub(super) fn merge(
         &mut self,
         slot: Slot,
         update: &Update,
@@ -221,7 +224,7 @@ impl Reader<'_> {
         let mut verdict = Verdict::both(false);
         for _ in 0..TRIES {
             let (mut entry, stamp) =
-                read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
+                read(&self.session.store, slot, self.now, find).ok_or(Discard::BadState)?;
             let (src, dst, _) = mapping::peers(&entry);
             verdict = judge(entry.original.protocol, &src, &dst, update);
             let before = entry.details.tracking;
@@ -254,7 +257,7 @@ impl Reader<'_> {
         self.session.step(now, slot, |record| {
             record.heard = now;
             if verdict.stale() == 0 {
-                record.local = false;
+                record.used = Use::Copy;
             }
             record.pending.updated_by_peer(now, verdict, confirm)
         });
@@ -271,20 +274,41 @@ impl Reader<'_> {
         }
     }
 
-    // Apart, for the stack's sake: what it needs there, others need not.
-    #[inline(never)]
+    /// A state that is new here, by its name.
     fn insert(
         &mut self,
         state: &State,
         extra: Option<&Extra>,
         confirm: bool,
     ) -> Result<(), Discard> {
+        // Once more, if there was one that makes way.
+        for _ in 0..2 {
+            let Some(taken) = self.try_insert(state, extra, confirm)? else {
+                return Ok(());
+            };
+            if !self.taken(taken, state, extra, confirm)? {
+                return Ok(());
+            }
+        }
+        // Somebody else was faster.
+        Err(Discard::BadState)
+    }
+
+    /// Puts it into the table, unless its place there is taken.
+    // Apart, for the stack's sake: what it needs there, others need not.
+    #[inline(never)]
+    fn try_insert(
+        &mut self,
+        state: &State,
+        extra: Option<&Extra>,
+        confirm: bool,
+    ) -> Result<Option<Taken>, Discard> {
         let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
         let lenient = make_lenient(&mut entry, Tracking::Other, false);
         let plain = plain::from_entry(&entry);
         if self.session.settings.is_private(plain.mark, plain.zone) {
             self.count(Counter::Skipped);
-            return Ok(());
+            return Ok(None);
         }
         let store = &self.session.store;
         let master = entry
@@ -303,28 +327,15 @@ impl Reader<'_> {
                         self.table.remove(&entry);
                     }
                 }
-                Ok(())
+                Ok(None)
             }
-            Err(error) if error == EEXIST => {
-                let Some(twin) = self.table.find(&plain) else {
-                    self.conflict(&entry, None);
-                    return Ok(());
-                };
-                let slot = self.met(twin).ok_or(Discard::BadState)?;
-                self.twin(slot, state, &entry, extra, confirm)
-            }
-            Err(error) => self.refused(error),
+            Err(error) if error == EEXIST => Ok(Some(Taken {
+                by: self.table.find(&plain),
+                original: entry.original,
+                reply: entry.reply,
+            })),
+            Err(error) => self.refused(error).map(|()| None),
         }
-    }
-
-    /// A peer's state does not go with what is here: it stays where it is, and so does ours.
-    fn conflict(&mut self, theirs: &Entry, ours: Option<Tuple>) {
-        self.count(Counter::Conflicts);
-        self.out.conflict = Some(Conflict {
-            original: theirs.original,
-            theirs: theirs.reply,
-            ours,
-        });
     }
 
     /// The table did not take something for this reason.
@@ -353,6 +364,7 @@ impl Reader<'_> {
         let (pending, step) = Pending::received(self.now, confirm);
         let tcp = state.protocol == protocol::TCP;
         let mut record = Record::new(state.id, pending, entry, watched);
+        record.born = seconds_before(self.now, state.creation);
         record.heard = self.now;
         record.tcp = tcp;
         record.lenient = lenient;
@@ -361,79 +373,6 @@ impl Reader<'_> {
         self.session.took(self.now, slot, &step);
         self.count(Counter::Inserted);
         Ok(())
-    }
-
-    /// The record of an entry that is in the table. Somebody else may have put it there
-    /// without a packet, conntrackd for one: then it is met now.
-    fn met(&mut self, entry: TableEntry) -> Option<Slot> {
-        let key = entry.key();
-        let known = self.pfsync.watch.find(key);
-        if known.is_some() {
-            return known;
-        }
-        self.pfsync
-            .found_in_table(self.session, self.now, entry, false, self.out);
-        // Nothing, if it is to stay here.
-        self.pfsync.watch.find(key)
-    }
-
-    /// This host has the connection under another name: both have seen its first
-    /// packet, or one of them has begun anew. The lesser name is kept, here as there. If
-    /// one of the two is over, it is an older connection.
-    // Apart, as `insert`.
-    #[inline(never)]
-    fn twin(
-        &mut self,
-        slot: Slot,
-        state: &State,
-        theirs: &Entry,
-        extra: Option<&Extra>,
-        confirm: bool,
-    ) -> Result<(), Discard> {
-        let ours = match self.session.store.get(slot) {
-            Some(record) if !record.is_gone() => record.id,
-            _ => return Err(Discard::BadState),
-        };
-        let find = |key| self.pfsync.watch.find(key);
-        let (entry, _) = read(&self.session.store, slot, find).ok_or(Discard::BadState)?;
-        let (src, dst, _) = mapping::peers(&entry);
-        match twins(state.protocol, &src, &dst, &state.update()) {
-            Twins::Same => {}
-            Twins::OursIsOver => {
-                // What nobody confirms is sent again, and finds room then.
-                self.delete(slot);
-                return Ok(());
-            }
-            // The peer notices when it hears of ours.
-            Twins::TheirsIsOver => return Ok(()),
-        }
-        // pf tells of either side of a translation by itself.
-        if extra.is_some() && entry.reply != theirs.reply {
-            match self.session.store.get(slot).is_some_and(Record::is_in_use) {
-                true => self.conflict(theirs, Some(entry.reply)),
-                // A copy of what was before: theirs finds room when it is sent again.
-                false => self.delete(slot),
-            }
-            return Ok(());
-        }
-        let is_lesser = state.id < ours;
-        if is_lesser {
-            self.session.store.rename(slot, state.id);
-        }
-        let mut update = state.update();
-        update.id = state.id.min(ours);
-        self.merge(slot, &update, extra, confirm && is_lesser)?;
-        if !is_lesser {
-            self.session
-                .step(self.now, slot, |record| record.pending.requested());
-        }
-        Ok(())
-    }
-
-    /// A state makes way for a peer's.
-    fn delete(&mut self, slot: Slot) {
-        let counters = &self.pfsync.counters;
-        self.session.delete(self.now, slot, self.out, counters);
     }
 
     fn acknowledged(&mut self, id: &StateId) {

@@ -28,6 +28,7 @@ mod settings;
 mod store;
 mod sweep;
 mod table_walk;
+mod twins;
 
 pub(crate) use device::Pfsync;
 pub(crate) use events::{Events, NOTIFIERS};

@@ -35,7 +35,8 @@ use crate::{
         outbox::{Leave, Outbox},
         pending::{Config, Pending, Place, Queue, Step},
         state::State,
-        time::{Instant, Millis},
+        time::{seconds_before, Instant, Millis},
+        twins::Use,
     },
 };
 use kernel::{
@@ -306,7 +307,12 @@ impl Session {
         let id = self.new_name();
         let mut record = Record::new(id, pending, entry, watched);
         record.tcp = tcp;
-        record.local = true;
+        (record.used, record.born) = match (is_new, plain.age) {
+            (true, _) => (Use::Passed, now),
+            // It is no older than this host.
+            (false, 0) => (Use::Found, Instant(0)),
+            (false, age) => (Use::Found, seconds_before(now, age)),
+        };
         record.heard = now;
         let ticket = first.and_then(|first| {
             counters.count(Counter::Deferred);
@@ -355,7 +361,7 @@ impl Session {
     fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
         let config = self.config();
         self.step(now, slot, |record| {
-            record.local = true;
+            record.used = Use::Passed;
             let step = record.pending.updated(&config, now, record.tcp);
             if !record.tcp || count < u32::from(config.max_updates) {
                 return step;

@@ -16,6 +16,7 @@ use crate::{
         id::StateId,
         pending::{Pending, Place, Queue, Step},
         time::Instant,
+        twins::Use,
     },
 };
 use kernel::prelude::*;
@@ -54,13 +55,15 @@ pub(super) struct Record {
     pub(super) live: Option<Live>,
     /// Its first packet, if that is held.
     pub(super) ticket: Option<Ticket>,
+    /// When it began; before that, if nobody knows.
+    pub(super) born: Instant,
     /// When a peer last told of it, or this host found it by itself.
     pub(super) heard: Instant,
     /// TCP: updates are counted.
     pub(super) tcp: bool,
-    /// This host was the last to see a packet of it, so it is for this host to say
-    /// when it is gone.
-    pub(super) local: bool,
+    /// Who was the last to see a packet of it; unless that is a peer, it is for this host
+    /// to say when it is gone.
+    pub(super) used: Use,
     /// It was made lenient about windows here, until its first packet.
     pub(super) lenient: bool,
     /// It was sent in answer to a bulk request, and is still to be confirmed.
@@ -84,9 +87,10 @@ impl Record {
             pending,
             live: Some(Live { watched, entry }),
             ticket: None,
+            born: Instant(0),
             heard: Instant(0),
             tcp: false,
-            local: false,
+            used: Use::Copy,
             lenient: false,
             in_bulk: false,
             next: NONE,
@@ -95,10 +99,15 @@ impl Record {
         }
     }
 
-    /// Whether this host was the last to see a packet of it, and still has it.
+    /// Whether it is this host's, not a copy of what a peer has told.
+    pub(super) fn is_own(&self) -> bool {
+        self.used != Use::Copy
+    }
+
+    /// Whether it is this host's, and still there.
     pub(super) fn is_in_use(&self) -> bool {
         let live = self.live.as_ref();
-        self.local && live.is_some_and(|live| live.entry.is_alive())
+        self.is_own() && live.is_some_and(|live| live.entry.is_alive())
     }
 
     /// Whether the table has forgotten it.

@@ -161,7 +161,7 @@ impl Session {
         self.step(now, slot, |record| {
             // Who has the address now has the connection.
             let handed_over = (record.live.take()).is_some_and(|it| it.entry.lost_address());
-            match record.local && !handed_over {
+            match record.is_own() && !handed_over {
                 true => record.pending.deleted(),
                 // It was the peer's, who may still have it: here it was only a copy
                 // that nobody has refreshed.

@@ -4,105 +4,25 @@ windows may be old, for it died before it could tell what it let through last.""
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 
 import pytest
 from lib import conntrack
-from lib import intruder as i
-from lib import pfsync as p
-from lib import pfsync_wire as w
-from lib.clock import wait_for
-from lib.pair import BE_LIBERAL, CLIENT, SERVER, Pair
-from lib.pfsync import CREATOR, Peer
-from lib.pfsync_wire import Action, frame
+from lib.pair import BE_LIBERAL
+from lib.segments import WINDOW, Connection, made
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("pfsync")
 
-CONNECTION = (CLIENT, 2000, SERVER, 80)
-# what the peer has told of: how far either end has got, and a window of 64 KiB
-CLIENT_AT, SERVER_AT, WINDOW = 1_000_000, 5_000_000, 65535
 # how long a host is lenient after a peer's last word
 LENIENT = 60
-
-FILTER = """
-table inet filter {
-    chain forward {
-        type filter hook forward priority filter; policy drop
-        ct state established accept
-    }
-}
-"""
-# The ends are none: nobody answers.
-SILENT = """
-table inet silent {
-    chain in { type filter hook input priority raw; meta l4proto tcp drop; }
-}
-"""
-
-
-class Connection:
-    """A connection through host a, of which a peer has told; the test is its ends."""
-
-    def __init__(self, pair: Pair, peer: Peer) -> None:
-        self.pair, self.peer = pair, peer
-        self.numbers = itertools.count(100)
-        self.captures = {host: host.capture(only="tcp") for host in (pair.client, pair.server)}
-        self.macs = {
-            pair.client: pair.a.show("eth0")["address"],
-            pair.server: pair.a.show("eth1")["address"],
-        }
-
-    def told(self) -> None:
-        """The peer tells of it."""
-
-        def side(seq: int) -> w.Peer:
-            # scaling is known, and it is by nothing
-            return w.Peer(seqlo=seq, seqhi=seq + WINDOW, max_win=WINDOW, state=4, wscale=0x80)
-
-        state = w.State.of(
-            CONNECTION, id=b"windows1", src=side(CLIENT_AT), dst=side(SERVER_AT),
-            creatorid=CREATOR, proto=6, timeout=2, expire=4000,
-        )  # fmt: skip
-        self.peer.send(frame((Action.INS, state)))
-        wait_for(lambda: conntrack.entry(self.pair.a, proto=6), 2, "a has the connection")
-
-    def passes(self, seq: int, ack: int, answer: bool = False) -> bool:
-        """Whether a segment with these numbers reaches the other end."""
-        sender, receiver = self.pair.client, self.pair.server
-        source, sport, destination, dport = CONNECTION
-        if answer:
-            sender, receiver = receiver, sender
-            source, sport, destination, dport = destination, dport, source, sport
-        segment = i.Segment(
-            source, sport, destination, dport, seq=seq, ack=ack, number=next(self.numbers)
-        )
-        sender.send_frame(segment.frame(self.macs[sender]))
-        time.sleep(0.01)
-        return bool(i.came_through(self.captures[receiver].packets(), segment))
-
-    def from_client(self, ahead: int, ack: int = 0) -> bool:
-        """Numbers are from where the peer knew them to be."""
-        return self.passes(CLIENT_AT + ahead, SERVER_AT + ack)
-
-    def from_server(self, ahead: int, ack: int = 0) -> bool:
-        return self.passes(SERVER_AT + ahead, CLIENT_AT + ack, answer=True)
 
 
 @pytest.fixture
 def connection(pfsync: None, world: World) -> Iterator[Connection]:
-    pair = Pair(world, rules=FILTER, start=False)
-    for host in (pair.client, pair.server):
-        host.run("nft", "-f", "-", input=SILENT)
-    pair.a.sysctl("net.netfilter.nf_conntrack_tcp_loose", 0)
-    for host in (pair.client, pair.server):
-        pair.a.run("ping", "-c1", "-W2", host.address)
-    with Peer(pair.b, "eth2") as peer:
-        p.meet(pair.a, peer, syncdev="eth2")
-        connection = Connection(pair, peer)
-        connection.told()
+    with made(world) as connection:
+        connection.tell()
         yield connection
 
 

@@ -58,43 +58,6 @@ pub fn judge(protocol: u8, src: &Peer, dst: &Peer, update: &Update) -> Verdict {
     }
 }
 
-/// Of two states with the same tuples and different names: whether they are one
-/// connection, or which of them is a thing of the past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Twins {
-    /// One connection, as far as can be told.
-    Same,
-    /// Ours is over, and a new connection has taken its ports.
-    OursIsOver,
-    /// Theirs is.
-    TheirsIsOver,
-}
-
-/// Compares a state whose peers are `src` and `dst` with one of another name.
-///
-/// A TCP state that is over has high numbers, and [`judge`] would take it for the newer
-/// one: a connection would end as it begins.
-#[must_use]
-pub fn twins(protocol: u8, src: &Peer, dst: &Peer, update: &Update) -> Twins {
-    // A proxy's states are high numbers, but they come first.
-    let is_over = |src: &Peer, dst: &Peer| {
-        [src, dst]
-            .iter()
-            .all(|peer| peer.state >= PeerState::FIN_WAIT_2 && !peer.state.is_proxy())
-    };
-    let is_new = |src: &Peer, dst: &Peer| src.state.min(dst.state) <= PeerState::SYN_SENT;
-    let (theirs_src, theirs_dst) = (&update.src, &update.dst);
-    if protocol != protocol::TCP {
-        Twins::Same
-    } else if is_over(src, dst) && is_new(theirs_src, theirs_dst) {
-        Twins::OursIsOver
-    } else if is_new(src, dst) && is_over(theirs_src, theirs_dst) {
-        Twins::TheirsIsOver
-    } else {
-        Twins::Same
-    }
-}
-
 /// Whether `theirs` is not behind `ours`.
 fn is_newer(tcp: bool, ours: &Peer, theirs: &Peer) -> bool {
     if !tcp {

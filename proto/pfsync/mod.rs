@@ -12,7 +12,8 @@
 //! steps from section to section, and each yields [`message::Message`]s. An
 //! [`extra::Companion`] keeps what stands beside a state. With what the driver
 //! knows of the state, [`receive`] says what is to be done: take it over
-//! ([`mapping::import`]), merge it ([`mapping::apply`]), or ask for it. The
+//! ([`mapping::import`]), merge it ([`mapping::apply`]), or ask for it. If its
+//! addresses have another name here, [`twins`] says which of both lives. The
 //! state's [`pending::Pending`] is told, so that an INS_ACK leaves or ours is
 //! sent back. BUS and UPD_REQ for everything go to [`bulk_request`] and
 //! [`bulk_answer`].
@@ -59,5 +60,6 @@ pub mod tcp;
 pub mod time;
 pub mod timeout;
 pub mod tuples;
+pub mod twins;
 pub mod update;
 pub mod writer;

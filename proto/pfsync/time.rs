@@ -4,6 +4,27 @@
 
 pub use super::super::carp::time::Instant;
 
+/// Nanoseconds in a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// The point so many seconds before `now`, at least the beginning of time.
+#[must_use]
+pub const fn seconds_before(now: Instant, seconds: u32) -> Instant {
+    Instant(
+        now.0
+            .saturating_sub((seconds as u64).saturating_mul(SECOND)),
+    )
+}
+
+/// The whole seconds from `start` to `now`.
+#[must_use]
+pub fn seconds_since(start: Instant, now: Instant) -> u32 {
+    let seconds = now.0.saturating_sub(start.0).checked_div(SECOND);
+    seconds
+        .and_then(|it| u32::try_from(it).ok())
+        .unwrap_or(u32::MAX)
+}
+
 /// A span of time in milliseconds, the finest that pfsync counts in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub u32);

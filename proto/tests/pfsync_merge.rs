@@ -7,7 +7,7 @@ mod pfsync;
 use carp_proto::pfsync::conntrack::{protocol, TcpState};
 use carp_proto::pfsync::frame::Discard;
 use carp_proto::pfsync::mapping::{export, peers};
-use carp_proto::pfsync::merge::{judge, twins, Twins, Verdict};
+use carp_proto::pfsync::merge::{judge, Verdict};
 use carp_proto::pfsync::peer::{Peer, PeerState};
 use carp_proto::pfsync::receive::{state, update, Course, Known};
 use carp_proto::pfsync::state::{Direction, Received};
@@ -61,34 +61,6 @@ fn proxy_states_come_first_though_their_numbers_are_high() {
     }
     assert!(takes(protocol::TCP, peer(11, 0), peer(12, 0)));
     assert!(!takes(protocol::TCP, peer(12, 0), peer(11, 0)));
-}
-
-#[test]
-fn a_connection_that_begins_is_not_one_that_is_over() {
-    let compare = |protocol, ours: [u8; 2], theirs: [u8; 2]| {
-        let [src, dst] = ours.map(|state| peer(state, 0));
-        let update = Update {
-            id: id(1),
-            src: peer(theirs[0], 0),
-            dst: peer(theirs[1], 0),
-            expire: 0,
-            timeout: Timeout::TCP_FIRST,
-            flags: 0,
-        };
-        twins(protocol, &src, &dst, &update)
-    };
-    for over in [[9, 9], [10, 10]] {
-        // SYN, SYN in both directions, SYN and its answer
-        for new in [[2, 0], [2, 2], [4, 2]] {
-            assert_eq!(compare(protocol::TCP, over, new), Twins::OursIsOver);
-            assert_eq!(compare(protocol::TCP, new, over), Twins::TheirsIsOver);
-            assert_eq!(compare(protocol::UDP, new, over), Twins::Same);
-        }
-        for open in [[4, 4], [7, 4], [9, 4], [9, 7], [11, 11], [12, 12]] {
-            assert_eq!(compare(protocol::TCP, over, open), Twins::Same);
-            assert_eq!(compare(protocol::TCP, open, over), Twins::Same);
-        }
-    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ use proto::pfsync::receive::{self, Course, Known};
 use proto::pfsync::short::{Bulk, Clear, Tdb};
 use proto::pfsync::state::{Direction, State};
 use proto::pfsync::tuples;
+use proto::pfsync::twins::{self, Twin, Twins, Use};
 use proto::pfsync::update::Update;
 use proto::pfsync::writer::{Full, Outgoing, Writer};
 
@@ -355,6 +356,11 @@ pub fn every_frame_received(
     sink: fn(Result<Entry, &'static str>),
 ) -> Result<usize, &'static str> {
     every_frame(255, payload, known, *entry, sink).map_err(FrameDiscard::as_str)
+}
+
+#[inline(never)]
+pub fn every_twin(protocol: u8, ours: &Twin, used: Use, theirs: &State, is_whole: bool) -> Twins {
+    twins::twins(protocol, ours, used, &Twin::told(theirs), is_whole)
 }
 
 #[inline(never)]

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two names for one five-tuple: one connection that two hosts have named, or two, of
+//! which one is a thing of the past.
+//!
+//! An old copy of a connection must never harm a new one with the same ports. Linux
+//! enforces windows, so what was taken of the wrong one would have packets dropped.
+
+use super::conntrack::protocol;
+use super::id::StateId;
+use super::peer::{Peer, PeerState};
+use super::state::State;
+
+/// What a host knows of a state to which a peer gives another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The host's own name for it.
+    pub id: StateId,
+    /// The initiator.
+    pub src: Peer,
+    /// The other side.
+    pub dst: Peer,
+    /// How many seconds it has lived; more, if the host does not know.
+    pub age: u32,
+}
+
+impl Twin {
+    /// What a peer tells of it.
+    #[must_use]
+    pub const fn told(state: &State) -> Self {
+        Self {
+            id: state.id,
+            src: state.src,
+            dst: state.dst,
+            age: state.creation,
+        }
+    }
+
+    /// Whether both ends have said their last word. A proxy's states are high numbers, but
+    /// they come first.
+    fn is_over(&self) -> bool {
+        [self.src, self.dst]
+            .iter()
+            .all(|peer| peer.state >= PeerState::FIN_WAIT_2 && !peer.state.is_proxy())
+    }
+
+    fn is_new(&self) -> bool {
+        self.src.state.min(self.dst.state) <= PeerState::SYN_SENT
+    }
+
+    /// Whether the sequence numbers of both are those of one connection, one a little
+    /// behind the other: as far as a side has one.
+    fn is_near(&self, other: &Self) -> bool {
+        let near = |ours: &Peer, theirs: &Peer| {
+            let has_number =
+                |peer: &Peer| peer.state >= PeerState::SYN_SENT && !peer.state.is_proxy();
+            let ahead = ours.seqlo.wrapping_sub(theirs.seqlo) as i32;
+            !has_number(ours) || !has_number(theirs) || ahead.unsigned_abs() < NEAR
+        };
+        near(&self.src, &other.src) && near(&self.dst, &other.dst)
+    }
+}
+
+/// What packets have told this host of a state to which a peer gives another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It is a copy: a peer has told of it last.
+    Copy,
+    /// It was in the table before the host looked into that; nobody has told of it since.
+    Found,
+    /// A packet of it has passed since a peer told of it.
+    Passed,
+}
+
+/// Of two states with the same tuples and different names: whether they are one
+/// connection, or which of them is a thing of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Twins {
+    /// One connection, as far as can be told. `take`: what the peer says of it may be
+    /// taken, where that is newer.
+    Same {
+        /// Not, if packets here know better.
+        take: bool,
+    },
+    /// Ours is over, and a new connection has taken its ports; or it is but an old copy.
+    OursIsOver,
+    /// Theirs is.
+    TheirsIsOver,
+    /// They are two connections, and both hosts have seen packets: nobody can say which
+    /// of them lives.
+    Unsure,
+}
+
+/// Sequence numbers that are farther apart are not those of one connection. Those of two
+/// are nearer once in a thousand times.
+const NEAR: u32 = 1 << 26;
+
+/// By how many seconds a connection must be younger to be the later one: a message takes
+/// its time, and the rest is rounding.
+const YOUNGER: u32 = 2;
+
+/// Compares a state of ours with one that has another name.
+///
+/// A TCP state that is over has high numbers, and [`judge`](super::merge::judge) would take it for the newer
+/// one: a connection would end as it begins. An old copy of a connection may have higher
+/// sequence numbers than a new one with the same ports, and what conntrack enforced for
+/// that would be windows that were never its own.
+///
+/// `is_whole`: theirs is from a host that has one state for a connection, as Linux, not
+/// one where it comes in and another one where it goes out, as pf. The numbers that such
+/// a host gives to its states grow.
+#[must_use]
+pub fn twins(protocol: u8, ours: &Twin, used: Use, theirs: &Twin, is_whole: bool) -> Twins {
+    if is_whole && ours.id.creator == theirs.id.creator {
+        return match ours.id.id < theirs.id.id {
+            true => Twins::OursIsOver,
+            false => Twins::TheirsIsOver,
+        };
+    }
+    let is_tcp = protocol == protocol::TCP;
+    if is_tcp && ours.is_over() && theirs.is_new() {
+        return Twins::OursIsOver;
+    }
+    if is_tcp && ours.is_new() && theirs.is_over() {
+        return Twins::TheirsIsOver;
+    }
+    let is_near = !is_tcp || ours.is_near(theirs);
+    let is_later = |one: &Twin, other: &Twin| one.age.saturating_add(YOUNGER) < other.age;
+    match used {
+        // Whatever it was, theirs is what somebody knows of it now; unless that is old, too.
+        Use::Copy if is_whole => match !is_near && (theirs.is_over() || is_later(ours, theirs)) {
+            true => Twins::TheirsIsOver,
+            false => Twins::OursIsOver,
+        },
+        Use::Copy => Twins::Same { take: true },
+        // A handshake is seen by both, if anything is.
+        _ if is_near => Twins::Same {
+            take: !is_tcp || used == Use::Found || ours.is_new(),
+        },
+        _ if is_later(theirs, ours) => Twins::OursIsOver,
+        _ if is_later(ours, theirs) => Twins::TheirsIsOver,
+        _ => Twins::Unsure,
+    }
+}

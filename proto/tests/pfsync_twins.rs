@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One five-tuple under two names: what lives is never harmed by what is over.
+
+mod pfsync;
+
+use carp_proto::pfsync::conntrack::protocol::{self, TCP, UDP};
+use carp_proto::pfsync::conntrack::TcpState;
+use carp_proto::pfsync::id::StateId;
+use carp_proto::pfsync::mapping::export;
+use carp_proto::pfsync::peer::{Peer, PeerState};
+use carp_proto::pfsync::state::Direction;
+use carp_proto::pfsync::twins::Twins::{OursIsOver, Same, TheirsIsOver, Unsure};
+use carp_proto::pfsync::twins::{twins, Twin, Use};
+use pfsync::{id, tcp_entry};
+
+const USES: [Use; 3] = [Use::Copy, Use::Found, Use::Passed];
+
+fn name(number: u64, creator: u8) -> StateId {
+    StateId {
+        id: number.to_be_bytes(),
+        creator: [creator; 4],
+    }
+}
+
+/// A state of `creator` whose sides are in these states, at these sequence numbers.
+fn at(creator: u8, states: [u8; 2], numbers: [u32; 2]) -> Twin {
+    let [src, dst] = [0, 1].map(|side| Peer {
+        state: PeerState::new(states[side]).unwrap(),
+        seqlo: numbers[side],
+        ..Peer::default()
+    });
+    Twin {
+        id: name(1, creator),
+        src,
+        dst,
+        age: 1000,
+    }
+}
+
+fn open(creator: u8, numbers: [u32; 2]) -> Twin {
+    at(creator, [4, 4], numbers)
+}
+
+#[test]
+fn of_one_creator_the_greater_name_lives() {
+    // the older one has the higher sequence numbers, and packets have passed
+    let numbered = |number, at| Twin {
+        id: name(number, 1),
+        ..open(1, [at, at])
+    };
+    for protocol in [TCP, UDP, protocol::ICMP] {
+        for used in USES {
+            for (old, new) in [(1, 2), (255, 256), (u64::MAX - 1, u64::MAX)] {
+                let (old, new) = (numbered(old, 4_000_000), numbered(new, 1_000_000));
+                assert_eq!(twins(protocol, &old, used, &new, true), OursIsOver);
+                assert_eq!(twins(protocol, &new, used, &old, true), TheirsIsOver);
+                // pf has two of each connection
+                assert!(matches!(
+                    twins(protocol, &old, used, &new, false),
+                    Same { .. }
+                ));
+                assert!(matches!(
+                    twins(protocol, &new, used, &old, false),
+                    Same { .. }
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_begins_is_not_one_that_is_over() {
+    for over in [[9, 9], [10, 10]] {
+        for used in USES {
+            // SYN, SYN in both directions, SYN and its answer
+            for new in [[2, 0], [2, 2], [4, 2]] {
+                let (over, new) = (at(1, over, [9, 9]), at(2, new, [5, 5]));
+                for whole in [false, true] {
+                    assert_eq!(twins(TCP, &over, used, &new, whole), OursIsOver);
+                    assert_eq!(twins(TCP, &new, used, &over, whole), TheirsIsOver);
+                }
+            }
+            for open in [[4, 4], [7, 4], [9, 4], [9, 7], [11, 11], [12, 12]] {
+                let (over, open) = (at(1, over, [9, 9]), at(2, open, [9, 9]));
+                assert_ne!(twins(TCP, &open, used, &over, true), TheirsIsOver);
+                assert!(matches!(twins(TCP, &over, used, &open, false), Same { .. }));
+                assert!(matches!(twins(TCP, &open, used, &over, false), Same { .. }));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_makes_way_for_what_somebody_knows_now() {
+    let ours = open(1, [4_000_000, 4_000_000]);
+    for theirs in [[1_000_000, 1_000_000], [5_000_000, 1], [1 << 31, 1 << 30]] {
+        let theirs = open(2, theirs);
+        assert_eq!(twins(TCP, &ours, Use::Copy, &theirs, true), OursIsOver);
+        assert_eq!(twins(UDP, &ours, Use::Copy, &theirs, true), OursIsOver);
+        // a half of pf's is not all that it knows
+        assert_eq!(
+            twins(TCP, &ours, Use::Copy, &theirs, false),
+            Same { take: true }
+        );
+    }
+    // somebody has another old one, or one that has ended
+    let far = [1 << 31, 1 << 30];
+    for (age, expected) in [(1003, TheirsIsOver), (1002, OursIsOver), (5, OursIsOver)] {
+        let theirs = Twin {
+            age,
+            ..open(2, far)
+        };
+        assert_eq!(twins(TCP, &ours, Use::Copy, &theirs, true), expected);
+        let near = Twin {
+            age,
+            ..open(2, [4_000_000, 4_000_001])
+        };
+        assert_eq!(twins(TCP, &ours, Use::Copy, &near, true), OursIsOver);
+    }
+    let over = at(2, [9, 9], [1 << 31, 1 << 30]);
+    assert_eq!(twins(TCP, &ours, Use::Copy, &over, true), TheirsIsOver);
+    let its_end = at(2, [9, 9], [4_000_100, 4_000_100]);
+    assert_eq!(twins(TCP, &ours, Use::Copy, &its_end, true), OursIsOver);
+}
+
+#[test]
+fn what_packets_have_said_is_not_overwritten() {
+    let ours = open(1, [4_000_000, 4_000_000]);
+    for far in [0_u32, 1, (1 << 26) - 1] {
+        for theirs in [
+            4_000_000_u32.wrapping_add(far),
+            4_000_000_u32.wrapping_sub(far),
+        ] {
+            let theirs = open(2, [theirs, theirs]);
+            for (used, take) in [(Use::Passed, false), (Use::Found, true)] {
+                for whole in [false, true] {
+                    assert_eq!(twins(TCP, &ours, used, &theirs, whole), Same { take });
+                    // there is nothing that could drop a packet
+                    assert_eq!(twins(UDP, &ours, used, &theirs, whole), Same { take: true });
+                }
+            }
+        }
+    }
+    // a handshake: whoever has seen more of it says so
+    let (begun, answered) = (at(1, [2, 0], [7, 0]), at(2, [2, 2], [7, 90]));
+    assert_eq!(
+        twins(TCP, &begun, Use::Passed, &answered, true),
+        Same { take: true }
+    );
+}
+
+#[test]
+fn of_two_connections_the_younger_one_lives() {
+    for (ours, theirs) in [
+        ([1 << 26, 0], [0, 0]),
+        ([0, 1 << 26], [0, 0]),
+        ([0, 0], [u32::MAX << 26, 0]),
+        ([5, 1 << 31], [5, 0]),
+    ] {
+        for used in [Use::Found, Use::Passed] {
+            let compare = |ours_age, theirs_age| {
+                let aged = |twin, age| Twin { age, ..twin };
+                let (ours, theirs) = (
+                    aged(open(1, ours), ours_age),
+                    aged(open(2, theirs), theirs_age),
+                );
+                twins(TCP, &ours, used, &theirs, true)
+            };
+            assert_eq!(compare(103, 100), OursIsOver);
+            assert_eq!(compare(100, 103), TheirsIsOver);
+            for theirs in [98, 99, 100, 101, 102] {
+                assert_eq!(compare(100, theirs), Unsure);
+            }
+            assert_eq!(compare(u32::MAX, u32::MAX), Unsure);
+        }
+    }
+    // a side that has not spoken, or for which a proxy speaks, has no number
+    for state in [0, 1, 11, 12] {
+        let theirs = at(2, [4, state], [0, 99]);
+        let ours = open(1, [0, 1 << 31]);
+        assert_eq!(
+            twins(TCP, &ours, Use::Passed, &theirs, true),
+            Same { take: false }
+        );
+        assert_eq!(
+            twins(TCP, &theirs, Use::Found, &ours, true),
+            Same { take: true }
+        );
+    }
+}
+
+#[test]
+fn a_told_state_is_read_as_it_stands() {
+    let mut entry = tcp_entry(TcpState::Established);
+    entry.age = 77;
+    let (state, _) = export(&entry, id(7), Direction::Out, 0).unwrap();
+    let twin = Twin::told(&state);
+    assert_eq!(
+        (twin.id, twin.src, twin.dst),
+        (state.id, state.src, state.dst)
+    );
+    assert_eq!(twin.age, state.creation);
+}
