@@ -183,7 +183,8 @@ unsafe extern "C" fn pass<T: Watcher>(
             // a packet that is gone. `NET_XMIT_DROP` is 1, too; as an error it is ENOBUFS
             // (`net_xmit_errno`).
             let result = match result {
-                1 => ENOBUFS.to_errno(),
+                // The crate names it only since 7.3.
+                1 => -(kernel::bindings::ENOBUFS as c_int),
                 other => other,
             };
             bindings::NF_STOLEN | (result.wrapping_neg() << bindings::NF_VERDICT_QBITS) as c_uint
