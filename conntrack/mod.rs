@@ -132,8 +132,8 @@ impl Table for Attached {
         read::read(entry, plain);
     }
 
-    fn find(&self, plain: &Plain) -> Option<ARef<Entry>> {
-        Entry::find(self.watcher().net, plain)
+    fn find(&self, plain: &Plain, by_reply: bool) -> Option<ARef<Entry>> {
+        Entry::find(self.watcher().net, plain, by_reply)
     }
 
     fn insert(&self, plain: &Plain, master: Option<&Entry>) -> Result<ARef<Entry>> {

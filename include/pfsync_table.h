@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	4
+#define PFSYNC_TABLE_VERSION	5
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -238,8 +238,11 @@ struct pfsync_table_ops {
 	/* What is known of it. */
 	void (*read)(void *entry, struct pfsync_plain *plain);
 
-	/* The entry with this original tuple, in its zone; counted. */
-	void *(*find)(void *table, const struct pfsync_plain *plain);
+	/*
+	 * The entry with this original tuple or, if `by_reply`, with this reply
+	 * tuple, in its zone; counted.
+	 */
+	void *(*find)(void *table, const struct pfsync_plain *plain, bool by_reply);
 
 	/*
 	 * Makes an entry; `*entry` is counted. -EEXIST: one of the tuples is taken.

@@ -66,7 +66,7 @@ pub(super) fn run(memory: &Memory, line: &str) -> Result {
     if verb == "new" {
         return new(memory, &plain);
     }
-    let entry = memory.find(&plain).ok_or(ENOENT)?;
+    let entry = memory.find(&plain, false).ok_or(ENOENT)?;
     match verb {
         "pass" => pass(memory, &entry, words)?,
         "expire" => entry.expire_in(0),

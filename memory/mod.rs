@@ -132,14 +132,14 @@ impl Memory {
         found
     }
 
-    fn find(&self, plain: &Plain) -> Option<ARef<Entry>> {
-        let wanted = name(plain);
+    fn find(&self, plain: &Plain, by_reply: bool) -> Option<ARef<Entry>> {
+        let wanted = name(plain, by_reply);
         let mut entries = self.entries(0, usize::MAX).into_iter();
-        entries.find(|entry| entry.is_alive() && name(&entry.plain()) == wanted)
+        entries.find(|entry| entry.is_alive() && name(&entry.plain(), by_reply) == wanted)
     }
 
     fn insert(&self, plain: &Plain, master: Option<&Entry>) -> Result<ARef<Entry>> {
-        if self.find(plain).is_some() {
+        if self.find(plain, false).is_some() {
             return Err(EEXIST);
         }
         self.with(|contents| {
@@ -174,8 +174,11 @@ impl Memory {
 }
 
 /// What tells entries from each other.
-fn name(plain: &Plain) -> impl PartialEq {
-    let tuple = &plain.original;
+fn name(plain: &Plain, by_reply: bool) -> impl PartialEq {
+    let tuple = match by_reply {
+        false => &plain.original,
+        true => &plain.reply,
+    };
     (
         (tuple.source, tuple.destination, tuple.ids),
         (plain.family, plain.protocol, plain.zone),
@@ -271,8 +274,8 @@ impl Table for Attached {
         }
     }
 
-    fn find(&self, plain: &Plain) -> Option<ARef<Entry>> {
-        self.0.find(plain)
+    fn find(&self, plain: &Plain, by_reply: bool) -> Option<ARef<Entry>> {
+        self.0.find(plain, by_reply)
     }
 
     fn insert(&self, plain: &Plain, master: Option<&Entry>) -> Result<ARef<Entry>> {

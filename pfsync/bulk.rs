@@ -34,6 +34,15 @@ pub(super) struct Walk {
     pub(super) table: Cursor,
     /// The next record to be sent.
     pub(super) next: Slot,
+    /// The second name of the one before it, if that is to be sent.
+    pub(super) half: Option<Slot>,
+}
+
+impl Walk {
+    /// Whether there is more to be sent.
+    pub(super) fn has_more(&self, store: &Store) -> bool {
+        self.half.is_some() || self.next < store.end()
+    }
 }
 
 /// Whether frames can go over a device.
@@ -88,6 +97,7 @@ impl Pfsync {
             session.outbox = session.new_outbox();
             session.request = session.new_request(table.limit(), link);
             session.linux_peer = false;
+            session.pf_peer = false;
             session.listener = Listener::default();
             session.table = Some(table.clone());
         }

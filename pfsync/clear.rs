@@ -7,7 +7,7 @@ use super::{
     counters::{Counter, Counters},
     outcome::Outcome,
     session::Session,
-    store::{Record, Slot},
+    store::Slot,
 };
 use crate::proto::pfsync::{
     id::Creator,
@@ -86,24 +86,7 @@ impl Session {
         }
     }
 
-    /// A peer has deleted a state: it goes from the table, too, unless it is used here.
-    pub(super) fn deleted_by_peer(
-        &mut self,
-        now: Instant,
-        slot: Slot,
-        out: &mut Outcome,
-        counters: &Counters,
-    ) {
-        let in_use = self.store.get(slot).is_some_and(Record::is_in_use);
-        if in_use {
-            counters.count(Counter::Stale);
-            self.step(now, slot, |record| record.pending.deleted_by_peer(true));
-        } else {
-            self.delete(now, slot, out, counters);
-        }
-    }
-
-    /// A state goes from the table, and nothing is said of it.
+    /// A state goes from the table, by all its names, and nothing is said of it.
     pub(super) fn delete(
         &mut self,
         now: Instant,
@@ -111,15 +94,19 @@ impl Session {
         out: &mut Outcome,
         counters: &Counters,
     ) {
-        let Some(record) = self.store.get_mut(slot) else {
+        if self.store.get(slot).is_none() {
             return;
-        };
-        if let (Some(live), Some(table)) = (record.live.take(), &self.table) {
-            table.remove(&live.entry);
         }
-        self.release(slot, out);
-        // Already nowhere, it takes no step: `took` forgets it all the same.
-        self.step(now, slot, |record| record.pending.deleted_by_peer(false));
+        let other = self.store.part(slot);
+        for slot in [Some(slot), other].into_iter().flatten() {
+            let live = self.store.get_mut(slot).and_then(|it| it.live.take());
+            if let (Some(live), Some(table)) = (live, &self.table) {
+                table.remove(&live.entry);
+            }
+            self.release(slot, out);
+            // Already nowhere, it takes no step: `took` forgets it all the same.
+            self.step(now, slot, |record| record.pending.deleted_by_peer(false));
+        }
         counters.count(Counter::Deleted);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     send::HEAD,
     session::Session,
     settings::Settings,
-    store::{Slot, Store},
+    store::{Record, Slot, Store},
 };
 use crate::{
     linux::state_table::master_key,
@@ -26,7 +26,6 @@ use crate::{
         short::{Bulk, BulkStatus},
         state::State,
         time::{seconds_since, Instant},
-        tuples,
         writer::{Full, Outgoing, Writer},
     },
 };
@@ -75,7 +74,7 @@ pub(super) fn read(
     now: Instant,
     find: impl FnOnce(usize) -> Option<Slot>,
 ) -> Option<(Entry, u64)> {
-    let record = store.get(slot)?;
+    let record = store.get(store.main(slot))?;
     let live = record.live.as_ref()?;
     let plain = live.entry.read();
     let master = match master_key(&plain) {
@@ -111,9 +110,14 @@ fn write(
     if settings.is_private(entry.details.mark, entry.details.zone.id) {
         return Err(Unwritten::Private);
     }
-    let direction = tuples::direction(entry.details.status);
-    let exported: Result<(State, Extra), _> = mapping::export(&entry, record.id, direction, flags);
-    let (state, extra) = exported.map_err(|_| Unwritten::Unfit)?;
+    let exported: Result<(State, Extra), _> =
+        mapping::export(&entry, record.id, record.direction, flags);
+    let (state, mut extra) = exported.map_err(|_| Unwritten::Unfit)?;
+    let main = store.get(store.main(slot)).map(|main| main.id);
+    let is_main = main == Some(record.id);
+    if let (false, Some(main)) = (is_main, main) {
+        extra = Extra::half_of(main);
+    }
     let update;
     let message = match form {
         Form::Insert => Outgoing::Insert(&state),
@@ -129,7 +133,7 @@ fn write(
         Err(Full) if writer.is_empty() => Err(Unwritten::Unfit),
         written => {
             written?;
-            Ok(Expects(!entry.details.helper.is_empty()))
+            Ok(Expects(is_main && !entry.details.helper.is_empty()))
         }
     }
 }
@@ -168,7 +172,8 @@ impl Session {
             while let Some(slot) = self.store.first(Place::Queued(queue)) {
                 // Before it is read: a packet that passes meanwhile may be in what is
                 // written or not, so it has to say that there is news.
-                if let (true, Some(record)) = (queue.tells(), self.store.get(slot)) {
+                let main = self.store.get(self.store.main(slot));
+                if let (true, Some(record)) = (queue.tells(), main) {
                     if let Some(live) = &record.live {
                         live.watched.reset();
                     }
@@ -203,13 +208,17 @@ impl Session {
 
     /// Peers are to forget a state; it stays in the table.
     fn stays_here(&mut self, now: Instant, slot: Slot) {
-        if self.store.get(slot).is_some_and(|record| record.lenient) {
-            self.be_strict(slot);
+        let main = self.store.main(slot);
+        if self.store.get(main).is_some_and(|record| record.lenient) {
+            self.be_strict(main);
         }
-        self.step(now, slot, |record| {
-            record.live = None;
-            record.pending.deleted()
-        });
+        let other = self.store.part(slot);
+        for slot in [Some(slot), other].into_iter().flatten() {
+            self.step(now, slot, |record| {
+                record.live = None;
+                record.pending.deleted()
+            });
+        }
     }
 
     fn write_from(
@@ -306,7 +315,7 @@ impl Session {
                 Some(count)
             }
             // All that were looked at are private; the rest comes next.
-            None => (self.walk.next < self.store.end()).then_some(0),
+            None => self.walk.has_more(&self.store).then_some(0),
         }
     }
 
@@ -325,13 +334,14 @@ impl Session {
             writer.push(Outgoing::Bulk(&bulk)).ok()?;
         }
         let (mut count, mut full, mut private) = (0_u32, false, 0_u32);
-        while count < most && private < PRIVATE_MAX && self.walk.next < self.store.end() {
-            let slot = self.walk.next;
-            let is_bulk = self
-                .store
-                .get(slot)
-                .is_some_and(|record| record.pending.is_bulk());
-            if is_bulk {
+        while count < most && private < PRIVATE_MAX && self.walk.has_more(&self.store) {
+            // A second name comes just after the first.
+            let slot = self.walk.half.unwrap_or(self.walk.next);
+            let is_half = self.walk.half.is_some();
+            let is_first = self.store.main(slot) == slot;
+            let record = self.store.get(slot);
+            let is_bulk = record.is_some_and(|record| record.pending.is_bulk());
+            if is_bulk && (is_half || is_first) {
                 let flags = crate::proto::pfsync::state::FLAG_ACK;
                 let find = |key| pfsync.watch.find(key);
                 let (settings, store) = (&self.settings, &self.store);
@@ -365,7 +375,15 @@ impl Session {
                     Err(Unwritten::Unfit) => pfsync.counters.count(Counter::BadState),
                 }
             }
-            self.walk.next = slot.saturating_add(1);
+            self.walk.half = None;
+            if !is_half {
+                self.walk.next = slot.saturating_add(1);
+                if is_first {
+                    // Without memory pf hears of one half, and of the other one later.
+                    let _ = self.name_other_half(now, slot, false);
+                    self.walk.half = self.store.get(slot).and_then(Record::other);
+                }
+            }
         }
         // A state that does not fit beside START comes in a frame of its own.
         (count > 0 || full).then(|| (writer.finish(), count))

@@ -9,7 +9,7 @@ use super::{
     outcome::Outcome,
     plain,
     session::{Session, REQUESTS_MAX},
-    store::{Record, Slot},
+    store::{Live, Record, Slot},
     twins::Taken,
 };
 use crate::{
@@ -63,6 +63,7 @@ impl Pfsync {
                 return;
             }
             let mut reader = Reader {
+                asked: false,
                 pfsync: self,
                 session,
                 table,
@@ -77,6 +78,8 @@ impl Pfsync {
 
 /// What it takes to act upon a message; the lock is held.
 pub(super) struct Reader<'a> {
+    /// A peer has asked for everything in this frame, and has not said that it is Linux.
+    pub(super) asked: bool,
     pub(super) pfsync: &'a Pfsync,
     pub(super) session: &'a mut Session,
     pub(super) table: Arc<Table<Pfsync>>,
@@ -108,6 +111,7 @@ impl Reader<'_> {
                 }
             }
         }
+        self.session.pf_peer |= self.asked;
         // Unless it has just asked for that.
         if missed && !self.session.answer.is_active() {
             self.pfsync.requested(self.session, self.now);
@@ -134,14 +138,14 @@ impl Reader<'_> {
             }
             Message::Extra(received) => {
                 self.session.linux_peer = true;
+                self.asked &= !received.id().is_everything();
                 companion.offer(received);
                 Ok(())
             }
             Message::Delete(id) | Message::DeleteCompressed(id) => {
                 // One that is not there was deleted before: it is said several times.
                 if let Some(slot) = self.session.store.find(&id) {
-                    let counters = &self.pfsync.counters;
-                    (self.session).deleted_by_peer(self.now, slot, self.out, counters);
+                    self.deleted(slot);
                 }
                 Ok(())
             }
@@ -150,6 +154,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Request(id) if id.is_everything() => {
+                self.asked = true;
                 self.pfsync.requested(self.session, self.now);
                 Ok(())
             }
@@ -167,17 +172,28 @@ impl Reader<'_> {
         }
     }
 
-    /// What Linux says beside the state `id`. If it makes no sense, the state may.
+    /// What Linux says beside the state `id`. If it makes no sense, the state may. Who says
+    /// nothing is pf.
     fn extra(&mut self, companion: &mut Companion<'_>, id: &StateId) -> Option<Extra> {
-        companion.take(id).unwrap_or_else(|discard| {
-            self.count(discard.into());
-            None
-        })
+        match companion.take(id) {
+            Ok(extra) => {
+                self.session.pf_peer |= extra.is_none();
+                extra
+            }
+            Err(discard) => {
+                self.count(discard.into());
+                None
+            }
+        }
     }
 
     /// INS and UPD.
     fn state(&mut self, received: &Received<'_>, extra: Option<&Extra>) -> Result<(), Discard> {
         let confirm = received.wants_ack();
+        if let Some(main) = extra.and_then(|extra| extra.half_of) {
+            self.other_name(received.id(), &main, confirm);
+            return Ok(());
+        }
         if let Some(slot) = self.session.store.find(&received.id()) {
             let update = received.for_update()?;
             return self.merge(slot, &update, extra, confirm);
@@ -187,12 +203,17 @@ impl Reader<'_> {
 
     /// UPD_C.
     fn update(&mut self, update: Update, extra: Option<&Extra>) {
-        match self.session.store.find(&update.id) {
+        let store = &self.session.store;
+        let half_of = extra.and_then(|extra| extra.half_of);
+        match (store.find(&update.id), half_of) {
+            (Some(_), Some(main)) => self.other_name(update.id, &main, false),
+            // Of no use without the other one.
+            (None, Some(main)) if store.find(&main).is_none() => {}
             // It cannot fail but for want of the state, which it has just found.
-            Some(slot) => {
+            (Some(slot), None) => {
                 let _ = self.merge(slot, &update, extra, false);
             }
-            None => {
+            (None, _) => {
                 let wanted = &mut self.session.wanted;
                 if wanted.len() < REQUESTS_MAX && !wanted.contains(&update.id) {
                     // There is room for so many.
@@ -214,7 +235,8 @@ impl Reader<'_> {
     ) -> Result<(), Discard> {
         let watch = &self.pfsync.watch;
         let find = |key| watch.find(key);
-        let record = self.session.store.get(slot).ok_or(Discard::BadState)?;
+        let main = self.session.store.main(slot);
+        let record = self.session.store.get(main).ok_or(Discard::BadState)?;
         let live = record.live.as_ref().filter(|live| live.entry.is_alive());
         let Some(live) = live else {
             // It is still to be said that it is gone.
@@ -238,7 +260,7 @@ impl Reader<'_> {
                 Ok(()) => {
                     self.count(Counter::Updated);
                     if lenient {
-                        self.set_lenient(slot);
+                        self.set_lenient(main);
                     }
                 }
                 // A packet was faster: what it said counts as well.
@@ -254,14 +276,17 @@ impl Reader<'_> {
             .counters
             .add(Counter::Stale, u64::from(verdict.stale()));
         let now = self.now;
-        self.session.step(now, slot, |record| {
+        if let Some(record) = self.session.store.get_mut(main) {
             record.heard = now;
             if verdict.stale() == 0 {
                 record.used = Use::Copy;
             }
+        }
+        self.session.step(now, slot, |record| {
+            record.heard = now;
             record.pending.updated_by_peer(now, verdict, confirm)
         });
-        self.session.release(slot, self.out);
+        self.session.release(main, self.out);
         Ok(())
     }
 
@@ -281,6 +306,10 @@ impl Reader<'_> {
         extra: Option<&Extra>,
         confirm: bool,
     ) -> Result<(), Discard> {
+        // Linux tells of both halves at once.
+        if extra.is_none() && self.join(state, confirm)? {
+            return Ok(());
+        }
         // Once more, if there was one that makes way.
         for _ in 0..2 {
             let Some(taken) = self.try_insert(state, extra, confirm)? else {
@@ -314,13 +343,17 @@ impl Reader<'_> {
         let master = entry
             .details
             .master
-            .and_then(|id| store.get(store.find(&id)?));
+            .and_then(|id| store.get(store.main(store.find(&id)?)));
         let inserted = self
             .table
             .insert(&plain, master.and_then(|it| Some(&it.live.as_ref()?.entry)));
         match inserted {
             Ok(entry) => {
-                if self.inserted(state, entry, lenient, confirm).is_err() {
+                let of_pf = extra.is_none();
+                if self
+                    .inserted(state, entry, of_pf, lenient, confirm)
+                    .is_err()
+                {
                     self.count(Counter::NoMemory);
                     // Nobody would ever look after it.
                     if let Some(entry) = self.table.find(&plain) {
@@ -333,13 +366,14 @@ impl Reader<'_> {
                 by: self.table.find(&plain),
                 original: entry.original,
                 reply: entry.reply,
+                zone: entry.details.zone,
             })),
             Err(error) => self.refused(error).map(|()| None),
         }
     }
 
     /// The table did not take something for this reason.
-    fn refused(&self, error: Error) -> Result<(), Discard> {
+    pub(super) fn refused(&self, error: Error) -> Result<(), Discard> {
         if [ENOSPC, ENOMEM, EMFILE].contains(&error) {
             self.count(Counter::Full);
             return Ok(());
@@ -356,6 +390,7 @@ impl Reader<'_> {
         &mut self,
         state: &State,
         entry: TableEntry,
+        of_pf: bool,
         lenient: bool,
         confirm: bool,
     ) -> Result {
@@ -363,7 +398,9 @@ impl Reader<'_> {
         watched.set_flag(lenient);
         let (pending, step) = Pending::received(self.now, confirm);
         let tcp = state.protocol == protocol::TCP;
-        let mut record = Record::new(state.id, pending, entry, watched);
+        let mut record = Record::new(state.id, pending, Some(Live { watched, entry }));
+        record.direction = state.direction;
+        record.of_pf = of_pf;
         record.born = seconds_before(self.now, state.creation);
         record.heard = self.now;
         record.tcp = tcp;
@@ -423,7 +460,7 @@ impl Reader<'_> {
         let store = &self.session.store;
         let master = store
             .find(&expectation.master)
-            .and_then(|slot| store.get(slot)?.live.as_ref())
+            .and_then(|slot| store.get(store.main(slot))?.live.as_ref())
             .ok_or(Discard::BadState)?;
         let expected = plain::from_expectation(&expectation);
         match expectation.kind {
@@ -440,7 +477,7 @@ impl Reader<'_> {
 /// Makes a TCP entry that a peer told of lenient about windows, for the peer may have
 /// let packets pass since, unless that says nothing new or it is lenient anyway. One that
 /// was made lenient before (`is_lenient`) stays so. Whether it did.
-fn make_lenient(entry: &mut Entry, before: Tracking, is_lenient: bool) -> bool {
+pub(super) fn make_lenient(entry: &mut Entry, before: Tracking, is_lenient: bool) -> bool {
     if !is_lenient && entry.details.tracking == before {
         return false;
     }

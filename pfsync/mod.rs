@@ -16,6 +16,7 @@ pub(crate) mod demotion;
 pub(crate) mod device;
 pub(crate) mod events;
 mod fill;
+mod halves;
 pub(crate) mod link;
 mod messages;
 pub(crate) mod netns;

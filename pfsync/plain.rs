@@ -124,6 +124,27 @@ fn tracking(plain: &Plain) -> Tracking {
     }
 }
 
+/// What is looked for in a table, by its original tuple or that of its reply.
+pub(super) fn of_tuple(tuple: &Tuple, zone: Zone) -> Plain {
+    let mut plain = Plain {
+        family: family(tuple.source),
+        protocol: tuple.protocol,
+        zone: zone.id,
+        zone_directions: zone.directions,
+        ..Plain::default()
+    };
+    for to in [&mut plain.original, &mut plain.reply] {
+        set_tuple(to, tuple);
+    }
+    plain
+}
+
+fn set_tuple(to: &mut crate::linux::bindings::pfsync_tuple, from: &Tuple) {
+    to.source = address_bytes(from.source);
+    to.destination = address_bytes(from.destination);
+    to.ids = from.ids;
+}
+
 /// What a table is to make of an entry; without its master.
 pub(super) fn from_entry(entry: &Entry) -> Plain {
     let mut plain = Plain {
@@ -139,9 +160,7 @@ pub(super) fn from_entry(entry: &Entry) -> Plain {
         (&mut plain.original, &entry.original),
         (&mut plain.reply, &entry.reply),
     ] {
-        to.source = address_bytes(from.source);
-        to.destination = address_bytes(from.destination);
-        to.ids = from.ids;
+        set_tuple(to, from);
     }
     let details = &entry.details;
     plain.status = details.status.0;

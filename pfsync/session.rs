@@ -11,7 +11,7 @@ use super::{
     fill::EXPECTING_MAX,
     outcome::Outcome,
     settings::Settings,
-    store::{Record, Slot, Store},
+    store::{Live, Record, Slot, Store},
     sweep::Sweep,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     proto::pfsync::{
         bulk_answer::BulkAnswer,
         bulk_request::{bulk_within, BulkRequest},
-        conntrack::protocol,
+        conntrack::{protocol, Status},
         defer::{self, Deferred, HELD_MAX},
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
         id::{Creator, StateId},
@@ -36,6 +36,7 @@ use crate::{
         pending::{Config, Pending, Place, Queue, Step},
         state::State,
         time::{seconds_before, Instant, Millis},
+        tuples,
         twins::Use,
     },
 };
@@ -110,6 +111,8 @@ pub(super) struct Session {
     pub(super) listener: Listener,
     /// Whether a peer is Linux: it has sent something of our own.
     pub(super) linux_peer: bool,
+    /// Whether a peer is none, as OpenBSD: it has two states of each connection.
+    pub(super) pf_peer: bool,
     /// By how much the group is demoted.
     pub(super) demoted: i32,
     /// Where frames are built.
@@ -160,6 +163,7 @@ impl Session {
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL_ACCOUNT)?,
             listener: Listener::default(),
             linux_peer: false,
+            pf_peer: false,
             demoted: 0,
             buffer: KVec::new(),
             creator,
@@ -179,7 +183,7 @@ impl Session {
         self.creator
     }
 
-    fn new_name(&mut self) -> StateId {
+    pub(super) fn new_name(&mut self) -> StateId {
         self.next_id = self.next_id.wrapping_add(1);
         StateId {
             id: self.next_id.to_be_bytes(),
@@ -305,8 +309,9 @@ impl Session {
             false => (Pending::found(), None),
         };
         let id = self.new_name();
-        let mut record = Record::new(id, pending, entry, watched);
+        let mut record = Record::new(id, pending, Some(Live { watched, entry }));
         record.tcp = tcp;
+        record.direction = tuples::direction(Status(plain.status));
         (record.used, record.born) = match (is_new, plain.age) {
             (true, _) => (Use::Passed, now),
             // It is no older than this host.
@@ -330,6 +335,8 @@ impl Session {
                 if let Some(step) = step {
                     self.took(now, slot, &step);
                 }
+                // Without memory pf hears of one half, and of the other one later.
+                let _ = self.name_other_half(now, slot, is_new);
             }
             Err(_) => {
                 counters.count(Counter::NoMemory);
@@ -359,9 +366,19 @@ impl Session {
 
     /// Local packets of a state have passed, `count` since it was sent last.
     fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
+        if let Some(record) = self.store.get_mut(slot) {
+            record.used = Use::Passed;
+        }
+        let other = self.store.get(slot).and_then(Record::other);
+        for slot in [Some(slot), other].into_iter().flatten() {
+            self.changed(now, slot, count);
+        }
+    }
+
+    /// They have changed what is told by this name.
+    fn changed(&mut self, now: Instant, slot: Slot, count: u32) {
         let config = self.config();
         self.step(now, slot, |record| {
-            record.used = Use::Passed;
             let step = record.pending.updated(&config, now, record.tcp);
             if !record.tcp || count < u32::from(config.max_updates) {
                 return step;

@@ -15,6 +15,7 @@ use crate::{
         defer::Ticket,
         id::StateId,
         pending::{Pending, Place, Queue, Step},
+        state::Direction,
         time::Instant,
         twins::Use,
     },
@@ -50,8 +51,8 @@ pub(super) struct Record {
     pub(super) id: StateId,
     /// What is still to be said of it.
     pub(super) pending: Pending,
-    /// What is there of it; nothing, when the table has forgotten it and only that is
-    /// still to be said.
+    /// What is there of it; nothing, if the other one of a pair has it, or when the table
+    /// has forgotten it and only that is still to be said.
     pub(super) live: Option<Live>,
     /// Its first packet, if that is held.
     pub(super) ticket: Option<Ticket>,
@@ -68,6 +69,12 @@ pub(super) struct Record {
     pub(super) lenient: bool,
     /// It was sent in answer to a bulk request, and is still to be confirmed.
     pub(super) in_bulk: bool,
+    /// Which of pf's two states it is: see [`super::halves`].
+    pub(super) direction: Direction,
+    /// A peer told of it as pf does, of one side alone.
+    pub(super) of_pf: bool,
+    /// The record of the other one of the two. One of them has what is in the table.
+    other: Slot,
     next: Slot,
     previous: Slot,
     /// The next one in its bucket.
@@ -76,16 +83,11 @@ pub(super) struct Record {
 
 impl Record {
     /// A record that is in no list.
-    pub(super) fn new(
-        id: StateId,
-        pending: Pending,
-        entry: Entry,
-        watched: Watched<Newborn>,
-    ) -> Self {
+    pub(super) fn new(id: StateId, pending: Pending, live: Option<Live>) -> Self {
         Self {
             id,
             pending,
-            live: Some(Live { watched, entry }),
+            live,
             ticket: None,
             born: Instant(0),
             heard: Instant(0),
@@ -93,6 +95,9 @@ impl Record {
             used: Use::Copy,
             lenient: false,
             in_bulk: false,
+            direction: Direction::Any,
+            of_pf: false,
+            other: NONE,
             next: NONE,
             previous: NONE,
             chain: NONE,
@@ -112,7 +117,12 @@ impl Record {
 
     /// Whether the table has forgotten it.
     pub(super) fn is_gone(&self) -> bool {
-        self.live.is_none()
+        self.live.is_none() && self.other == NONE
+    }
+
+    /// The record of the other one of pf's two states of the same connection.
+    pub(super) fn other(&self) -> Option<Slot> {
+        (self.other != NONE).then_some(self.other)
     }
 }
 
@@ -134,6 +144,8 @@ pub(super) struct Store {
     cells: KVec<KVec<Cell>>,
     free: Slot,
     len: u32,
+    /// How many records are a second name of what another one has.
+    pairs: u32,
     lists: [List; LISTS],
     names: Names,
 }
@@ -145,6 +157,7 @@ impl Store {
             cells: KVec::new(),
             free: NONE,
             len: 0,
+            pairs: 0,
             lists: [List {
                 first: NONE,
                 last: NONE,
@@ -154,9 +167,43 @@ impl Store {
         }
     }
 
-    /// How many there are.
+    /// How many connections there are.
     pub(super) fn len(&self) -> u32 {
-        self.len
+        self.len.saturating_sub(self.pairs)
+    }
+
+    /// The record that has what the table has of a state: that of its name, or of the
+    /// other one of pf's two.
+    pub(super) fn main(&self, slot: Slot) -> Slot {
+        match self.get(slot) {
+            Some(record) if record.live.is_none() => record.other().unwrap_or(slot),
+            _ => slot,
+        }
+    }
+
+    /// Makes two records a pair; neither is in one.
+    pub(super) fn pair(&mut self, one: Slot, other: Slot) {
+        if self.get(one).is_none() || self.get(other).is_none() {
+            return;
+        }
+        for (slot, to) in [(one, other), (other, one)] {
+            if let Some(record) = self.get_mut(slot) {
+                record.other = to;
+            }
+        }
+        self.pairs = self.pairs.saturating_add(1);
+    }
+
+    /// Ends it. The other one of the two, if there was one.
+    pub(super) fn part(&mut self, slot: Slot) -> Option<Slot> {
+        let other = self.get(slot)?.other()?;
+        for slot in [slot, other] {
+            if let Some(record) = self.get_mut(slot) {
+                record.other = NONE;
+            }
+        }
+        self.pairs = self.pairs.saturating_sub(1);
+        Some(other)
     }
 
     /// No record has this number or a higher one.
@@ -237,7 +284,7 @@ impl Store {
         }
     }
 
-    /// Takes a record out, of its list as well.
+    /// Takes a record out, of its list as well; it is in no pair.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Record> {
         let record = self.get(slot)?;
         let (id, place) = (record.id, record.pending.place());

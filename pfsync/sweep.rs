@@ -9,6 +9,7 @@
 
 use super::{
     device::Pfsync,
+    halves::NAMED_AT_ONCE,
     outcome::Outcome,
     session::Session,
     store::{Record, Slot},
@@ -78,9 +79,17 @@ impl Pfsync {
             session.ask(now);
         }
         let stop = session.sweep.next.saturating_add(AT_ONCE).min(end);
+        let mut to_name = NAMED_AT_ONCE;
         for slot in session.sweep.next..stop {
             session.look_after(now, slot);
             session.refresh_offloaded(now, slot);
+            if to_name > 0 {
+                to_name = match session.name_other_half(now, slot, true) {
+                    Ok(named) => to_name.saturating_sub(named.into()),
+                    // Not another thousand times.
+                    Err(_) => 0,
+                };
+            }
         }
         let parts = end.div_ceil(AT_ONCE).max(1);
         let part = Millis(ROUND.0.checked_div(parts).unwrap_or(ROUND.0).max(1));
@@ -148,8 +157,8 @@ impl Session {
         if slot.wrapping_add(self.sweep.round) % REFRESH_ROUNDS != 0 {
             return;
         }
-        let record = self.store.get(slot);
-        let live = record.and_then(|record| record.live.as_ref());
+        let main = self.store.get(self.store.main(slot));
+        let live = main.and_then(|record| record.live.as_ref());
         if live.is_some_and(|live| live.entry.is_offloaded()) {
             self.step(now, slot, |record| record.pending.ask());
         }
@@ -157,17 +166,22 @@ impl Session {
 
     /// The table has forgotten a state.
     pub(super) fn gone(&mut self, now: Instant, slot: Slot) {
-        // A packet that is still held goes on its way when its time has come.
-        self.step(now, slot, |record| {
-            // Who has the address now has the connection.
-            let handed_over = (record.live.take()).is_some_and(|it| it.entry.lost_address());
-            match record.is_own() && !handed_over {
+        let other = self.store.part(slot);
+        let Some(record) = self.store.get_mut(slot) else {
+            return;
+        };
+        // Who has the address now has the connection.
+        let handed_over = (record.live.take()).is_some_and(|it| it.entry.lost_address());
+        let was_own = record.is_own() && !handed_over;
+        for slot in [Some(slot), other].into_iter().flatten() {
+            // A packet that is still held goes on its way when its time has come.
+            self.step(now, slot, |record| match was_own {
                 true => record.pending.deleted(),
                 // It was the peer's, who may still have it: here it was only a copy
                 // that nobody has refreshed.
                 false => record.pending.forgotten(),
-            }
-        });
+            });
+        }
     }
 
     /// Windows are checked again: what the peer told last holds, or what packets have

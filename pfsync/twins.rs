@@ -2,17 +2,24 @@
 
 //! A peer's state whose place in the table is taken by one of another name.
 
-use super::{counters::Counter, fill::read, messages::Reader, outcome::Conflict, store::Slot};
+use super::{
+    counters::Counter,
+    fill::read,
+    messages::Reader,
+    outcome::Conflict,
+    plain,
+    store::{Record, Slot},
+};
 use crate::{
     linux::state_table::Entry as TableEntry,
     proto::pfsync::{
-        conntrack::Tuple,
+        conntrack::{Tuple, Zone},
         extra::Extra,
         frame::Discard,
         mapping,
         merge::Verdict,
         state::State,
-        twins::{twins, Twin, Twins},
+        twins::{twins, Twin, Twins, Use},
     },
 };
 use kernel::prelude::*;
@@ -21,9 +28,10 @@ use kernel::prelude::*;
 pub(super) struct Taken {
     /// The one with its original tuple; nothing, if that of the reply is taken.
     pub(super) by: Option<TableEntry>,
-    /// The peer's tuples.
+    /// The peer's tuples, and the zone that they are in.
     pub(super) original: Tuple,
     pub(super) reply: Tuple,
+    pub(super) zone: Zone,
 }
 
 impl Reader<'_> {
@@ -37,11 +45,44 @@ impl Reader<'_> {
         confirm: bool,
     ) -> Result<bool, Discard> {
         let Some(by) = taken.by.take() else {
-            self.conflict(&taken, None);
-            return Ok(false);
+            let old = extra.and_then(|_| self.old_copy(&taken, state));
+            match old {
+                Some(slot) => self.make_way(slot),
+                None => self.conflict(&taken, None),
+            }
+            return Ok(old.is_some());
         };
         let slot = self.met(by).ok_or(Discard::BadState)?;
         self.twin(slot, &taken, state, extra, confirm)
+    }
+
+    /// The copy of an older connection that had the answers of a new one.
+    #[inline(never)]
+    fn old_copy(&self, taken: &Taken, state: &State) -> Option<Slot> {
+        let by = self
+            .table
+            .find_by_reply(&plain::of_tuple(&taken.reply, taken.zone))?;
+        let slot = self.pfsync.watch.find(by.key())?;
+        let (ours, _) = self.ours(slot)?;
+        let theirs = Twin::told(state);
+        let is_older = match ours.id.creator == theirs.id.creator {
+            true => ours.id.id < theirs.id.id,
+            false => theirs.is_later(&ours),
+        };
+        let used = self.session.store.get(slot)?.used;
+        (used == Use::Copy && is_older).then_some(slot)
+    }
+
+    /// What this host knows of a state, and the tuple of its answers.
+    #[inline(never)]
+    fn ours(&self, slot: Slot) -> Option<(Twin, Tuple)> {
+        let store = &self.session.store;
+        let record = store.get(slot)?;
+        let find = |key| self.pfsync.watch.find(key);
+        let (entry, _) = read(store, slot, self.now, find)?;
+        let (src, dst, _) = mapping::peers(&entry);
+        let (id, age) = (record.id, entry.age);
+        Some((Twin { id, src, dst, age }, entry.reply))
     }
 
     /// A peer's state does not go with what is here: it stays where it is, and so does ours.
@@ -68,11 +109,9 @@ impl Reader<'_> {
         self.pfsync.watch.find(key)
     }
 
-    /// This host has it under another name. If they are one connection, both hosts keep the
-    /// lesser one; each host has its own windows where packets have passed, for the peer's
-    /// may be those of another connection all the same.
-    // Apart, as `try_insert`.
-    #[inline(never)]
+    /// This host has it under another name. If they are one connection, Linux hosts keep the
+    /// lesser name, and pf its own. Where packets have passed here, the peer's windows count
+    /// only when both have that name and have heard of each other's.
     fn twin(
         &mut self,
         slot: Slot,
@@ -81,22 +120,11 @@ impl Reader<'_> {
         extra: Option<&Extra>,
         confirm: bool,
     ) -> Result<bool, Discard> {
+        let (ours, reply) = self.ours(slot).ok_or(Discard::BadState)?;
         let record = self.session.store.get(slot).ok_or(Discard::BadState)?;
-        if record.is_gone() {
-            return Err(Discard::BadState);
-        }
-        let (id, used) = (record.id, record.used);
-        let find = |key| self.pfsync.watch.find(key);
-        let (entry, _) =
-            read(&self.session.store, slot, self.now, find).ok_or(Discard::BadState)?;
-        let (src, dst, _) = mapping::peers(&entry);
-        let ours = Twin {
-            id,
-            src,
-            dst,
-            age: entry.age,
-        };
-        let is_whole = extra.is_some();
+        let used = record.used;
+        // Of pf's two states one is compared with its like.
+        let is_whole = extra.is_some() || (record.of_pf && record.direction == state.direction);
         let theirs = Twin::told(state);
         let take = match twins(state.protocol, &ours, used, &theirs, is_whole) {
             Twins::Same { take } => take,
@@ -112,38 +140,61 @@ impl Reader<'_> {
             }
         };
         // pf tells of either side of a translation by itself.
-        if is_whole && entry.reply != taken.reply {
-            self.conflict(taken, Some(entry.reply));
+        if extra.is_some() && reply != taken.reply {
+            self.conflict(taken, Some(reply));
             return Ok(false);
         }
-        let is_lesser = state.id < id;
-        if is_lesser {
+        let (slot, is_theirs) = match extra {
+            Some(_) => (slot, state.id < ours.id),
+            None => match self.named_by_pf(slot, state, confirm) {
+                Some(slot) => (slot, true),
+                None => return Ok(false),
+            },
+        };
+        if is_theirs && extra.is_some() {
             self.session.store.rename(slot, state.id);
         }
-        let confirm = confirm && is_lesser;
+        let (now, confirm) = (self.now, confirm && is_theirs);
         if take {
             let mut update = state.update();
-            update.id = state.id.min(id);
+            update.id = match is_theirs {
+                true => state.id,
+                false => ours.id,
+            };
             self.merge(slot, &update, extra, confirm)?;
         } else {
-            let now = self.now;
             self.session.step(now, slot, |record| {
-                record
-                    .pending
-                    .updated_by_peer(now, Verdict::both(true), confirm)
+                (record.pending).updated_by_peer(now, Verdict::both(true), confirm)
             });
             self.session.release(slot, self.out);
         }
-        if !is_lesser {
+        // Under the name that both have now each judges what the other one knows.
+        if !is_theirs || !take {
             self.session
-                .step(self.now, slot, |record| record.pending.requested());
+                .step(now, slot, |record| record.pending.requested());
         }
         Ok(false)
     }
 
-    /// A state makes way for a peer's.
-    fn make_way(&mut self, slot: Slot) {
-        let counters = &self.pfsync.counters;
-        self.session.delete(self.now, slot, self.out, counters);
+    /// A state makes way for a peer's. If it was this host's, others hear of its end.
+    pub(super) fn make_way(&mut self, slot: Slot) {
+        let now = self.now;
+        let record = self.session.store.get(slot);
+        if !record.is_some_and(Record::is_own) {
+            let counters = &self.pfsync.counters;
+            self.session.delete(now, slot, self.out, counters);
+            return;
+        }
+        self.count(Counter::Deleted);
+        self.session.release(slot, self.out);
+        let live = self
+            .session
+            .store
+            .get_mut(slot)
+            .and_then(|it| it.live.as_ref());
+        if let Some(live) = live {
+            self.table.remove(&live.entry);
+        }
+        self.session.gone(now, slot);
     }
 }

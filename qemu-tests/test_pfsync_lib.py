@@ -150,6 +150,8 @@ def test_everything_there_is() -> None:
             "policy": "slow",
             "ids": (1, 2, 3, 4),
             "start": 1 << 60,
+            "other_side": bytes(range(16)),
+            "half_of": w.Id(bytes(8), creator),
             200: b"newer",
         },
     )

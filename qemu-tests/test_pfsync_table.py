@@ -135,7 +135,14 @@ def test_a_copy_makes_way_for_another_translation(lan: Lan) -> None:
         p.meet(lan.a, peer)
         assert p.counted(lan.a, peer.sends(tell(ORIGINAL, REPLY))).get("inserted") == 1
         anew = tell(ORIGINAL, elsewhere, 2)
-        # it is sent until it is confirmed
-        assert p.counted(lan.a, peer.sends(anew, anew)).get("inserted") == 1
+        assert p.counted(lan.a, peer.sends(anew)).get("inserted") == 1
         entry = conntrack.entry(lan.a, original=ORIGINAL)
         assert entry and entry["reply"] == elsewhere
+        # or another connection has its port
+        other = ("10.9.0.2", 1025, "192.0.2.9", 53)
+        assert p.counted(lan.a, peer.sends(tell(other, elsewhere, 3))).get("inserted") == 1
+        entry = conntrack.entry(lan.a, original=other)
+        assert entry and entry["reply"] == elsewhere
+        assert conntrack.entry(lan.a, original=ORIGINAL) is None
+        # which the older one does not get back
+        assert p.counted(lan.a, peer.sends(tell(ORIGINAL, elsewhere, 2)))["conflicts"] == 1

@@ -29,8 +29,8 @@ def connection(pfsync: None, world: World) -> Iterator[Connection]:
         yield connection
 
 
-def told(state: w.State) -> bytes:
-    """As Linux tells of it."""
+def told(state: w.State, update: bool = False) -> bytes:
+    """As Linux tells of it; or of its last change."""
     src, dst = state.src, state.dst
     values = {
         "status": conntrack.STATUS["SEEN_REPLY"] | conntrack.STATUS["ASSURED"],
@@ -39,12 +39,17 @@ def told(state: w.State) -> bytes:
         "tcp_original": w.TcpSide(src.seqlo, src.seqhi, src.max_win),
         "tcp_reply": w.TcpSide(dst.seqlo, dst.seqhi, dst.max_win),
     }
-    return frame((Action.EXTRA, Extra(state.id, state.creatorid, values)), (Action.INS, state))
+    beside = (Action.EXTRA, Extra(state.id, state.creatorid, values))
+    if update:
+        change = w.Update(state.id, state.creatorid, src, dst, state.timeout)
+        return frame(beside, (Action.UPD_C, change))
+    return frame(beside, (Action.INS, state))
 
 
 def name_here(connection: Connection) -> w.Id:
     """What host a calls the connection: it answers who asks for all."""
-    connection.peer.send(frame((Action.UPD_REQ, w.EVERYTHING)))
+    linux = Extra(bytes(8), bytes(4))
+    connection.peer.send(frame((Action.UPD_REQ, w.EVERYTHING), (Action.EXTRA, linux)))
     received = connection.peer.collect(3)
     states = [state for one in received for state in one.frame.states() if state.proto == 6]
     names = {state.name for state in states}
@@ -95,9 +100,7 @@ def test_a_peers_copy_does_not_harm_a_new_connection(
     time.sleep(3)
     first = connection.state(FAR, number, creator).but(creation=100)
     for i in range(3):
-        peer.send(
-            told(first), frame((Action.UPD_C, w.Update(number, creator, first.src, first.dst, 2)))
-        )
+        peer.send(told(first), told(first, update=True))
         goes_on(connection, (1 + i) * 60)
     assert not p.stats(a)["updated"]
     entry = conntrack.entry(a, proto=6)
@@ -113,7 +116,8 @@ def test_both_have_seen_packets_of_one_connection(connection: Connection) -> Non
     theirs = connection.state(5000, bytes(7) + b"\1", b"\0\0\0\1")
     peer.collect(1.5)
     peer.send(told(theirs.but(state_flags=w.ACK)))
-    assert peer.wait(Action.INS_ACK).frame.all(Action.INS_ACK)[0] == theirs.name
+    (ours,) = peer.wait(Action.UPD).frame.states()
+    assert ours.name == theirs.name and ours.src.seqlo < theirs.src.seqlo
     goes_on(connection, 60)
     assert not p.stats(a)["updated"]
     # by the name that both have, the peer is believed

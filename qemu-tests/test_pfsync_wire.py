@@ -158,7 +158,7 @@ def test_no_sync_proxy_and_nobodys(lan: Lan, peer: Peer) -> None:
 
 
 def test_both_have_seen_its_first_packet(lan: Lan, peer: Peer) -> None:
-    """One connection under two names: the lesser one is kept, by both."""
+    """One connection under two names: Linux hosts keep the lesser one."""
     with lan.client.socket(2, 2) as s, lan.a.socket(2, 2) as sink:
         sink.bind(("", 53))
         s.bind(("", 1024))
@@ -170,10 +170,16 @@ def test_both_have_seen_its_first_packet(lan: Lan, peer: Peer) -> None:
         )
         peer.send(frame((Action.INS_ACK, ours.name)))
         least, most = bytes(8), b"\xff" * 8
-        peer.send(frame((Action.INS, ours.but(id=most, state_flags=w.ACK))))
+
+        def told(id: bytes) -> bytes:
+            theirs = ours.but(id=id, creatorid=CREATOR, state_flags=w.ACK)
+            beside = w.Extra(id, CREATOR, {"timeout": 60})
+            return frame((Action.EXTRA, beside), (Action.INS, theirs))
+
+        peer.send(told(most))
         again = peer.wait(Action.UPD, Action.UPD_C)
         assert about([again], ours.name), "ours is the lesser name"
-        peer.send(frame((Action.INS, ours.but(id=least, state_flags=w.ACK))))
+        peer.send(told(least))
         assert peer.wait(Action.INS_ACK).frame.all(Action.INS_ACK)[0].id == least
         assert len(conntrack.entries(lan.a, original=ours.tuples()[0])) == 1
         counted = p.counted(lan.a, peer.sends(frame((Action.DEL_C, ours.name))))

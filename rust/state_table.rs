@@ -450,9 +450,18 @@ impl<T: TableEvents> Table<T> {
 
     /// The entry with the original tuple and the zone of `plain`. Any context.
     pub(crate) fn find(&self, plain: &Plain) -> Option<Entry> {
+        self.find_by(plain, false)
+    }
+
+    /// The entry with the reply tuple and the zone of `plain`. Any context.
+    pub(crate) fn find_by_reply(&self, plain: &Plain) -> Option<Entry> {
+        self.find_by(plain, true)
+    }
+
+    fn find_by(&self, plain: &Plain, by_reply: bool) -> Option<Entry> {
         let find = self.adapter().ops().find?;
         // SAFETY: The table is attached.
-        let entry = unsafe { find(self.table.as_ptr(), plain) };
+        let entry = unsafe { find(self.table.as_ptr(), plain, by_reply) };
         Some(self.counted(NonNull::new(entry)?))
     }
 

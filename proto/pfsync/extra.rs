@@ -44,6 +44,8 @@ mod kind {
     pub(super) const POLICY: u8 = 17;
     pub(super) const IDS: u8 = 18;
     pub(super) const START: u8 = 19;
+    pub(super) const OTHER_SIDE: u8 = 20;
+    pub(super) const HALF_OF: u8 = 21;
 }
 
 /// What a message says.
@@ -56,11 +58,31 @@ pub struct Extra {
     /// The ids of both tuples, where the state's keys do not tell them: codes of
     /// ICMP, keys of GRE.
     pub ids: Option<[[u16; 2]; 2]>,
+    /// The address that pf's other state of the connection translates, as keys have it:
+    /// of one whose first packet went out the original destination, of one whose first
+    /// packet came in the destination of its answers. Nothing, if there is none.
+    pub other_side: Option<[u8; 16]>,
+    /// The state beside it is for pf alone: it is the other one of the two that pf has of
+    /// this connection, of which Linux tells by the name that is here. Nothing else counts.
+    pub half_of: Option<StateId>,
 }
 
 impl Extra {
+    /// What stands beside the other one of pf's two states of this connection.
+    #[must_use]
+    pub fn half_of(name: StateId) -> Self {
+        Self {
+            half_of: Some(name),
+            ..Self::default()
+        }
+    }
+
     /// Calls `put` with type and value of each attribute that is to be sent.
     fn attributes(&self, mut put: impl FnMut(u8, &[u8])) {
+        if let Some(name) = &self.half_of {
+            put(kind::HALF_OF, name.as_bytes());
+            return;
+        }
         let details = &self.details;
         let status = details.status.only(Status::SHARED);
         put(kind::STATUS, &status.0.to_be_bytes());
@@ -120,6 +142,9 @@ impl Extra {
         }
         if details.start != 0 {
             put(kind::START, &details.start.to_be_bytes());
+        }
+        if let Some(address) = &self.other_side {
+            put(kind::OTHER_SIDE, address);
         }
     }
 
@@ -264,6 +289,8 @@ impl Extra {
                 let halves = |word: u32| [(word >> 16) as u16, word as u16];
                 self.ids = Some([halves(original), halves(reply)]);
             }
+            kind::OTHER_SIDE => self.other_side = Some(*value.first_chunk()?),
+            kind::HALF_OF => self.half_of = Some(StateId::read_from_prefix(value).ok()?.0),
             kind::START => details.start = u64::from_be_bytes(*value.first_chunk()?),
             _ => (),
         }

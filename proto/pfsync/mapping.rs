@@ -13,7 +13,7 @@ use super::extra::Extra;
 use super::id::StateId;
 use super::merge::Verdict;
 use super::peer::{Peer, PeerState};
-use super::state::{Direction, InterfaceName, State, FLAG_SLOPPY, NO_RULE};
+use super::state::{address, address_bytes, Direction, InterfaceName, State, FLAG_SLOPPY, NO_RULE};
 use super::tcp;
 use super::timeout::Timeout;
 use super::tuples::{self, Unmappable};
@@ -134,7 +134,7 @@ pub fn export(
         flags: flags | sloppy,
         priorities: [0; 2],
     };
-    let told = tuples::tells(&state, entry);
+    let (ids, other_side) = tuples::untold(&state, entry);
     let details = Details {
         status: entry.details.status.only(Status::SHARED),
         ..entry.details
@@ -142,7 +142,9 @@ pub fn export(
     let extra = Extra {
         details,
         timeout: entry.timeout,
-        ids: (!told).then_some([entry.original.ids, entry.reply.ids]),
+        ids,
+        other_side: other_side.map(address_bytes),
+        half_of: None,
     };
     Ok((state, extra))
 }
@@ -164,6 +166,13 @@ pub fn import(state: &State, extra: Option<&Extra>) -> Result<Entry, Unmappable>
     if let Some([original_ids, reply_ids]) = extra.and_then(|extra| extra.ids) {
         original.ids = original_ids;
         reply.ids = reply_ids;
+    }
+    if let Some(bytes) = extra.and_then(|extra| extra.other_side) {
+        let other_side = address(&bytes, state.family);
+        match state.direction {
+            Direction::In => reply.destination = other_side,
+            _ => original.destination = other_side,
+        }
     }
     let nat = tuples::nat_status(&original, &reply);
     let details = match extra {
@@ -238,6 +247,7 @@ pub fn apply(entry: &mut Entry, update: &Update, verdict: Verdict, extra: Option
 /// One that tells TCP's state of a UDP flow would make conntrack read the one
 /// as the other.
 fn fitting(protocol: u8, extra: Option<&Extra>) -> Option<&Extra> {
+    let extra = extra.filter(|extra| extra.half_of.is_none());
     extra.filter(|extra| {
         matches!(
             (protocol, &extra.details.tracking),

@@ -439,8 +439,11 @@ impl Pending {
             // Whoever does not have it by now knows it already, or is not there.
             self.known = true;
             self.held = false;
-            self.changed = false;
-            return self.go(Place::Nowhere, false);
+            let to = match core::mem::take(&mut self.changed) {
+                true => Place::Queued(Queue::UpdateCompressed),
+                false => Place::Nowhere,
+            };
+            return self.go(to, false);
         }
         self.go(Place::Queued(Queue::Update), true)
     }

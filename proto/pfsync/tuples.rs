@@ -7,6 +7,11 @@
 //! answers come in. Of a state whose first packet went out, the stack's key is
 //! the original tuple and the wire's key the inverse of the reply; of one whose
 //! first packet came in, it is the other way round. Under NAT the two differ.
+//!
+//! For a connection that it forwards pf has two states, one where it comes in
+//! and one where it goes out, and each tells what its own interface translates:
+//! destinations the one, sources the other. Between the two, at the stack, both
+//! see the same packets. conntrack has one entry for both.
 
 use core::net::IpAddr;
 
@@ -155,7 +160,21 @@ pub fn from_state(state: &State) -> Result<(Tuple, Tuple), Unmappable> {
     }
 }
 
-/// The keys of an entry: family, that on the wire, that at the stack.
+/// The packets of the initiator between pf's two states: their destination is
+/// translated, their source is not yet.
+#[must_use]
+pub fn between(original: &Tuple, reply: &Tuple) -> Tuple {
+    let translated = inverse(reply);
+    let ([first, _], [_, second]) = (original.ids, translated.ids);
+    Tuple {
+        destination: translated.destination,
+        ids: [first, second],
+        ..*original
+    }
+}
+
+/// The keys of an entry as pf's state for one direction has them: family, that
+/// on the wire, that at the stack.
 ///
 /// # Errors
 ///
@@ -187,20 +206,23 @@ pub fn keys(
         routing_domain: 0,
         family: Some(family),
     };
-    let (first, first_other) = ends(original);
-    let (second, second_other) = ends(&inverse(reply));
+    let (near, far) = ends(&between(original, reply));
     match direction {
         Direction::Any => Err(Unmappable::NoDirection),
-        Direction::Out => Ok((family, key(second_other, second), key(first_other, first))),
-        Direction::In => Ok((family, key(first, first_other), key(second, second_other))),
+        Direction::Out => {
+            let (sent, to) = ends(&inverse(reply));
+            Ok((family, key(to, sent), key(far, near)))
+        }
+        Direction::In => {
+            let (from, received) = ends(original);
+            Ok((family, key(from, received), key(near, far)))
+        }
     }
 }
 
-/// The direction in which pf would translate as the entry does, for a host that
-/// forwards: destinations where packets come in, sources where they go out.
-///
-/// A driver that knows better (the host's own connections) says so instead; both
-/// directions hold all there is.
+/// The direction of the one of pf's two states that tells what the entry translates:
+/// destinations where packets come in, sources where they go out. Where both are, it is
+/// the latter, and the address before that goes beside it ([`untold`]).
 #[must_use]
 pub const fn direction(status: Status) -> Direction {
     if status.contains(Status::DST_NAT) && !status.contains(Status::SRC_NAT) {
@@ -227,25 +249,43 @@ pub fn nat_status(original: &Tuple, reply: &Tuple) -> Status {
         )
 }
 
-/// The two halves that pf has of a forwarded connection, as one.
+/// Where the entry of pf's other state is found, whose own tuples are `original` and
+/// `reply`: by its original tuple or, if the flag is set, by that of its reply.
 ///
-/// pf keeps one state where a connection comes in and another one where it goes
-/// out; each knows the translation of its own interface only. They belong
-/// together if the stack sees the same packets of both. `None` if they do not.
+/// `None`: the state does not say which one it is.
 #[must_use]
-pub fn combine(inbound: &State, outbound: &State) -> Option<(Tuple, Tuple)> {
-    if inbound.direction != Direction::In || outbound.direction != Direction::Out {
-        return None;
+pub fn other_half(direction: Direction, original: &Tuple, reply: &Tuple) -> Option<(Tuple, bool)> {
+    match direction {
+        Direction::Any => None,
+        Direction::In => Some((inverse(reply), false)),
+        Direction::Out => Some((inverse(original), true)),
     }
-    let (original, inbound_reply) = from_state(inbound).ok()?;
-    let (outbound_original, reply) = from_state(outbound).ok()?;
-    // Between the two interfaces: past the translation of the one, before that
-    // of the other.
+}
+
+/// The tuples of pf's two states of a forwarded connection, as one entry has them:
+/// each knows the translation of its own interface only. `None` if they do not belong
+/// together.
+#[must_use]
+pub fn combine(inbound: (Tuple, Tuple), outbound: (Tuple, Tuple)) -> Option<(Tuple, Tuple)> {
+    let ((original, inbound_reply), (outbound_original, reply)) = (inbound, outbound);
     (inverse(&inbound_reply) == outbound_original).then_some((original, reply))
 }
 
-/// Whether the keys of a state tell the tuples of `entry` exactly.
+/// What the keys of a state of this direction do not tell of an entry's tuples: all ids,
+/// if some are missing; and the address that the other one of pf's states translates.
 #[must_use]
-pub(super) fn tells(state: &State, entry: &Entry) -> bool {
-    from_state(state) == Ok((entry.original, entry.reply))
+pub(super) fn untold(state: &State, entry: &Entry) -> (Option<[[u16; 2]; 2]>, Option<IpAddr>) {
+    let Ok((original, reply)) = from_state(state) else {
+        return (None, None);
+    };
+    let ids = [entry.original.ids, entry.reply.ids];
+    let address = [
+        (original.destination, entry.original.destination),
+        (reply.destination, entry.reply.destination),
+    ];
+    let address = address.iter().find(|(told, is)| told != is);
+    (
+        ([original.ids, reply.ids] != ids).then_some(ids),
+        address.map(|(_, is)| *is),
+    )
 }

@@ -36,6 +36,12 @@ impl Twin {
         }
     }
 
+    /// Whether it began after the other one did, by more than what may be chance.
+    #[must_use]
+    pub const fn is_later(&self, other: &Self) -> bool {
+        self.age.saturating_add(YOUNGER) < other.age
+    }
+
     /// Whether both ends have said their last word. A proxy's states are high numbers, but
     /// they come first.
     fn is_over(&self) -> bool {
@@ -106,29 +112,30 @@ const YOUNGER: u32 = 2;
 /// sequence numbers than a new one with the same ports, and what conntrack enforced for
 /// that would be windows that were never its own.
 ///
-/// `is_whole`: theirs is from a host that has one state for a connection, as Linux, not
-/// one where it comes in and another one where it goes out, as pf. The numbers that such
-/// a host gives to its states grow.
+/// `is_whole`: both are all that their hosts have of a connection, as Linux, or both are the
+/// same one of pf's two states, that where it comes in or that where it goes out. The
+/// numbers that a host gives to those grow.
 #[must_use]
 pub fn twins(protocol: u8, ours: &Twin, used: Use, theirs: &Twin, is_whole: bool) -> Twins {
-    if is_whole && ours.id.creator == theirs.id.creator {
+    let is_tcp = protocol == protocol::TCP;
+    let is_near = !is_tcp || ours.is_near(theirs);
+    // Who has lost an entry names what its packets make anew: it is the same connection.
+    let goes_on = used == Use::Passed && is_near;
+    if is_whole && ours.id.creator == theirs.id.creator && !goes_on {
         return match ours.id.id < theirs.id.id {
             true => Twins::OursIsOver,
             false => Twins::TheirsIsOver,
         };
     }
-    let is_tcp = protocol == protocol::TCP;
     if is_tcp && ours.is_over() && theirs.is_new() {
         return Twins::OursIsOver;
     }
     if is_tcp && ours.is_new() && theirs.is_over() {
         return Twins::TheirsIsOver;
     }
-    let is_near = !is_tcp || ours.is_near(theirs);
-    let is_later = |one: &Twin, other: &Twin| one.age.saturating_add(YOUNGER) < other.age;
     match used {
         // Whatever it was, theirs is what somebody knows of it now; unless that is old, too.
-        Use::Copy if is_whole => match !is_near && (theirs.is_over() || is_later(ours, theirs)) {
+        Use::Copy if is_whole => match !is_near && (theirs.is_over() || ours.is_later(theirs)) {
             true => Twins::TheirsIsOver,
             false => Twins::OursIsOver,
         },
@@ -137,8 +144,29 @@ pub fn twins(protocol: u8, ours: &Twin, used: Use, theirs: &Twin, is_whole: bool
         _ if is_near => Twins::Same {
             take: !is_tcp || used == Use::Found || ours.is_new(),
         },
-        _ if is_later(theirs, ours) => Twins::OursIsOver,
-        _ if is_later(ours, theirs) => Twins::TheirsIsOver,
+        _ if theirs.is_later(ours) => Twins::OursIsOver,
+        _ if ours.is_later(theirs) => Twins::TheirsIsOver,
         _ => Twins::Unsure,
     }
+}
+
+/// Compares a state of pf's with the other one of its two, by the packets between both.
+///
+/// `None`: another host made it, so they do not belong together. One of two may be left
+/// of an older connection, whose end was not heard.
+#[must_use]
+pub fn halves(protocol: u8, ours: &Twin, theirs: &Twin) -> Option<Twins> {
+    if ours.id.creator != theirs.id.creator {
+        return None;
+    }
+    let is_one = protocol != protocol::TCP || ours.is_near(theirs);
+    Some(if is_one {
+        Twins::Same { take: true }
+    } else if theirs.is_later(ours) {
+        Twins::OursIsOver
+    } else if ours.is_later(theirs) {
+        Twins::TheirsIsOver
+    } else {
+        Twins::Same { take: true }
+    })
 }

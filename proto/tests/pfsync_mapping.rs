@@ -7,13 +7,16 @@ mod pfsync;
 use carp_proto::pfsync::conntrack::{
     protocol, Entry, SeqAdjust, Status, Tcp, TcpState, Tracking, TCP_WINDOW_SCALE,
 };
+use carp_proto::pfsync::extra::Extra;
 use carp_proto::pfsync::mapping::{apply, export, import, peers};
 use carp_proto::pfsync::merge::{judge, Verdict};
 use carp_proto::pfsync::peer::Peer;
 use carp_proto::pfsync::state::{Direction, Family, InterfaceName, State, FLAG_ACK, NO_RULE};
 use carp_proto::pfsync::tcp::to_peers;
 use carp_proto::pfsync::timeout::Timeout;
-use carp_proto::pfsync::tuples::{combine, direction, inverse, Unmappable};
+use carp_proto::pfsync::tuples::{
+    between, combine, direction, from_state, inverse, other_half, Unmappable,
+};
 use pfsync::{entry, id, tcp_entry, tuple};
 use proptest::prelude::*;
 
@@ -80,8 +83,10 @@ fn icmp_of_ipv6_under_nat_keeps_both_ids() {
     entry.reply = tuple(58, "2001:db8::1", "2001:db8::99", [2, 129 << 8]);
     for direction in BOTH {
         let (state, extra) = export(&entry, id(1), direction, 0).unwrap();
-        assert_eq!(extra.ids, None);
-        let back = import(&state, None).unwrap();
+        // sources are translated where packets go out
+        let told = direction == Direction::Out;
+        assert_eq!(extra.ids.is_none() && extra.other_side.is_none(), told);
+        let back = import(&state, (!told).then_some(&extra)).unwrap();
         assert_eq!((back.original, back.reply), (entry.original, entry.reply));
         assert!(back.details.status.contains(Status::SRC_NAT));
     }
@@ -143,11 +148,102 @@ fn the_two_states_of_a_forwarded_connection_are_one_entry() {
         exported(&inbound, Direction::In),
         exported(&outbound, Direction::Out),
     );
-    let together = combine(&inside, &outside);
+    let tuples = |state: &State| from_state(state).unwrap();
+    let together = combine(tuples(&inside), tuples(&outside));
     assert_eq!(together, Some((inbound.original, outbound.reply)));
-    assert_eq!(combine(&outside, &inside), None);
+    assert_eq!(combine(tuples(&outside), tuples(&inside)), None);
     let stranger = exported(&tcp_entry(TcpState::Established), Direction::Out);
-    assert_eq!(combine(&inside, &stranger), None);
+    assert_eq!(combine(tuples(&inside), tuples(&stranger)), None);
+    // each finds the other one's entry, whichever comes first
+    let found = other_half(Direction::In, &inbound.original, &inbound.reply);
+    assert_eq!(found, Some((outbound.original, false)));
+    let found = other_half(Direction::Out, &outbound.original, &outbound.reply);
+    assert_eq!(found, Some((inbound.reply, true)));
+    assert_eq!(
+        other_half(Direction::Any, &inbound.original, &inbound.reply),
+        None
+    );
+    // what was made of both is told as both
+    let mut whole = inbound;
+    whole.reply = outbound.reply;
+    for (half, is) in [(inside, Direction::In), (outside, Direction::Out)] {
+        let told = exported(&whole, is);
+        assert_eq!(
+            (told.wire_key, told.stack_key),
+            (half.wire_key, half.stack_key)
+        );
+    }
+}
+
+#[test]
+fn the_other_half_says_nothing_to_linux() {
+    let entry = tcp_entry(TcpState::Established);
+    let (state, _) = export(&entry, id(1), Direction::In, 0).unwrap();
+    let half = Extra::half_of(id(2));
+    assert_eq!(import(&state, Some(&half)), import(&state, None));
+    let (mut with, mut without) = (entry, entry);
+    for (entry, extra) in [(&mut with, Some(&half)), (&mut without, None)] {
+        apply(entry, &state.update(), Verdict::both(true), extra);
+    }
+    assert_eq!(with, without);
+}
+
+/// Client, public address, server, the address that the client is translated to.
+const WHO: [&str; 4] = ["192.0.2.77", "203.0.113.5", "10.0.0.80", "10.0.0.1"];
+const WHO6: [&str; 4] = ["2001:db8::77", "2001:db8:1::5", "fd00::80", "fd00::1"];
+
+#[test]
+fn both_halves_of_every_kind_of_translation() {
+    for (protocol, [from, to, back, back_to]) in [
+        (
+            protocol::TCP,
+            [[7000, 80], [7000, 8080], [8080, 61000], [8080, 7000]],
+        ),
+        (
+            protocol::UDP,
+            [[7000, 80], [7000, 8080], [8080, 61000], [8080, 7000]],
+        ),
+        (
+            protocol::ICMP,
+            [[77, 0x0800], [77, 0x0800], [78, 0], [77, 0]],
+        ),
+        (
+            protocol::ICMPV6,
+            [[77, 0x8000], [77, 0x8000], [78, 0x8100], [77, 0x8100]],
+        ),
+        (89, [[0, 0], [0, 0], [0, 0], [0, 0]]),
+    ] {
+        let [client, public, server, shared] = match protocol {
+            protocol::ICMPV6 => WHO6,
+            _ => WHO,
+        };
+        let asks = tuple(protocol, client, public, from);
+        let inside = tuple(protocol, client, server, to);
+        let answers = tuple(protocol, server, client, back_to);
+        let translated = tuple(protocol, server, shared, back);
+        let mut entry = match protocol {
+            protocol::TCP => tcp_entry(TcpState::Established),
+            _ => entry(asks, Tracking::Other),
+        };
+        for (original, reply) in [
+            (asks, translated),
+            (asks, answers),
+            (inside, translated),
+            (inside, answers),
+        ] {
+            (entry.original, entry.reply) = (original, reply);
+            assert_eq!(between(&original, &reply), inside);
+            let halves = [Direction::In, Direction::Out].map(|direction| {
+                let (state, extra) = export(&entry, id(1), direction, 0).unwrap();
+                // by itself it is a state of pf's, with what goes beside it all there is
+                assert_eq!(import(&state, Some(&extra)).unwrap().original, original);
+                assert_eq!(import(&state, Some(&extra)).unwrap().reply, reply);
+                from_state(&state).unwrap()
+            });
+            assert_eq!(halves, [(original, answers), (inside, reply)]);
+            assert_eq!(combine(halves[0], halves[1]), Some((original, reply)));
+        }
+    }
 }
 
 #[test]
@@ -328,7 +424,7 @@ proptest! {
         prop_assert_eq!(ours, settled(theirs));
     }
 
-    /// Without it, what pf knows comes back.
+    /// Without it, what pf knows comes back: of a translation, one side.
     #[test]
     fn without_it_addresses_and_ports_come_back(
         entry in pfsync::entries(), out in any::<bool>(),
@@ -336,14 +432,20 @@ proptest! {
         let direction = if out { Direction::Out } else { Direction::In };
         let (state, extra) = export(&entry, id(1), direction, 0).unwrap();
         let back = import(&state, None).unwrap();
-        prop_assert_eq!(back.original.source, entry.original.source);
-        prop_assert_eq!(back.original.destination, entry.original.destination);
-        prop_assert_eq!(back.reply.source, entry.reply.source);
-        prop_assert_eq!(back.reply.destination, entry.reply.destination);
+        let between = between(&entry.original, &entry.reply);
+        let (original, reply) = match out {
+            true => (between, entry.reply),
+            false => (entry.original, inverse(&between)),
+        };
+        prop_assert_eq!(back.original.source, original.source);
+        prop_assert_eq!(back.original.destination, original.destination);
+        prop_assert_eq!(back.reply.source, reply.source);
+        prop_assert_eq!(back.reply.destination, reply.destination);
         if matches!(entry.original.protocol, 6 | 17 | 33 | 132 | 136) {
-            prop_assert_eq!(extra.ids, None);
-            prop_assert_eq!(back.original, entry.original);
-            prop_assert_eq!(back.reply, entry.reply);
+            prop_assert_eq!(back.original, original);
+            prop_assert_eq!(back.reply, reply);
+            let is_all = (back.original, back.reply) == (entry.original, entry.reply);
+            prop_assert_eq!(extra.ids.is_none() && extra.other_side.is_none(), is_all);
         }
         prop_assert_eq!(back.age, entry.age);
     }

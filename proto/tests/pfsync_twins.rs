@@ -11,7 +11,7 @@ use carp_proto::pfsync::mapping::export;
 use carp_proto::pfsync::peer::{Peer, PeerState};
 use carp_proto::pfsync::state::Direction;
 use carp_proto::pfsync::twins::Twins::{OursIsOver, Same, TheirsIsOver, Unsure};
-use carp_proto::pfsync::twins::{twins, Twin, Use};
+use carp_proto::pfsync::twins::{halves, twins, Twin, Use};
 use pfsync::{id, tcp_entry};
 
 const USES: [Use; 3] = [Use::Copy, Use::Found, Use::Passed];
@@ -44,28 +44,73 @@ fn open(creator: u8, numbers: [u32; 2]) -> Twin {
 
 #[test]
 fn of_one_creator_the_greater_name_lives() {
-    // the older one has the higher sequence numbers, and packets have passed
+    // the older one has the higher sequence numbers
     let numbered = |number, at| Twin {
         id: name(number, 1),
         ..open(1, [at, at])
     };
-    for protocol in [TCP, UDP, protocol::ICMP] {
-        for used in USES {
-            for (old, new) in [(1, 2), (255, 256), (u64::MAX - 1, u64::MAX)] {
+    for used in USES {
+        for (old, new) in [(1, 2), (255, 256), (u64::MAX - 1, u64::MAX)] {
+            let far = (numbered(old, 1 << 30), numbered(new, 1_000_000));
+            assert_eq!(twins(TCP, &far.0, used, &far.1, true), OursIsOver);
+            assert_eq!(twins(TCP, &far.1, used, &far.0, true), TheirsIsOver);
+            for protocol in [TCP, UDP, protocol::ICMP] {
                 let (old, new) = (numbered(old, 4_000_000), numbered(new, 1_000_000));
-                assert_eq!(twins(protocol, &old, used, &new, true), OursIsOver);
-                assert_eq!(twins(protocol, &new, used, &old, true), TheirsIsOver);
-                // pf has two of each connection
-                assert!(matches!(
-                    twins(protocol, &old, used, &new, false),
-                    Same { .. }
-                ));
-                assert!(matches!(
-                    twins(protocol, &new, used, &old, false),
-                    Same { .. }
-                ));
+                let (older, newer) = (
+                    twins(protocol, &old, used, &new, true),
+                    twins(protocol, &new, used, &old, true),
+                );
+                match used {
+                    // the creator has lost it, and has named anew what goes on here
+                    Use::Passed => {
+                        let take = protocol != TCP;
+                        assert_eq!((older, newer), (Same { take }, Same { take }));
+                    }
+                    _ => assert_eq!((older, newer), (OursIsOver, TheirsIsOver)),
+                }
             }
         }
+    }
+    // a half of pf's is another matter
+    let (one, other) = (numbered(1, 5), numbered(2, 5));
+    assert!(matches!(
+        twins(TCP, &one, Use::Copy, &other, false),
+        Same { .. }
+    ));
+    assert!(matches!(
+        twins(TCP, &other, Use::Copy, &one, false),
+        Same { .. }
+    ));
+}
+
+#[test]
+fn of_pfs_two_states_one_may_be_left_of_an_older_connection() {
+    let aged = |age, numbers| Twin {
+        age,
+        ..open(1, numbers)
+    };
+    let (near, far) = ([5000, 5000], [1 << 30, 5000]);
+    for (ours, theirs, expected) in [
+        (aged(100, near), aged(5, near), Same { take: true }),
+        (aged(100, near), aged(97, far), OursIsOver),
+        (aged(97, near), aged(100, far), TheirsIsOver),
+        (aged(100, near), aged(98, far), Same { take: true }),
+        (aged(98, near), aged(100, far), Same { take: true }),
+    ] {
+        assert_eq!(halves(TCP, &ours, &theirs), Some(expected));
+        assert_eq!(halves(UDP, &ours, &theirs), Some(Same { take: true }));
+        // each host has two of its own
+        assert_eq!(
+            halves(
+                TCP,
+                &ours,
+                &Twin {
+                    id: name(1, 2),
+                    ..theirs
+                }
+            ),
+            None
+        );
     }
 }
 

@@ -64,6 +64,8 @@ ATTRIBUTES: dict[int, tuple[str, struct.Struct | None, Any]] = {
     17: ("policy", None, None),
     18: ("ids", struct.Struct("!4H"), tuple),
     19: ("start", struct.Struct("!Q"), None),
+    20: ("other_side", struct.Struct("16s"), None),
+    21: ("half_of", Id.WIRE, Id),
 }
 """By type: the name, the layout (None: text), and what is made of several values (None:
 there is one)."""

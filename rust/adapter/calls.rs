@@ -172,9 +172,13 @@ unsafe extern "C" fn read<T: Table>(this: *mut c_void, plain: *mut Plain) {
     }
 }
 
-unsafe extern "C" fn find<T: Table>(this: *mut c_void, plain: *const Plain) -> *mut c_void {
+unsafe extern "C" fn find<T: Table>(
+    this: *mut c_void,
+    plain: *const Plain,
+    by_reply: bool,
+) -> *mut c_void {
     // SAFETY: The caller passes a table and what it looks for.
-    let found = unsafe { table::<T>(this).find(&*plain) };
+    let found = unsafe { table::<T>(this).find(&*plain, by_reply) };
     found.map_or(ptr::null_mut(), give)
 }
 

@@ -69,8 +69,9 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// What is known of an entry, into what is all zeroes.
     fn read(entry: &Self::Entry, plain: &mut Plain);
 
-    /// The entry with the original tuple of `plain`, in its zone.
-    fn find(&self, plain: &Plain) -> Option<ARef<Self::Entry>>;
+    /// The entry with the original tuple of `plain` or, if `by_reply`, with its reply
+    /// tuple, in its zone.
+    fn find(&self, plain: &Plain, by_reply: bool) -> Option<ARef<Self::Entry>>;
 
     /// Makes an entry.
     ///

@@ -317,10 +317,19 @@ impl Entry {
         unsafe { bindings::nf_ct_deliver_cached_events(self.as_ptr()) };
     }
 
-    /// The entry whose original tuple is that of `plain`, in its zone.
-    pub(crate) fn find(net: &Net, plain: &bindings::pfsync_plain) -> Option<ARef<Self>> {
+    /// The entry whose original tuple, or that of whose reply, is the one of `plain`, in its
+    /// zone.
+    pub(crate) fn find(
+        net: &Net,
+        plain: &bindings::pfsync_plain,
+        by_reply: bool,
+    ) -> Option<ARef<Self>> {
         let zone = tuple::zone(plain).ok()?;
-        let tuple = tuple::to_kernel(&plain.original, plain.family, plain.protocol, 0).ok()?;
+        let (wanted, direction) = match by_reply {
+            false => (&plain.original, 0),
+            true => (&plain.reply, 1),
+        };
+        let tuple = tuple::to_kernel(wanted, plain.family, plain.protocol, direction).ok()?;
         let _rcu = rcu::Guard::new();
         // SAFETY: All are valid; what is found is counted.
         let entry = unsafe {
@@ -330,8 +339,8 @@ impl Entry {
             }
             let ct = bindings::nf_ct_tuplehash_to_ctrack(hash);
             let entry = ARef::from_raw(NonNull::new_unchecked(ct.cast::<Self>()));
-            // The answers of another entry may look the same.
-            if (*hash).tuple.dst.dir != 0 {
+            // What another entry has the other way may look the same.
+            if u32::from((*hash).tuple.dst.dir) != direction {
                 return None;
             }
             entry

@@ -267,6 +267,11 @@ pub fn extra(u: &mut Unstructured<'_>, protocol: u8) -> Result<Extra> {
             true => Some(<[[u16; 2]; 2]>::arbitrary(u)?),
             false => None,
         },
+        other_side: match u.ratio(1, 8)? {
+            true => Some(<[u8; 16]>::arbitrary(u)?),
+            false => None,
+        },
+        half_of: None,
     })
 }
 

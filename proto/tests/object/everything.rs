@@ -360,7 +360,11 @@ pub fn every_frame_received(
 
 #[inline(never)]
 pub fn every_twin(protocol: u8, ours: &Twin, used: Use, theirs: &State, is_whole: bool) -> Twins {
-    twins::twins(protocol, ours, used, &Twin::told(theirs), is_whole)
+    let theirs = Twin::told(theirs);
+    match twins::halves(protocol, ours, &theirs) {
+        Some(halves) if !is_whole => halves,
+        _ => twins::twins(protocol, ours, used, &theirs, is_whole),
+    }
 }
 
 #[inline(never)]
@@ -394,7 +398,12 @@ pub fn every_state(
         writer.push(message)?;
         writer.end_section();
     }
-    Ok((writer.finish(), tuples::combine(&state, other).is_some()))
+    let halves = tuples::from_state(&state).and_then(|it| Ok((it, tuples::from_state(other)?)));
+    let combined = halves.ok().and_then(|(one, other)| {
+        tuples::other_half(direction, &one.0, &one.1)?;
+        tuples::combine(one, other)
+    });
+    Ok((writer.finish(), combined.is_some()))
 }
 
 #[inline(never)]

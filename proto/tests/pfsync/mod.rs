@@ -344,16 +344,20 @@ pub fn protocols() -> impl Strategy<Value = u8> {
 }
 
 pub fn extra() -> impl Strategy<Value = Extra> {
-    (
+    let whole = (
         protocols().prop_flat_map(details),
         any::<u32>(),
         proptest::option::of(any::<[[u16; 2]; 2]>()),
+        proptest::option::of(any::<[u8; 16]>()),
     )
-        .prop_map(|(details, timeout, ids)| Extra {
+        .prop_map(|(details, timeout, ids, other_side)| Extra {
             details,
             timeout,
             ids,
-        })
+            other_side,
+            half_of: None,
+        });
+    prop_oneof![9 => whole, 1 => state_id().prop_map(Extra::half_of)]
 }
 
 fn address(ipv6: bool) -> BoxedStrategy<IpAddr> {

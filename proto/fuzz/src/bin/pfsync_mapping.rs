@@ -44,7 +44,9 @@ fn from_state(u: &mut Unstructured<'_>) -> Result<()> {
         false => None,
     };
     let other = any_state(u)?;
-    let _ = combine(&state, &other);
+    if let (Ok(inbound), Ok(outbound)) = (tuples::from_state(&state), tuples::from_state(&other)) {
+        let _ = combine(inbound, outbound);
+    }
     let Ok(entry) = import(&state, beside.as_ref()) else {
         return Ok(());
     };
