@@ -147,10 +147,16 @@ impl Reader<'_> {
     /// pf's two states the last one takes the connection with it.
     pub(super) fn deleted(&mut self, slot: Slot) {
         let store = &self.session.store;
+        let main = store.main(slot);
+        let live = store.get(main).and_then(|record| record.live.as_ref());
+        if live.is_some_and(|live| !live.entry.is_alive()) {
+            self.session.gone(self.now, main);
+            return;
+        }
         let is_in_use = |slot| store.get(slot).is_some_and(Record::is_in_use);
         let other = store.get(slot).and_then(Record::other);
         let other = other.and_then(|other| store.get(other));
-        if is_in_use(store.main(slot)) {
+        if is_in_use(main) {
             self.count(Counter::Stale);
             let now = self.now;
             self.session
@@ -253,15 +259,15 @@ impl Reader<'_> {
         let (src, dst, _) = mapping::peers(&entry);
         let (id, age) = (record.id, entry.age);
         let half = Twin { id, src, dst, age };
-        match twins::halves(state.protocol, &half, &Twin::told(state)) {
+        let is_modulated = match twins::halves(state.protocol, &half, &Twin::told(state)) {
             None => return Ok(false),
             Some(Twins::OursIsOver) => {
                 self.make_way(slot);
                 return Ok(false);
             }
             Some(Twins::TheirsIsOver) => return Ok(true),
-            Some(_) => {}
-        }
+            Some(halves) => halves == Twins::Same { take: false },
+        };
         if together != ours {
             let done = match is_in_use {
                 // What packets have made of it stays.
@@ -280,10 +286,14 @@ impl Reader<'_> {
         let named = self
             .session
             .second_name(self.now, slot, state.id, true, confirm);
-        self.count(match named {
-            Ok(_) => Counter::Inserted,
-            Err(_) => Counter::NoMemory,
-        });
+        let Ok(other) = named else {
+            self.count(Counter::NoMemory);
+            return Ok(true);
+        };
+        if let Some(record) = self.session.store.get_mut(other) {
+            record.is_modulated = is_modulated;
+        }
+        self.count(Counter::Inserted);
         Ok(true)
     }
 

@@ -236,6 +236,18 @@ impl Reader<'_> {
         let watch = &self.pfsync.watch;
         let find = |key| watch.find(key);
         let main = self.session.store.main(slot);
+        let now = self.now;
+        if let Some(record) = self.session.store.get_mut(slot) {
+            record.heard = now;
+            record.of_pf |= extra.is_none();
+            if record.is_modulated {
+                let all = Verdict::both(true);
+                self.session.step(now, slot, |record| {
+                    record.pending.updated_by_peer(now, all, confirm)
+                });
+                return Ok(());
+            }
+        }
         let record = self.session.store.get(main).ok_or(Discard::BadState)?;
         let live = record.live.as_ref().filter(|live| live.entry.is_alive());
         let Some(live) = live else {
@@ -275,7 +287,6 @@ impl Reader<'_> {
         self.pfsync
             .counters
             .add(Counter::Stale, u64::from(verdict.stale()));
-        let now = self.now;
         if let Some(record) = self.session.store.get_mut(main) {
             record.heard = now;
             if verdict.stale() == 0 {
@@ -283,7 +294,6 @@ impl Reader<'_> {
             }
         }
         self.session.step(now, slot, |record| {
-            record.heard = now;
             record.pending.updated_by_peer(now, verdict, confirm)
         });
         self.session.release(main, self.out);

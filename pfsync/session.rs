@@ -370,6 +370,8 @@ impl Session {
             record.used = Use::Passed;
         }
         let other = self.store.get(slot).and_then(Record::other);
+        let knows = |slot: &Slot| self.store.get(*slot).is_some_and(|it| !it.is_modulated);
+        let other = other.filter(knows);
         for slot in [Some(slot), other].into_iter().flatten() {
             self.changed(now, slot, count);
         }

@@ -73,6 +73,8 @@ pub(super) struct Record {
     pub(super) direction: Direction,
     /// A peer told of it as pf does, of one side alone.
     pub(super) of_pf: bool,
+    /// Its sequence numbers are not those of the other one of the two, which has them.
+    pub(super) is_modulated: bool,
     /// The record of the other one of the two. One of them has what is in the table.
     other: Slot,
     next: Slot,
@@ -97,6 +99,7 @@ impl Record {
             in_bulk: false,
             direction: Direction::Any,
             of_pf: false,
+            is_modulated: false,
             other: NONE,
             next: NONE,
             previous: NONE,

@@ -19,6 +19,7 @@ use crate::{
         mapping,
         merge::Verdict,
         state::State,
+        tuples,
         twins::{twins, Twin, Twins, Use},
     },
 };
@@ -45,6 +46,12 @@ impl Reader<'_> {
         confirm: bool,
     ) -> Result<bool, Discard> {
         let Some(by) = taken.by.take() else {
+            if extra.is_none() {
+                let named = self.half_of(&taken);
+                if named.is_some_and(|slot| self.named_by_pf(slot, state, confirm).is_some()) {
+                    return Ok(false);
+                }
+            }
             let old = extra.and_then(|_| self.old_copy(&taken, state));
             match old {
                 Some(slot) => self.make_way(slot),
@@ -71,6 +78,20 @@ impl Reader<'_> {
         };
         let used = self.session.store.get(slot)?.used;
         (used == Use::Copy && is_older).then_some(slot)
+    }
+
+    /// The connection of this host's of which pf tells one side: its answers look the same,
+    /// and so do the packets between both sides.
+    #[inline(never)]
+    fn half_of(&self, taken: &Taken) -> Option<Slot> {
+        let by = self
+            .table
+            .find_by_reply(&plain::of_tuple(&taken.reply, taken.zone))?;
+        let slot = self.pfsync.watch.find(by.key())?;
+        let find = |key| self.pfsync.watch.find(key);
+        let (entry, _) = read(&self.session.store, slot, self.now, find)?;
+        let ours = tuples::between(&entry.original, &entry.reply);
+        (ours == tuples::between(&taken.original, &taken.reply)).then_some(slot)
     }
 
     /// What this host knows of a state, and the tuple of its answers.
@@ -120,11 +141,16 @@ impl Reader<'_> {
         extra: Option<&Extra>,
         confirm: bool,
     ) -> Result<bool, Discard> {
-        let (ours, reply) = self.ours(slot).ok_or(Discard::BadState)?;
-        let record = self.session.store.get(slot).ok_or(Discard::BadState)?;
+        let (mut ours, reply) = self.ours(slot).ok_or(Discard::BadState)?;
+        let store = &self.session.store;
+        let record = store.get(slot).ok_or(Discard::BadState)?;
         let used = record.used;
         // Of pf's two states one is compared with its like.
-        let is_whole = extra.is_some() || (record.of_pf && record.direction == state.direction);
+        let is_like = |it: &&Record| it.of_pf && it.direction == state.direction;
+        let other = record.other().and_then(|slot| store.get(slot));
+        let like = Some(record).filter(is_like).or(other.filter(is_like));
+        let is_whole = like.is_some() || (extra.is_some() && !record.of_pf);
+        ours.id = like.map_or(ours.id, |record| record.id);
         let theirs = Twin::told(state);
         let take = match twins(state.protocol, &ours, used, &theirs, is_whole) {
             Twins::Same { take } => take,
@@ -145,6 +171,8 @@ impl Reader<'_> {
             return Ok(false);
         }
         let (slot, is_theirs) = match extra {
+            // The creator's last word, or the lesser of two.
+            Some(_) if state.id.creator == ours.id.creator => (slot, state.id.id > ours.id.id),
             Some(_) => (slot, state.id < ours.id),
             None => match self.named_by_pf(slot, state, confirm) {
                 Some(slot) => (slot, true),
@@ -153,6 +181,9 @@ impl Reader<'_> {
         };
         if is_theirs && extra.is_some() {
             self.session.store.rename(slot, state.id);
+            if let Some(record) = self.session.store.get_mut(slot) {
+                record.direction = state.direction;
+            }
         }
         let (now, confirm) = (self.now, confirm && is_theirs);
         if take {

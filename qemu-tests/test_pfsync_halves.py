@@ -314,7 +314,9 @@ def test_two_linux_hosts_have_given_it_a_second_name(lan: Lan, peer: Peer) -> No
             assert told.id == b"second11" and told.direction == OUT
 
 
-def test_pf_keeps_its_names(world: World) -> None:
+@pytest.mark.parametrize("first", [IN, OUT], ids=["in", "out"])
+@pytest.mark.parametrize("forwarded", [False, True], ids=["nat-to", "rdr-to"])
+def test_pf_keeps_its_names(world: World, forwarded: bool, first: int) -> None:
     """Both hosts have seen the first packet: pf's two names are this host's as well, and the
     connection goes with the last."""
     pair = Pair(world, rules=NAT, start=False)
@@ -326,18 +328,24 @@ def test_pf_keeps_its_names(world: World) -> None:
         p.meet(pair.a, peer, syncdev="eth2")
         inside.bind((CLIENT, 8080))
         outside.bind((SERVER, 7000))
-        outside.settimeout(3)
-        inside.sendto(b"ping", (SERVER, 7000))
-        assert outside.recvfrom(100)[0] == b"ping"
+        if forwarded:
+            sender, to, sink = outside, (SHARED, FORWARDED), inside
+            ends = (SERVER, 7000), to, (CLIENT, 8080), (SERVER, 7000)
+        else:
+            sender, to, sink = inside, (SERVER, 7000), outside
+            ends = (CLIENT, 8080), to, to, (SHARED, 8080)
+        connection = Connection(17, *ends)
+        sink.settimeout(3)
+        sender.sendto(b"ping", to)
+        assert sink.recvfrom(100)[0] == b"ping"
         tells(peer, 1.3)
-        connection = Connection(17, (CLIENT, 8080), (SERVER, 7000), (SERVER, 7000), (SHARED, 8080))
-        for way in (IN, OUT):
+        for way in (first, 3 - first):
             half = connection.half(way, state_flags=w.ACK)
             peer.send(frame((Action.INS, half)))
             assert peer.wait(Action.INS_ACK).frame.all(Action.INS_ACK) == [half.name]
-        assert p.info(pair.a)["states"] == 1
-        inside.sendto(b"ping", (SERVER, 7000))
-        assert outside.recvfrom(100)[0] == b"ping"
+        assert p.info(pair.a)["states"] == 1 and not p.stats(pair.a)["conflicts"]
+        sender.sendto(b"ping", to)
+        assert sink.recvfrom(100)[0] == b"ping"
         updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
         assert {m.id for m in updates} == set(NAMES.values())
         # pf has it again
@@ -350,6 +358,27 @@ def test_pf_keeps_its_names(world: World) -> None:
             peer.send(frame((Action.DEL_C, connection.half(way).name)))
             time.sleep(0.02)
             assert len(conntrack.entries(pair.a, proto=17)) == left
+
+
+def test_sequence_numbers_that_pf_has_changed(lan: Lan, peer: Peer) -> None:
+    """modulate state: the numbers of the second half are no news for the first, nor the other
+    way round; both are one connection all the same."""
+    connection = CONNECTIONS["TCP, nat-to"]
+    far = w.Peer(seqlo=1 << 30, seqhi=(1 << 30) + 60000, max_win=60000, state=4, wscale=0x80)
+    halves = connection.half(IN), connection.half(OUT, src=far, dst=far)
+    assert p.counted(lan.a, peer.sends(frame((Action.INS, *halves))))["inserted"] == 2
+    (entry,) = conntrack.entries(lan.a, proto=6)
+    assert (entry["original"], entry["reply"]) == (connection.original, connection.reply)
+    for half, updated in zip(halves, (1, None), strict=True):
+        update = w.Update(half.id, CREATOR, half.src, half.dst, half.timeout)
+        counted = p.counted(lan.a, peer.sends(frame((Action.UPD_C, update))))
+        assert (counted.get("updated"), counted.get("stale")) == (updated, None)
+    said = [one.frame.all(Action.UPD, Action.UPD_C) for one in peer.collect(2)]
+    assert not any(said)
+    for half, left in zip(halves, (1, 0), strict=True):
+        peer.send(frame((Action.DEL_C, half.name)))
+        time.sleep(0.02)
+        assert len(conntrack.entries(lan.a, proto=6)) == left
 
 
 @pytest.mark.parametrize("first", [IN, OUT], ids=["in", "out"])

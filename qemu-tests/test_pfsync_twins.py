@@ -125,6 +125,24 @@ def test_both_have_seen_packets_of_one_connection(connection: Connection) -> Non
     assert p.counted(a, peer.sends(frame((Action.UPD_C, later)))).get("updated") == 1
 
 
+def test_an_interface_that_was_down(connection: Connection) -> None:
+    """It gives new names to what is there; the peer, which has taken over meanwhile, knows
+    more by the former one."""
+    a, peer = connection.pair.a, connection.peer
+    connection.begins()
+    goes_on(connection)
+    name = name_here(connection)
+    a.ip("link", "set", "pfsync0", "down")
+    a.ip("link", "set", "pfsync0", "up")
+    peer.wait(Action.UPD_REQ)
+    later = connection.state(10_000, name.id, name.creatorid).but(creation=5)
+    assert p.counted(a, peer.sends(told(later))).get("updated") == 1
+    peer.send(p.bulk_frame())
+    for at in (10_000, 10_020):
+        assert connection.from_client(at + 20, ack=at)
+        assert connection.from_server(at + 20, ack=at + 20)
+
+
 def test_nobody_can_say_which_lives(connection: Connection) -> None:
     """Both hosts have seen packets: this one keeps what it has, and counts."""
     a, peer = connection.pair.a, connection.peer

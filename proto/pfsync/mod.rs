@@ -10,9 +10,11 @@
 //!
 //! [`frame::Frame::check`] looks at TTL and header, [`frame::Frame::sections`]
 //! steps from section to section, and each yields [`message::Message`]s. An
-//! [`extra::Companion`] keeps what stands beside a state. With what the driver
-//! knows of the state, [`receive`] says what is to be done: take it over
-//! ([`mapping::import`]), merge it ([`mapping::apply`]), or ask for it. If its
+//! [`extra::Companion`] keeps what stands beside a state. The driver
+//! takes over a state that it does not have ([`mapping::import`]) and merges what is
+//! newer ([`merge::judge`], [`mapping::apply`]), be it called INS or UPD: one that is
+//! sent again, because its confirmation was lost, is no fault. Of a state that it does
+//! not have it asks for all, if an UPD_C tells a part. If its
 //! addresses have another name here, [`twins`] says which of both lives. The
 //! state's [`pending::Pending`] is told, so that an INS_ACK leaves or ours is
 //! sent back. BUS and UPD_REQ for everything go to [`bulk_request`] and
@@ -53,7 +55,6 @@ pub mod outbox;
 pub mod packet;
 pub mod peer;
 pub mod pending;
-pub mod receive;
 pub mod short;
 pub mod state;
 pub mod tcp;

@@ -119,9 +119,14 @@ const YOUNGER: u32 = 2;
 pub fn twins(protocol: u8, ours: &Twin, used: Use, theirs: &Twin, is_whole: bool) -> Twins {
     let is_tcp = protocol == protocol::TCP;
     let is_near = !is_tcp || ours.is_near(theirs);
-    // Who has lost an entry names what its packets make anew: it is the same connection.
-    let goes_on = used == Use::Passed && is_near;
-    if is_whole && ours.id.creator == theirs.id.creator && !goes_on {
+    let by_number = match used {
+        Use::Copy => true,
+        // A number that was given to what was there says nothing of when it began.
+        Use::Found => false,
+        // Who has lost an entry names what its packets make anew: it is the same connection.
+        Use::Passed => !is_near,
+    };
+    if is_whole && ours.id.creator == theirs.id.creator && by_number {
         return match ours.id.id < theirs.id.id {
             true => Twins::OursIsOver,
             false => Twins::TheirsIsOver,
@@ -146,6 +151,7 @@ pub fn twins(protocol: u8, ours: &Twin, used: Use, theirs: &Twin, is_whole: bool
         },
         _ if theirs.is_later(ours) => Twins::OursIsOver,
         _ if ours.is_later(theirs) => Twins::TheirsIsOver,
+        Use::Found => Twins::OursIsOver,
         _ => Twins::Unsure,
     }
 }
@@ -167,6 +173,7 @@ pub fn halves(protocol: u8, ours: &Twin, theirs: &Twin) -> Option<Twins> {
     } else if ours.is_later(theirs) {
         Twins::TheirsIsOver
     } else {
-        Twins::Same { take: true }
+        // pf has changed the sequence numbers of one of the two.
+        Twins::Same { take: false }
     })
 }

@@ -9,7 +9,6 @@ use carp_proto::pfsync::frame::Discard;
 use carp_proto::pfsync::mapping::{export, peers};
 use carp_proto::pfsync::merge::{judge, Verdict};
 use carp_proto::pfsync::peer::{Peer, PeerState};
-use carp_proto::pfsync::receive::{state, update, Course, Known};
 use carp_proto::pfsync::state::{Direction, Received};
 use carp_proto::pfsync::timeout::Timeout;
 use carp_proto::pfsync::update::Update;
@@ -106,43 +105,32 @@ fn each_of_the_two_peers_is_judged_alone() {
     }
 }
 
-fn known(state: TcpState) -> Known {
-    let (src, dst, _) = peers(&tcp_entry(state));
-    Known {
-        protocol: protocol::TCP,
-        src,
-        dst,
-    }
-}
-
-#[test]
-fn a_state_is_inserted_or_merged_whatever_its_message_is_called() {
-    let (theirs, _) = export(&tcp_entry(TcpState::Established), id(1), Direction::Out, 0).unwrap();
-    let bytes = theirs.emit();
-    let received = Received::new(&bytes).unwrap();
-    assert_eq!(state(&received, None), Ok(Course::Insert(theirs)));
-    let course = state(&received, Some(&known(TcpState::SynSent))).unwrap();
-    assert!(matches!(course, Course::Merge(_, verdict) if verdict.stale() == 0));
-    let course = state(&received, Some(&known(TcpState::TimeWait))).unwrap();
-    assert!(matches!(course, Course::Merge(_, verdict) if verdict.stale() == 2));
-}
-
 #[test]
 fn a_bad_value_is_refused_as_far_as_it_is_looked_at() {
     let (theirs, _) = export(&tcp_entry(TcpState::Established), id(1), Direction::Out, 0).unwrap();
     let mut bytes = theirs.emit();
     bytes[252] = 3; // the direction
     let received = Received::new(&bytes).unwrap();
-    assert_eq!(state(&received, None), Err(Discard::BadValue));
-    assert!(state(&received, Some(&known(TcpState::SynSent))).is_ok());
+    assert_eq!(received.for_insert(), Err(Discard::BadValue));
+    assert_eq!(received.for_update().map(|update| update.id), Ok(id(1)));
 }
 
 #[test]
-fn a_part_of_a_state_that_we_do_not_have_makes_us_ask() {
-    let (theirs, _) = export(&tcp_entry(TcpState::Established), id(1), Direction::Out, 0).unwrap();
-    assert_eq!(update(theirs.update(), None), Course::Request(id(1)));
-    let course = update(theirs.update(), Some(&known(TcpState::Established)));
-    assert!(matches!(course, Course::Merge(_, verdict) if verdict.stale() == 0));
+fn an_older_state_of_a_whole_connection_is_stale() {
+    let at = |state| {
+        let (told, _) = export(&tcp_entry(state), id(1), Direction::Out, 0).unwrap();
+        told.update()
+    };
+    let ours = |state| peers(&tcp_entry(state));
+    for (state, stale) in [
+        (TcpState::SynSent, 0),
+        (TcpState::Established, 0),
+        (TcpState::TimeWait, 2),
+    ] {
+        let (src, dst, _) = ours(state);
+        let verdict = judge(protocol::TCP, &src, &dst, &at(TcpState::Established));
+        assert_eq!(verdict.stale(), stale);
+    }
 }
 
 proptest! {

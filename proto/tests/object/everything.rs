@@ -35,11 +35,10 @@ use proto::pfsync::extra::{Companion, Extra};
 use proto::pfsync::frame::{Discard as FrameDiscard, Frame, Section};
 use proto::pfsync::id::StateId;
 use proto::pfsync::mapping;
-use proto::pfsync::merge::Verdict;
+use proto::pfsync::merge::{judge, Verdict};
 use proto::pfsync::message::Message;
 use proto::pfsync::outbox::{Leave, Outbox};
 use proto::pfsync::pending::{Config as PendingConfig, Pending, Step};
-use proto::pfsync::receive::{self, Course, Known};
 use proto::pfsync::short::{Bulk, Clear, Tdb};
 use proto::pfsync::state::{Direction, State};
 use proto::pfsync::tuples;
@@ -298,7 +297,7 @@ pub fn every_carp_frame(
 pub fn every_frame(
     ttl: u8,
     payload: &[u8],
-    known: Option<&Known>,
+    known: bool,
     mut entry: Entry,
     mut sink: impl FnMut(Result<Entry, &'static str>),
 ) -> Result<usize, FrameDiscard> {
@@ -309,15 +308,21 @@ pub fn every_frame(
             continue;
         };
         for message in messages {
-            let (course, extra) = match message {
+            let (update, extra) = match message {
                 Message::Insert(state) | Message::Update(state) => {
                     let extra = companion.take(&state.id())?;
-                    (receive::state(&state, known)?, extra)
+                    if !known {
+                        let state = state.for_insert()?;
+                        let made = mapping::import(&state, extra.as_ref());
+                        sink(made.map_err(tuples::Unmappable::as_str));
+                        continue;
+                    }
+                    (state.for_update()?, extra)
                 }
                 Message::UpdateCompressed(bytes) => {
                     let update = Update::parse(bytes)?;
                     let extra = companion.take(&update.id)?;
-                    (receive::update(update, known), extra)
+                    (update, extra)
                 }
                 Message::Extra(received) => {
                     companion.offer(received);
@@ -333,16 +338,10 @@ pub fn every_frame(
                 }
                 _ => continue,
             };
-            match course {
-                Course::Insert(state) => sink(
-                    mapping::import(&state, extra.as_ref()).map_err(tuples::Unmappable::as_str),
-                ),
-                Course::Merge(update, verdict) => {
-                    mapping::apply(&mut entry, &update, verdict, extra.as_ref());
-                    sink(Ok(entry));
-                }
-                Course::Request(_) => others = others.wrapping_add(1),
-            }
+            let (src, dst, _) = mapping::peers(&entry);
+            let verdict = judge(entry.original.protocol, &src, &dst, &update);
+            mapping::apply(&mut entry, &update, verdict, extra.as_ref());
+            sink(Ok(entry));
         }
     }
     Ok(others)
@@ -351,7 +350,7 @@ pub fn every_frame(
 #[inline(never)]
 pub fn every_frame_received(
     payload: &[u8],
-    known: Option<&Known>,
+    known: bool,
     entry: &Entry,
     sink: fn(Result<Entry, &'static str>),
 ) -> Result<usize, &'static str> {

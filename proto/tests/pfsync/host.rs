@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, VecDeque};
 use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do};
 use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Outcome, Progress, PEER_WITHIN};
 use carp_proto::pfsync::conntrack::{Entry, Tracking};
-use carp_proto::pfsync::extra::Companion;
+use carp_proto::pfsync::extra::{Companion, Extra};
 use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::mapping::{apply, export, import, peers};
+use carp_proto::pfsync::merge::judge;
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::outbox::{Leave, Outbox};
 use carp_proto::pfsync::pending::{Config, Pending, Place, Queue, Step};
-use carp_proto::pfsync::receive::{self, Course, Known};
 use carp_proto::pfsync::short::{Bulk, BulkStatus};
-use carp_proto::pfsync::state::{Direction, FLAG_ACK};
+use carp_proto::pfsync::state::{Direction, State, FLAG_ACK};
 use carp_proto::pfsync::time::Millis;
 use carp_proto::pfsync::update::Update;
 use carp_proto::pfsync::writer::{Full, Outgoing, Writer};
@@ -416,15 +416,20 @@ impl Host {
             Message::Insert(received) | Message::Update(received) => {
                 self.request.heard(now);
                 let id = received.id();
-                let wants_ack = received.for_insert()?.wants_ack();
-                let course = receive::state(&received, self.known(&id).as_ref())?;
-                self.course(network, &id, course, wants_ack, companion);
+                let wants_ack = received.wants_ack();
+                let extra = companion.take(&id).unwrap();
+                match self.table.contains_key(&id) {
+                    true => self.merge(network, received.for_update()?, extra, wants_ack),
+                    false => self.insert(network, &received.for_insert()?, extra, wants_ack),
+                }
             }
             Message::UpdateCompressed(bytes) => {
                 let update = Update::parse(bytes)?;
-                let id = update.id;
-                let course = receive::update(update, self.known(&id).as_ref());
-                self.course(network, &id, course, false, companion);
+                let extra = companion.take(&update.id).unwrap();
+                match self.table.contains_key(&update.id) {
+                    true => self.merge(network, update, extra, false),
+                    false => self.requests.push(update.id),
+                }
             }
             Message::InsertAck(id) => {
                 self.answer.confirmed(now);
@@ -463,44 +468,36 @@ impl Host {
         }
     }
 
-    fn known(&self, id: &StateId) -> Option<Known> {
-        let row = self.table.get(id)?;
-        let (src, dst, _) = peers(&row.entry);
-        Some(Known {
-            protocol: row.entry.original.protocol,
-            src,
-            dst,
-        })
-    }
-
-    fn course(
+    fn insert(
         &mut self,
         network: &mut Network,
-        id: &StateId,
-        course: Course,
+        state: &State,
+        extra: Option<Extra>,
         wants_ack: bool,
-        companion: &mut Companion<'_>,
     ) {
+        let (pending, step) = Pending::received(network.instant(), wants_ack);
+        let row = Row {
+            entry: import(state, extra.as_ref()).unwrap(),
+            pending,
+            deleted: false,
+        };
+        self.table.insert(state.id, row);
+        self.took(network, &state.id, step);
+    }
+
+    fn merge(
+        &mut self,
+        network: &mut Network,
+        update: Update,
+        extra: Option<Extra>,
+        wants_ack: bool,
+    ) {
+        let row = self.table.get_mut(&update.id).unwrap();
+        let (src, dst, _) = peers(&row.entry);
+        let verdict = judge(row.entry.original.protocol, &src, &dst, &update);
+        apply(&mut row.entry, &update, verdict, extra.as_ref());
         let now = network.instant();
-        let extra = companion.take(id).unwrap();
-        match course {
-            Course::Insert(state) => {
-                let (pending, step) = Pending::received(now, wants_ack);
-                let row = Row {
-                    entry: import(&state, extra.as_ref()).unwrap(),
-                    pending,
-                    deleted: false,
-                };
-                self.table.insert(*id, row);
-                self.took(network, id, step);
-            }
-            Course::Merge(update, verdict) => {
-                let row = self.table.get_mut(id).unwrap();
-                apply(&mut row.entry, &update, verdict, extra.as_ref());
-                let step = row.pending.updated_by_peer(now, verdict, wants_ack);
-                self.took(network, id, step);
-            }
-            Course::Request(id) => self.requests.push(id),
-        }
+        let step = row.pending.updated_by_peer(now, verdict, wants_ack);
+        self.took(network, &update.id, step);
     }
 }

@@ -10,8 +10,8 @@ use carp_proto::pfsync::conntrack::{protocol, Entry, Tracking};
 use carp_proto::pfsync::extra::{Companion, Extra};
 use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
 use carp_proto::pfsync::mapping::{apply, import, peers};
+use carp_proto::pfsync::merge::judge;
 use carp_proto::pfsync::message::Message;
-use carp_proto::pfsync::receive::{self, Course, Known};
 use carp_proto::pfsync::short::{Bulk, Clear, Tdb};
 use carp_proto::pfsync::state;
 use carp_proto::pfsync::update::Update;
@@ -82,9 +82,19 @@ fn take<'a>(message: &Message<'a>, companion: &mut Companion<'a>, table: &mut Ve
                 let again = state::Received::new(&bytes).map(|again| again.for_insert());
                 assert_eq!(again, Some(Ok(state)));
             }
-            let known = table.first().map(known);
-            if let Ok(course) = receive::state(received, known.as_ref()) {
-                carry_out(course, extra.as_ref(), table);
+            match (
+                table.first_mut(),
+                received.for_insert(),
+                received.for_update(),
+            ) {
+                (None, Ok(state), _) => {
+                    if let Ok(entry) = import(&state, extra.as_ref()) {
+                        sound(&entry);
+                        table.push(entry);
+                    }
+                }
+                (Some(entry), _, Ok(update)) => merge(entry, &update, extra.as_ref()),
+                _ => (),
             }
         }
         Message::UpdateCompressed(bytes) => {
@@ -93,12 +103,9 @@ fn take<'a>(message: &Message<'a>, companion: &mut Companion<'a>, table: &mut Ve
             };
             assert_eq!(Update::parse(&update.emit()), Ok(update));
             let extra = companion.take(&update.id).ok().flatten();
-            let known = table.first().map(known);
-            carry_out(
-                receive::update(update, known.as_ref()),
-                extra.as_ref(),
-                table,
-            );
+            if let Some(entry) = table.first_mut() {
+                merge(entry, &update, extra.as_ref());
+            }
         }
         Message::InsertAck(_)
         | Message::Request(_)
@@ -107,40 +114,20 @@ fn take<'a>(message: &Message<'a>, companion: &mut Companion<'a>, table: &mut Ve
     }
 }
 
-fn known(entry: &Entry) -> Known {
+fn merge(entry: &mut Entry, update: &Update, extra: Option<&Extra>) {
+    let before = *entry;
     let (src, dst, _) = peers(entry);
-    Known {
-        protocol: entry.original.protocol,
-        src,
-        dst,
+    let verdict = judge(entry.original.protocol, &src, &dst, update);
+    let restarted = apply(entry, update, verdict, extra);
+    assert_eq!(restarted, verdict.take_timeout());
+    assert_eq!(
+        (entry.original, entry.reply),
+        (before.original, before.reply)
+    );
+    if !restarted {
+        assert_eq!(*entry, before);
     }
-}
-
-fn carry_out(course: Course, extra: Option<&Extra>, table: &mut Vec<Entry>) {
-    match course {
-        Course::Insert(state) => {
-            assert!(table.is_empty());
-            if let Ok(entry) = import(&state, extra) {
-                sound(&entry);
-                table.push(entry);
-            }
-        }
-        Course::Merge(update, verdict) => {
-            let entry = table.first_mut().expect("only what is known is merged");
-            let before = *entry;
-            let restarted = apply(entry, &update, verdict, extra);
-            assert_eq!(restarted, verdict.take_timeout());
-            assert_eq!(
-                (entry.original, entry.reply),
-                (before.original, before.reply)
-            );
-            if !restarted {
-                assert_eq!(*entry, before);
-            }
-            sound(entry);
-        }
-        Course::Request(_) => assert!(table.is_empty()),
-    }
+    sound(entry);
 }
 
 /// What conntrack would stumble over.
