@@ -40,6 +40,9 @@ const EXPECTED_MAX: u32 = 16;
 /// How many states are found at once to be private by now: all may be, after a setting.
 const PRIVATE_MAX: u32 = 256;
 
+/// How many records are looked at in one go for a bulk update.
+const LOOKED_AT: u32 = 4096;
+
 /// How a state's message is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -62,6 +65,16 @@ impl From<Full> for Unwritten {
     fn from(Full: Full) -> Self {
         Self::Full
     }
+}
+
+/// How far a bulk update has come.
+enum Walked {
+    /// A frame of so many states was sent.
+    Sent(u32),
+    /// Of what was looked at nothing is to be sent.
+    Nothing,
+    /// All were.
+    End,
 }
 
 /// Whether a state may expect others, which are to be told of as well.
@@ -299,8 +312,7 @@ impl Session {
         self.send_alone(&[request, Outgoing::Greeting], out, counters);
     }
 
-    /// A frame of a bulk update, of at most `most` states. How many there were; `None`:
-    /// the walk has come to the end.
+    /// A frame of a bulk update, of at most `most` states.
     fn fill_bulk(
         &mut self,
         now: Instant,
@@ -308,14 +320,15 @@ impl Session {
         start: bool,
         out: &mut Outcome,
         pfsync: &Pfsync,
-    ) -> Option<u32> {
+    ) -> Walked {
         match self.build(|this, room| this.fill_bulk_into(room, now, most, start, pfsync)) {
             Some((len, count)) => {
                 self.send(len, &mut out.frames, &pfsync.counters);
-                Some(count)
+                Walked::Sent(count)
             }
-            // All that were looked at are private; the rest comes next.
-            None => self.walk.has_more(&self.store).then_some(0),
+            // What was looked at is private, or a second name, or nothing.
+            None if self.walk.has_more(&self.store) => Walked::Nothing,
+            None => Walked::End,
         }
     }
 
@@ -334,7 +347,10 @@ impl Session {
             writer.push(Outgoing::Bulk(&bulk)).ok()?;
         }
         let (mut count, mut full, mut private) = (0_u32, false, 0_u32);
-        while count < most && private < PRIVATE_MAX && self.walk.has_more(&self.store) {
+        for _ in 0..LOOKED_AT {
+            if count >= most || private >= PRIVATE_MAX || !self.walk.has_more(&self.store) {
+                break;
+            }
             // A second name comes just after the first.
             let slot = self.walk.half.unwrap_or(self.walk.next);
             let is_half = self.walk.half.is_some();
@@ -431,8 +447,9 @@ impl Session {
                     self.answer.table_walked(now, more);
                 }
                 Do::States { most, start } => match self.fill_bulk(now, most, start, out, pfsync) {
-                    Some(count) => self.answer.sent(now, count),
-                    None => {
+                    Walked::Sent(count) => self.answer.sent(now, count),
+                    Walked::Nothing => self.answer.nothing_found(now),
+                    Walked::End => {
                         if self.answer.walked(now) {
                             self.walk = Walk::default();
                         }

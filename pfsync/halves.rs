@@ -133,7 +133,7 @@ impl Session {
             let often = self.often(self.is_tcp(other));
             if let Some(kept) = self.store.get_mut(other) {
                 (kept.live, kept.used, kept.lenient) = (live, used, lenient);
-                (kept.born, kept.heard) = (born, heard);
+                (kept.born, kept.heard, kept.is_modulated) = (born, heard, false);
             }
             self.store.set_slot(other, often);
         }

@@ -16,6 +16,7 @@ from lib import pfsync as p
 from lib import pfsync_wire as w
 from lib.clock import wait_for
 from lib.conntrack import has
+from lib.host import Host
 from lib.lan import Lan
 from lib.pair import CLIENT, FORWARDED, NAT, SERVER, SHARED, Pair
 from lib.pfsync import CREATOR, Peer
@@ -91,6 +92,32 @@ def connections() -> dict[str, Connection]:
 
 
 CONNECTIONS = connections()
+
+
+@dataclass(frozen=True)
+class Router:
+    """Host a of a pair, which forwards between two sockets; b is a peer that the test speaks
+    for."""
+
+    a: Host
+    peer: Peer
+    inside: socket.socket
+    outside: socket.socket
+
+
+@pytest.fixture
+def router(pfsync: None, world: World) -> Iterator[Router]:
+    pair = Pair(world, rules=NAT, start=False)
+    with (
+        Peer(pair.b, "eth2") as peer,
+        pair.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside,
+        pair.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
+    ):
+        p.meet(pair.a, peer, syncdev="eth2")
+        for end, address in ((inside, (CLIENT, 8080)), (outside, (SERVER, 7000))):
+            end.bind(address)
+            end.settimeout(3)
+        yield Router(pair.a, peer, inside, outside)
 
 
 @pytest.fixture
@@ -176,35 +203,25 @@ def test_what_does_not_belong_together(lan: Lan, peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("first", [IN, OUT], ids=["in", "out"])
-def test_packets_go_on_after_a_takeover(world: World, first: int) -> None:
+def test_packets_go_on_after_a_takeover(router: Router, first: int) -> None:
     """pf had a port forwarded; this host goes on with it, and tells pf by both names."""
-    pair = Pair(world, rules=NAT, start=False)
     connection = Connection(
         17, (SERVER, 7000), (SHARED, FORWARDED), (CLIENT, 8080), ("10.1.0.2", 7777)
     )
-    with (
-        Peer(pair.b, "eth2") as peer,
-        pair.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside,
-        pair.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
-    ):
-        p.meet(pair.a, peer, syncdev="eth2")
-        for half in (connection.half(first), connection.half(3 - first)):
-            peer.send(frame((Action.INS, half)))
-        time.sleep(0.02)
-        inside.bind((CLIENT, 8080))
-        inside.settimeout(3)
-        outside.bind((SERVER, 7000))
-        outside.settimeout(3)
-        outside.sendto(b"ping", (SHARED, FORWARDED))
-        assert inside.recvfrom(100) == (b"ping", ("10.1.0.2", 7777))
-        inside.sendto(b"pong", ("10.1.0.2", 7777))
-        assert outside.recvfrom(100) == (b"pong", (SHARED, FORWARDED))
-        updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
-        assert {m.id for m in updates} == set(NAMES.values())
-        # it is this host's to say that it is over
-        pair.a.run("conntrack", "-D", "-p", "udp")
-        gone = [m for one in peer.collect(2.3) for m in one.frame.all(Action.DEL_C)]
-        assert {m.id for m in gone} == set(NAMES.values())
+    peer = router.peer
+    for half in (connection.half(first), connection.half(3 - first)):
+        peer.send(frame((Action.INS, half)))
+    time.sleep(0.02)
+    router.outside.sendto(b"ping", (SHARED, FORWARDED))
+    assert router.inside.recvfrom(100) == (b"ping", ("10.1.0.2", 7777))
+    router.inside.sendto(b"pong", ("10.1.0.2", 7777))
+    assert router.outside.recvfrom(100) == (b"pong", (SHARED, FORWARDED))
+    updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
+    assert {m.id for m in updates} == set(NAMES.values())
+    # it is this host's to say that it is over
+    router.a.run("conntrack", "-D", "-p", "udp")
+    gone = [m for one in peer.collect(2.3) for m in one.frame.all(Action.DEL_C)]
+    assert {m.id for m in gone} == set(NAMES.values())
 
 
 def tells(peer: Peer, seconds: float) -> list[tuple[w.State, w.Extra | None]]:
@@ -221,55 +238,42 @@ def tells(peer: Peer, seconds: float) -> list[tuple[w.State, w.Extra | None]]:
 
 @pytest.mark.parametrize("when", ["asks", "tells"])
 @pytest.mark.parametrize("forwarded", [False, True], ids=["nat-to", "rdr-to"])
-def test_pf_is_told_of_both_halves(world: World, forwarded: bool, when: str) -> None:
+def test_pf_is_told_of_both_halves(router: Router, forwarded: bool, when: str) -> None:
     """Of each as pf has it, so that it finds the packets of both interfaces; what goes beside
     the second one tells Linux that it is that."""
-    pair = Pair(world, rules=NAT, start=False)
-    with (
-        Peer(pair.b, "eth2") as peer,
-        pair.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside,
-        pair.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
-    ):
-        p.meet(pair.a, peer, syncdev="eth2")
-        if when == "tells":
-            stranger = CONNECTIONS["UDP, none"].half(OUT)
-            peer.send(frame((Action.INS, stranger)), frame((Action.DEL_C, stranger.name)))
-        inside.bind((CLIENT, 8080))
-        outside.bind((SERVER, 7000))
-        inside.settimeout(3)
-        outside.settimeout(3)
-        if forwarded:
-            outside.sendto(b"ping", (SHARED, FORWARDED))
-            assert inside.recvfrom(100)[0] == b"ping"
-        else:
-            inside.sendto(b"ping", (SERVER, 7000))
-            assert outside.recvfrom(100)[0] == b"ping"
-        if when == "asks":
-            assert all("half_of" not in extra.values for _, extra in tells(peer, 1.3) if extra)
-            peer.send(frame((Action.UPD_REQ, w.EVERYTHING)))
-        told = [(state, extra) for state, extra in tells(peer, 3) if state.proto == 17]
-        entry = conntrack.entry(pair.a, proto=17)
-        assert entry
-        halves = {state.direction: (state, extra) for state, extra in told}
-        assert len({state.name for state, _ in told}) == 2 and set(halves) == {IN, OUT}
-        between = w.Tuple(*entry["original"][:2], *entry["reply"][:2])
-        assert halves[IN][0].tuples() == (entry["original"], between.inverted())
-        assert halves[OUT][0].tuples() == (between, entry["reply"])
-        main = IN if forwarded else OUT
-        beside = halves[3 - main][1]
-        assert beside and beside.values == {"half_of": halves[main][0].name}
-        beside = halves[main][1]
-        assert beside and "half_of" not in beside.values
-        # both are kept up to date, and end
-        (outside if forwarded else inside).sendto(
-            b"ping", (SHARED, FORWARDED) if forwarded else (SERVER, 7000)
-        )
-        updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
-        names = {state.id for state, _ in told}
-        assert {m.id for m in updates} == names
-        pair.a.run("conntrack", "-D", "-p", "udp")
-        gone = [m for one in peer.collect(2.3) for m in one.frame.all(Action.DEL_C)]
-        assert {m.id for m in gone} == names
+    peer = router.peer
+    if when == "tells":
+        stranger = CONNECTIONS["UDP, none"].half(OUT)
+        peer.send(frame((Action.INS, stranger)), frame((Action.DEL_C, stranger.name)))
+    sender, to, sink = router.inside, (SERVER, 7000), router.outside
+    if forwarded:
+        sender, to, sink = router.outside, (SHARED, FORWARDED), router.inside
+    sender.sendto(b"ping", to)
+    assert sink.recvfrom(100)[0] == b"ping"
+    if when == "asks":
+        assert all("half_of" not in extra.values for _, extra in tells(peer, 1.3) if extra)
+        peer.send(frame((Action.UPD_REQ, w.EVERYTHING)))
+    told = [(state, extra) for state, extra in tells(peer, 3) if state.proto == 17]
+    entry = conntrack.entry(router.a, proto=17)
+    assert entry
+    halves = {state.direction: (state, extra) for state, extra in told}
+    assert len({state.name for state, _ in told}) == 2 and set(halves) == {IN, OUT}
+    between = w.Tuple(*entry["original"][:2], *entry["reply"][:2])
+    assert halves[IN][0].tuples() == (entry["original"], between.inverted())
+    assert halves[OUT][0].tuples() == (between, entry["reply"])
+    main = IN if forwarded else OUT
+    beside = halves[3 - main][1]
+    assert beside and beside.values == {"half_of": halves[main][0].name}
+    beside = halves[main][1]
+    assert beside and "half_of" not in beside.values
+    # both are kept up to date, and end
+    sender.sendto(b"ping", to)
+    updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
+    names = {state.id for state, _ in told}
+    assert {m.id for m in updates} == names
+    router.a.run("conntrack", "-D", "-p", "udp")
+    gone = [m for one in peer.collect(2.3) for m in one.frame.all(Action.DEL_C)]
+    assert {m.id for m in gone} == names
 
 
 def test_linux_learns_the_second_name(lan: Lan, peer: Peer) -> None:
@@ -316,48 +320,38 @@ def test_two_linux_hosts_have_given_it_a_second_name(lan: Lan, peer: Peer) -> No
 
 @pytest.mark.parametrize("first", [IN, OUT], ids=["in", "out"])
 @pytest.mark.parametrize("forwarded", [False, True], ids=["nat-to", "rdr-to"])
-def test_pf_keeps_its_names(world: World, forwarded: bool, first: int) -> None:
+def test_pf_keeps_its_names(router: Router, forwarded: bool, first: int) -> None:
     """Both hosts have seen the first packet: pf's two names are this host's as well, and the
     connection goes with the last."""
-    pair = Pair(world, rules=NAT, start=False)
-    with (
-        Peer(pair.b, "eth2") as peer,
-        pair.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as inside,
-        pair.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
-    ):
-        p.meet(pair.a, peer, syncdev="eth2")
-        inside.bind((CLIENT, 8080))
-        outside.bind((SERVER, 7000))
-        if forwarded:
-            sender, to, sink = outside, (SHARED, FORWARDED), inside
-            ends = (SERVER, 7000), to, (CLIENT, 8080), (SERVER, 7000)
-        else:
-            sender, to, sink = inside, (SERVER, 7000), outside
-            ends = (CLIENT, 8080), to, to, (SHARED, 8080)
-        connection = Connection(17, *ends)
-        sink.settimeout(3)
-        sender.sendto(b"ping", to)
-        assert sink.recvfrom(100)[0] == b"ping"
-        tells(peer, 1.3)
-        for way in (first, 3 - first):
-            half = connection.half(way, state_flags=w.ACK)
-            peer.send(frame((Action.INS, half)))
-            assert peer.wait(Action.INS_ACK).frame.all(Action.INS_ACK) == [half.name]
-        assert p.info(pair.a)["states"] == 1 and not p.stats(pair.a)["conflicts"]
-        sender.sendto(b"ping", to)
-        assert sink.recvfrom(100)[0] == b"ping"
-        updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
-        assert {m.id for m in updates} == set(NAMES.values())
-        # pf has it again
-        for way in (IN, OUT):
-            half = connection.half(way)
-            update = w.Update(half.id, CREATOR, half.src, half.dst, half.timeout)
-            counted = p.counted(pair.a, peer.sends(frame((Action.UPD_C, update))))
-            assert counted == {"ipackets": 1, "updated": 1}
-        for way, left in ((IN, 1), (OUT, 0)):
-            peer.send(frame((Action.DEL_C, connection.half(way).name)))
-            time.sleep(0.02)
-            assert len(conntrack.entries(pair.a, proto=17)) == left
+    a, peer = router.a, router.peer
+    sender, to, sink = router.inside, (SERVER, 7000), router.outside
+    ends = (CLIENT, 8080), to, to, (SHARED, 8080)
+    if forwarded:
+        sender, to, sink = router.outside, (SHARED, FORWARDED), router.inside
+        ends = (SERVER, 7000), to, (CLIENT, 8080), (SERVER, 7000)
+    connection = Connection(17, *ends)
+    sender.sendto(b"ping", to)
+    assert sink.recvfrom(100)[0] == b"ping"
+    tells(peer, 1.3)
+    for way in (first, 3 - first):
+        half = connection.half(way, state_flags=w.ACK)
+        peer.send(frame((Action.INS, half)))
+        assert peer.wait(Action.INS_ACK).frame.all(Action.INS_ACK) == [half.name]
+    assert p.info(a)["states"] == 1 and not p.stats(a)["conflicts"]
+    sender.sendto(b"ping", to)
+    assert sink.recvfrom(100)[0] == b"ping"
+    updates = [m for one in peer.collect(1.3) for m in one.frame.all(Action.UPD_C)]
+    assert {m.id for m in updates} == set(NAMES.values())
+    # pf has it again
+    for way in (IN, OUT):
+        half = connection.half(way)
+        update = w.Update(half.id, CREATOR, half.src, half.dst, half.timeout)
+        counted = p.counted(a, peer.sends(frame((Action.UPD_C, update))))
+        assert counted == {"ipackets": 1, "updated": 1}
+    for way, left in ((IN, 1), (OUT, 0)):
+        peer.send(frame((Action.DEL_C, connection.half(way).name)))
+        time.sleep(0.02)
+        assert len(conntrack.entries(a, proto=17)) == left
 
 
 def test_sequence_numbers_that_pf_has_changed(lan: Lan, peer: Peer) -> None:
@@ -375,10 +369,13 @@ def test_sequence_numbers_that_pf_has_changed(lan: Lan, peer: Peer) -> None:
         assert (counted.get("updated"), counted.get("stale")) == (updated, None)
     said = [one.frame.all(Action.UPD, Action.UPD_C) for one in peer.collect(2)]
     assert not any(said)
-    for half, left in zip(halves, (1, 0), strict=True):
-        peer.send(frame((Action.DEL_C, half.name)))
-        time.sleep(0.02)
-        assert len(conntrack.entries(lan.a, proto=6)) == left
+    # of what is left they are
+    peer.send(frame((Action.DEL_C, halves[0].name)))
+    update = w.Update(halves[1].id, CREATOR, far, far, 2)
+    assert p.counted(lan.a, peer.sends(frame((Action.UPD_C, update)))).get("updated") == 1
+    peer.send(frame((Action.DEL_C, halves[1].name)))
+    time.sleep(0.02)
+    assert not conntrack.entries(lan.a, proto=6)
 
 
 @pytest.mark.parametrize("first", [IN, OUT], ids=["in", "out"])

@@ -74,7 +74,8 @@ pub enum Do {
     /// Look at the next part of the table for what is not known yet. Then call
     /// [`BulkAnswer::table_walked`].
     WalkTable,
-    /// A frame of UPDs. Then call [`BulkAnswer::sent`], or
+    /// A frame of UPDs. Then call [`BulkAnswer::sent`],
+    /// [`BulkAnswer::nothing_found`] if of many states none is to be sent, or
     /// [`BulkAnswer::walked`] if there were no more.
     States {
         /// So many at most.
@@ -94,7 +95,10 @@ enum Phase {
         next: Instant,
         start_at: Instant,
     },
-    Walking,
+    Walking {
+        /// Nothing before that.
+        pause: Option<Instant>,
+    },
     /// All were sent; some may have to be sent again.
     Confirming {
         until: Instant,
@@ -168,7 +172,7 @@ impl BulkAnswer {
                 self.again = true;
                 false
             }
-            Phase::Walking => {
+            Phase::Walking { .. } => {
                 self.again = true;
                 false
             }
@@ -210,7 +214,11 @@ impl BulkAnswer {
                 Some(Do::Start)
             }
             Phase::WalkingTable { .. } => Some(Do::WalkTable),
-            Phase::Walking => {
+            Phase::Walking { pause } => {
+                if pause.is_some_and(|pause| now < pause) {
+                    return None;
+                }
+                self.phase = Phase::Walking { pause: None };
                 if self.window.saturating_sub(self.on_the_way) < FRAME {
                     if now < self.forget_at {
                         return None;
@@ -245,7 +253,8 @@ impl BulkAnswer {
         match self.phase {
             Phase::Idle => None,
             Phase::WalkingTable { next, .. } => Some(next),
-            Phase::Walking => Some(self.forget_at),
+            Phase::Walking { pause: None } => Some(self.forget_at),
+            Phase::Walking { pause } => pause,
             Phase::Confirming { until } => Some(until),
             Phase::Ending { next, .. } => Some(next),
         }
@@ -260,7 +269,7 @@ impl BulkAnswer {
             *next = WALK_EVERY.after(now);
             return;
         }
-        self.phase = Phase::Walking;
+        self.phase = Phase::Walking { pause: None };
         self.on_the_way = 0;
         self.window = WINDOW_FIRST;
         self.confirms = false;
@@ -272,6 +281,14 @@ impl BulkAnswer {
         self.starts = self.starts.saturating_sub(1);
         self.on_the_way = self.on_the_way.saturating_add(states);
         self.forget_at = self.forget_after(now);
+    }
+
+    /// Many states were looked at, and none of them is to be sent. The rest comes after a
+    /// moment: others wait meanwhile.
+    pub fn nothing_found(&mut self, now: Instant) {
+        if let Phase::Walking { pause } = &mut self.phase {
+            *pause = Some(WALK_EVERY.after(now));
+        }
     }
 
     /// One of the states was confirmed.
@@ -298,7 +315,7 @@ impl BulkAnswer {
     /// All states were sent. Returns whether the driver is to begin once more, with the
     /// first part of the table and the first state.
     pub fn walked(&mut self, now: Instant) -> bool {
-        if self.phase != Phase::Walking {
+        if !matches!(self.phase, Phase::Walking { .. }) {
             return false;
         }
         if self.again {

@@ -378,6 +378,30 @@ fn course(answer: &mut BulkAnswer, ms: std::ops::Range<u64>, mut parts: u32) -> 
 }
 
 #[test]
+fn many_states_of_which_none_is_to_be_sent_leave_time_for_others() {
+    let mut answer = BulkAnswer::new();
+    let _ = answer.requested(at(0), false);
+    answer.table_walked(at(0), false);
+    let all = Some(Do::States {
+        most: 32,
+        start: true,
+    });
+    for now in 0..10 {
+        assert_eq!(answer.next(at(now), 0), all, "START is still to be said");
+        answer.nothing_found(at(now));
+        assert_eq!(answer.next(at(now), 0), None);
+        assert_eq!(answer.deadline(), Some(at(now + 1)));
+    }
+    assert_eq!(answer.next(at(10), 0), all);
+    answer.sent(at(10), 4);
+    assert!(matches!(answer.next(at(10), 0), Some(Do::States { .. })));
+    assert!(!answer.walked(at(10)));
+    // it is of no matter when nothing is being sent
+    answer.nothing_found(at(10));
+    assert_ne!(answer.deadline(), Some(at(11)));
+}
+
+#[test]
 fn start_is_said_before_the_table_is_walked_and_each_second_of_that() {
     let mut answer = BulkAnswer::new();
     assert!(answer.requested(at(0), false));
