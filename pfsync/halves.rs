@@ -63,10 +63,14 @@ impl Session {
         slot: Slot,
         is_new: bool,
     ) -> Result<bool> {
+        // As a rule there is none, and this is asked of every record each second.
+        if !self.pf_peer {
+            return Ok(false);
+        }
         let Some(record) = self.store.get(slot) else {
             return Ok(false);
         };
-        if !self.pf_peer || record.other().is_some() || !record.is_in_use() {
+        if record.other().is_some() || !record.is_in_use() {
             return Ok(false);
         }
         // pf may be about to tell of it.
