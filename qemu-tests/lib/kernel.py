@@ -21,7 +21,6 @@ from lib.clock import is_virtual
 from lib.process import run
 
 SLOWER = 40
-REAL_TIME = 4
 FEWER = 10
 
 
@@ -42,9 +41,7 @@ def times(number: int) -> int:
 def work(nanoseconds: float) -> float:
     """So long, on Debian's kernel in virtual time; generously more on the other, and where
     the host's processors do other things as well."""
-    if looks_for_mistakes():
-        return nanoseconds * SLOWER
-    return nanoseconds if is_virtual() else nanoseconds * REAL_TIME
+    return nanoseconds if keeps_time() else nanoseconds * SLOWER
 
 
 def load(*modules: str) -> None:
