@@ -11,9 +11,8 @@
 
 use super::{
     counters::Counter,
-    fill::read,
     messages::{make_lenient, Reader},
-    outcome::{Conflict, Outcome},
+    outcome::Outcome,
     plain,
     session::Session,
     store::{Live, Record, Slot},
@@ -24,7 +23,6 @@ use crate::{
         conntrack::{Entry, Status, Tracking, Tuple, Zone},
         frame::Discard,
         id::StateId,
-        mapping,
         merge::Verdict,
         pending::Pending,
         state::{Direction, State},
@@ -77,7 +75,6 @@ impl Session {
         if record.of_pf && now < NAMED_BY_PF.after(record.heard) {
             return Ok(false);
         }
-        let (direction, tcp) = (opposite(record.direction), record.tcp);
         let (pending, step) = match is_new {
             true => {
                 let (pending, step) = Pending::created(false);
@@ -86,14 +83,33 @@ impl Session {
             false => (Pending::found(), None),
         };
         let id = self.new_name();
-        let mut half = Record::new(id, pending, None);
-        (half.direction, half.tcp, half.heard) = (direction, tcp, now);
-        let other = self.store.insert(half)?;
-        self.store.pair(slot, other);
+        let other = self.add_half(now, slot, id, false, pending)?;
         if let Some(step) = step {
             self.took(now, other, &step);
         }
         Ok(true)
+    }
+
+    /// A record of a second name, beside that of the first.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    fn add_half(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        id: StateId,
+        of_pf: bool,
+        pending: Pending,
+    ) -> Result<Slot> {
+        let record = self.store.get(slot).ok_or(EINVAL)?;
+        let (direction, tcp) = (opposite(record.direction), record.tcp);
+        let mut half = Record::new(id, pending, None);
+        (half.direction, half.tcp, half.of_pf, half.heard) = (direction, tcp, of_pf, now);
+        let other = self.store.insert(half)?;
+        self.store.pair(slot, other);
+        Ok(other)
     }
 
     /// The second name of a state that a peer has named, which is to be confirmed if it
@@ -110,13 +126,8 @@ impl Session {
         of_pf: bool,
         confirm: bool,
     ) -> Result<Slot> {
-        let record = self.store.get(slot).ok_or(EINVAL)?;
-        let (direction, tcp) = (opposite(record.direction), record.tcp);
         let (pending, step) = Pending::received(now, confirm);
-        let mut half = Record::new(id, pending, None);
-        (half.direction, half.tcp, half.of_pf, half.heard) = (direction, tcp, of_pf, now);
-        let other = self.store.insert(half)?;
-        self.store.pair(slot, other);
+        let other = self.add_half(now, slot, id, of_pf, pending)?;
         self.took(now, other, &step);
         Ok(other)
     }
@@ -260,9 +271,7 @@ impl Reader<'_> {
         };
         let record = self.session.store.get(slot).ok_or(Discard::BadState)?;
         let is_in_use = record.is_in_use();
-        let (src, dst, _) = mapping::peers(&entry);
-        let (id, age) = (record.id, entry.age);
-        let half = Twin { id, src, dst, age };
+        let half = Twin::known(record.id, &entry);
         let is_modulated = match twins::halves(state.protocol, &half, &Twin::told(state)) {
             None => return Ok(false),
             Some(Twins::OursIsOver) => {
@@ -279,12 +288,7 @@ impl Reader<'_> {
                 false => self.translate(slot, entry, together)?,
             };
             if !done {
-                self.count(Counter::Conflicts);
-                self.out.conflict = Some(Conflict {
-                    original: theirs.0,
-                    theirs: theirs.1,
-                    ours: Some(ours.1),
-                });
+                self.conflict(theirs, Some(ours.1));
             }
         }
         let named = self
@@ -311,26 +315,22 @@ impl Reader<'_> {
             true => self.table.find_by_reply(&plain),
         };
         let slot = self.pfsync.watch.find(found?.key())?;
-        let store = &self.session.store;
-        let record = store.get(slot)?;
+        let record = self.session.store.get(slot)?;
         if !record.of_pf || record.other().is_some() || record.direction == direction {
             return None;
         }
-        let find = |key| self.pfsync.watch.find(key);
-        let (entry, _) = read(store, slot, self.now, find)?;
+        let (entry, _) = self.read(slot)?;
         Some((slot, entry))
     }
 
     /// Half of a connection is gone, and its translation with it.
     #[inline(never)]
     fn untranslate(&mut self, slot: Slot) {
-        let find = |key| self.pfsync.watch.find(key);
-        let store = &self.session.store;
-        let Some((entry, _)) = read(store, slot, self.now, find) else {
+        let Some((entry, _)) = self.read(slot) else {
             return;
         };
         let between = tuples::between(&entry.original, &entry.reply);
-        let direction = store.get(slot).map(|record| record.direction);
+        let direction = self.session.store.get(slot).map(|record| record.direction);
         let left = match direction {
             Some(Direction::In) => (entry.original, tuples::inverse(&between)),
             _ => (between, entry.reply),

@@ -88,6 +88,12 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// What the table knows of a state, and the stamp of it.
+    pub(super) fn read(&self, slot: Slot) -> Option<(Entry, u64)> {
+        let find = |key| self.pfsync.watch.find(key);
+        read(&self.session.store, slot, self.now, find)
+    }
+
     pub(super) fn count(&self, counter: Counter) {
         self.pfsync.counters.count(counter);
     }
@@ -233,8 +239,6 @@ impl Reader<'_> {
         extra: Option<&Extra>,
         confirm: bool,
     ) -> Result<(), Discard> {
-        let watch = &self.pfsync.watch;
-        let find = |key| watch.find(key);
         let main = self.session.store.main(slot);
         let now = self.now;
         if let Some(record) = self.session.store.get_mut(slot) {
@@ -257,8 +261,7 @@ impl Reader<'_> {
         let is_lenient = record.lenient && live.watched.has_flag();
         let mut verdict = Verdict::both(false);
         for _ in 0..TRIES {
-            let (mut entry, stamp) =
-                read(&self.session.store, slot, self.now, find).ok_or(Discard::BadState)?;
+            let (mut entry, stamp) = self.read(slot).ok_or(Discard::BadState)?;
             let (src, dst, _) = mapping::peers(&entry);
             verdict = judge(entry.original.protocol, &src, &dst, update);
             let before = entry.details.tracking;

@@ -4,7 +4,6 @@
 
 use super::{
     counters::Counter,
-    fill::read,
     messages::Reader,
     outcome::Conflict,
     plain,
@@ -16,7 +15,6 @@ use crate::{
         conntrack::{Tuple, Zone},
         extra::Extra,
         frame::Discard,
-        mapping,
         merge::Verdict,
         state::State,
         tuples,
@@ -55,7 +53,7 @@ impl Reader<'_> {
             let old = extra.and_then(|_| self.old_copy(&taken, state));
             match old {
                 Some(slot) => self.make_way(slot),
-                None => self.conflict(&taken, None),
+                None => self.conflict((taken.original, taken.reply), None),
             }
             return Ok(old.is_some());
         };
@@ -66,10 +64,7 @@ impl Reader<'_> {
     /// The copy of an older connection that had the answers of a new one.
     #[inline(never)]
     fn old_copy(&self, taken: &Taken, state: &State) -> Option<Slot> {
-        let by = self
-            .table
-            .find_by_reply(&plain::of_tuple(&taken.reply, taken.zone))?;
-        let slot = self.pfsync.watch.find(by.key())?;
+        let slot = self.with_reply(taken)?;
         let (ours, _) = self.ours(slot)?;
         let theirs = Twin::told(state);
         let is_older = match ours.id.creator == theirs.id.creator {
@@ -84,12 +79,8 @@ impl Reader<'_> {
     /// and so do the packets between both sides.
     #[inline(never)]
     fn half_of(&self, taken: &Taken) -> Option<Slot> {
-        let by = self
-            .table
-            .find_by_reply(&plain::of_tuple(&taken.reply, taken.zone))?;
-        let slot = self.pfsync.watch.find(by.key())?;
-        let find = |key| self.pfsync.watch.find(key);
-        let (entry, _) = read(&self.session.store, slot, self.now, find)?;
+        let slot = self.with_reply(taken)?;
+        let (entry, _) = self.read(slot)?;
         let ours = tuples::between(&entry.original, &entry.reply);
         (ours == tuples::between(&taken.original, &taken.reply)).then_some(slot)
     }
@@ -97,21 +88,25 @@ impl Reader<'_> {
     /// What this host knows of a state, and the tuple of its answers.
     #[inline(never)]
     fn ours(&self, slot: Slot) -> Option<(Twin, Tuple)> {
-        let store = &self.session.store;
-        let record = store.get(slot)?;
-        let find = |key| self.pfsync.watch.find(key);
-        let (entry, _) = read(store, slot, self.now, find)?;
-        let (src, dst, _) = mapping::peers(&entry);
-        let (id, age) = (record.id, entry.age);
-        Some((Twin { id, src, dst, age }, entry.reply))
+        let id = self.session.store.get(slot)?.id;
+        let (entry, _) = self.read(slot)?;
+        Some((Twin::known(id, &entry), entry.reply))
+    }
+
+    /// The state whose answers look like those of the peer's.
+    fn with_reply(&self, taken: &Taken) -> Option<Slot> {
+        let plain = plain::of_tuple(&taken.reply, taken.zone);
+        self.pfsync
+            .watch
+            .find(self.table.find_by_reply(&plain)?.key())
     }
 
     /// A peer's state does not go with what is here: it stays where it is, and so does ours.
-    fn conflict(&mut self, taken: &Taken, ours: Option<Tuple>) {
+    pub(super) fn conflict(&mut self, (original, theirs): (Tuple, Tuple), ours: Option<Tuple>) {
         self.count(Counter::Conflicts);
         self.out.conflict = Some(Conflict {
-            original: taken.original,
-            theirs: taken.reply,
+            original,
+            theirs,
             ours,
         });
     }
@@ -167,7 +162,7 @@ impl Reader<'_> {
         };
         // pf tells of either side of a translation by itself.
         if extra.is_some() && reply != taken.reply {
-            self.conflict(taken, Some(reply));
+            self.conflict((taken.original, taken.reply), Some(reply));
             return Ok(false);
         }
         let (slot, is_theirs) = match extra {
@@ -218,12 +213,8 @@ impl Reader<'_> {
         }
         self.count(Counter::Deleted);
         self.session.release(slot, self.out);
-        let live = self
-            .session
-            .store
-            .get_mut(slot)
-            .and_then(|it| it.live.as_ref());
-        if let Some(live) = live {
+        let record = self.session.store.get(slot);
+        if let Some(live) = record.and_then(|record| record.live.as_ref()) {
             self.table.remove(&live.entry);
         }
         self.session.gone(now, slot);

@@ -6,8 +6,9 @@
 //! An old copy of a connection must never harm a new one with the same ports. Linux
 //! enforces windows, so what was taken of the wrong one would have packets dropped.
 
-use super::conntrack::protocol;
+use super::conntrack::{protocol, Entry};
 use super::id::StateId;
+use super::mapping::peers;
 use super::peer::{Peer, PeerState};
 use super::state::State;
 
@@ -34,6 +35,14 @@ impl Twin {
             dst: state.dst,
             age: state.creation,
         }
+    }
+
+    /// What this host knows of it, as `entry`.
+    #[must_use]
+    pub fn known(id: StateId, entry: &Entry) -> Self {
+        let (src, dst, _) = peers(entry);
+        let age = entry.age;
+        Self { id, src, dst, age }
     }
 
     /// Whether it began after the other one did, by more than what may be chance.

@@ -317,8 +317,8 @@ impl Entry {
         unsafe { bindings::nf_ct_deliver_cached_events(self.as_ptr()) };
     }
 
-    /// The entry whose original tuple, or that of whose reply, is the one of `plain`, in its
-    /// zone.
+    /// The entry with the original tuple of `plain` or, if `by_reply`, with its reply tuple,
+    /// in its zone.
     pub(crate) fn find(
         net: &Net,
         plain: &bindings::pfsync_plain,
