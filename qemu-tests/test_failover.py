@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from lib import carp as c
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.usefixtures("carp")
 
 INSIDE, SERVER = "10.0.1.1", "10.0.1.100"
 CARPS = ("carp0", "carp1")
+DELAY = ("netem", "delay", "2ms")
+NETSTOP = "/usr/lib/carp/netstop"
 Figure = Callable[[str, float, str], None]
 
 
@@ -100,12 +103,39 @@ class Firewalls:
         """Says the same of both interfaces of a."""
         self.a.ip_batch(*(f"link set {name} {words}" for name in CARPS))
 
+    def slow_down(self) -> None:
+        """Each frame is on its way to and from the firewalls for 2 ms."""
+        for host in (self.a, self.b):
+            for name in ("eth0", "eth1"):
+                host.run("tc", "qdisc", "add", "dev", name, "root", *DELAY)
+        for switch in (self.outside.switch, self.inside):
+            for name in ("a", "b"):
+                switch.run("tc", "qdisc", "add", "dev", name, "root", *DELAY)
+
+    def wait_left(self) -> None:
+        """Waits until b has both, and a is gone or set down."""
+        for name in CARPS:
+            c.wait_state(self.b, "master", 3, name)
+
     def pull(self, number: int) -> None:
         """Pulls a's cable."""
         (self.outside.switch, self.inside)[number].ip("link", "set", "dev", "a", "down")
 
     def plug(self, number: int) -> None:
         (self.outside.switch, self.inside)[number].ip("link", "set", "dev", "a", "up")
+
+
+@contextmanager
+def hostname_files() -> Iterator[None]:
+    """The interfaces are the service's."""
+    files = [Path("/etc") / f"hostname.{name}" for name in CARPS]
+    for file in files:
+        file.touch()
+    try:
+        yield
+    finally:
+        for file in files:
+            file.unlink()
 
 
 @pytest.fixture
@@ -143,6 +173,36 @@ def test_both_are_handed_over(
             firewalls.wait(master)
         nothing_lost(noted)
     figure("firewalls handed over: pings lost", noted["through lost"], "")
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["shutdown", "stop"])
+def test_the_service_hands_over_before_it_stops(firewalls: Firewalls, keep: bool) -> None:
+    """On links that take their time, an interface that is set down loses what is on the way:
+    so that comes when the others have taken over."""
+    firewalls.slow_down()
+    with hostname_files(), firewalls.watched() as noted:
+        firewalls.a.run(NETSTOP, *(["--keep"] if keep else []))
+        firewalls.wait_left()
+    nothing_lost(noted)
+    assert ("carp0" in firewalls.a.ip("link", "show")) == keep
+    if keep:
+        # a host that goes on all the same is not left behind demoted
+        with firewalls.watched() as noted:
+            firewalls.configure("up")
+            firewalls.wait(firewalls.a)
+        nothing_lost(noted)
+
+
+def test_the_service_stops_where_nobody_takes_over(firewalls: Firewalls) -> None:
+    for name in CARPS:
+        firewalls.b.ip("link", "set", name, "down")
+    before = time.monotonic()
+    with hostname_files():
+        for host in (firewalls.b, firewalls.a):
+            done = host.run(NETSTOP)
+            assert (done.stdout, done.stderr) == ("", "")
+    assert time.monotonic() - before < 2
+    assert not firewalls.a.ip("link", "show", "type", "carp")
 
 
 @pytest.mark.parametrize("words", ["type carp advskew 254", "down"])
