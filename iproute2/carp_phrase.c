@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "carp_plugin.h"
@@ -103,6 +104,17 @@ static int put_typed_line(struct command *c, const char *file)
 	return ret;
 }
 
+/* Devices and pipes are somebody else's matter. */
+static void warn_if_open_to_others(const char *file, int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & 066)
+		fprintf(stderr,
+			"Warning: others than its owner can read or write \"%s\", which holds a pass phrase: chmod it to 600.\n",
+			file);
+}
+
 int put_passfile(struct command *c)
 {
 	const char *file;
@@ -125,6 +137,7 @@ int put_passfile(struct command *c)
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return put_phrase_of(c, file, NULL, -1);
+	warn_if_open_to_others(file, fd);
 	ret = put_first_line(c, file, fd);
 	close(fd);
 	return ret;

@@ -35,6 +35,10 @@ printf 'two words \nsecond line\n' >"$tmp/phrase"
 sends "$(attr $PASS "$(text 'two words ')")" passfile "$tmp/phrase"
 printf 'no newline' >"$tmp/phrase"
 sends "$(attr $PASS "$(text 'no newline')")" passfile "$tmp/phrase"
+fine "a warning of a file that others can read" has "Warning: others than its owner can read or write \"$tmp/phrase\""
+chmod 600 "$tmp/phrase"
+sends "$(attr $PASS "$(text 'no newline')")" passfile "$tmp/phrase"
+fine "no warning of a file that others cannot read" has_not Warning
 add passfile - < <(echo "from a pipe")
 fine "passfile -" has "$(attr "$IFLA_INFO_DATA" "$(attr $PASS "$(text "from a pipe")")")"
 

@@ -145,7 +145,7 @@ def test_commands(firewall: Host, tmp_path: Path) -> None:
     ) == [
         ["carp0", "vlan5"],
         ["vlan5"],
-        ["--check", "--etc", "--help"],
+        ["--boot", "--check", "--etc", "--help"],
         ["--json"],
         ["netstart"],
         ["netstart"],

@@ -68,6 +68,7 @@ class Ifupdown:
         self.suffix = suffix
         (folder / "run/network").mkdir(parents=True)
         (folder / "carp.pass").write_text(f"{c.PASS}\n")
+        (folder / "carp.pass").chmod(0o600)
 
     def write(self, *stanzas: str) -> None:
         (self.folder / "interfaces").write_text("".join(stanzas))
@@ -372,3 +373,13 @@ def test_without_the_module(it: Ifupdown) -> None:
     rmmod("carp")
     it.write(ETH0, STANZA)
     assert it.refused() == "the kernel has no carp interfaces: is carp.ko installed?"
+
+
+def test_a_passfile_that_others_can_read(it: Ifupdown) -> None:
+    """A warning, and the interface comes up."""
+    it.write(ETH0, STANZA, "    carp-passfile /etc/carp.pass\n")
+    (it.folder / "carp.pass").chmod(0o644)
+    done = it.run(f"ifup{it.suffix}", "-a")
+    assert done.stderr.startswith("carp0: Warning: others than its owner can read")
+    c.wait_state(it.host, "master")
+    it.ifdown("-a")

@@ -416,6 +416,29 @@ def test_all_mistakes_are_told_and_nothing_is_done(host: Host, etc: Etc) -> None
     assert etc.refused(2) == ['carpctl: mygate:1: "router" is not an address of a gateway.']
 
 
+def test_at_boot_a_mistake_keeps_only_down_what_is_shared(host: Host, etc: Etc) -> None:
+    """Who comes to mend it needs an address, and half a firewall must not take over."""
+    etc.write("hostname.carp0", CARP0)
+    etc.write("hostname.eth1", "inet 10.0.7.1 255.255.255.0\n")
+    etc.write("hostname.carp1", "vhid 2 carpdev eth1 advskew many\n")
+    done = etc.run("--boot", check=False)
+    assert done.returncode == 2
+    told = done.stderr.replace(f"{etc.path}/", "").splitlines()
+    assert told[0].startswith("carpctl: hostname.carp1:1: ")
+    assert told[-1] == "carpctl: so no carp and no pfsync interface was started."
+    assert "10.0.7.1/24" in host.ip("address", "show", "eth1")
+    assert not host.ip("link", "show", "type", "carp")
+    etc.write("hostname.carp1", "vhid 2 carpdev eth1 advskew 5 10.0.7.3/24\n")
+    (etc.path / "mygate").write_text("router\n")
+    assert etc.run("--boot", check=False).returncode == 2
+    assert not host.ip("link", "show", "type", "carp")
+    (etc.path / "mygate").unlink()
+    etc.run("--boot")
+    c.wait_state(host, "master", name="carp1")
+    refused = etc.run("--boot", "--check", check=False)
+    assert refused.returncode == 2 and "cannot be used with" in refused.stderr
+
+
 def test_a_phrase_that_others_can_read(host: Host, etc: Etc) -> None:
     etc.write("hostname.carp0", CARP0, mode=0o640)
     (told,) = etc.refused(1)

@@ -110,7 +110,7 @@ fn commands() {
         ("netstart ", "carp0 eth0"),
         ("netstart eth0 ", "carp0"),
         ("netstart --check c", "carp0"),
-        ("netstart --", "--check --etc --help"),
+        ("netstart --", "--boot --check --etc --help"),
         ("netstart --check --c", ""),
         ("netstart --etc /tm", "/"),
         ("netstart --etc /tmp ", "vlan5"),

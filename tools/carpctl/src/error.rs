@@ -4,7 +4,7 @@
 
 use std::{fmt, io};
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The command line means nothing: exit status 2.
     Usage(String),

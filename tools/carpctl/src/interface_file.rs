@@ -108,6 +108,12 @@ impl InterfaceFile {
         })
     }
 
+    /// Whether it shares something with other hosts.
+    pub fn is_shared(&self) -> bool {
+        let kind = self.link_kind();
+        Kind::ALL.into_iter().any(|it| kind == Some(it.name()))
+    }
+
     /// Does what the file wants and is not so yet; returns what failed.
     pub fn start(&self, route: &mut Route) -> Vec<String> {
         let mut failures = Vec::new();

@@ -47,6 +47,7 @@ mod words;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use error::{ended, usage, Result};
+use netstart::{netstart, Purpose};
 use output::Output;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -110,7 +111,7 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
     override_usage = "carpctl [-a | -A | carp | pfsync]\n       \
                       carpctl INTERFACE [WORD...]\n       \
                       carpctl -g GROUP [carpdemote [N] | -carpdemote [N]]\n       \
-                      carpctl netstart [--check] [--etc DIR] [INTERFACE...]\n       \
+                      carpctl netstart [--check | --boot] [--etc DIR] [INTERFACE...]\n       \
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
                       carpctl stats [--json] [INTERFACE]"
@@ -136,6 +137,9 @@ enum Command {
         /// Tell what would be done, and do nothing
         #[arg(long)]
         check: bool,
+        /// A mistake in a file keeps only carp and pfsync interfaces down
+        #[arg(long, conflicts_with = "check")]
+        boot: bool,
         /// The folder of the files
         #[arg(long, value_name = "DIR", default_value = "/etc")]
         etc: PathBuf,
@@ -184,9 +188,17 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         None => output.text(&show::all()?),
         Some(Command::Netstart {
             check,
+            boot,
             etc,
             interfaces,
-        }) => netstart::netstart(output, *check, etc, interfaces),
+        }) => {
+            let purpose = match (check, boot) {
+                (true, _) => Purpose::Check,
+                (false, true) => Purpose::Boot,
+                (false, false) => Purpose::Start,
+            };
+            netstart(output, purpose, etc, interfaces)
+        }
         Some(Command::Status { json, watch }) => status::status(output, *json, *watch),
         Some(Command::Monitor { json }) => status::monitor(output, *json),
         Some(Command::Stats { json, interface }) => {

@@ -29,20 +29,41 @@ const LEFT_BEHIND: [&str; 9] = [
     ".dpkg-dist",
 ];
 
-/// Starts the interfaces of these names, or all that have a file. With `check` it only
-/// tells what it would do.
-pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) -> Result<()> {
+/// What is to be done with the files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Tell what would be done.
+    Check,
+    /// Do it, if there is no mistake in any file.
+    Start,
+    /// Do it on a machine that boots: a mistake keeps only what is shared down, carp and
+    /// pfsync, for who comes to mend it needs an address. Half a firewall must not take over.
+    Boot,
+}
+
+/// Starts the interfaces of these names, or all that have a file.
+pub fn netstart(output: &mut Output, purpose: Purpose, etc: &Path, names: &[String]) -> Result<()> {
+    let check = purpose == Purpose::Check;
     let _lock = match check {
         true => None,
         false => Some(Lock::take(Path::new(FOLDER))?),
     };
     let mut route = Route::open()?;
-    let files = read_all(etc, names, &mut route)?;
-    let gateways = if names.is_empty() {
-        read_gateways(etc)?
-    } else {
-        Vec::new()
+    let (mut files, mut mistakes) = read_all(etc, names, &mut route)?;
+    let gateways = match names.is_empty() {
+        true => read_gateways(etc),
+        false => Ok(Vec::new()),
     };
+    let gateways = gateways.unwrap_or_else(|error| {
+        mistakes.push(error);
+        Vec::new()
+    });
+    let mistakes = all_of(&mistakes);
+    match &mistakes {
+        None => {}
+        Some(_) if purpose == Purpose::Boot => files.retain(|file| !file.is_shared()),
+        Some(error) => return Err(error.clone()),
+    }
     for file in &files {
         for Mistake { line, sentence } in &file.wanted.warnings {
             warn(&format!("{}:{line}: {sentence}", file.path.display()));
@@ -56,9 +77,29 @@ pub fn netstart(output: &mut Output, check: bool, etc: &Path, names: &[String]) 
             failures => failed(in_lines(&failures)),
         };
     }
-    match start(etc, &files, &gateways, &mut route) {
-        failures if failures.is_empty() => Ok(()),
-        failures => Err(Error::Partly(in_lines(&failures))),
+    let failures = start(etc, &files, &gateways, &mut route);
+    match mistakes {
+        Some(mistakes) => {
+            let mut told = vec![mistakes.to_string()];
+            told.extend(failures);
+            told.push("so no carp and no pfsync interface was started".to_owned());
+            usage(in_lines(&told))
+        }
+        None if failures.is_empty() => Ok(()),
+        None => Err(Error::Partly(in_lines(&failures))),
+    }
+}
+
+/// One error for all mistakes.
+fn all_of(mistakes: &[Error]) -> Option<Error> {
+    let sentences: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    let sentences = in_lines(&sentences);
+    if mistakes.is_empty() {
+        None
+    } else if mistakes.iter().all(|it| matches!(it, Error::Usage(_))) {
+        Some(Error::Usage(sentences))
+    } else {
+        Some(Error::Failed(sentences))
     }
 }
 
@@ -138,8 +179,12 @@ fn plan_addresses(files: &mut [InterfaceFile]) {
     }
 }
 
-/// Reads all files, and tells all mistakes in them at once.
-fn read_all(etc: &Path, names: &[String], route: &mut Route) -> Result<Vec<InterfaceFile>> {
+/// Reads all files; returns those that are right, and what is wrong with the others.
+fn read_all(
+    etc: &Path,
+    names: &[String],
+    route: &mut Route,
+) -> Result<(Vec<InterfaceFile>, Vec<Error>)> {
     let are_named = !names.is_empty();
     let names = if names.is_empty() {
         names_in(etc)?
@@ -155,14 +200,10 @@ fn read_all(etc: &Path, names: &[String], route: &mut Route) -> Result<Vec<Inter
                 file.is_named = are_named;
                 files.push(file);
             }
-            Err(Error::Usage(sentences)) => mistakes.push(sentences),
-            Err(error) => return Err(error),
+            Err(error) => mistakes.push(error),
         }
     }
-    if mistakes.is_empty() {
-        return Ok(files);
-    }
-    usage(in_lines(&mistakes))
+    Ok((files, mistakes))
 }
 
 /// The interfaces that have a file.

@@ -11,6 +11,7 @@ use crate::{
 use std::{
     fs::File,
     io::{self, IsTerminal, Read},
+    os::unix::fs::MetadataExt,
 };
 
 /// `pass PHRASE`; for "-" the phrase is read from standard input.
@@ -25,7 +26,12 @@ pub fn from_word(word: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
 /// terminal.
 pub fn from_file(file: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
     let line = if file != "-" {
-        File::open(file).and_then(first_line)
+        File::open(file).and_then(|opened| {
+            warnings.extend(is_open_to_others(&opened)?.then(|| {
+                format!("others than its owner can read or write \"{file}\", which holds a passphrase: chmod it to 600")
+            }));
+            first_line(opened)
+        })
     } else if io::stdin().is_terminal() {
         rpassword::prompt_password("pass phrase: ").map(String::into_bytes)
     } else {
@@ -39,6 +45,12 @@ pub fn from_file(file: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
         ));
     }
     Ok(cut(line, file, warnings))
+}
+
+/// Devices and pipes are somebody else's matter.
+fn is_open_to_others(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && metadata.mode() & 0o066 != 0)
 }
 
 fn first_line(source: impl Read) -> io::Result<Vec<u8>> {
@@ -66,6 +78,7 @@ fn cut(mut phrase: Vec<u8>, origin: &str, warnings: &mut Vec<String>) -> Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     #[test]
     fn the_first_line_counts() {
@@ -91,6 +104,26 @@ mod tests {
             told,
             "cannot read \"/nowhere/at/all\": No such file or directory"
         );
+    }
+
+    #[test]
+    fn a_file_that_others_can_read() {
+        let path = std::env::temp_dir().join(format!("carpctl-phrase-{}", std::process::id()));
+        fs::write(&path, "secret\n").expect("can write");
+        for (mode, is_told) in [(0o600, false), (0o400, false), (0o640, true), (0o602, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("is ours");
+            let mut warnings = Vec::new();
+            let phrase = from_file(path.to_str().expect("is text"), &mut warnings);
+            assert_eq!(phrase.expect("is there"), b"secret");
+            let told = warnings.concat();
+            assert_eq!(
+                told.ends_with("chmod it to 600"),
+                is_told,
+                "{mode:o}: {told}"
+            );
+            assert!(!told.contains("secret"));
+        }
+        fs::remove_file(path).expect("is ours");
     }
 
     #[test]
