@@ -22,6 +22,7 @@ use crate::{
     proto::pfsync::{
         bulk_request::{Effects, Progress},
         listener::Listener,
+        reconcile::Reconcile,
         time::Instant,
     },
 };
@@ -99,6 +100,7 @@ impl Pfsync {
             session.linux_peer = false;
             session.pf_peer = false;
             session.listener = Listener::default();
+            session.names.unwatched();
             session.table = Some(table.clone());
         }
         // Demoted before the first packet can miss its state.
@@ -146,6 +148,9 @@ impl Pfsync {
                 }
             });
             session.wanted.clear();
+            session.over.clear();
+            session.reconcile = Reconcile::default();
+            session.reconciled = 0;
             session.clearing = Clearing::default();
             session.in_bulk = 0;
             core::mem::replace(&mut session.store, Store::new())

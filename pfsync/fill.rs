@@ -19,7 +19,7 @@ use crate::{
         bulk_answer::Do,
         conntrack::{Entry, Tracking, TCP_BE_LIBERAL},
         extra::Extra,
-        id::StateId,
+        id::{Creator, StateId},
         mapping,
         outbox::Leave,
         pending::{Config, Place, Queue},
@@ -111,7 +111,7 @@ pub(super) fn read(
 /// Writes a state.
 fn write(
     settings: &Settings,
-    store: &Store,
+    (store, creator): (&Store, Creator),
     (slot, now): (Slot, Instant),
     form: Form,
     flags: u16,
@@ -126,10 +126,11 @@ fn write(
     let exported: Result<(State, Extra), _> =
         mapping::export(&entry, record.id, record.direction, flags);
     let (state, mut extra) = exported.map_err(|_| Unwritten::Unfit)?;
-    let main = store.get(store.main(slot)).map(|main| main.id);
-    let is_main = main == Some(record.id);
-    if let (false, Some(main)) = (is_main, main) {
-        extra = Extra::half_of(main);
+    let main = store.get(store.main(slot)).ok_or(Unwritten::Unfit)?;
+    let is_main = main.id == record.id;
+    extra.in_use = main.is_own() && main.id.creator != creator;
+    if !is_main {
+        extra = Extra::half_of(main.id);
     }
     let update;
     let message = match form {
@@ -197,6 +198,11 @@ impl Session {
                         if let Some(counter) = Counter::sent(queue.action()) {
                             pfsync.counters.count(counter);
                         }
+                        // pf confirms nothing by which one could ask.
+                        let is_answered = self.linux_peer && !self.pf_peer;
+                        if queue == Queue::DeleteCompressed && is_answered {
+                            self.listener.told_of_deletion();
+                        }
                         self.step(now, slot, |record| record.pending.sent(config, now));
                     }
                     Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
@@ -260,7 +266,7 @@ impl Session {
         };
         write(
             &self.settings,
-            &self.store,
+            (&self.store, self.creator()),
             (slot, now),
             form,
             flags,
@@ -287,20 +293,25 @@ impl Session {
         }
     }
 
-    /// Asks for the states that are wanted.
-    fn send_wanted(&mut self, out: &mut Outcome, counters: &Counters) {
+    /// Asks for the states that are wanted, and tells of those that are over.
+    fn send_names(&mut self, out: &mut Outcome, counters: &Counters) {
         let len = self.build(|this, room| {
             let mut writer = Writer::new(room).ok()?;
-            for id in &this.wanted {
-                // The rest is asked for when it is told of again.
-                if writer.push(Outgoing::Request(id)).is_err() {
+            let wanted = this.wanted.iter().map(Outgoing::Request);
+            let over = this.over.iter().map(Outgoing::DeleteCompressed);
+            for message in Iterator::chain(wanted, over) {
+                // The rest is asked for, and told of, when a peer speaks of it again.
+                if writer.push(message).is_err() {
                     break;
                 }
-                counters.count(Counter::SentRequests);
+                if let Some(counter) = Counter::sent(message.action()) {
+                    counters.count(counter);
+                }
             }
             (!writer.is_empty()).then(|| writer.finish())
         });
         self.wanted.clear();
+        self.over.clear();
         if let Some(len) = len {
             self.send(len, &mut out.frames, counters);
         }
@@ -363,7 +374,7 @@ impl Session {
                 let (settings, store) = (&self.settings, &self.store);
                 match write(
                     settings,
-                    store,
+                    (store, self.creator()),
                     (slot, now),
                     Form::Update,
                     flags,
@@ -483,8 +494,8 @@ impl Pfsync {
         if session.table.is_none() {
             return;
         }
-        if !session.wanted.is_empty() {
-            session.send_wanted(out, &self.counters);
+        if !session.wanted.is_empty() || !session.over.is_empty() {
+            session.send_names(out, &self.counters);
         }
         let late = session
             .outbox

@@ -82,7 +82,7 @@ impl Session {
             }
             false => (Pending::found(), None),
         };
-        let id = self.new_name();
+        let id = self.names.give();
         let other = self.add_half(now, slot, id, false, pending)?;
         if let Some(step) = step {
             self.took(now, other, &step);

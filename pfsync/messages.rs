@@ -352,6 +352,14 @@ impl Reader<'_> {
             self.count(Counter::Skipped);
             return Ok(None);
         }
+        // It is an old copy, unless the peer has it in use: a bulk update brings nothing back.
+        if extra.is_some_and(|extra| !extra.in_use)
+            && self.session.names.is_over(&state.id)
+            && self.table.find(&plain).is_none()
+            && self.session.tell_if_over(&state.id)
+        {
+            return Ok(None);
+        }
         let store = &self.session.store;
         let master = entry
             .details
@@ -441,7 +449,12 @@ impl Reader<'_> {
 
     /// A peer asks for one state.
     fn requested(&mut self, id: &StateId) -> Result<(), Discard> {
-        let slot = self.session.store.find(id).ok_or(Discard::BadState)?;
+        let Some(slot) = self.session.store.find(id) else {
+            return match self.session.tell_if_over(id) {
+                true => Ok(()),
+                false => Err(Discard::BadState),
+            };
+        };
         self.count(Counter::Requested);
         self.session
             .step(self.now, slot, |record| record.pending.requested());
@@ -460,9 +473,18 @@ impl Reader<'_> {
     }
 
     fn bulk(&mut self, bulk: &Bulk) {
+        let session = &mut *self.session;
         let effects = match bulk.status {
-            BulkStatus::Start => self.session.request.started(self.now, bulk.creator),
-            BulkStatus::End => self.session.request.ended(self.now, bulk.creator),
+            BulkStatus::Start => {
+                session.reconcile.started(self.now, bulk.creator);
+                session.request.started(self.now, bulk.creator)
+            }
+            BulkStatus::End => {
+                if session.reconcile.ended(self.now, bulk.creator) {
+                    session.reconciled = 0;
+                }
+                session.request.ended(self.now, bulk.creator)
+            }
             BulkStatus::Unknown(_) => return,
         };
         self.pfsync.asked(self.session, effects, self.out);

@@ -23,6 +23,7 @@ pub(crate) mod netns;
 mod outcome;
 mod plain;
 pub(crate) mod receive;
+mod reconcile;
 mod send;
 mod session;
 mod settings;

@@ -32,8 +32,10 @@ use crate::{
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
         id::{Creator, StateId},
         listener::Listener,
+        names::Names,
         outbox::{Leave, Outbox},
         pending::{Config, Pending, Place, Queue, Step},
+        reconcile::Reconcile,
         state::State,
         time::{seconds_before, Instant, Millis},
         tuples,
@@ -55,7 +57,7 @@ const REPEAT_AT_ONCE: u32 = 64;
 /// How soon after these the next ones are.
 const REPEAT_EVERY: Millis = Millis(5);
 
-/// How many requests for single states are sent for one frame.
+/// How many requests for single states are sent for one frame, or answered.
 pub(super) const REQUESTS_MAX: usize = 96;
 
 /// The least room for a frame, whatever the MTU: what the smallest MTU of Ethernet leaves.
@@ -117,8 +119,14 @@ pub(super) struct Session {
     pub(super) demoted: i32,
     /// Where frames are built.
     pub(super) buffer: KVec<u8>,
-    creator: Creator,
-    next_id: u64,
+    /// What this host calls its states.
+    pub(super) names: Names,
+    /// States to be asked for, as a bulk update has not named them.
+    pub(super) reconcile: Reconcile,
+    /// The next record to be looked at for that.
+    pub(super) reconciled: Slot,
+    /// States that peers are to be told of that they are over.
+    pub(super) over: KVec<StateId>,
 }
 
 impl Session {
@@ -166,9 +174,10 @@ impl Session {
             pf_peer: false,
             demoted: 0,
             buffer: KVec::new(),
-            creator,
-            // As OpenBSD has it: so that a restart does not use numbers again.
-            next_id: u64::from(u32::from_ne_bytes(random::bytes())) << 32,
+            names: Names::new(creator, random::bytes()),
+            reconcile: Reconcile::default(),
+            reconciled: 0,
+            over: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL_ACCOUNT)?,
         })
     }
 
@@ -180,15 +189,7 @@ impl Session {
 
     /// Who we are, to peers.
     pub(super) const fn creator(&self) -> Creator {
-        self.creator
-    }
-
-    pub(super) fn new_name(&mut self) -> StateId {
-        self.next_id = self.next_id.wrapping_add(1);
-        StateId {
-            id: self.next_id.to_be_bytes(),
-            creator: self.creator,
-        }
+        self.names.creator()
     }
 
     /// Bytes that a frame may have, without IP header.
@@ -308,7 +309,7 @@ impl Session {
             }
             false => (Pending::found(), None),
         };
-        let id = self.new_name();
+        let id = self.names.give();
         let mut record = Record::new(id, pending, Some(Live { watched, entry }));
         record.tcp = tcp;
         record.direction = tuples::direction(Status(plain.status));
@@ -412,6 +413,7 @@ impl Pfsync {
             let effects = session.request.timer(now);
             self.asked(session, effects, out);
             session.clear(now, out, &self.counters);
+            session.reconcile(now);
             self.sweep(session, now, out);
         });
     }
@@ -500,6 +502,7 @@ impl Session {
             self.deferred.deadline(),
             self.sweep.deadline(),
             self.clearing.deadline(),
+            self.reconcile.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -174,6 +174,9 @@ impl Session {
         let handed_over = (record.live.take()).is_some_and(|it| it.entry.lost_address());
         let was_own = record.is_own() && !handed_over;
         for slot in [Some(slot), other].into_iter().flatten() {
+            if let (false, Some(record)) = (was_own, self.store.get(slot)) {
+                self.names.handed_over(&record.id);
+            }
             // A packet that is still held goes on its way when its time has come.
             self.step(now, slot, |record| match was_own {
                 true => record.pending.deleted(),

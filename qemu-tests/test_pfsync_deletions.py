@@ -10,10 +10,12 @@ import pytest
 from lib import conntrack
 from lib import pfsync as p
 from lib import traffic as t
+from lib.clock import wait_for
+from lib.host import Host
 from lib.lan import Lan
 from lib.pair import SERVER, SERVER6, Datagrams, Pair
-from lib.pfsync import Peer
-from lib.pfsync_wire import Action, frame
+from lib.pfsync import CREATOR, Peer
+from lib.pfsync_wire import EVERYTHING, Action, Bulk, Extra, Id, State, frame
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("pfsync")
@@ -98,4 +100,203 @@ def test_what_is_in_use_stays(lan: Lan) -> None:
         peer.send(frame((Action.UPD, again)))
         assert p.counted(lan.a, peer.sends(deletion)).get("deleted") == 1
         assert conntrack.entry(lan.a, proto=UDP) is None
+    flow.close()
+
+
+# -- what was not heard
+
+
+def cut_off(pair: Pair) -> None:
+    """The two hear nothing of each other any more, though their links stay."""
+    for host in pair.hosts:
+        host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
+
+
+def join(pair: Pair) -> None:
+    for host in pair.hosts:
+        host.run("tc", "qdisc", "del", "dev", "eth2", "root")
+
+
+def ports(host: Host) -> set[int]:
+    """The destination ports of the connections that a host has."""
+    return {entry["original"][3] for entry in conntrack.entries(host, proto=TCP)}
+
+
+def one_ends(world: World) -> Pair:
+    """Both hosts know of two connections; one is deleted on a, and b does not hear that."""
+    pair = Pair(world)
+    for port in (5001, 5002):
+        t.connect(pair.client, pair.server, SERVER, port)
+    wait_for(lambda: ports(pair.b) == {5001, 5002}, 2, "b has both")
+    time.sleep(2)
+    cut_off(pair)
+    pair.a.run("conntrack", "-D", "-p", "tcp", "--dport", "5001")
+    time.sleep(6)
+    assert (ports(pair.a), ports(pair.b)) == ({5002}, {5001, 5002})
+    return pair
+
+
+def test_a_deletion_that_was_lost(world: World) -> None:
+    """The peer hears of it as soon as they hear each other, and not by and by."""
+    pair = one_ends(world)
+    join(pair)
+    wait_for(lambda: ports(pair.b) == {5002}, 3, "b has forgotten it, too")
+    assert ports(pair.a) == {5002}
+
+
+def test_who_asks_does_not_bring_it_back(world: World) -> None:
+    """The copy of a connection that this host has deleted goes from the peer, too."""
+    pair = one_ends(world)
+    for host in pair.hosts:
+        host.ip("link", "set", "eth2", "down")
+    join(pair)
+    for host in pair.hosts:
+        host.ip("link", "set", "eth2", "up")
+    for host in pair.hosts:
+        p.wait_bulk(host)
+    wait_for(lambda: (ports(pair.a), ports(pair.b)) == ({5002}, {5002}), 3, "it is gone from both")
+
+
+def test_what_the_peer_uses_comes_back(world: World) -> None:
+    """A deletion by hand does not count where the connection goes on."""
+    pair = Pair(world)
+    mine, theirs = t.connect(pair.client, pair.server, SERVER, 5001)
+    pair.wait_same(proto=TCP)
+    cut_off(pair)
+    pair.via(pair.b)
+    mine.sendall(b"hello")
+    assert theirs.recv(16) == b"hello"
+    time.sleep(2)
+    pair.a.run("conntrack", "-D", "-p", "tcp")
+    time.sleep(4)
+    join(pair)
+    pair.wait_same(5, proto=TCP)
+
+
+def test_what_was_handed_over_stays_with_the_peer(world: World) -> None:
+    """a has forgotten it with its address, and does not say that it is over."""
+    pair = Pair(world, MASQUERADE)
+    address = own(pair, SERVER)
+    mine, theirs = t.connect(pair.client, pair.server, SERVER, 5001)
+    pair.wait_same(proto=TCP)
+    pair.a.ip("addr", "del", address, "dev", "eth1")
+    pair.b.ip("addr", "add", address, "dev", "eth1", "nodad")
+    time.sleep(NOTICED)
+    p.change(pair.b, "syncdev none")
+    p.change(pair.b, "syncdev eth2")
+    p.wait_bulk(pair.b)
+    time.sleep(NOTICED)
+    assert ports(pair.b) == {5001} and not ports(pair.a)
+    # Nor does a refuse to take it back.
+    p.change(pair.a, "syncdev none")
+    p.change(pair.a, "syncdev eth2")
+    p.wait_bulk(pair.a)
+    assert ports(pair.a) == {5001}
+
+
+NAMED, LEFT_OUT, OF_ANOTHER = (
+    State.of(("198.51.100.1", 1000 + number, "198.51.100.2", 53), id=bytes([number] * 8), **its)
+    for number, its in enumerate(
+        ({"creatorid": CREATOR}, {"creatorid": CREATOR}, {"creatorid": b"else"}), 1
+    )
+)
+"""States of two creators: the peer that speaks is the first."""
+
+
+def said(state: State, action: Action = Action.INS) -> bytes:
+    extra = Extra(state.id, state.creatorid, {"status": 0x2, "timeout": 600})
+    return frame((Action.EXTRA, extra), (action, state))
+
+
+def update(peer: Peer, *states: State) -> None:
+    """A bulk update of these states alone."""
+    peer.send(p.bulk_frame(Bulk.START))
+    time.sleep(0.1)
+    peer.send(*(said(state, Action.UPD) for state in states))
+    time.sleep(0.1)
+    peer.send(p.bulk_frame())
+
+
+def asked(received: list[p.Received]) -> list[Id]:
+    return [name for one in received for name in one.frame.all(Action.UPD_REQ)]
+
+
+def known(host: Host) -> set[int]:
+    return {entry["original"][1] for entry in conntrack.entries(host, proto=UDP)}
+
+
+def test_what_a_bulk_update_leaves_out_is_asked_for(lan: Lan) -> None:
+    """Of who sends it alone; and it goes only if the peer says so."""
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        peer.send(said(NAMED), said(LEFT_OUT), said(OF_ANOTHER))
+        wait_for(lambda: len(known(lan.a)) == 3, 1, "a has all")
+        peer.collect(0.1)
+        update(peer, NAMED)
+        assert asked(peer.collect(4)) == [LEFT_OUT.name] * 3, "as long as nobody answers"
+        assert len(known(lan.a)) == 3
+        # A START that comes with END says nothing of what was named.
+        peer.send(p.bulk_frame())
+        assert asked(peer.collect(2)) == []
+        update(peer, NAMED)
+        peer.wait(Action.UPD_REQ)
+        peer.send(said(LEFT_OUT, Action.UPD))
+        assert asked(peer.collect(3)) == []
+        update(peer, NAMED)
+        peer.wait(Action.UPD_REQ)
+        peer.send(frame((Action.DEL_C, LEFT_OUT.name)))
+        assert asked(peer.collect(3)) == []
+        assert known(lan.a) == {1001, 1003}
+
+
+def test_what_is_over_is_said_to_be(lan: Lan) -> None:
+    """To who asks for it, and to who has a copy; not if that is in use, nor of names that
+    were given by others."""
+    flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        flow.send()
+        (state,) = peer.wait(Action.INS).frame.states()
+        peer.send(frame((Action.INS_ACK, state.name)))
+        lan.a.run("conntrack", "-D", "-p", "udp")
+        peer.wait(Action.DEL_C)
+        peer.collect(3)  # it is said several times
+        request = peer.sends(frame((Action.UPD_REQ, state.name)))
+        assert "badstate" not in p.counted(lan.a, request)
+        peer.wait(Action.DEL_C)
+        for name in (Id(b"\xff" * 8, state.creatorid), Id(state.id, b"else")):
+            refused = p.counted(lan.a, peer.sends(frame((Action.UPD_REQ, name))))
+            assert refused["badstate"] == 1
+        assert not [one for one in peer.collect(0.5) if Action.DEL_C in one.frame.actions]
+        peer.send(said(state, Action.UPD))
+        peer.wait(Action.DEL_C)
+        assert conntrack.entry(lan.a, proto=UDP) is None
+        values = {"status": 0x2, "timeout": 600, "in_use": b""}
+        beside = (Action.EXTRA, Extra(state.id, state.creatorid, values))
+        peer.send(frame(beside, (Action.UPD, state)))
+        wait_for(lambda: conntrack.entry(lan.a, proto=UDP), 1, "it is taken back")
+    flow.close()
+
+
+def test_a_state_that_was_taken_over_says_so(lan: Lan) -> None:
+    """With the first packet here, it is no copy any more."""
+    flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
+    port = flow.client.getsockname()[1]
+    with Peer(lan.b) as peer:
+        p.meet(lan.a, peer)
+        state = State.of(
+            (lan.client.address, port, lan.a.address, 5000), creatorid=CREATOR, direction=1
+        )
+        peer.send(said(state))
+        wait_for(lambda: conntrack.entry(lan.a, proto=UDP), 1, "a has it")
+        greeting = (Action.EXTRA, Extra(bytes(8), bytes(4)))
+        for in_use in (False, True):
+            peer.collect(0.1)
+            peer.send(frame((Action.UPD_REQ, EVERYTHING), greeting))
+            received = peer.collect(3)
+            extras = [extra for one in received for extra in one.frame.all(Action.EXTRA)]
+            marked = ["in_use" in extra.values for extra in extras if extra.name == state.name]
+            assert marked and set(marked) == {in_use}
+            peer.send(frame((Action.INS_ACK, state.name)))
+            flow.send()
     flow.close()

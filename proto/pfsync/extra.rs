@@ -46,6 +46,7 @@ mod kind {
     pub(super) const START: u8 = 19;
     pub(super) const OTHER_SIDE: u8 = 20;
     pub(super) const HALF_OF: u8 = 21;
+    pub(super) const IN_USE: u8 = 22;
 }
 
 /// What a message says.
@@ -65,6 +66,9 @@ pub struct Extra {
     /// The state beside it is for pf alone: it is the other one of the two that pf has of
     /// this connection, of which Linux tells by the name that is here. Nothing else counts.
     pub half_of: Option<StateId>,
+    /// Who tells of it has taken it over from the host that made it: that one may have
+    /// given it up.
+    pub in_use: bool,
 }
 
 impl Extra {
@@ -145,6 +149,9 @@ impl Extra {
         }
         if let Some(address) = &self.other_side {
             put(kind::OTHER_SIDE, address);
+        }
+        if self.in_use {
+            put(kind::IN_USE, &[]);
         }
     }
 
@@ -291,6 +298,7 @@ impl Extra {
             }
             kind::OTHER_SIDE => self.other_side = Some(*value.first_chunk()?),
             kind::HALF_OF => self.half_of = Some(StateId::read_from_prefix(value).ok()?.0),
+            kind::IN_USE => self.in_use = true,
             kind::START => details.start = u64::from_be_bytes(*value.first_chunk()?),
             _ => (),
         }

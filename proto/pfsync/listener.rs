@@ -9,6 +9,9 @@
 //! is heard at last they send everything, as if they had been asked. If no state was given
 //! up by then, those that wait are tried as often as if they were new.
 //!
+//! Nobody confirms a deletion. So after one, too, somebody is asked whether he is there, if
+//! all are Linux.
+//!
 //! Linux confirms whatever it is asked to; OpenBSD only what is new to it, so that a full
 //! update which it did not need is no sign of anything.
 
@@ -36,6 +39,8 @@ pub struct Listener {
     back_at: Option<Instant>,
     confirms: bool,
     missed: bool,
+    /// A deletion was told of, and nobody heard since.
+    deleted: bool,
 }
 
 impl Listener {
@@ -47,8 +52,8 @@ impl Listener {
 
     /// A frame came in. Returns whether its sender may have missed something.
     pub fn heard(&mut self, now: Instant) -> bool {
-        let missed = self.missed;
         let is_back = self.is_silent_for(SILENCE, now);
+        let missed = self.missed || (self.deleted && self.confirms && is_back);
         *self = Self {
             is_there: true,
             unanswered: 0,
@@ -56,6 +61,7 @@ impl Listener {
             back_at: if is_back { Some(now) } else { self.back_at },
             confirms: self.confirms,
             missed: false,
+            deleted: false,
         };
         missed
     }
@@ -63,6 +69,11 @@ impl Listener {
     /// A confirmation came in: whoever is there sends them.
     pub fn confirmed(&mut self) {
         self.confirms = true;
+    }
+
+    /// A deletion was sent, to hosts that confirm whatever they are asked to.
+    pub fn told_of_deletion(&mut self) {
+        self.deleted = true;
     }
 
     /// A state was sent for the last time, and not confirmed. `unknown`: who is there
@@ -88,7 +99,9 @@ impl Listener {
     /// Whether to ask if anybody is there. `awaiting`: something is not confirmed.
     #[must_use]
     pub fn asks(&self, now: Instant, awaiting: bool) -> bool {
-        (awaiting || self.missed) && self.confirms && self.is_silent_for(ASK_AFTER, now)
+        (awaiting || self.missed || self.deleted)
+            && self.confirms
+            && self.is_silent_for(ASK_AFTER, now)
     }
 
     fn is_silent_for(&self, time: Millis, now: Instant) -> bool {

@@ -128,3 +128,25 @@ fn who_was_silent_for_a_moment_does_not_come_back() {
     first.heard(at(100_000));
     assert!(!first.came_back(at(100_000)), "who is new asks by itself");
 }
+
+#[test]
+fn who_may_have_missed_a_deletion() {
+    let mut listener = known();
+    listener.told_of_deletion();
+    assert!(!listener.asks(at(999), false));
+    assert!(listener.asks(at(1000), false));
+    assert!(!listener.heard(at(1100)), "the answer came at once");
+    assert!(!listener.asks(at(5000), false), "it is settled");
+    listener.told_of_deletion();
+    assert!(listener.heard(at(1100 + u64::from(SILENCE.0))));
+    assert!(!listener.heard(at(20_000)), "that was answered");
+}
+
+#[test]
+fn who_confirms_nothing_is_not_asked_about_a_deletion() {
+    let mut listener = Listener::default();
+    listener.heard(at(0));
+    listener.told_of_deletion();
+    assert!(!listener.asks(at(1000), false));
+    assert!(!listener.heard(at(10_000)));
+}

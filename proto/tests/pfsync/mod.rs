@@ -349,13 +349,15 @@ pub fn extra() -> impl Strategy<Value = Extra> {
         any::<u32>(),
         proptest::option::of(any::<[[u16; 2]; 2]>()),
         proptest::option::of(any::<[u8; 16]>()),
+        any::<bool>(),
     )
-        .prop_map(|(details, timeout, ids, other_side)| Extra {
+        .prop_map(|(details, timeout, ids, other_side, in_use)| Extra {
             details,
             timeout,
             ids,
             other_side,
             half_of: None,
+            in_use,
         });
     prop_oneof![9 => whole, 1 => state_id().prop_map(Extra::half_of)]
 }

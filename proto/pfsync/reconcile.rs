@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! States that a peer has deleted while nobody heard it.
+//!
+//! A deletion is said once and not confirmed. So after the bulk update of a peer this host
+//! asks for each copy of a state of that peer's that the update did not name, one by one.
+//! The peer sends it, or says that it is over. Nothing is deleted only because it was not
+//! named: a frame may have been lost, and OpenBSD's bulk update is not confirmed.
+//!
+//! ```text
+//!   START of a peer      END of it          all records looked at
+//!   ───────────────▶ · ───────────▶ a pass ─────────────────────▶ another, if it has asked
+//! ```
+
+use super::{
+    id::{Creator, StateId},
+    time::{Instant, Millis},
+};
+
+/// How many passes there are: a question or its answer may be lost.
+const PASSES: u8 = 3;
+
+/// From the end of a pass to the next one.
+pub const AGAIN: Millis = Millis(1000);
+
+/// How soon the next records are looked at.
+pub const EVERY: Millis = Millis(5);
+
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    creator: Creator,
+    /// What was heard of since is there.
+    since: Instant,
+    left: u8,
+    at: Instant,
+    has_asked: bool,
+}
+
+/// Asking for what bulk updates have not named.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reconcile {
+    /// Who said START last, and when first.
+    started: Option<(Creator, Instant)>,
+    pass: Option<Pass>,
+}
+
+impl Reconcile {
+    /// A peer said START. It does so several times.
+    pub fn started(&mut self, now: Instant, creator: Creator) {
+        if !matches!(self.started, Some((other, _)) if other == creator) {
+            self.started = Some((creator, now));
+        }
+    }
+
+    /// A peer said END: whether the first pass through all records begins.
+    ///
+    /// A START that came with it says nothing of what was named before.
+    pub fn ended(&mut self, now: Instant, creator: Creator) -> bool {
+        let Some((_, since)) = self.started.take_if(|(other, _)| *other == creator) else {
+            return false;
+        };
+        if since == now {
+            return false;
+        }
+        self.pass = Some(Pass {
+            creator,
+            since,
+            left: PASSES,
+            at: now,
+            has_asked: false,
+        });
+        true
+    }
+
+    /// When to look at the next records.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        Some(self.pass?.at)
+    }
+
+    /// Whether to ask for the copy of a state that was last heard of at `heard`.
+    #[must_use]
+    pub fn asks_for(&self, id: &StateId, heard: Instant) -> bool {
+        (self.pass).is_some_and(|pass| id.creator == pass.creator && heard < pass.since)
+    }
+
+    /// Some records were looked at, whether it asked for one of them, and whether these
+    /// were the last ones.
+    pub fn looked(&mut self, now: Instant, has_asked: bool, is_end: bool) {
+        let Some(pass) = &mut self.pass else {
+            return;
+        };
+        pass.has_asked |= has_asked;
+        pass.at = EVERY.after(now);
+        if !is_end {
+            return;
+        }
+        pass.left = pass.left.saturating_sub(1);
+        if pass.left == 0 || !core::mem::take(&mut pass.has_asked) {
+            self.pass = None;
+            return;
+        }
+        pass.at = AGAIN.after(now);
+    }
+}
