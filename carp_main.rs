@@ -27,7 +27,12 @@ module! {
     license: "GPL",
     // What `ip link add type carp` asks for, and who looks for the generic netlink
     // family.
-    alias: ["rtnl-link-carp", "rtnl-link-pfsync", "net-pf-16-proto-16-family-carp"],
+    alias: [
+        "rtnl-link-carp",
+        "rtnl-link-pfsync",
+        "net-pf-16-proto-16-family-carp",
+        "net-pf-16-proto-16-family-pfsync",
+    ],
     // `netif_pre_changeaddr_notify`
     imports_ns: ["NETDEV_INTERNAL"],
 }
@@ -56,6 +61,7 @@ struct CarpModule {
 /// What of it belongs to pfsync, in the same order.
 struct PfsyncParts {
     _link: linux::link::Registered<pfsync::Pfsync>,
+    _family: linux::genetlink::Registered,
     _protocol: linux::inet::Ipv4Registered<pfsync::Receiver>,
     _protocol6: linux::inet6::Ipv6Registered<pfsync::Receiver>,
     _notifiers: linux::notifier::Registered<pfsync::Events>,
@@ -63,7 +69,7 @@ struct PfsyncParts {
 }
 
 impl PfsyncParts {
-    fn register() -> Result<Self> {
+    fn register(module: &'static ThisModule) -> Result<Self> {
         let namespaces = pfsync::NAMESPACES.register()?;
         let notifiers = pfsync::NOTIFIERS.register()?;
         let protocol = pfsync::PROTOCOL_IPV4.register().inspect_err(|_| {
@@ -72,9 +78,11 @@ impl PfsyncParts {
         let protocol6 = pfsync::PROTOCOL_IPV6.register().inspect_err(|_| {
             pr_err!("another module has IP protocol 240 already, in IPv6\n");
         })?;
+        let family = pfsync::FAMILY.register(module)?;
         let link = pfsync::LINK.register()?;
         Ok(Self {
             _link: link,
+            _family: family,
             _protocol: protocol,
             _protocol6: protocol6,
             _notifiers: notifiers,
@@ -99,7 +107,7 @@ impl kernel::Module for CarpModule {
         })?;
         let family = carp::FAMILY.register(module)?;
         let link = carp::LINK.register()?;
-        let pfsync = PfsyncParts::register()?;
+        let pfsync = PfsyncParts::register(module)?;
         Ok(Self {
             _open: linux::link::Open,
             _pfsync: pfsync,

@@ -16,6 +16,7 @@ pub(crate) mod demotion;
 pub(crate) mod device;
 pub(crate) mod events;
 mod fill;
+mod genetlink;
 mod halves;
 pub(crate) mod link;
 mod messages;
@@ -34,6 +35,7 @@ mod twins;
 
 pub(crate) use device::Pfsync;
 pub(crate) use events::{Events, NOTIFIERS};
+pub(crate) use genetlink::FAMILY;
 pub(crate) use link::LINK;
 pub(crate) use netns::{Namespace, NAMESPACES};
 pub(crate) use receive::{Receiver, PROTOCOL_IPV4, PROTOCOL_IPV6};

@@ -49,5 +49,6 @@
 #include "../../include/uapi/linux/carp.h"
 #include "../../include/pfsync_table.h"
 #include "../../include/uapi/linux/if_carp.h"
+#include "../../include/uapi/linux/pfsync.h"
 #include "../../include/uapi/linux/if_pfsync.h"
 #include "../helpers/helpers.c"

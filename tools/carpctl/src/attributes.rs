@@ -10,6 +10,11 @@ pub fn u8(kind: u16, value: u8) -> DefaultNla {
     DefaultNla::new(kind, vec![value])
 }
 
+#[cfg(test)]
+pub fn u16(kind: u16, value: u16) -> DefaultNla {
+    DefaultNla::new(kind, value.to_ne_bytes().to_vec())
+}
+
 pub fn u32(kind: u16, value: u32) -> DefaultNla {
     DefaultNla::new(kind, value.to_ne_bytes().to_vec())
 }
@@ -107,6 +112,10 @@ impl<'a> Attributes<'a> {
 
     pub fn text(&self, kind: u16) -> Option<String> {
         self.get(kind).map(as_text)
+    }
+
+    pub fn address(&self, kind: u16) -> Option<IpAddr> {
+        as_address(self.get(kind)?)
     }
 
     pub fn nest(&self, kind: u16) -> Option<Self> {

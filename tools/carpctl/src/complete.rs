@@ -12,6 +12,7 @@ use crate::{
     kind::Kind,
     netstart,
     output::Output,
+    states::PROTOCOLS,
     status::GROUP_WORDS,
     value::Value,
     words,
@@ -163,6 +164,11 @@ fn of_command(
                 Some(folder) => etc = folder,
                 None => return Ok([FILES.to_owned()].into()),
             }
+        } else if takes_value(command, word) {
+            named.insert(word.to_owned());
+            if words.next().is_none() {
+                return Ok(values(word));
+            }
         } else if let Some(folder) = word.strip_prefix("--etc=") {
             etc = folder;
         } else {
@@ -184,6 +190,23 @@ fn of_command(
     }
     // what was said already is left out
     Ok(&found - &named)
+}
+
+/// Whether a value follows this option.
+fn takes_value(command: &clap::Command, word: &str) -> bool {
+    let mut options_of = command.get_arguments().filter(|it| !it.is_positional());
+    options_of.any(|it| it.get_action().takes_values() && options(it).any(|option| option == word))
+}
+
+/// What may follow it, as far as there is a list.
+fn values(option: &str) -> Candidates {
+    match option {
+        "--proto" => PROTOCOLS
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
+        _ => Candidates::new(),
+    }
 }
 
 /// What follows the name of an interface.

@@ -53,9 +53,9 @@ fn completed(line: &str) -> String {
 fn the_first_word() {
     assert_eq!(
         completed(""),
-        "carp carp0 eth0 eth1 inside lo monitor netstart pfsync pfsync0 stats status"
+        "carp carp0 eth0 eth1 inside lo monitor netstart pfsync pfsync0 states stats status"
     );
-    assert_eq!(completed("st"), "stats status");
+    assert_eq!(completed("st"), "states stats status");
     assert_eq!(completed("-"), "--help --version -A -V -a -g -h");
 }
 
@@ -118,6 +118,9 @@ fn commands() {
         ("status --", "--help --json --watch"),
         ("monitor --j", "--json"),
         ("stats ", "carp0 pfsync0"),
+        ("states --c", "--copies --creatorid"),
+        ("states --port 5 --pr", "--proto"),
+        ("states --proto ud", "udp udplite"),
         ("stats --json p", "pfsync0"),
         ("stats carp0 ", ""),
         ("-a ", ""),
@@ -175,7 +178,12 @@ fn every_command() {
                 assert_ne!(completed(&format!("{name} ")), "", "{name}");
             } else if argument.get_action().takes_values() {
                 let option = options(argument).next().expect("has a name");
-                assert_eq!(completed(&format!("{name} {option} ")), FILES);
+                let found = completed(&format!("{name} {option} "));
+                match &*option {
+                    "--etc" => assert_eq!(found, FILES),
+                    "--proto" => assert!(found.contains("udp"), "{found}"),
+                    _ => assert_eq!(found, "", "a number or an address follows"),
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The numbers of include/uapi/linux/if_carp.h, if_pfsync.h and carp.h, under their
+//! The numbers of include/uapi/linux/if_carp.h, if_pfsync.h, carp.h and pfsync.h, under their
 //! names there, and what they are called in words. A test compares them with the headers.
 
 /// `IFA_PROTO` of the addresses that netstart set: by it it knows them, and `ip address`
@@ -98,6 +98,39 @@ pub mod family {
     pub const CARP_A_CAUSE: u16 = 14;
     pub const CARP_A_STATS: u16 = 15;
     pub const CARP_A_CARPDEV_NAME: u16 = 16;
+}
+
+/// The generic netlink family "pfsync".
+pub mod states {
+    pub const PFSYNC_GENL_NAME: &str = "pfsync";
+
+    pub const PFSYNC_CMD_STATE_GET: u8 = 1;
+
+    pub const PFSYNC_A_ID: u16 = 1;
+    pub const PFSYNC_A_CREATORID: u16 = 2;
+    pub const PFSYNC_A_SECOND_ID: u16 = 3;
+    pub const PFSYNC_A_SECOND_CREATORID: u16 = 4;
+    pub const PFSYNC_A_FLAGS: u16 = 5;
+    pub const PFSYNC_A_HEARD: u16 = 6;
+    pub const PFSYNC_A_AGE: u16 = 7;
+    pub const PFSYNC_A_TIMEOUT: u16 = 8;
+    pub const PFSYNC_A_PROTOCOL: u16 = 9;
+    pub const PFSYNC_A_ORIGINAL: u16 = 10;
+    pub const PFSYNC_A_REPLY: u16 = 11;
+    pub const PFSYNC_A_MARK: u16 = 12;
+    pub const PFSYNC_A_ZONE: u16 = 13;
+
+    pub const PFSYNC_TUPLE_SOURCE: u16 = 1;
+    pub const PFSYNC_TUPLE_DESTINATION: u16 = 2;
+    pub const PFSYNC_TUPLE_SOURCE_PORT: u16 = 3;
+    pub const PFSYNC_TUPLE_DESTINATION_PORT: u16 = 4;
+
+    pub const PFSYNC_STATE_OWN: u32 = 0;
+    pub const PFSYNC_STATE_CREATED: u32 = 1;
+    pub const PFSYNC_STATE_QUEUED: u32 = 2;
+    pub const PFSYNC_STATE_UNCONFIRMED: u32 = 3;
+    pub const PFSYNC_STATE_HELD: u32 = 4;
+    pub const PFSYNC_STATE_LENIENT: u32 = 5;
 }
 
 /// enum carp_state.
@@ -212,10 +245,11 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    const HEADERS: [&str; 3] = [
+    const HEADERS: [&str; 4] = [
         include_str!("../../../include/uapi/linux/if_carp.h"),
         include_str!("../../../include/uapi/linux/carp.h"),
         include_str!("../../../include/uapi/linux/if_pfsync.h"),
+        include_str!("../../../include/uapi/linux/pfsync.h"),
     ];
 
     /// Every enumerator and every plain #define of the headers.
@@ -251,7 +285,12 @@ mod tests {
         include_str!("contract.rs")
             .lines()
             .filter_map(|line| line.trim().strip_prefix("pub const "))
-            .filter(|line| line.starts_with("CARP_") || line.starts_with("IFLA_"))
+            .filter(|line| {
+                ["CARP_", "IFLA_", "PFSYNC_"]
+                    .iter()
+                    .any(|it| line.starts_with(it))
+            })
+            .filter(|line| !line.contains("&[&str]"))
             .map(|line| {
                 let (name, rest) = line.split_once(':').expect("has a type");
                 let value = rest.split_once("= ").expect("has a value").1;

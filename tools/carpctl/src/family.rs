@@ -4,10 +4,16 @@
 
 use crate::{
     attributes::{emit, i32, text, Attributes},
-    contract::{family::*, name, COUNTERS, REASONS, STATES},
+    contract::{
+        family::*,
+        name,
+        states::{PFSYNC_CMD_STATE_GET, PFSYNC_GENL_NAME},
+        COUNTERS, REASONS, STATES,
+    },
     counters::Counters,
     error::{failed, Error, Result},
     socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
+    states::State,
 };
 use netlink_packet_core::{DefaultNla, Emitable, NlasIterator, Parseable};
 use netlink_packet_generic::{
@@ -150,19 +156,29 @@ pub struct Family {
 }
 
 impl Family {
+    /// "carp".
     pub fn open() -> Result<Self> {
+        Self::named(CARP_GENL_NAME)
+    }
+
+    /// "pfsync".
+    pub fn open_pfsync() -> Result<Self> {
+        Self::named(PFSYNC_GENL_NAME)
+    }
+
+    fn named(name: &str) -> Result<Self> {
         let mut netlink = Netlink::open(NETLINK_GENERIC)?;
         let question = GenlMessage::from_payload(GenlCtrl {
             cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName(CARP_GENL_NAME.to_owned())],
+            nlas: vec![GenlCtrlAttrs::FamilyName(name.to_owned())],
         });
         let mut body = vec![0; question.buffer_len()];
         question.emit(&mut body);
         let answers = match netlink.request(GENL_ID_CTRL, 0, &body) {
             Err(Error::Kernel { code: ENOENT, .. }) => {
-                return failed(
-                    "the kernel has no generic netlink family \"carp\": carp.ko is not loaded, or too old",
-                );
+                return failed(format!(
+                    "the kernel has no generic netlink family \"{name}\": carp.ko is not loaded, or too old"
+                ));
             }
             answers => answers?,
         };
@@ -175,7 +191,9 @@ impl Family {
             _ => None,
         });
         let Some(id) = id else {
-            return failed("the kernel gave no number of the generic netlink family \"carp\"");
+            return failed(format!(
+                "the kernel gave no number of the generic netlink family \"{name}\""
+            ));
         };
         let groups = told.iter().filter_map(|attribute| match attribute {
             GenlCtrlAttrs::McastGroups(groups) => Some(groups),
@@ -207,6 +225,15 @@ impl Family {
 
     fn dump(&mut self, command: u8) -> Result<Vec<Raw>> {
         self.netlink.dump(self.id, &Self::body(command, &[]))
+    }
+
+    /// What pfsync knows of.
+    pub fn states(&mut self) -> Result<Vec<State>> {
+        let answers = self.dump(PFSYNC_CMD_STATE_GET)?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| State::read(said(answer)))
+            .collect())
     }
 
     pub fn virtual_hosts(&mut self) -> Result<Vec<VirtualHost>> {

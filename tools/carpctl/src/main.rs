@@ -38,6 +38,7 @@ mod sentences;
 mod setting;
 mod show;
 mod socket;
+mod states;
 mod status;
 mod suggest;
 mod value;
@@ -49,6 +50,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use error::{ended, usage, Result};
 use netstart::{netstart, Purpose};
 use output::Output;
+use states::{states, Filter};
 use std::{path::PathBuf, process::ExitCode};
 
 const WORDS: &str = "\
@@ -114,7 +116,8 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
                       carpctl netstart [--check | --boot] [--etc DIR] [INTERFACE...]\n       \
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
-                      carpctl stats [--json] [INTERFACE]"
+                      carpctl stats [--json] [INTERFACE]\n       \
+                      carpctl states [--json] [FILTER...]"
 )]
 struct Arguments {
     /// Show all carp and pfsync interfaces, as without an argument
@@ -167,6 +170,14 @@ enum Command {
         json: bool,
         interface: Option<String>,
     },
+    /// Show the connections that pfsync knows of
+    States {
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        filter: Filter,
+    },
     /// Show what the last word of a command can become, for shells
     #[command(hide = true)]
     Complete {
@@ -204,6 +215,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Some(Command::Stats { json, interface }) => {
             status::stats(output, *json, interface.as_deref())
         }
+        Some(Command::States { json, filter }) => states(output, *json, filter.clone()),
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)
         }
