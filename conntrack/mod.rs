@@ -107,6 +107,10 @@ impl Table for Attached {
         tracked::limit()
     }
 
+    fn count(&self) -> u32 {
+        self.watcher().net.count_entries()
+    }
+
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Entry)) -> bool {
         let watcher = self.watcher();
         walk::walk(watcher.net, cursor, most, &mut |entry| {
@@ -118,6 +122,10 @@ impl Table for Attached {
 
     fn is_alive(entry: &Entry) -> bool {
         entry.is_alive()
+    }
+
+    fn fingerprint(entry: &Entry) -> u32 {
+        entry.fingerprint()
     }
 
     fn is_offloaded(entry: &Entry) -> bool {

@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	5
+#define PFSYNC_TABLE_VERSION	6
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -207,8 +207,9 @@ struct pfsync_table_ops {
 	 */
 	void (*set_local)(void *table, bool on);
 
-	/* How many entries there may be. */
+	/* How many entries there may be, and how many there are. */
 	u32 (*limit)(void *table);
+	u32 (*count)(void *table);
 
 	/*
 	 * Calls `each` with entries from the cursor on, each under RCU, until
@@ -223,8 +224,15 @@ struct pfsync_table_ops {
 	void (*hold)(void *entry);
 	void (*put)(void *entry);
 
-	/* Whether it still is in the table. Asked often. */
+	/* Whether it still is in the table. */
 	bool (*is_alive)(const void *entry);
+
+	/*
+	 * 0, if it is not; else a number that is another one when somebody has
+	 * changed the mark, the labels or the status, with a packet or without.
+	 * Asked often.
+	 */
+	u32 (*fingerprint)(const void *entry);
 
 	/* Whether packets of it pass that are not told of. */
 	bool (*is_offloaded)(const void *entry);

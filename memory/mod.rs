@@ -241,6 +241,11 @@ impl Table for Attached {
         self.0.limit.load(Relaxed)
     }
 
+    fn count(&self) -> u32 {
+        let count = self.0.with(|contents| contents.entries.len());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Entry)) -> bool {
         let [next, _] = cursor;
         let entries = self.0.entries(*next, most as usize);
@@ -255,6 +260,13 @@ impl Table for Attached {
 
     fn is_alive(entry: &Entry) -> bool {
         entry.is_alive()
+    }
+
+    fn fingerprint(entry: &Entry) -> u32 {
+        match entry.is_alive() {
+            true => entry.plain().mark << 1 | 1,
+            false => 0,
+        }
     }
 
     fn is_offloaded(_entry: &Entry) -> bool {

@@ -11,6 +11,7 @@ use super::{
     session::Session,
     store::{Slot, Store},
     sweep::AT_ONCE,
+    table_walk::EachSecond,
 };
 use crate::{
     linux::{
@@ -153,6 +154,7 @@ impl Pfsync {
             session.reconciled = 0;
             session.clearing = Clearing::default();
             session.in_bulk = 0;
+            session.each_second = EachSecond::default();
             core::mem::replace(&mut session.store, Store::new())
         };
         drop(released);

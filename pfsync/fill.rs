@@ -191,6 +191,7 @@ impl Session {
                     if let Some(live) = &record.live {
                         live.watched.reset();
                     }
+                    self.store.note_told(slot);
                 }
                 match self.write_from(queue, (slot, now), config, pfsync, &mut writer) {
                     Ok(expects) => {
@@ -369,6 +370,7 @@ impl Session {
             let record = self.store.get(slot);
             let is_bulk = record.is_some_and(|record| record.pending.is_bulk());
             if is_bulk && (is_half || is_first) {
+                self.store.note_told(slot);
                 let flags = crate::proto::pfsync::state::FLAG_ACK;
                 let find = |key| pfsync.watch.find(key);
                 let (settings, store) = (&self.settings, &self.store);

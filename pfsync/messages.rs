@@ -296,6 +296,7 @@ impl Reader<'_> {
                 record.used = Use::Copy;
             }
         }
+        self.session.store.note_told(main);
         self.session.step(now, slot, |record| {
             record.pending.updated_by_peer(now, verdict, confirm)
         });
@@ -427,6 +428,7 @@ impl Reader<'_> {
         record.tcp = tcp;
         record.lenient = lenient;
         let slot = self.session.store.insert(record)?;
+        self.session.store.note_told(slot);
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
         self.count(Counter::Inserted);

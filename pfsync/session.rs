@@ -13,6 +13,7 @@ use super::{
     settings::Settings,
     store::{Live, Record, Slot, Store},
     sweep::Sweep,
+    table_walk::EachSecond,
 };
 use crate::{
     carp::Group,
@@ -99,6 +100,8 @@ pub(super) struct Session {
     pub(super) deferred: Deferred<Held, KVec<defer::Slot<Held>>>,
     /// Looking after states that nobody tells of.
     pub(super) sweep: Sweep,
+    /// Looking for entries of which nobody tells.
+    pub(super) each_second: EachSecond,
     /// Whose states are to go.
     pub(super) clearing: Clearing,
     /// Before that no state is sent again.
@@ -164,6 +167,7 @@ impl Session {
             in_bulk: 0,
             deferred: Deferred::new(slots),
             sweep: Sweep::default(),
+            each_second: EachSecond::default(),
             clearing: Clearing::default(),
             repeat_at: Instant(0),
             leave: Leave::Later,
@@ -379,7 +383,7 @@ impl Session {
     }
 
     /// They have changed what is told by this name.
-    fn changed(&mut self, now: Instant, slot: Slot, count: u32) {
+    pub(super) fn changed(&mut self, now: Instant, slot: Slot, count: u32) {
         let config = self.config();
         self.step(now, slot, |record| {
             let step = record.pending.updated(&config, now, record.tcp);
@@ -414,7 +418,8 @@ impl Pfsync {
             self.asked(session, effects, out);
             session.clear(now, out, &self.counters);
             session.reconcile(now);
-            self.sweep(session, now, out);
+            self.sweep(session, now);
+            self.walk_each_second(session, now, out);
         });
     }
 
@@ -501,6 +506,7 @@ impl Session {
             self.answer.deadline(),
             self.deferred.deadline(),
             self.sweep.deadline(),
+            self.each_second.deadline(),
             self.clearing.deadline(),
             self.reconcile.deadline(),
         ];

@@ -20,6 +20,7 @@ use crate::{
         twins::Use,
     },
 };
+use core::num::NonZeroU32;
 use kernel::prelude::*;
 
 /// The number of a record; one that was freed is given out again.
@@ -60,6 +61,9 @@ pub(super) struct Record {
     pub(super) born: Instant,
     /// When a peer last told of it, or this host found it by itself.
     pub(super) heard: Instant,
+    /// Its [fingerprint](Entry::fingerprint) when it was told of last, or a peer told of it;
+    /// nothing, if it was never.
+    pub(super) told: Option<NonZeroU32>,
     /// TCP: updates are counted.
     pub(super) tcp: bool,
     /// Who was the last to see a packet of it; unless that is a peer, it is for this host
@@ -93,6 +97,7 @@ impl Record {
             ticket: None,
             born: Instant(0),
             heard: Instant(0),
+            told: None,
             tcp: false,
             used: Use::Copy,
             lenient: false,
@@ -277,6 +282,14 @@ impl Store {
         let chunk = self.cells.last_mut().ok_or(EINVAL)?;
         chunk.push(Cell::Used(record), GFP_ATOMIC)?;
         Ok(slot)
+    }
+
+    /// What the table has of a state now is what peers know.
+    pub(super) fn note_told(&mut self, slot: Slot) {
+        let main = self.main(slot);
+        if let Some(record) = self.get_mut(main) {
+            record.told = record.live.as_ref().and_then(|it| it.entry.fingerprint());
+        }
     }
 
     /// Tells packet paths where the record is; `often` is

@@ -10,13 +10,13 @@
 use super::{
     device::Pfsync,
     halves::NAMED_AT_ONCE,
-    outcome::Outcome,
     session::Session,
     store::{Record, Slot},
 };
 use crate::{
-    linux::state_table::{Cursor, Table},
+    linux::state_table::Table,
     proto::pfsync::{
+        outbox::Leave,
         pending::Place,
         time::{Instant, Millis},
     },
@@ -44,8 +44,6 @@ pub(super) struct Sweep {
     at: Option<Instant>,
     /// The number of the round.
     round: u32,
-    /// Where the walk through the table is: see `table_walk`.
-    pub(super) walk: Cursor,
     /// The state by which was asked last whether anybody is there.
     asked: Slot,
 }
@@ -67,7 +65,7 @@ impl Sweep {
 
 impl Pfsync {
     /// Looks at the next records, if it is time.
-    pub(super) fn sweep(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
+    pub(super) fn sweep(&self, session: &mut Session, now: Instant) {
         let Some(at) = session.sweep.at else {
             return;
         };
@@ -99,7 +97,8 @@ impl Pfsync {
         } else {
             session.sweep.next = 0;
             session.sweep.round = session.sweep.round.wrapping_add(1);
-            self.walk_each_second(session, now, out);
+            let unknown = session.unknown();
+            session.each_second.begin(now, unknown);
         }
     }
 }
@@ -137,13 +136,22 @@ impl Session {
         let Some(live) = &record.live else {
             return;
         };
-        if !live.entry.is_alive() {
+        let Some(fingerprint) = live.entry.fingerprint() else {
             self.gone(now, slot);
             return;
-        }
+        };
         let is_due = !live.watched.is_touched() && record.pending.is_unsettled();
+        // By hand; with a packet it would wait to be told of.
+        let is_changed = record.told.is_some_and(|told| told != fingerprint)
+            && record.is_own()
+            && record.pending.place() == Place::Nowhere;
         if record.lenient && now >= LENIENT.after(record.heard) {
             self.be_strict(slot);
+        }
+        if is_changed {
+            self.changed(now, slot, 1);
+            // It has waited for a second already.
+            self.leave = Leave::Everything;
         }
         if self.linux_peer && is_due {
             // A state has not changed for a while: peers shall have its last change.

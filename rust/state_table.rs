@@ -11,6 +11,7 @@ use super::{
 };
 use core::{
     mem::ManuallyDrop,
+    num::NonZeroU32,
     ptr::{self, NonNull},
 };
 use kernel::{
@@ -203,6 +204,13 @@ impl Entry {
             Some(is_alive) => unsafe { is_alive(self.entry.as_ptr()) },
             None => false,
         }
+    }
+
+    /// Nothing, if the table has it no more; else a number that is another one when its mark,
+    /// its labels or its status are. Any context.
+    pub(crate) fn fingerprint(&self) -> Option<NonZeroU32> {
+        // SAFETY: By the type invariant it is an entry.
+        NonZeroU32::new(unsafe { self.adapter.ops().fingerprint?(self.entry.as_ptr()) })
     }
 
     /// Whether packets of it pass that are not told of. Any context.
@@ -423,6 +431,11 @@ impl<T: TableEvents> Table<T> {
     /// How many entries there may be.
     pub(crate) fn limit(&self) -> u32 {
         call!(self.adapter(), limit(self.table.as_ptr()))
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        call!(self.adapter(), count(self.table.as_ptr()))
     }
 
     /// Shows entries until about `most` were looked at. Whether there may be more. Any context.

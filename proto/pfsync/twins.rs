@@ -67,8 +67,11 @@ impl Twin {
     /// behind the other: as far as a side has one.
     fn is_near(&self, other: &Self) -> bool {
         let near = |ours: &Peer, theirs: &Peer| {
-            let has_number =
-                |peer: &Peer| peer.state >= PeerState::SYN_SENT && !peer.state.is_proxy();
+            // Who has put it into the table without a packet, as conntrackd, knew none.
+            let is_known = |peer: &Peer| (peer.seqlo, peer.seqhi, peer.max_win) != (0, 0, 0);
+            let has_number = |peer: &Peer| {
+                peer.state >= PeerState::SYN_SENT && !peer.state.is_proxy() && is_known(peer)
+            };
             let ahead = ours.seqlo.wrapping_sub(theirs.seqlo) as i32;
             !has_number(ours) || !has_number(theirs) || ahead.unsigned_abs() < NEAR
         };

@@ -28,6 +28,7 @@ fn at(creator: u8, states: [u8; 2], numbers: [u32; 2]) -> Twin {
     let [src, dst] = [0, 1].map(|side| Peer {
         state: PeerState::new(states[side]).unwrap(),
         seqlo: numbers[side],
+        max_win: 1,
         ..Peer::default()
     });
     Twin {
@@ -262,4 +263,29 @@ fn a_told_state_is_read_as_it_stands() {
         (state.id, state.src, state.dst)
     );
     assert_eq!(twin.age, state.creation);
+}
+
+#[test]
+fn windows_that_nobody_knows_tell_no_two_connections_apart() {
+    // conntrackd has put it into the table, and this host has found it there
+    let mut unknown = open(2, [0, 0]);
+    unknown.src.max_win = 0;
+    unknown.dst.max_win = 0;
+    let ours = open(1, [3_000_000_000, 2_000_000_000]);
+    for (used, take) in [(Use::Found, true), (Use::Passed, false)] {
+        assert_eq!(twins(TCP, &ours, used, &unknown, true), Same { take });
+        assert_eq!(twins(TCP, &unknown, used, &ours, true), Same { take });
+    }
+    // one side alone
+    let mut half = open(2, [3_000_000_000, 0]);
+    half.dst.max_win = 0;
+    assert_eq!(
+        twins(TCP, &ours, Use::Passed, &half, true),
+        Same { take: false }
+    );
+    let far = Twin {
+        src: open(2, [1_000_000_000, 0]).src,
+        ..half
+    };
+    assert_eq!(twins(TCP, &ours, Use::Passed, &far, true), Unsure);
 }

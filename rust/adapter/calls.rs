@@ -38,10 +38,12 @@ impl<T: Table> Operations<T> {
             set_defer: Some(set_defer::<T>),
             set_local: Some(set_local::<T>),
             limit: Some(limit::<T>),
+            count: Some(count::<T>),
             walk: Some(walk::<T>),
             hold: Some(hold::<T>),
             put: Some(put::<T>),
             is_alive: Some(is_alive::<T>),
+            fingerprint: Some(fingerprint::<T>),
             is_offloaded: Some(is_offloaded::<T>),
             lost_address: Some(lost_address::<T>),
             read: Some(read::<T>),
@@ -119,6 +121,11 @@ unsafe extern "C" fn limit<T: Table>(this: *mut c_void) -> u32 {
     unsafe { table::<T>(this) }.limit()
 }
 
+unsafe extern "C" fn count<T: Table>(this: *mut c_void) -> u32 {
+    // SAFETY: The caller passes a table.
+    unsafe { table::<T>(this) }.count()
+}
+
 unsafe extern "C" fn walk<T: Table>(
     this: *mut c_void,
     cursor: *mut bindings::pfsync_cursor,
@@ -152,6 +159,11 @@ unsafe extern "C" fn put<T: Table>(this: *mut c_void) {
 unsafe extern "C" fn is_alive<T: Table>(this: *const c_void) -> bool {
     // SAFETY: The caller passes an entry.
     T::is_alive(unsafe { entry::<T>(this) })
+}
+
+unsafe extern "C" fn fingerprint<T: Table>(this: *const c_void) -> u32 {
+    // SAFETY: The caller passes an entry.
+    T::fingerprint(unsafe { entry::<T>(this) })
 }
 
 unsafe extern "C" fn is_offloaded<T: Table>(this: *const c_void) -> bool {

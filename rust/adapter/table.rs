@@ -52,12 +52,18 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// How many entries there may be.
     fn limit(&self) -> u32;
 
+    /// How many there are.
+    fn count(&self) -> u32;
+
     /// Calls `each` with entries from the cursor on, until about `most` were looked at.
     /// Returns whether there may be more.
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Self::Entry)) -> bool;
 
     /// Whether an entry is in the table.
     fn is_alive(entry: &Self::Entry) -> bool;
+
+    /// 0, if it is not; else a number that is another one when mark, labels or status are.
+    fn fingerprint(entry: &Self::Entry) -> u32;
 
     /// Whether packets of an entry pass that are not told of.
     fn is_offloaded(entry: &Self::Entry) -> bool;

@@ -7,6 +7,7 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>

@@ -169,6 +169,23 @@ impl Entry {
         !self.status().has(Status::DYING) && !unsafe { bindings::nf_ct_is_expired(self.as_ptr()) }
     }
 
+    /// 0, if it is not; else a number that is another one when its status, but for what
+    /// connection tracking itself has to do with it, its mark or its labels are.
+    pub(crate) fn fingerprint(&self) -> u32 {
+        const SHARED: u32 = Status::SEEN_REPLY.0 | Status::ASSURED.0 | Status::FIXED_TIMEOUT.0 | 1;
+        if !self.is_alive() {
+            return 0;
+        }
+        let mut hash = self.mark().rotate_left(16) ^ self.status().0 & SHARED;
+        // SAFETY: `self` is a live entry, its extensions are complete.
+        if unsafe { !(*self.as_ptr()).ext.is_null() } {
+            let labels = u128::from_ne_bytes(self.labels());
+            let half = (labels ^ labels.rotate_left(61) >> 64) as u64;
+            hash ^= (half.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+        }
+        hash | 1
+    }
+
     /// `AF_INET` or `AF_INET6`.
     pub(crate) fn family(&self) -> u8 {
         // SAFETY: Tuples of a confirmed entry do not change.

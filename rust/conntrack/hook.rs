@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Netfilter hooks where packets end their way through a namespace: at the host
-//! itself, or on their way out.
+//! itself, or on their way out, also out of a bridge.
 
 use super::{
     adapter::net::Net,
@@ -29,7 +29,8 @@ pub(crate) trait Watcher: Send + Sync + Sized + 'static {
 /// the same priority the newest would come first.
 const PRIORITY: c_int = c_int::MAX - 2;
 
-const PLACES: [(u32, u32); 4] = [
+/// The bridge's one is for what it forwards: what goes up to the host comes by the others.
+const PLACES: [(u32, u32); 4 + BRIDGE] = [
     (
         bindings::NFPROTO_IPV4,
         bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
@@ -46,11 +47,16 @@ const PLACES: [(u32, u32); 4] = [
         bindings::NFPROTO_IPV6,
         bindings::nf_inet_hooks_NF_INET_POST_ROUTING,
     ),
+    #[cfg(CONFIG_NETFILTER_FAMILY_BRIDGE)]
+    (bindings::NFPROTO_BRIDGE, bindings::NF_BR_POST_ROUTING),
 ];
+
+/// How many of the places are the bridge's.
+const BRIDGE: usize = cfg!(CONFIG_NETFILTER_FAMILY_BRIDGE) as usize;
 
 /// The hooks of one watcher in one namespace.
 pub(crate) struct Hooks<T> {
-    ops: Opaque<[bindings::nf_hook_ops; 4]>,
+    ops: Opaque<[bindings::nf_hook_ops; PLACES.len()]>,
     net: &'static Net,
     registered: Atomic<bool>,
     _watcher: PhantomData<fn() -> T>,

@@ -50,7 +50,7 @@ pub(crate) struct Segment {
 impl<'a> Packet<'a> {
     /// # Safety
     ///
-    /// Both are what netfilter has passed to a hook for IPv4 or IPv6 that has not
+    /// Both are what netfilter has passed to a hook for IPv4, IPv6 or a bridge that has not
     /// returned yet.
     pub(super) unsafe fn from_raw(
         skb: *mut bindings::sk_buff,
@@ -60,7 +60,24 @@ impl<'a> Packet<'a> {
     }
 
     fn is_leaving(&self) -> bool {
+        const _: () =
+            assert!(bindings::NF_BR_POST_ROUTING == bindings::nf_inet_hooks_NF_INET_POST_ROUTING);
         u32::from(self.state.hook) == bindings::nf_inet_hooks_NF_INET_POST_ROUTING
+    }
+
+    /// Whether a bridge has it.
+    fn is_bridged(&self) -> bool {
+        u32::from(self.state.pf) == bindings::NFPROTO_BRIDGE
+    }
+
+    /// Whether it is IPv4, else IPv6; it is tracked.
+    fn is_ipv4(&self) -> bool {
+        match self.is_bridged() {
+            true => self
+                .entry()
+                .is_some_and(|entry| u32::from(entry.family()) == bindings::AF_INET),
+            false => u32::from(self.state.pf) == bindings::NFPROTO_IPV4,
+        }
     }
 
     /// Whether it does not leave this host, or comes by a second time: on its way to
@@ -161,7 +178,7 @@ impl<'a> Packet<'a> {
     fn payload(&self) -> Option<c_int> {
         // SAFETY: The packet is valid.
         let network = unsafe { bindings::skb_network_offset(self.skb) };
-        if u32::from(self.state.pf) == bindings::NFPROTO_IPV4 {
+        if self.is_ipv4() {
             let [first, _, _, _, _, _, frag, frag_low, _, protocol, ..] = self.header::<20>()?;
             let fragment = u16::from_be_bytes([frag & 0x1f, frag_low]) != 0;
             (u32::from(protocol) == bindings::IPPROTO_TCP && !fragment)
@@ -183,7 +200,7 @@ impl<'a> Packet<'a> {
     /// Whether it goes to one host.
     fn is_unicast(&self) -> bool {
         const MANY: u32 = bindings::RTCF_BROADCAST | bindings::RTCF_MULTICAST;
-        if u32::from(self.state.pf) == bindings::NFPROTO_IPV4 {
+        if self.is_ipv4() {
             // SAFETY: The packet is valid, and of IPv4, so its route is, too.
             let route = unsafe { bindings::skb_rt_flags(self.skb) };
             route & MANY == 0 && self.header::<20>().is_some_and(|header| header[16] < 224)
@@ -198,6 +215,8 @@ impl<'a> Packet<'a> {
     pub(crate) fn can_be_held(&self) -> bool {
         let rcu = rcu::Guard::new();
         self.is_leaving()
+            // It would have to be cut into fragments again (`nf_ct_bridge_post`).
+            && !self.is_bridged()
             && self.is_unicast()
             && self.entry().is_some_and(|entry| {
                 // These get the packet back by other ways.

@@ -19,6 +19,12 @@ impl Net {
         })?;
         Ok(Tracked(self))
     }
+
+    /// How many entries connection tracking has in this namespace.
+    pub(crate) fn count_entries(&self) -> u32 {
+        // SAFETY: `self` is a live namespace.
+        unsafe { bindings::nf_conntrack_count(self.as_ptr()) }
+    }
 }
 
 /// Keeps connection tracking on in a namespace.
