@@ -132,12 +132,14 @@ impl Pfsync {
             return false;
         };
         table.walk(cursor, most, |entry| {
-            if self.watch.find(entry.key()).is_none() {
-                if is_new {
-                    // It has waited for a second already.
-                    session.leave = Leave::Everything;
-                }
-                self.found_in_table(session, now, entry.hold(), is_new, out);
+            let key = entry.key();
+            if self.watch.find(key).is_some() {
+                return;
+            }
+            self.found_in_table(session, now, entry.hold(), is_new, out);
+            // Unless it is to stay here, it has waited for a second already.
+            if is_new && self.watch.find(key).is_some() {
+                session.leave = Leave::Everything;
             }
         })
     }
