@@ -16,7 +16,11 @@ impl Watcher for Conntrack {
         let Some(entry) = packet.entry() else {
             return Verdict::Accept;
         };
-        if packet.is_inside() || entry.status().has(Status::SPECIAL) || !concerns_others(entry) {
+        if packet.is_inside()
+            || packet.is_also_of_ip()
+            || entry.status().has(Status::SPECIAL)
+            || !concerns_others(entry)
+        {
             return Verdict::Accept;
         }
         if entry.is_confirmed() {

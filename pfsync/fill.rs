@@ -19,7 +19,7 @@ use crate::{
         bulk_answer::Do,
         conntrack::{Entry, Tracking, TCP_BE_LIBERAL},
         extra::Extra,
-        id::{Creator, StateId},
+        id::StateId,
         mapping,
         outbox::Leave,
         pending::{Config, Place, Queue},
@@ -111,7 +111,7 @@ pub(super) fn read(
 /// Writes a state.
 fn write(
     settings: &Settings,
-    (store, creator): (&Store, Creator),
+    store: &Store,
     (slot, now): (Slot, Instant),
     form: Form,
     flags: u16,
@@ -128,7 +128,7 @@ fn write(
     let (state, mut extra) = exported.map_err(|_| Unwritten::Unfit)?;
     let main = store.get(store.main(slot)).ok_or(Unwritten::Unfit)?;
     let is_main = main.id == record.id;
-    extra.in_use = main.is_own() && main.id.creator != creator;
+    extra.in_use = Some(main.is_own());
     if !is_main {
         extra = Extra::half_of(main.id);
     }
@@ -202,7 +202,7 @@ impl Session {
                         // pf confirms nothing by which one could ask.
                         let is_answered = self.linux_peer && !self.pf_peer;
                         if queue == Queue::DeleteCompressed && is_answered {
-                            self.listener.told_of_deletion();
+                            self.listener.told_of_deletion(now);
                         }
                         self.step(now, slot, |record| record.pending.sent(config, now));
                     }
@@ -267,7 +267,7 @@ impl Session {
         };
         write(
             &self.settings,
-            (&self.store, self.creator()),
+            &self.store,
             (slot, now),
             form,
             flags,
@@ -376,7 +376,7 @@ impl Session {
                 let (settings, store) = (&self.settings, &self.store);
                 match write(
                     settings,
-                    (store, self.creator()),
+                    store,
                     (slot, now),
                     Form::Update,
                     flags,

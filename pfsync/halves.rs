@@ -161,6 +161,10 @@ impl Reader<'_> {
     /// A peer has deleted a state: it goes from the table, too, unless it is used here. Of
     /// pf's two states the last one takes the connection with it.
     pub(super) fn deleted(&mut self, slot: Slot) {
+        // That is an answer to a bulk update as well.
+        if self.session.store.get(slot).is_some_and(|it| it.in_bulk) {
+            self.session.answer.confirmed(self.now);
+        }
         let store = &self.session.store;
         let main = store.main(slot);
         let live = store.get(main).and_then(|record| record.live.as_ref());

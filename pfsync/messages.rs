@@ -292,7 +292,9 @@ impl Reader<'_> {
             .add(Counter::Stale, u64::from(verdict.stale()));
         if let Some(record) = self.session.store.get_mut(main) {
             record.heard = now;
-            if verdict.stale() == 0 {
+            // Who has it from another does not take it over by telling of it.
+            let is_theirs = extra.is_none_or(|extra| extra.in_use != Some(false));
+            if verdict.stale() == 0 && is_theirs {
                 record.used = Use::Copy;
             }
         }
@@ -354,7 +356,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         // It is an old copy, unless the peer has it in use: a bulk update brings nothing back.
-        if extra.is_some_and(|extra| !extra.in_use)
+        if extra.is_some_and(|extra| extra.in_use == Some(false))
             && self.session.names.is_over(&state.id)
             && self.table.find(&plain).is_none()
             && self.session.tell_if_over(&state.id)

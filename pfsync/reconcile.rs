@@ -44,7 +44,8 @@ impl Session {
     /// A peer speaks of a state that is not here. Whether that is over, so that the peer is
     /// told.
     pub(super) fn tell_if_over(&mut self, id: &StateId) -> bool {
-        if !self.names.is_over(id) {
+        // pf deletes also what it has in use itself.
+        if self.pf_peer || !self.names.is_over(id) {
             return false;
         }
         if self.over.len() < REQUESTS_MAX && !self.over.contains(id) {

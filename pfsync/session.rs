@@ -50,7 +50,7 @@ use kernel::{
 
 /// What an [`Extra`](crate::proto::pfsync::extra::Extra) and its section take beside
 /// a TCP connection.
-pub(super) const EXTRA_LEN: usize = 92;
+pub(super) const EXTRA_LEN: usize = 96;
 
 /// How many states are sent again at once: a dozen frames.
 const REPEAT_AT_ONCE: u32 = 64;
@@ -65,6 +65,18 @@ pub(super) const REQUESTS_MAX: usize = 96;
 /// With less, not even a header fits on a syncdev that has no such limit, as VLANs, and
 /// what waits would be due for ever.
 const ROOM_MIN: usize = 68 - IP_HEADER_LEN;
+
+/// How an entry was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// It is new: its first packet has passed.
+    ByPacket,
+    /// It was in the table.
+    InTable {
+        /// Peers are to hear of it now.
+        tell: bool,
+    },
+}
 
 /// What is behind the lock.
 pub(super) struct Session {
@@ -282,14 +294,13 @@ impl Session {
         }
     }
 
-    /// Takes an entry in that this host has found by itself: a new one, or one that
-    /// was there before.
+    /// Takes an entry in that this host has found by itself.
     fn found(
         &mut self,
         now: Instant,
         watched: Watched<Newborn>,
         newborn: Newborn,
-        is_new: bool,
+        how: Found,
         out: &mut Outcome,
         counters: &super::counters::Counters,
     ) {
@@ -306,7 +317,8 @@ impl Session {
         }
         let tcp = plain.protocol == protocol::TCP;
         let often = self.often(tcp);
-        let (pending, step) = match is_new {
+        let tell = how != Found::InTable { tell: false };
+        let (pending, step) = match tell {
             true => {
                 let (pending, step) = Pending::created(first.is_some());
                 (pending, Some(step))
@@ -317,11 +329,11 @@ impl Session {
         let mut record = Record::new(id, pending, Some(Live { watched, entry }));
         record.tcp = tcp;
         record.direction = tuples::direction(Status(plain.status));
-        (record.used, record.born) = match (is_new, plain.age) {
-            (true, _) => (Use::Passed, now),
+        (record.used, record.born) = match (how, plain.age) {
+            (Found::ByPacket, _) => (Use::Passed, now),
             // It is no older than this host.
-            (false, 0) => (Use::Found, Instant(0)),
-            (false, age) => (Use::Found, seconds_before(now, age)),
+            (_, 0) => (Use::Found, Instant(0)),
+            (_, age) => (Use::Found, seconds_before(now, age)),
         };
         record.heard = now;
         let ticket = first.and_then(|first| {
@@ -341,7 +353,7 @@ impl Session {
                     self.took(now, slot, &step);
                 }
                 // Without memory pf hears of one half, and of the other one later.
-                let _ = self.name_other_half(now, slot, is_new);
+                let _ = self.name_other_half(now, slot, tell);
             }
             Err(_) => {
                 counters.count(Counter::NoMemory);
@@ -429,26 +441,27 @@ impl Pfsync {
         self.unkick();
         Watch::drain(&self.watch, |news| match news {
             News::New(watched, newborn) => {
-                session.found(now, watched, newborn, true, out, &self.counters);
+                session.found(now, watched, newborn, Found::ByPacket, out, &self.counters);
             }
             News::Packets { slot, count } => session.passed(now, slot, count),
         });
     }
 
-    /// An entry of the table that no packet has told of. `is_new`: peers are to hear of it
-    /// now, not only with its next change.
+    /// An entry of the table that no packet has told of. `tell`: peers are to hear of it now,
+    /// not only with its next change.
     pub(super) fn found_in_table(
         &self,
         session: &mut Session,
         now: Instant,
         entry: Entry,
-        is_new: bool,
+        tell: bool,
         out: &mut Outcome,
     ) {
         // One that is known already was made or met a moment ago.
         if let Ok(watched) = Watch::add(&self.watch, entry.key()) {
             let newborn = Newborn { entry, first: None };
-            session.found(now, watched, newborn, is_new, out, &self.counters);
+            let how = Found::InTable { tell };
+            session.found(now, watched, newborn, how, out, &self.counters);
         }
     }
 

@@ -284,10 +284,10 @@ impl Store {
         Ok(slot)
     }
 
-    /// What the table has of a state now is what peers know.
+    /// What the table has of a state now is what peers know; by a second name they hear
+    /// but a part.
     pub(super) fn note_told(&mut self, slot: Slot) {
-        let main = self.main(slot);
-        if let Some(record) = self.get_mut(main) {
+        if let Some(record) = self.get_mut(slot) {
             record.told = record.live.as_ref().and_then(|it| it.entry.fingerprint());
         }
     }

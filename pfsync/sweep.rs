@@ -31,6 +31,9 @@ const REFRESH_ROUNDS: u32 = 30;
 /// How many records are looked at in one go: some hundred microseconds.
 pub(super) const AT_ONCE: u32 = 4096;
 
+/// Of how many of them peers are told that somebody has changed them by hand.
+const CHANGED_AT_ONCE: u32 = 128;
+
 /// How long the windows that a peer told of may be behind what the connection's ends
 /// know: a peer that dies may have let many packets pass of which it could not tell any
 /// more, and what was lost with it is sent again until both ends agree. After that the
@@ -78,8 +81,11 @@ impl Pfsync {
         }
         let stop = session.sweep.next.saturating_add(AT_ONCE).min(end);
         let mut to_name = NAMED_AT_ONCE;
+        let mut to_change = CHANGED_AT_ONCE;
         for slot in session.sweep.next..stop {
-            session.look_after(now, slot);
+            if session.look_after(now, slot, to_change > 0) {
+                to_change = to_change.saturating_sub(1);
+            }
             session.refresh_offloaded(now, slot);
             if to_name > 0 {
                 to_name = match session.name_other_half(now, slot, true) {
@@ -128,21 +134,23 @@ impl Session {
         }
     }
 
-    /// Notices what has happened to a state.
-    fn look_after(&mut self, now: Instant, slot: Slot) {
+    /// Notices what has happened to a state. Whether somebody has changed it without a
+    /// packet; not, unless that `may_change`.
+    fn look_after(&mut self, now: Instant, slot: Slot, may_change: bool) -> bool {
         let Some(record) = self.store.get(slot) else {
-            return;
+            return false;
         };
         let Some(live) = &record.live else {
-            return;
+            return false;
         };
         let Some(fingerprint) = live.entry.fingerprint() else {
             self.gone(now, slot);
-            return;
+            return false;
         };
         let is_due = !live.watched.is_touched() && record.pending.is_unsettled();
         // By hand; with a packet it would wait to be told of.
-        let is_changed = record.told.is_some_and(|told| told != fingerprint)
+        let is_changed = may_change
+            && record.told.is_some_and(|told| told != fingerprint)
             && record.is_own()
             && record.pending.place() == Place::Nowhere;
         if record.lenient && now >= LENIENT.after(record.heard) {
@@ -157,6 +165,7 @@ impl Session {
             // A state has not changed for a while: peers shall have its last change.
             self.step(now, slot, |record| record.pending.settled());
         }
+        is_changed
     }
 
     /// Peers are told that an offloaded state is still there: a flow table keeps only those

@@ -17,18 +17,18 @@ use crate::{
     },
 };
 
-/// How many entries are looked at while the lock is held: some hundred microseconds, if
-/// all of them are new.
+/// How many entries are looked at while the lock is held: some hundred microseconds if all
+/// of them are known, ten times as long if all are new.
 const AT_ONCE: u32 = 256;
 
-/// How many entries are looked at in one go when nobody asks. Most are known.
-const PART: u32 = 1024;
+/// How many such parts of each second there are when nobody asks.
+const PARTS: u32 = 4;
 
-/// How many parts of a second there are while entries are missing.
-const PARTS: u32 = 16;
+/// The same while entries are missing.
+const PARTS_OF_MISSING: u32 = 64;
 
 /// From one part to the next.
-const EVERY: Millis = Millis(50);
+const EVERY: Millis = Millis(14);
 
 /// Where the walk of each second is.
 #[derive(Default)]
@@ -37,8 +37,8 @@ pub(super) struct EachSecond {
     at: Option<Instant>,
     /// How many parts there are still to be in this second.
     left: u32,
-    /// It goes through the whole table, for entries are missing.
-    is_whole: bool,
+    /// How often it is still to come to the end of the table: twice is once around.
+    ends: u8,
     /// How many entries were known to nobody when the table was walked to its end: they are
     /// not for peers.
     unknown: u32,
@@ -52,13 +52,15 @@ impl EachSecond {
 
     /// A second begins in which `unknown` entries are known to nobody.
     pub(super) fn begin(&mut self, now: Instant, unknown: u32) {
-        let is_missing = unknown > self.unknown;
-        if is_missing && !self.is_whole {
-            // From the beginning: what is missing may be anywhere.
-            self.cursor = Cursor::default();
+        // Once begun, it goes around, whatever the number is meanwhile.
+        if unknown > self.unknown && self.ends == 0 {
+            self.ends = 2;
         }
-        self.is_whole = is_missing;
-        self.left = if is_missing { PARTS } else { 1 };
+        self.left = if self.ends > 0 {
+            PARTS_OF_MISSING
+        } else {
+            PARTS
+        };
         self.unknown = self.unknown.min(unknown);
         self.at = Some(now);
     }
@@ -104,14 +106,17 @@ impl Pfsync {
             return;
         }
         let mut cursor = core::mem::take(&mut session.each_second.cursor);
-        let more = self.walk_table(session, now, (&mut cursor, PART), true, out);
+        let more = self.walk_table(session, now, (&mut cursor, AT_ONCE), true, out);
         let unknown = session.unknown();
         let walk = &mut session.each_second;
         walk.left = walk.left.saturating_sub(1);
         if more {
             walk.cursor = cursor;
+        } else if walk.ends > 1 {
+            walk.ends = 1;
         } else {
-            if core::mem::take(&mut walk.is_whole) {
+            // What is unknown now is not for peers.
+            if core::mem::take(&mut walk.ends) > 0 {
                 walk.unknown = unknown;
             }
             walk.left = 0;
@@ -119,13 +124,13 @@ impl Pfsync {
         walk.at = (walk.left > 0).then(|| EVERY.after(now));
     }
 
-    /// `is_new`: whether peers are to hear of an entry now.
+    /// `tell`: whether peers are to hear of what is new now.
     fn walk_table(
         &self,
         session: &mut Session,
         now: Instant,
         (cursor, most): (&mut Cursor, u32),
-        is_new: bool,
+        tell: bool,
         out: &mut Outcome,
     ) -> bool {
         let Some(table) = session.table.clone() else {
@@ -136,9 +141,9 @@ impl Pfsync {
             if self.watch.find(key).is_some() {
                 return;
             }
-            self.found_in_table(session, now, entry.hold(), is_new, out);
+            self.found_in_table(session, now, entry.hold(), tell, out);
             // Unless it is to stay here, it has waited for a second already.
-            if is_new && self.watch.find(key).is_some() {
+            if tell && self.watch.find(key).is_some() {
                 session.leave = Leave::Everything;
             }
         })

@@ -157,6 +157,25 @@ def test_who_asks_does_not_bring_it_back(world: World) -> None:
     wait_for(lambda: (ports(pair.a), ports(pair.b)) == ({5002}, {5002}), 3, "it is gone from both")
 
 
+def test_a_bulk_update_of_copies_takes_nothing_over(world: World) -> None:
+    """b tells a of a's own states, which stay a's: so it is for a to say that they are over."""
+    pair = Pair(world)
+    t.connect(pair.client, pair.server, SERVER, 5001)
+    flow = Datagrams(pair.client, pair.server, SERVER, 5004)
+    flow.exchange()
+    pair.wait_same(proto=TCP)
+    pair.wait_same(proto=UDP)
+    time.sleep(2)
+    pair.a.ip("link", "set", "eth2", "down")
+    pair.a.ip("link", "set", "eth2", "up")
+    p.wait_bulk(pair.a)
+    time.sleep(1)
+    pair.a.run("conntrack", "-F")
+    pair.wait_gone(NOTICED, proto=TCP)
+    pair.wait_gone(NOTICED, proto=UDP)
+    flow.close()
+
+
 def test_what_the_peer_uses_comes_back(world: World) -> None:
     """A deletion by hand does not count where the connection goes on."""
     pair = Pair(world)
@@ -203,8 +222,9 @@ NAMED, LEFT_OUT, OF_ANOTHER = (
 """States of two creators: the peer that speaks is the first."""
 
 
-def said(state: State, action: Action = Action.INS) -> bytes:
-    extra = Extra(state.id, state.creatorid, {"status": 0x2, "timeout": 600})
+def said(state: State, action: Action = Action.INS, in_use: int = 0) -> bytes:
+    """As Linux tells of it; as of one that it has from another host, or not."""
+    extra = Extra(state.id, state.creatorid, {"status": 0x2, "timeout": 600, "in_use": in_use})
     return frame((Action.EXTRA, extra), (action, state))
 
 
@@ -271,9 +291,7 @@ def test_what_is_over_is_said_to_be(lan: Lan) -> None:
         peer.send(said(state, Action.UPD))
         peer.wait(Action.DEL_C)
         assert conntrack.entry(lan.a, proto=UDP) is None
-        values = {"status": 0x2, "timeout": 600, "in_use": b""}
-        beside = (Action.EXTRA, Extra(state.id, state.creatorid, values))
-        peer.send(frame(beside, (Action.UPD, state)))
+        peer.send(said(state, Action.UPD, in_use=1))
         wait_for(lambda: conntrack.entry(lan.a, proto=UDP), 1, "it is taken back")
     flow.close()
 
@@ -290,12 +308,12 @@ def test_a_state_that_was_taken_over_says_so(lan: Lan) -> None:
         peer.send(said(state))
         wait_for(lambda: conntrack.entry(lan.a, proto=UDP), 1, "a has it")
         greeting = (Action.EXTRA, Extra(bytes(8), bytes(4)))
-        for in_use in (False, True):
+        for in_use in (0, 1):
             peer.collect(0.1)
             peer.send(frame((Action.UPD_REQ, EVERYTHING), greeting))
             received = peer.collect(3)
             extras = [extra for one in received for extra in one.frame.all(Action.EXTRA)]
-            marked = ["in_use" in extra.values for extra in extras if extra.name == state.name]
+            marked = [extra.values["in_use"] for extra in extras if extra.name == state.name]
             assert marked and set(marked) == {in_use}
             peer.send(frame((Action.INS_ACK, state.name)))
             flow.send()

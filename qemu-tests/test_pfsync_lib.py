@@ -152,7 +152,7 @@ def test_everything_there_is() -> None:
             "start": 1 << 60,
             "other_side": bytes(range(16)),
             "half_of": w.Id(bytes(8), creator),
-            "in_use": b"",
+            "in_use": 1,
             200: b"newer",
         },
     )

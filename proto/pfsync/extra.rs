@@ -66,9 +66,9 @@ pub struct Extra {
     /// The state beside it is for pf alone: it is the other one of the two that pf has of
     /// this connection, of which Linux tells by the name that is here. Nothing else counts.
     pub half_of: Option<StateId>,
-    /// Who tells of it has taken it over from the host that made it: that one may have
-    /// given it up.
-    pub in_use: bool,
+    /// Whether who tells of it was the last to see a packet of it; else it has it from
+    /// another host. Nothing, if it does not say.
+    pub in_use: Option<bool>,
 }
 
 impl Extra {
@@ -150,8 +150,8 @@ impl Extra {
         if let Some(address) = &self.other_side {
             put(kind::OTHER_SIDE, address);
         }
-        if self.in_use {
-            put(kind::IN_USE, &[]);
+        if let Some(in_use) = self.in_use {
+            put(kind::IN_USE, &[in_use.into()]);
         }
     }
 
@@ -298,7 +298,7 @@ impl Extra {
             }
             kind::OTHER_SIDE => self.other_side = Some(*value.first_chunk()?),
             kind::HALF_OF => self.half_of = Some(StateId::read_from_prefix(value).ok()?.0),
-            kind::IN_USE => self.in_use = true,
+            kind::IN_USE => self.in_use = Some(*value.first()? != 0),
             kind::START => details.start = u64::from_be_bytes(*value.first_chunk()?),
             _ => (),
         }

@@ -39,8 +39,8 @@ pub struct Listener {
     back_at: Option<Instant>,
     confirms: bool,
     missed: bool,
-    /// A deletion was told of, and nobody heard since.
-    deleted: bool,
+    /// When a deletion was told of, if nobody was heard since.
+    deleted_at: Option<Instant>,
 }
 
 impl Listener {
@@ -53,7 +53,8 @@ impl Listener {
     /// A frame came in. Returns whether its sender may have missed something.
     pub fn heard(&mut self, now: Instant) -> bool {
         let is_back = self.is_silent_for(SILENCE, now);
-        let missed = self.missed || (self.deleted && self.confirms && is_back);
+        let is_late = |at: Instant| self.confirms && now >= SILENCE.after(at);
+        let missed = self.missed || self.deleted_at.is_some_and(is_late);
         *self = Self {
             is_there: true,
             unanswered: 0,
@@ -61,7 +62,7 @@ impl Listener {
             back_at: if is_back { Some(now) } else { self.back_at },
             confirms: self.confirms,
             missed: false,
-            deleted: false,
+            deleted_at: None,
         };
         missed
     }
@@ -72,8 +73,8 @@ impl Listener {
     }
 
     /// A deletion was sent, to hosts that confirm whatever they are asked to.
-    pub fn told_of_deletion(&mut self) {
-        self.deleted = true;
+    pub fn told_of_deletion(&mut self, now: Instant) {
+        self.deleted_at.get_or_insert(now);
     }
 
     /// A state was sent for the last time, and not confirmed. `unknown`: who is there
@@ -99,7 +100,7 @@ impl Listener {
     /// Whether to ask if anybody is there. `awaiting`: something is not confirmed.
     #[must_use]
     pub fn asks(&self, now: Instant, awaiting: bool) -> bool {
-        (awaiting || self.missed || self.deleted)
+        (awaiting || self.missed || self.deleted_at.is_some())
             && self.confirms
             && self.is_silent_for(ASK_AFTER, now)
     }

@@ -145,7 +145,7 @@ pub fn export(
         ids,
         other_side: other_side.map(address_bytes),
         half_of: None,
-        in_use: false,
+        in_use: None,
     };
     Ok((state, extra))
 }

@@ -4,9 +4,9 @@
 //!
 //! Numbers grow, and no other host makes names of this creator. So where a peer has a
 //! state of such a name that is not here, it is over, and the peer has not heard of that:
-//! it was cut off. There are two exceptions, for which there is a mark. What was given up
-//! because its address has gone to the peer is the peer's now. And while the interface was
-//! down nobody has watched what became of a state.
+//! it was cut off. There are three exceptions, for which there is a mark. What was given up
+//! because its address has gone to the peer is the peer's now. What has expired here as a
+//! copy may be in use there. And while the interface was down nobody has watched.
 
 use super::id::{Creator, StateId};
 
@@ -53,7 +53,7 @@ impl Names {
         self.unknown = self.last;
     }
 
-    /// This state goes on at a peer.
+    /// This state may go on at a peer.
     pub fn handed_over(&mut self, id: &StateId) {
         if id.creator == self.creator {
             self.unknown = self.unknown.max(u64::from_be_bytes(id.id));

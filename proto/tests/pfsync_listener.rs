@@ -132,21 +132,31 @@ fn who_was_silent_for_a_moment_does_not_come_back() {
 #[test]
 fn who_may_have_missed_a_deletion() {
     let mut listener = known();
-    listener.told_of_deletion();
+    listener.told_of_deletion(at(100));
     assert!(!listener.asks(at(999), false));
     assert!(listener.asks(at(1000), false));
     assert!(!listener.heard(at(1100)), "the answer came at once");
     assert!(!listener.asks(at(5000), false), "it is settled");
-    listener.told_of_deletion();
-    assert!(listener.heard(at(1100 + u64::from(SILENCE.0))));
+    listener.told_of_deletion(at(5000));
+    assert!(listener.heard(at(5000 + u64::from(SILENCE.0))));
     assert!(!listener.heard(at(20_000)), "that was answered");
+}
+
+#[test]
+fn it_is_the_time_since_the_deletion_that_counts() {
+    let mut listener = known();
+    // nobody had anything to say for long
+    listener.told_of_deletion(at(100_000));
+    listener.told_of_deletion(at(100_900));
+    assert!(listener.asks(at(101_000), false));
+    assert!(!listener.heard(at(101_001)), "it was there all the time");
 }
 
 #[test]
 fn who_confirms_nothing_is_not_asked_about_a_deletion() {
     let mut listener = Listener::default();
     listener.heard(at(0));
-    listener.told_of_deletion();
+    listener.told_of_deletion(at(0));
     assert!(!listener.asks(at(1000), false));
     assert!(!listener.heard(at(10_000)));
 }

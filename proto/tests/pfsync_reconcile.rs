@@ -125,8 +125,33 @@ fn an_end_without_its_start_says_nothing() {
     reconcile.started(at(4000), OTHER);
     assert!(!reconcile.ended(at(5000), PEER));
     assert_eq!(reconcile.deadline(), None);
-    // It has said nothing of the other one's.
     assert!(reconcile.ended(at(6000), OTHER));
+}
+
+#[test]
+fn several_answer_at_once() {
+    let mut reconcile = Reconcile::default();
+    for (ms, creator) in [(1000, PEER), (1100, OTHER)] {
+        reconcile.started(at(ms), creator);
+    }
+    // START comes once more with END.
+    reconcile.started(at(2000), PEER);
+    assert!(reconcile.ended(at(2000), PEER));
+    reconcile.looked(at(2000), true, true);
+    reconcile.started(at(2500), OTHER);
+    assert!(reconcile.ended(at(2500), OTHER));
+    assert!(reconcile.asks_for(&named(PEER), at(999)));
+    assert!(reconcile.asks_for(&named(OTHER), at(1050)));
+    assert!(!reconcile.asks_for(&named(PEER), at(1050)));
+    assert_eq!(reconcile.deadline(), Some(at(2500)), "from the beginning");
+    // More than there is room for: the oldest are forgotten.
+    for number in 0..9 {
+        reconcile.started(at(3000 + u64::from(number)), [number; 4]);
+    }
+    assert!(!reconcile.ended(at(4000), [4; 4]));
+    for number in 5..9 {
+        assert!(reconcile.ended(at(4000), [number; 4]));
+    }
 }
 
 #[test]

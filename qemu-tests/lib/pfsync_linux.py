@@ -66,7 +66,7 @@ ATTRIBUTES: dict[int, tuple[str, struct.Struct | None, Any]] = {
     19: ("start", struct.Struct("!Q"), None),
     20: ("other_side", struct.Struct("16s"), None),
     21: ("half_of", Id.WIRE, Id),
-    22: ("in_use", struct.Struct("0s"), None),
+    22: ("in_use", struct.Struct("B"), None),
 }
 """By type: the name, the layout (None: text), and what is made of several values (None:
 there is one)."""

@@ -176,14 +176,18 @@ impl Entry {
         if !self.is_alive() {
             return 0;
         }
-        let mut hash = self.mark().rotate_left(16) ^ self.status().0 & SHARED;
+        let mut hash = u64::from(self.status().0 & SHARED);
+        let mut mix = |word: u64| {
+            hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        };
+        mix(self.mark().into());
         // SAFETY: `self` is a live entry, its extensions are complete.
         if unsafe { !(*self.as_ptr()).ext.is_null() } {
             let labels = u128::from_ne_bytes(self.labels());
-            let half = (labels ^ labels.rotate_left(61) >> 64) as u64;
-            hash ^= (half.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32;
+            mix(labels as u64);
+            mix((labels >> 64) as u64);
         }
-        hash | 1
+        ((hash >> 32) as u32).max(1)
     }
 
     /// `AF_INET` or `AF_INET6`.

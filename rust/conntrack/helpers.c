@@ -14,6 +14,7 @@
 #include <linux/skbuff.h>
 #include <linux/timekeeping.h>
 #include <net/addrconf.h>
+#include <net/dst_metadata.h>
 #include <net/l3mdev.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_acct.h>
@@ -128,6 +129,11 @@ struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
 bool carp_helper_skb_has_dst(const struct sk_buff *skb)
 {
 	return skb_dst(skb);
+}
+
+bool carp_helper_skb_valid_dst(const struct sk_buff *skb)
+{
+	return skb_valid_dst(skb);
 }
 
 bool carp_helper_skb_dst_force(struct sk_buff *skb)

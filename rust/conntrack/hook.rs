@@ -29,7 +29,8 @@ pub(crate) trait Watcher: Send + Sync + Sized + 'static {
 /// the same priority the newest would come first.
 const PRIORITY: c_int = c_int::MAX - 2;
 
-/// The bridge's one is for what it forwards: what goes up to the host comes by the others.
+/// The bridge's one is for what it forwards: what goes up to the host, or comes from it,
+/// comes by the others.
 const PLACES: [(u32, u32); 4 + BRIDGE] = [
     (
         bindings::NFPROTO_IPV4,

@@ -70,6 +70,16 @@ impl<'a> Packet<'a> {
         u32::from(self.state.pf) == bindings::NFPROTO_BRIDGE
     }
 
+    /// Whether a bridge has it, and a hook of IP sees it as well: of br_netfilter, whose NAT
+    /// comes after ours; or because this host has sent it.
+    pub(crate) fn is_also_of_ip(&self) -> bool {
+        if !self.is_bridged() {
+            return false;
+        }
+        // SAFETY: The packet is valid.
+        unsafe { bindings::nf_bridge_info_exists(self.skb) || bindings::skb_valid_dst(self.skb) }
+    }
+
     /// Whether it is IPv4, else IPv6; it is tracked.
     fn is_ipv4(&self) -> bool {
         match self.is_bridged() {

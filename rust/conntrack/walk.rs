@@ -50,20 +50,32 @@ unsafe fn follow(link: *const *mut bindings::hlist_nulls_node) -> Link {
     }
 }
 
-/// The entry of a node, counted, if the node is that of its original tuple.
+/// Whether the node is that of an entry's original tuple.
 ///
 /// # Safety
 ///
 /// The node was met in the table, under RCU.
-unsafe fn entry_of(node: *mut bindings::hlist_nulls_node) -> Option<ARef<Entry>> {
+unsafe fn is_original(node: *mut bindings::hlist_nulls_node) -> bool {
+    let hash = node.cast::<bindings::nf_conntrack_tuple_hash>();
+    // SAFETY: The node is the structure's first field, and memory of a node under RCU.
+    unsafe { (&raw const (*hash).tuple.dst.dir).read_volatile() == 0 }
+}
+
+/// The entry of a node, counted, if it looks like one of `net`: counts of others', which
+/// are written to, are left alone.
+///
+/// # Safety
+///
+/// As for [`is_original`].
+unsafe fn entry_of(node: *mut bindings::hlist_nulls_node, net: &Net) -> Option<ARef<Entry>> {
     let hash = node.cast::<bindings::nf_conntrack_tuple_hash>();
     // SAFETY: The node is the structure's first field. Entries are memory of entries
     // for as long as RCU is held; only a count says that it is one.
     unsafe {
-        if (&raw const (*hash).tuple.dst.dir).read_volatile() != 0 {
+        let ct = bindings::nf_ct_tuplehash_to_ctrack(hash);
+        if !ptr::eq(bindings::nf_ct_net(ct), net.as_ptr()) {
             return None;
         }
-        let ct = bindings::nf_ct_tuplehash_to_ctrack(hash);
         if !bindings::nf_ct_hold_not_zero(ct) {
             return None;
         }
@@ -127,9 +139,15 @@ unsafe fn walk_chain(
             Link::End(_) => link = first,
             Link::Node(node) => {
                 // SAFETY: The node was just met.
-                if let Some(entry) = unsafe { entry_of(node) } {
-                    seen += 1;
-                    if entry.is_in(net) && entry.is_confirmed() && entry.is_alive() {
+                let entry = unsafe {
+                    let is_original = is_original(node);
+                    seen += u32::from(is_original);
+                    is_original.then(|| entry_of(node, net)).flatten()
+                };
+                // Its memory may have become another one's before it was counted.
+                let is_ours = |it: &ARef<Entry>| it.is_in(net) && it.is_confirmed();
+                if let Some(entry) = entry.filter(is_ours) {
+                    if entry.is_alive() {
                         each(&entry);
                     }
                 }

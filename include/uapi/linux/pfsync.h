@@ -61,7 +61,7 @@ enum {
 
 /* PFSYNC_A_FLAGS, as bits. */
 enum pfsync_state {
-	PFSYNC_STATE_OWN,	/* this host saw its last packet, no peer has told of it since */
+	PFSYNC_STATE_OWN,	/* this host saw its last packet, or found it, after all peers */
 	PFSYNC_STATE_CREATED,	/* this host has given it its name */
 	PFSYNC_STATE_QUEUED,	/* something is to be told of it */
 	PFSYNC_STATE_UNCONFIRMED, /* it was told, and is not confirmed yet */

@@ -272,7 +272,7 @@ pub fn extra(u: &mut Unstructured<'_>, protocol: u8) -> Result<Extra> {
             false => None,
         },
         half_of: None,
-        in_use: u.ratio(1, 8)?,
+        in_use: Option::<bool>::arbitrary(u)?,
     })
 }
 

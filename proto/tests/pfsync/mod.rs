@@ -349,7 +349,7 @@ pub fn extra() -> impl Strategy<Value = Extra> {
         any::<u32>(),
         proptest::option::of(any::<[[u16; 2]; 2]>()),
         proptest::option::of(any::<[u8; 16]>()),
-        any::<bool>(),
+        any::<Option<bool>>(),
     )
         .prop_map(|(details, timeout, ids, other_side, in_use)| Extra {
             details,
