@@ -161,10 +161,6 @@ impl Reader<'_> {
     /// A peer has deleted a state: it goes from the table, too, unless it is used here. Of
     /// pf's two states the last one takes the connection with it.
     pub(super) fn deleted(&mut self, slot: Slot) {
-        // That is an answer to a bulk update as well.
-        if self.session.store.get(slot).is_some_and(|it| it.in_bulk) {
-            self.session.answer.confirmed(self.now);
-        }
         let store = &self.session.store;
         let main = store.main(slot);
         let live = store.get(main).and_then(|record| record.live.as_ref());
@@ -180,7 +176,13 @@ impl Reader<'_> {
             let now = self.now;
             self.session
                 .step(now, slot, |record| record.pending.deleted_by_peer(true));
-        } else if other.is_some_and(|other| other.of_pf) {
+            return;
+        }
+        // That is an answer to a bulk update as well.
+        if store.get(slot).is_some_and(|record| record.in_bulk) {
+            self.session.answer.confirmed(self.now);
+        }
+        if other.is_some_and(|other| other.of_pf) {
             self.count(Counter::Deleted);
             if let Some(kept) = self.session.drop_half(self.now, slot, self.out) {
                 self.untranslate(kept);
