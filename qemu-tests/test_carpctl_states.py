@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from lib import conntrack
 from lib import pfsync as p
 from lib import traffic as t
 from lib.host import Host
@@ -16,7 +17,6 @@ from lib.lan import Lan
 from lib.pair import CLIENT, NAT, SERVER, SHARED, Datagrams, Pair
 from lib.pfsync import Peer
 from lib.world import World
-from test_pfsync_table import restore
 
 pytestmark = pytest.mark.usefixtures("pfsync")
 
@@ -79,7 +79,7 @@ def test_what_is_not_confirmed(lan: Lan) -> None:
 def test_all_of_many(world: World) -> None:
     """More than one message has room for, each once; and nobody waits for that."""
     pair = Pair(world)
-    restore(pair.a, 5000)
+    conntrack.restore(pair.a, 5000)
     p.change(pair.a, "syncdev none")
     p.change(pair.a, "syncdev eth2")
     p.wait_bulk(pair.a)

@@ -430,17 +430,6 @@ def test_bulk_update(world: World) -> None:
     flow.close()
 
 
-def cut_off(pair: Pair) -> None:
-    """The two hear nothing of each other any more, though their links stay."""
-    for host in pair.hosts:
-        host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
-
-
-def join(pair: Pair) -> None:
-    for host in pair.hosts:
-        host.run("tc", "qdisc", "del", "dev", "eth2", "root")
-
-
 def test_cut_off_with_its_link_up(world: World) -> None:
     """A switch between them fails for longer than a state is sent again. Who missed one
     does not know, and has it as soon as they hear each other, though nothing happens."""
@@ -448,11 +437,11 @@ def test_cut_off_with_its_link_up(world: World) -> None:
     first = t.connect(pair.client, pair.server, SERVER, 5001)
     pair.wait_same(proto=TCP)
     answered = p.stats(pair.a)["bulk_answered"]
-    cut_off(pair)
+    pair.cut_off()
     second = t.connect(pair.client, pair.server, SERVER, 5002)
     time.sleep(20)
     assert len(conntrack.entries(pair.b, proto=TCP)) == 1
-    join(pair)
+    pair.join()
     wait_for(lambda: len(conntrack.entries(pair.b, proto=TCP)) == 2, ROUND + WITHIN, "b has both")
     pair.via(pair.b)
     exchange(*first)
@@ -469,12 +458,12 @@ def test_a_change_that_was_lost(world: World, seconds: float) -> None:
     pair = Pair(world, NAT)
     ends = t.connect(pair.client, pair.server, SERVER, 5001)
     pair.wait_same(proto=TCP)
-    cut_off(pair)
+    pair.cut_off()
     close(*ends)
     time.sleep(seconds)
     (before,) = conntrack.entries(pair.b, proto=TCP)
     assert before["tcp"] == "ESTABLISHED"
-    join(pair)
+    pair.join()
     pair.wait_same(5, proto=TCP, tcp="TIME_WAIT")
 
 
@@ -484,10 +473,10 @@ def test_cut_off_until_a_state_is_almost_given_up(world: World) -> None:
     ends = [t.connect(pair.client, pair.server, SERVER, 5001)]
     pair.wait_same(proto=TCP)
     for tenths in range(40, 66, 2):
-        cut_off(pair)
+        pair.cut_off()
         ends.append(t.connect(pair.client, pair.server, SERVER, 5002 + tenths))
         time.sleep(tenths / 10)
-        join(pair)
+        pair.join()
         wait_for(
             lambda: len(conntrack.entries(pair.b, proto=TCP)) == len(ends),
             ROUND + WITHIN,

@@ -106,17 +106,6 @@ def test_what_is_in_use_stays(lan: Lan) -> None:
 # -- what was not heard
 
 
-def cut_off(pair: Pair) -> None:
-    """The two hear nothing of each other any more, though their links stay."""
-    for host in pair.hosts:
-        host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
-
-
-def join(pair: Pair) -> None:
-    for host in pair.hosts:
-        host.run("tc", "qdisc", "del", "dev", "eth2", "root")
-
-
 def ports(host: Host) -> set[int]:
     """The destination ports of the connections that a host has."""
     return {entry["original"][3] for entry in conntrack.entries(host, proto=TCP)}
@@ -129,7 +118,7 @@ def one_ends(world: World) -> Pair:
         t.connect(pair.client, pair.server, SERVER, port)
     wait_for(lambda: ports(pair.b) == {5001, 5002}, 2, "b has both")
     time.sleep(2)
-    cut_off(pair)
+    pair.cut_off()
     pair.a.run("conntrack", "-D", "-p", "tcp", "--dport", "5001")
     time.sleep(6)
     assert (ports(pair.a), ports(pair.b)) == ({5002}, {5001, 5002})
@@ -139,7 +128,7 @@ def one_ends(world: World) -> Pair:
 def test_a_deletion_that_was_lost(world: World) -> None:
     """The peer hears of it as soon as they hear each other, and not by and by."""
     pair = one_ends(world)
-    join(pair)
+    pair.join()
     wait_for(lambda: ports(pair.b) == {5002}, 3, "b has forgotten it, too")
     assert ports(pair.a) == {5002}
 
@@ -149,7 +138,7 @@ def test_who_asks_does_not_bring_it_back(world: World) -> None:
     pair = one_ends(world)
     for host in pair.hosts:
         host.ip("link", "set", "eth2", "down")
-    join(pair)
+    pair.join()
     for host in pair.hosts:
         host.ip("link", "set", "eth2", "up")
     for host in pair.hosts:
@@ -181,14 +170,14 @@ def test_what_the_peer_uses_comes_back(world: World) -> None:
     pair = Pair(world)
     mine, theirs = t.connect(pair.client, pair.server, SERVER, 5001)
     pair.wait_same(proto=TCP)
-    cut_off(pair)
+    pair.cut_off()
     pair.via(pair.b)
     mine.sendall(b"hello")
     assert theirs.recv(16) == b"hello"
     time.sleep(2)
     pair.a.run("conntrack", "-D", "-p", "tcp")
     time.sleep(4)
-    join(pair)
+    pair.join()
     pair.wait_same(5, proto=TCP)
 
 

@@ -4,7 +4,6 @@ is in nobody's way."""
 
 from __future__ import annotations
 
-import tempfile
 import time
 
 import pytest
@@ -24,26 +23,11 @@ MANY = 5000
 """More than are looked at in four seconds when nobody asks."""
 
 
-def restore(host: Host, count: int) -> None:
-    """Has conntrack(8) put so many entries into the table, without a packet."""
-    lines = []
-    for number in range(count):
-        source, port = f"10.9.{number // 250}.{number % 250 + 1}", 1024 + number
-        lines.append(
-            f"-A -t 600 -u SEEN_REPLY -s {source} -d 192.0.2.9 -r 192.0.2.9 -q {source} "
-            f"-p udp --sport {port} --dport 53 --reply-port-src 53 --reply-port-dst {port}\n"
-        )
-    with tempfile.NamedTemporaryFile("w") as file:
-        file.writelines(lines)
-        file.flush()
-        host.run("conntrack", "-R", file.name)
-
-
 def test_a_full_update_has_what_no_packet_has_told_of(world: World) -> None:
     pair = Pair(world, start=False)
     p.create(pair.a, syncdev="eth2")
     p.wait_bulk(pair.a)
-    restore(pair.a, MANY)
+    conntrack.restore(pair.a, MANY)
     assert conntrack.count(pair.a) >= MANY > p.info(pair.a)["states"]
     p.create(pair.b, syncdev="eth2")
     p.wait_bulk(pair.b)
@@ -56,7 +40,7 @@ def test_start_comes_before_the_table_was_walked(lan: Lan) -> None:
     """Of several peers the first one counts: not the one with the smallest table."""
     with Peer(lan.b) as peer:
         p.meet(lan.a, peer)
-        restore(lan.a, MANY)
+        conntrack.restore(lan.a, MANY)
         peer.collect(0)
         peer.send(frame((Action.UPD_REQ, EVERYTHING)))
         first = peer.wait(Action.BUS, Action.UPD)

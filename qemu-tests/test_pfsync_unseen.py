@@ -5,7 +5,6 @@ of that within a second."""
 from __future__ import annotations
 
 import socket
-import tempfile
 import time
 
 import pytest
@@ -52,17 +51,7 @@ def test_what_was_inserted_by_hand(world: World) -> None:
 def test_what_was_inserted_into_a_large_table(world: World) -> None:
     """Of entries that are not for peers: they do not keep it from being found."""
     pair = Pair(world, words="nosync-mark 1")
-    lines = []
-    for number in range(5000):
-        source, port = f"10.8.{number // 250}.{number % 250 + 1}", 1024 + number
-        lines.append(
-            f"-A -t 600 -u SEEN_REPLY -m 1 -s {source} -d 192.0.2.9 -r 192.0.2.9 -q {source} "
-            f"-p udp --sport {port} --dport 53 --reply-port-src 53 --reply-port-dst {port}\n"
-        )
-    with tempfile.NamedTemporaryFile("w") as file:
-        file.writelines(lines)
-        file.flush()
-        pair.a.run("conntrack", "-R", file.name)
+    conntrack.restore(pair.a, 5000, mark=1)
     assert conntrack.count(pair.a) >= 5000
     time.sleep(3)
     assert p.info(pair.a)["states"] < 100

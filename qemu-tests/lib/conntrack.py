@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import tempfile
 from typing import Any
 
 from lib.host import Host
@@ -168,3 +169,18 @@ def entry(host: Host, **wanted: Any) -> dict[str, Any] | None:
 def count(host: Host) -> int:
     """How many there are, at the least price."""
     return int(host.sysctl("net.netfilter.nf_conntrack_count"))
+
+
+def restore(host: Host, count: int, mark: int = 0) -> None:
+    """Has conntrack(8) put so many entries into the table, without a packet."""
+    lines = []
+    for number in range(count):
+        source, port = f"10.9.{number // 250}.{number % 250 + 1}", 1024 + number
+        lines.append(
+            f"-A -t 600 -u SEEN_REPLY -m {mark} -s {source} -d 192.0.2.9 -r 192.0.2.9 -q {source} "
+            f"-p udp --sport {port} --dport 53 --reply-port-src 53 --reply-port-dst {port}\n"
+        )
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.writelines(lines)
+        file.flush()
+        host.run("conntrack", "-R", file.name)

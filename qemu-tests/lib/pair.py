@@ -119,6 +119,16 @@ class Pair:
             f"route replace default via fd02::{number}",
         )
 
+    def cut_off(self) -> None:
+        """The two hear nothing of each other any more, though their links stay."""
+        for host in self.hosts:
+            host.run("tc", "qdisc", "add", "dev", "eth2", "root", "netem", "loss", "100%")
+
+    def join(self) -> None:
+        """Takes that back."""
+        for host in self.hosts:
+            host.run("tc", "qdisc", "del", "dev", "eth2", "root")
+
     def entries(self, **wanted: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The entry of both hosts, when both have the only one with these values."""
         both = [conntrack.entry(host, **wanted) for host in self.hosts]
