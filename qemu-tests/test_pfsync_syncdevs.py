@@ -145,8 +145,9 @@ def test_any_interface_with_an_address(
 
 
 def proto(frame: bytes) -> int:
-    """What is in a frame's IP packet."""
-    return frame[20] if frame[12:14] == b"\x86\xdd" else frame[23]
+    """What is in a frame's IP packet; 0 for what is none, such as ARP."""
+    place = {b"\x08\x00": 23, b"\x86\xdd": 20}.get(frame[12:14])
+    return frame[place] if place else 0
 
 
 @pytest.fixture
