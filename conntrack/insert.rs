@@ -14,9 +14,6 @@ use kernel::{
     sync::{aref::ARef, rcu},
 };
 
-/// Bits of the status that the other host knows.
-const SHARED: u32 = Status::SEEN_REPLY.0 | Status::ASSURED.0 | Status::FIXED_TIMEOUT.0;
-
 /// All that can be told of a new entry.
 const EVENTS: u32 = event::REPLY
     | event::ASSURED
@@ -46,7 +43,7 @@ pub(super) fn insert(net: &Net, plain: &Plain, master: Option<&Entry>) -> Result
     new.set_start(plain.start);
     let entry = new.confirm();
     entry.set_timeout(plain.timeout);
-    entry.change_status(Status(plain.status & SHARED), Status(0));
+    entry.change_status(Status(plain.status & Status::SHARED.0), Status(0));
     entry.set_mark(plain.mark);
     entry.set_labels(&plain.labels);
     update::set_protocol(entry, plain)?;

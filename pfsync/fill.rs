@@ -128,8 +128,9 @@ fn write(
     let (state, mut extra) = exported.map_err(|_| Unwritten::Unfit)?;
     let main = store.get(store.main(slot)).ok_or(Unwritten::Unfit)?;
     let is_main = main.id == record.id;
-    extra.in_use = Some(main.is_own());
-    if !is_main {
+    if is_main {
+        extra.in_use = Some(main.is_own());
+    } else {
         extra = Extra::half_of(main.id);
     }
     let update;

@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// How many entries are looked at while the lock is held: some hundred microseconds if all
-/// of them are known, ten times as long if all are new.
+/// How many entries are looked at while the lock is held: some hundred microseconds, if
+/// all of them are new.
 const AT_ONCE: u32 = 256;
 
 /// How many such parts of each second there are when nobody asks.
@@ -84,7 +84,7 @@ impl Pfsync {
         cursor: &mut Cursor,
         out: &mut Outcome,
     ) -> bool {
-        self.walk_table(session, now, (cursor, AT_ONCE), false, out)
+        self.walk_table(session, now, cursor, false, out)
     }
 
     /// The same for the peer that asks for all states.
@@ -106,7 +106,7 @@ impl Pfsync {
             return;
         }
         let mut cursor = core::mem::take(&mut session.each_second.cursor);
-        let more = self.walk_table(session, now, (&mut cursor, AT_ONCE), true, out);
+        let more = self.walk_table(session, now, &mut cursor, true, out);
         let unknown = session.unknown();
         let walk = &mut session.each_second;
         walk.left = walk.left.saturating_sub(1);
@@ -129,14 +129,14 @@ impl Pfsync {
         &self,
         session: &mut Session,
         now: Instant,
-        (cursor, most): (&mut Cursor, u32),
+        cursor: &mut Cursor,
         tell: bool,
         out: &mut Outcome,
     ) -> bool {
         let Some(table) = session.table.clone() else {
             return false;
         };
-        table.walk(cursor, most, |entry| {
+        table.walk(cursor, AT_ONCE, |entry| {
             let key = entry.key();
             if self.watch.find(key).is_some() {
                 return;

@@ -26,7 +26,7 @@ def states(host: Host, words: str = "") -> list[dict[str, Any]]:
 
 
 def test_both_hosts_name_it_the_same(world: World) -> None:
-    """A connection that is translated, and one that is not; on a they are its own."""
+    """A connection that is translated; it is a's own, and b has a copy."""
     pair = Pair(world, NAT)
     mine, _ = t.connect(pair.client, pair.server, SERVER, 5001)
     port = mine.getsockname()[1]

@@ -46,6 +46,14 @@ def own(pair: Pair, server: str) -> str:
     return address
 
 
+def confirmed(peer: Peer, flow: Datagrams) -> State:
+    """The state of a new flow, of which the peer was told."""
+    flow.send()
+    (state,) = peer.wait(Action.INS).frame.states()
+    peer.send(frame((Action.INS_ACK, state.name)))
+    return state
+
+
 @pytest.mark.parametrize("server", [SERVER, SERVER6], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("how", ["address", "interface"])
 def test_masquerade_moves_along(world: World, how: str, server: str) -> None:
@@ -88,9 +96,7 @@ def test_what_is_in_use_stays(lan: Lan) -> None:
     flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
     with Peer(lan.b) as peer:
         p.meet(lan.a, peer)
-        flow.send()
-        (state,) = peer.wait(Action.INS).frame.states()
-        peer.send(frame((Action.INS_ACK, state.name)))
+        state = confirmed(peer, flow)
         deletion = frame((Action.DEL_C, state.name))
         assert p.counted(lan.a, peer.sends(deletion)).get("stale") == 1
         (again,) = peer.wait(Action.UPD).frame.states()
@@ -264,9 +270,7 @@ def test_what_is_over_is_said_to_be(lan: Lan) -> None:
     flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
     with Peer(lan.b) as peer:
         p.meet(lan.a, peer)
-        flow.send()
-        (state,) = peer.wait(Action.INS).frame.states()
-        peer.send(frame((Action.INS_ACK, state.name)))
+        state = confirmed(peer, flow)
         lan.a.run("conntrack", "-D", "-p", "udp")
         peer.wait(Action.DEL_C)
         peer.collect(3)  # it is said several times

@@ -32,7 +32,7 @@
 //! Nothing here has a clock: the driver sets one timer to the earliest of
 //! [`outbox::Outbox::deadline`], [`pending::Pending::deadline`] of the first
 //! state in the list of those that await confirmation,
-//! [`bulk_request::BulkRequest::deadline`],
+//! [`bulk_request::BulkRequest::deadline`], [`reconcile::Reconcile::deadline`],
 //! [`bulk_answer::BulkAnswer::deadline`] and [`defer::Deferred::deadline`].
 //!
 //! There is no authentication in version 6: whoever can send to the syncdev can

@@ -81,6 +81,10 @@ impl Status {
         bindings::ip_conntrack_status_IPS_OFFLOAD | bindings::ip_conntrack_status_IPS_HW_OFFLOAD,
     );
 
+    /// What hosts tell each other of it, and a program can set.
+    pub(crate) const SHARED: Self =
+        Self(Self::SEEN_REPLY.0 | Self::ASSURED.0 | Self::FIXED_TIMEOUT.0);
+
     /// Whether any of these bits is set.
     pub(crate) const fn has(self, bits: Self) -> bool {
         self.0 & bits.0 != 0
@@ -169,14 +173,13 @@ impl Entry {
         !self.status().has(Status::DYING) && !unsafe { bindings::nf_ct_is_expired(self.as_ptr()) }
     }
 
-    /// 0, if it is not; else a number that is another one when its status, but for what
-    /// connection tracking itself has to do with it, its mark or its labels are.
+    /// 0, if it is not alive; else a number that is another one when its mark, its labels or
+    /// the bits [`Status::SHARED`] are.
     pub(crate) fn fingerprint(&self) -> u32 {
-        const SHARED: u32 = Status::SEEN_REPLY.0 | Status::ASSURED.0 | Status::FIXED_TIMEOUT.0 | 1;
         if !self.is_alive() {
             return 0;
         }
-        let mut hash = u64::from(self.status().0 & SHARED);
+        let mut hash = u64::from(self.status().0 & Status::SHARED.0);
         let mut mix = |word: u64| {
             hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         };

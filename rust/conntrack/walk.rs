@@ -145,11 +145,10 @@ unsafe fn walk_chain(
                     is_original.then(|| entry_of(node, net)).flatten()
                 };
                 // Its memory may have become another one's before it was counted.
-                let is_ours = |it: &ARef<Entry>| it.is_in(net) && it.is_confirmed();
+                let is_ours =
+                    |it: &ARef<Entry>| it.is_in(net) && it.is_confirmed() && it.is_alive();
                 if let Some(entry) = entry.filter(is_ours) {
-                    if entry.is_alive() {
-                        each(&entry);
-                    }
+                    each(&entry);
                 }
                 // SAFETY: Nodes stay memory of nodes under RCU.
                 link = unsafe { &raw const (*node).next };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family "carp": virtual hosts, groups, counters, events.
+//! The generic netlink families "carp", of virtual hosts, groups, counters and events, and
+//! "pfsync", of states.
 
 use crate::{
     attributes::{emit, i32, text, Attributes},

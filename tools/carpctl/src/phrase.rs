@@ -27,9 +27,12 @@ pub fn from_word(word: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
 pub fn from_file(file: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
     let line = if file != "-" {
         File::open(file).and_then(|opened| {
-            warnings.extend(is_open_to_others(&opened)?.then(|| {
-                format!("others than its owner can read or write \"{file}\", which holds a passphrase: chmod it to 600")
-            }));
+            if is_open_to_others(&opened)? {
+                warnings.push(format!(
+                    "others than its owner can read or write \"{file}\", which holds a \
+                     passphrase: chmod it to 600"
+                ));
+            }
             first_line(opened)
         })
     } else if io::stdin().is_terminal() {

@@ -38,7 +38,7 @@ pub struct Filter {
     /// Those that are still to be told of, or to be confirmed
     #[arg(long)]
     unconfirmed: bool,
-    /// Those that this host has given their names, by its hexadecimal number
+    /// Those named by the host of this number, which is hexadecimal
     #[arg(long, value_name = "ID")]
     creatorid: Option<String>,
     /// Those of a protocol, by name or number
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    /// A place of the text.
+    /// One end of it; ICMP and GRE have no ports.
     fn end(&self, address: IpAddr, port: u16) -> String {
         match (&*self.protocol, address) {
             ("icmp" | "ipv6-icmp" | "gre", _) => address.to_string(),
