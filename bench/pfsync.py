@@ -9,7 +9,6 @@ from collections.abc import Callable
 from lib import pfsync as p
 from lib.clock import wait_for
 from lib.conntrackd import Conntrackd
-from lib.host import Host
 from lib.process import run
 from lib.router import Router
 from lib.world import World
@@ -24,14 +23,6 @@ STATES = 20_000
 MODULE = "/carp/pfsync_conntrack.ko"
 
 
-def wire_bytes(host: Host) -> int:
-    """Bytes that have passed a host's end of the cable, both ways."""
-    with host.inside(), open("/proc/thread-self/net/dev") as f:
-        [line] = [line for line in f if line.strip().startswith("eth2:")]
-    fields = line.split()
-    return int(fields[1]) + int(fields[9])
-
-
 class Trial:
     """A router, and how its states get to another."""
 
@@ -44,11 +35,11 @@ class Trial:
         """Instructions and bytes a connection, and how many arrived."""
         router = self.router
         there = router.count(router.b)
-        before = wire_bytes(router.a)
+        before = router.wire_bytes()
         with watched() as load:
             router.connect(0, CONNECTIONS, RATE)
             time.sleep(SETTLE)
-        passed = wire_bytes(router.a) - before
+        passed = router.wire_bytes() - before
         return (
             load.instructions / CONNECTIONS,
             passed / CONNECTIONS,
@@ -127,7 +118,7 @@ def bulk(group: Group, name: str, prepare: Callable[[Router], object]) -> None:
         assert there >= STATES
         time.sleep(SETTLE)
         assert router.count(router.b) < STATES / 100, "b has them already"
-        before = wire_bytes(router.a)
+        before = router.wire_bytes()
         with watched() as load:
             begin = time.monotonic()
             start()
@@ -138,7 +129,7 @@ def bulk(group: Group, name: str, prepare: Callable[[Router], object]) -> None:
             seconds = time.monotonic() - begin
         group.add("all at once: states a second", name, STATES / seconds)
         group.add("all at once: instructions a state", name, load.instructions / STATES)
-        passed = wire_bytes(router.a) - before
+        passed = router.wire_bytes() - before
         group.add("all at once: bytes on the wire a state", name, passed / STATES)
     except AssertionError as error:
         if name == "pfsync":

@@ -243,7 +243,7 @@ struct pfsync_table_ops {
 	 */
 	bool (*lost_address)(const void *entry);
 
-	/* What is known of it. */
+	/* What is known of it: all of *plain is written. */
 	void (*read)(void *entry, struct pfsync_plain *plain);
 
 	/*

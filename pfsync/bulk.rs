@@ -24,6 +24,7 @@ use crate::{
         bulk_request::{Effects, Progress},
         listener::Listener,
         reconcile::Reconcile,
+        systems::Systems,
         time::Instant,
     },
 };
@@ -98,8 +99,7 @@ impl Pfsync {
             session.buffer.truncate(HEAD.saturating_add(room));
             session.outbox = session.new_outbox();
             session.request = session.new_request(table.limit(), link);
-            session.linux_peer = false;
-            session.pf_peer = false;
+            session.systems = Systems::default();
             session.listener = Listener::default();
             session.names.unwatched();
             session.table = Some(table.clone());

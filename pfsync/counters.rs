@@ -94,9 +94,12 @@ impl Counter {
             Action::DeleteCompressed | Action::Delete => Self::SentDeletes,
             Action::InsertAck => Self::SentAcks,
             Action::Request => Self::SentRequests,
-            Action::Clear | Action::Bulk | Action::Tdb | Action::Extra | Action::Expectation => {
-                return None
-            }
+            Action::Clear
+            | Action::Bulk
+            | Action::Tdb
+            | Action::Extra
+            | Action::Expectation
+            | Action::Compact => return None,
         })
     }
 }

@@ -10,24 +10,18 @@ use super::{
     plain,
     send::HEAD,
     session::Session,
-    settings::Settings,
-    store::{Record, Slot, Store},
+    store::{Record, Slot},
+    write::{Expects, Form, Unwritten},
 };
-use crate::{
-    linux::state_table::master_key,
-    proto::pfsync::{
-        bulk_answer::Do,
-        conntrack::{Entry, Tracking, TCP_BE_LIBERAL},
-        extra::Extra,
-        id::StateId,
-        mapping,
-        outbox::Leave,
-        pending::{Config, Place, Queue},
-        short::{Bulk, BulkStatus},
-        state::State,
-        time::{seconds_since, Instant},
-        writer::{Full, Outgoing, Writer},
-    },
+use crate::proto::pfsync::{
+    bulk_answer::Do,
+    id::StateId,
+    outbox::Leave,
+    pending::{Config, Place, Queue},
+    short::{Bulk, BulkStatus},
+    state::FLAG_ACK,
+    time::Instant,
+    writer::{Outgoing, Writer},
 };
 use kernel::prelude::*;
 
@@ -43,30 +37,6 @@ const PRIVATE_MAX: u32 = 256;
 /// How many records are looked at in one go for a bulk update.
 const LOOKED_AT: u32 = 4096;
 
-/// How a state's message is called.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Insert,
-    Update,
-    Compressed,
-}
-
-/// Why a state was not written.
-enum Unwritten {
-    /// There is no room left.
-    Full,
-    /// It is none that can be sent.
-    Unfit,
-    /// It is not for peers, or not any more: its mark may have changed.
-    Private,
-}
-
-impl From<Full> for Unwritten {
-    fn from(Full: Full) -> Self {
-        Self::Full
-    }
-}
-
 /// How far a bulk update has come.
 enum Walked {
     /// A frame of so many states was sent.
@@ -75,82 +45,6 @@ enum Walked {
     Nothing,
     /// All were.
     End,
-}
-
-/// Whether a state may expect others, which are to be told of as well.
-struct Expects(bool);
-
-/// Reads what the table knows of a record, and the stamp of it.
-pub(super) fn read(
-    store: &Store,
-    slot: Slot,
-    now: Instant,
-    find: impl FnOnce(usize) -> Option<Slot>,
-) -> Option<(Entry, u64)> {
-    let record = store.get(store.main(slot))?;
-    let live = record.live.as_ref()?;
-    let plain = live.entry.read();
-    let master = match master_key(&plain) {
-        0 => None,
-        key => find(key)
-            .and_then(|slot| store.get(slot))
-            .map(|master| master.id),
-    };
-    let mut entry = plain::to_entry(&plain, master);
-    entry.age = seconds_since(record.born, now);
-    if record.lenient && live.watched.has_flag() {
-        if let Tracking::Tcp(tcp) = &mut entry.details.tracking {
-            for side in &mut tcp.seen {
-                side.flags &= !TCP_BE_LIBERAL;
-            }
-        }
-    }
-    Some((entry, plain.stamp))
-}
-
-/// Writes a state.
-fn write(
-    settings: &Settings,
-    store: &Store,
-    (slot, now): (Slot, Instant),
-    form: Form,
-    flags: u16,
-    find: impl FnOnce(usize) -> Option<Slot>,
-    writer: &mut Writer<'_>,
-) -> Result<Expects, Unwritten> {
-    let record = store.get(slot).ok_or(Unwritten::Unfit)?;
-    let (entry, _) = read(store, slot, now, find).ok_or(Unwritten::Unfit)?;
-    if settings.is_private(entry.details.mark, entry.details.zone.id) {
-        return Err(Unwritten::Private);
-    }
-    let exported: Result<(State, Extra), _> =
-        mapping::export(&entry, record.id, record.direction, flags);
-    let (state, mut extra) = exported.map_err(|_| Unwritten::Unfit)?;
-    let main = store.get(store.main(slot)).ok_or(Unwritten::Unfit)?;
-    let is_main = main.id == record.id;
-    if is_main {
-        extra.in_use = Some(main.is_own());
-    } else {
-        extra = Extra::half_of(main.id);
-    }
-    let update;
-    let message = match form {
-        Form::Insert => Outgoing::Insert(&state),
-        Form::Update => Outgoing::Update(&state),
-        Form::Compressed => {
-            update = state.update();
-            Outgoing::UpdateCompressed(&update)
-        }
-    };
-    let written = writer.push_with(&record.id, Some(&extra), message);
-    match written {
-        // What does not fit into an empty frame never will.
-        Err(Full) if writer.is_empty() => Err(Unwritten::Unfit),
-        written => {
-            written?;
-            Ok(Expects(is_main && !entry.details.helper.is_empty()))
-        }
-    }
 }
 
 impl Session {
@@ -201,7 +95,7 @@ impl Session {
                             pfsync.counters.count(counter);
                         }
                         // pf confirms nothing by which one could ask.
-                        let is_answered = self.linux_peer && !self.pf_peer;
+                        let is_answered = self.systems.all_confirm();
                         if queue == Queue::DeleteCompressed && is_answered {
                             self.listener.told_of_deletion(now);
                         }
@@ -251,7 +145,6 @@ impl Session {
         writer: &mut Writer<'_>,
     ) -> Result<Expects, Unwritten> {
         let record = self.store.get(slot).ok_or(Unwritten::Unfit)?;
-        let find = |key| pfsync.watch.find(key);
         let flags = record.pending.flags(config);
         let form = match queue {
             Queue::InsertAck => {
@@ -266,15 +159,7 @@ impl Session {
             Queue::Insert => Form::Insert,
             Queue::Update => Form::Update,
         };
-        write(
-            &self.settings,
-            &self.store,
-            (slot, now),
-            form,
-            flags,
-            find,
-            writer,
-        )
+        self.write((slot, now), form, flags, pfsync, writer)
     }
 
     /// A frame with one message of its own.
@@ -372,18 +257,7 @@ impl Session {
             let is_bulk = record.is_some_and(|record| record.pending.is_bulk());
             if is_bulk && (is_half || is_first) {
                 self.store.note_told(slot);
-                let flags = crate::proto::pfsync::state::FLAG_ACK;
-                let find = |key| pfsync.watch.find(key);
-                let (settings, store) = (&self.settings, &self.store);
-                match write(
-                    settings,
-                    store,
-                    (slot, now),
-                    Form::Update,
-                    flags,
-                    find,
-                    &mut writer,
-                ) {
+                match self.write((slot, now), Form::Update, FLAG_ACK, pfsync, &mut writer) {
                     Ok(expects) => {
                         self.note_expecting(slot, &expects);
                         pfsync.counters.count(Counter::SentUpdates);

@@ -5,10 +5,10 @@
 
 use super::{
     device::Pfsync,
-    fill::read,
     netns::Namespace,
     session::Session,
     store::{Record, Slot},
+    write::read,
 };
 use crate::{
     linux::{
@@ -71,8 +71,9 @@ impl Pfsync {
         while *next < stop {
             let find = |key| self.watch.find(key);
             let record = session.store.get(*next).filter(|it| it.live.is_some());
-            let known = record.and_then(|_| read(&session.store, *next, now, find));
-            if let (Some(record), Some((entry, _))) = (record, known) {
+            let mut entry = Entry::default();
+            let known = record.and_then(|_| read(&session.store, *next, now, find, &mut entry));
+            if let (Some(record), Some(_)) = (record, known) {
                 entries.add(|message| show(message, &session, now, record, &entry))?;
             }
             *next = next.saturating_add(1);

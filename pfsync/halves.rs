@@ -11,14 +11,15 @@
 
 use super::{
     counters::Counter,
-    messages::{make_lenient, Reader},
+    insert::make_lenient,
+    messages::Reader,
     outcome::Outcome,
     plain,
     session::Session,
     store::{Live, Record, Slot},
 };
 use crate::{
-    linux::watch::Watch,
+    linux::{state_table::Plain, watch::Watch},
     proto::pfsync::{
         conntrack::{Entry, Status, Tracking, Tuple, Zone},
         frame::Discard,
@@ -62,7 +63,7 @@ impl Session {
         is_new: bool,
     ) -> Result<bool> {
         // As a rule there is none, and this is asked of every record each second.
-        if !self.pf_peer {
+        if !self.systems.has_pf() {
             return Ok(false);
         }
         let Some(record) = self.store.get(slot) else {
@@ -196,7 +197,7 @@ impl Reader<'_> {
     /// A Linux host has a second name for a connection: for pf, and for us to tell pf of it
     /// when the connection is ours.
     pub(super) fn other_name(&mut self, id: StateId, main: &StateId, confirm: bool) {
-        self.session.pf_peer = true;
+        self.session.systems.heard_pf();
         let now = self.now;
         let store = &mut self.session.store;
         let known = store.find(&id);
@@ -325,16 +326,18 @@ impl Reader<'_> {
         if !record.of_pf || record.other().is_some() || record.direction == direction {
             return None;
         }
-        let (entry, _) = self.read(slot)?;
+        let mut entry = Entry::default();
+        self.read(slot, &mut entry)?;
         Some((slot, entry))
     }
 
     /// Half of a connection is gone, and its translation with it.
     #[inline(never)]
     fn untranslate(&mut self, slot: Slot) {
-        let Some((entry, _)) = self.read(slot) else {
+        let mut entry = Entry::default();
+        if self.read(slot, &mut entry).is_none() {
             return;
-        };
+        }
         let between = tuples::between(&entry.original, &entry.reply);
         let direction = self.session.store.get(slot).map(|record| record.direction);
         let left = match direction {
@@ -392,7 +395,9 @@ impl Reader<'_> {
     ///
     /// The table's, or out of memory.
     fn put(&mut self, slot: Slot, entry: &Entry, lenient: bool) -> Result {
-        let entry = self.table.insert(&plain::from_entry(entry), None)?;
+        let mut plain = Plain::default();
+        plain::from_entry(entry, &mut plain);
+        let entry = self.table.insert(&mut plain, None)?;
         let watched = Watch::add(&self.pfsync.watch, entry.key())
             .inspect_err(|_| self.table.remove(&entry))?;
         watched.set_flag(lenient);

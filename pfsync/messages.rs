@@ -5,20 +5,17 @@
 use super::{
     counters::Counter,
     device::Pfsync,
-    fill::read,
+    insert::make_lenient,
     outcome::Outcome,
     plain,
     session::{Session, REQUESTS_MAX},
-    store::{Live, Record, Slot},
-    twins::Taken,
+    store::Slot,
+    write::read,
 };
 use crate::{
-    linux::{
-        state_table::{Entry as TableEntry, Table},
-        watch::Watch,
-    },
+    linux::state_table::{Plain, Table},
     proto::pfsync::{
-        conntrack::{protocol, Entry, Tracking, TCP_BE_LIBERAL},
+        conntrack::Entry,
         expectation::{self, Kind},
         extra::{Companion, Extra},
         frame::{Discard, Frame, Section},
@@ -27,10 +24,9 @@ use crate::{
         merge::{judge, Verdict},
         message::Message,
         packet::check_sender,
-        pending::Pending,
         short::{Bulk, BulkStatus, Clear},
-        state::{Received, State},
-        time::{seconds_before, Instant},
+        state::Received,
+        time::Instant,
         twins::Use,
         update::Update,
     },
@@ -88,10 +84,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What the table knows of a state, and the stamp of it.
-    pub(super) fn read(&self, slot: Slot) -> Option<(Entry, u64)> {
+    /// Reads what the table knows of a state. The stamp of it.
+    pub(super) fn read(&self, slot: Slot, entry: &mut Entry) -> Option<u64> {
         let find = |key| self.pfsync.watch.find(key);
-        read(&self.session.store, slot, self.now, find)
+        read(&self.session.store, slot, self.now, find, entry)
     }
 
     pub(super) fn count(&self, counter: Counter) {
@@ -117,7 +113,12 @@ impl Reader<'_> {
                 }
             }
         }
-        self.session.pf_peer |= self.asked;
+        let systems = &mut self.session.systems;
+        if self.asked {
+            systems.heard_pf();
+        }
+        let compact = systems.read_compact();
+        self.session.outbox.set_compact(compact);
         // Unless it has just asked for that.
         if missed && !self.session.answer.is_active() {
             self.pfsync.requested(self.session, self.now);
@@ -143,9 +144,14 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Extra(received) => {
-                self.session.linux_peer = true;
-                self.asked &= !received.id().is_everything();
-                companion.offer(received);
+                let systems = &mut self.session.systems;
+                if received.id().is_everything() {
+                    systems.heard_greeting(received.reads_compact());
+                    self.asked = false;
+                } else {
+                    systems.heard_linux();
+                    companion.offer(received);
+                }
                 Ok(())
             }
             Message::Delete(id) | Message::DeleteCompressed(id) => {
@@ -171,6 +177,10 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Expectation(received) => self.expectation(&received),
+            Message::Compact(received) => {
+                self.session.request.heard(self.now);
+                self.compact(&received)
+            }
             Message::Tdb(_) => {
                 self.count(Counter::Skipped);
                 Ok(())
@@ -183,7 +193,9 @@ impl Reader<'_> {
     fn extra(&mut self, companion: &mut Companion<'_>, id: &StateId) -> Option<Extra> {
         match companion.take(id) {
             Ok(extra) => {
-                self.session.pf_peer |= extra.is_none();
+                if extra.is_none() {
+                    self.session.systems.heard_pf();
+                }
                 extra
             }
             Err(discard) => {
@@ -261,7 +273,8 @@ impl Reader<'_> {
         let is_lenient = record.lenient && live.watched.has_flag();
         let mut verdict = Verdict::both(false);
         for _ in 0..TRIES {
-            let (mut entry, stamp) = self.read(slot).ok_or(Discard::BadState)?;
+            let mut entry = Entry::default();
+            let stamp = self.read(slot, &mut entry).ok_or(Discard::BadState)?;
             let (src, dst, _) = mapping::peers(&entry);
             verdict = judge(entry.original.protocol, &src, &dst, update);
             let before = entry.details.tracking;
@@ -269,7 +282,8 @@ impl Reader<'_> {
                 break;
             }
             let lenient = make_lenient(&mut entry, before, is_lenient);
-            let mut plain = plain::from_entry(&entry);
+            let mut plain = Plain::default();
+            plain::from_entry(&entry, &mut plain);
             plain.stamp = stamp;
             match self.table.update(&live.entry, &plain) {
                 Ok(()) => {
@@ -313,128 +327,6 @@ impl Reader<'_> {
                 live.watched.set_flag(true);
             }
         }
-    }
-
-    /// A state that is new here, by its name.
-    fn insert(
-        &mut self,
-        state: &State,
-        extra: Option<&Extra>,
-        confirm: bool,
-    ) -> Result<(), Discard> {
-        // Linux tells of both halves at once.
-        if extra.is_none() && self.join(state, confirm)? {
-            return Ok(());
-        }
-        // Once more, if there was one that makes way.
-        for _ in 0..2 {
-            let Some(taken) = self.try_insert(state, extra, confirm)? else {
-                return Ok(());
-            };
-            if !self.taken(taken, state, extra, confirm)? {
-                return Ok(());
-            }
-        }
-        // Somebody else was faster.
-        Err(Discard::BadState)
-    }
-
-    /// Puts it into the table, unless its place there is taken.
-    // Apart, for the stack's sake: what it needs there, others need not.
-    #[inline(never)]
-    fn try_insert(
-        &mut self,
-        state: &State,
-        extra: Option<&Extra>,
-        confirm: bool,
-    ) -> Result<Option<Taken>, Discard> {
-        let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
-        let lenient = make_lenient(&mut entry, Tracking::Other, false);
-        let plain = plain::from_entry(&entry);
-        if self.session.settings.is_private(plain.mark, plain.zone) {
-            self.count(Counter::Skipped);
-            return Ok(None);
-        }
-        // It is an old copy, unless the peer has it in use: a bulk update brings nothing back.
-        if extra.is_some_and(|extra| extra.in_use == Some(false))
-            && self.session.names.is_over(&state.id)
-            && self.table.find(&plain).is_none()
-            && self.session.tell_if_over(&state.id)
-        {
-            return Ok(None);
-        }
-        let store = &self.session.store;
-        let master = entry
-            .details
-            .master
-            .and_then(|id| store.get(store.main(store.find(&id)?)));
-        let inserted = self
-            .table
-            .insert(&plain, master.and_then(|it| Some(&it.live.as_ref()?.entry)));
-        match inserted {
-            Ok(entry) => {
-                let of_pf = extra.is_none();
-                if self
-                    .inserted(state, entry, of_pf, lenient, confirm)
-                    .is_err()
-                {
-                    self.count(Counter::NoMemory);
-                    // Nobody would ever look after it.
-                    if let Some(entry) = self.table.find(&plain) {
-                        self.table.remove(&entry);
-                    }
-                }
-                Ok(None)
-            }
-            Err(error) if error == EEXIST => Ok(Some(Taken {
-                by: self.table.find(&plain),
-                original: entry.original,
-                reply: entry.reply,
-                zone: entry.details.zone,
-            })),
-            Err(error) => self.refused(error).map(|()| None),
-        }
-    }
-
-    /// The table did not take something for this reason.
-    pub(super) fn refused(&self, error: Error) -> Result<(), Discard> {
-        if [ENOSPC, ENOMEM, EMFILE].contains(&error) {
-            self.count(Counter::Full);
-            return Ok(());
-        }
-        Err(Discard::BadState)
-    }
-
-    /// The table has a new entry that a peer told of.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory; the entry is in the table all the same.
-    fn inserted(
-        &mut self,
-        state: &State,
-        entry: TableEntry,
-        of_pf: bool,
-        lenient: bool,
-        confirm: bool,
-    ) -> Result {
-        let watched = Watch::add(&self.pfsync.watch, entry.key())?;
-        watched.set_flag(lenient);
-        let (pending, step) = Pending::received(self.now, confirm);
-        let tcp = state.protocol == protocol::TCP;
-        let mut record = Record::new(state.id, pending, Some(Live { watched, entry }));
-        record.direction = state.direction;
-        record.of_pf = of_pf;
-        record.born = seconds_before(self.now, state.creation);
-        record.heard = self.now;
-        record.tcp = tcp;
-        record.lenient = lenient;
-        let slot = self.session.store.insert(record)?;
-        self.session.store.note_told(slot);
-        self.session.store.set_slot(slot, self.session.often(tcp));
-        self.session.took(self.now, slot, &step);
-        self.count(Counter::Inserted);
-        Ok(())
     }
 
     fn acknowledged(&mut self, id: &StateId) {
@@ -511,24 +403,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Makes a TCP entry that a peer told of lenient about windows, for the peer may have
-/// let packets pass since, unless that says nothing new or it is lenient anyway. One that
-/// was made lenient before (`is_lenient`) stays so. Whether it did.
-pub(super) fn make_lenient(entry: &mut Entry, before: Tracking, is_lenient: bool) -> bool {
-    if !is_lenient && entry.details.tracking == before {
-        return false;
-    }
-    let Tracking::Tcp(tcp) = &mut entry.details.tracking else {
-        return false;
-    };
-    let [original, reply] = &tcp.seen;
-    if original.flags & reply.flags & TCP_BE_LIBERAL != 0 {
-        return false;
-    }
-    for side in &mut tcp.seen {
-        side.flags |= TCP_BE_LIBERAL;
-    }
-    true
 }

@@ -18,6 +18,7 @@ pub(crate) mod events;
 mod fill;
 mod genetlink;
 mod halves;
+mod insert;
 pub(crate) mod link;
 mod messages;
 pub(crate) mod netns;
@@ -32,6 +33,7 @@ mod store;
 mod sweep;
 mod table_walk;
 mod twins;
+mod write;
 
 pub(crate) use device::Pfsync;
 pub(crate) use events::{Events, NOTIFIERS};

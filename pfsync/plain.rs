@@ -6,8 +6,8 @@ use crate::{
     linux::state_table::{Expected, Plain},
     proto::pfsync::{
         conntrack::{
-            protocol, Details, Entry, Gre, Sctp, SeqAdjust, Status, Synproxy, Tcp, TcpLast,
-            TcpSide, TcpState, Text, Tracking, Tuple, Zone,
+            protocol, Entry, Gre, Sctp, SeqAdjust, Status, Synproxy, Tcp, TcpLast, TcpSide,
+            TcpState, Text, Tracking, Tuple, Zone,
         },
         expectation::{Expectation, Kind},
         id::StateId,
@@ -35,51 +35,52 @@ fn family(address: IpAddr) -> u8 {
 }
 
 /// What the table says of an entry; `master` is the name of the one that expected it.
-pub(super) fn to_entry(plain: &Plain, master: Option<StateId>) -> Entry {
+pub(super) fn to_entry(plain: &Plain, master: Option<StateId>, entry: &mut Entry) {
     let tuple = |tuple: &crate::linux::bindings::pfsync_tuple| Tuple {
         source: address(&tuple.source, plain.family),
         destination: address(&tuple.destination, plain.family),
         protocol: plain.protocol,
         ids: tuple.ids,
     };
-    let adjust = plain.adjust.each_ref().map(|adjust| SeqAdjust {
+    let adjust = |adjust: &crate::linux::bindings::pfsync_seqadj| SeqAdjust {
         position: adjust.position,
         before: adjust.before,
         after: adjust.after,
+    };
+    entry.original = tuple(&plain.original);
+    entry.reply = tuple(&plain.reply);
+    entry.timeout = plain.timeout;
+    entry.age = plain.age;
+    entry.packets = plain.packets;
+    entry.bytes = plain.bytes;
+    let details = &mut entry.details;
+    details.status = Status(plain.status);
+    details.tracking = tracking(plain);
+    details.adjust = plain.adjust.each_ref().map(adjust);
+    details.zone = Zone {
+        id: plain.zone,
+        directions: plain.zone_directions,
+    };
+    details.mark = plain.mark;
+    details.labels = plain.labels;
+    details.helper = text(&plain.helper);
+    details.policy = text(&plain.policy);
+    details.security = text(&plain.security);
+    details.master = master;
+    details.synproxy = (plain.synproxy.present != 0).then_some(Synproxy {
+        isn: plain.synproxy.isn,
+        its: plain.synproxy.its,
+        tsoff: plain.synproxy.tsoff,
     });
-    Entry {
-        original: tuple(&plain.original),
-        reply: tuple(&plain.reply),
-        timeout: plain.timeout,
-        age: plain.age,
-        packets: plain.packets,
-        bytes: plain.bytes,
-        details: Details {
-            status: Status(plain.status),
-            tracking: tracking(plain),
-            adjust,
-            zone: Zone {
-                id: plain.zone,
-                directions: plain.zone_directions,
-            },
-            mark: plain.mark,
-            labels: plain.labels,
-            helper: text(&plain.helper),
-            policy: text(&plain.policy),
-            security: text(&plain.security),
-            master,
-            synproxy: (plain.synproxy.present != 0).then_some(Synproxy {
-                isn: plain.synproxy.isn,
-                its: plain.synproxy.its,
-                tsoff: plain.synproxy.tsoff,
-            }),
-            start: plain.start,
-        },
-    }
+    details.start = plain.start;
 }
 
 fn text<const N: usize>(bytes: &[u8; N]) -> Text<N> {
-    Text::new(bytes).unwrap_or_default()
+    match bytes.first() {
+        // As most are.
+        Some(0) => Text::default(),
+        _ => Text::new(bytes).unwrap_or_default(),
+    }
 }
 
 fn tracking(plain: &Plain) -> Tracking {
@@ -145,23 +146,16 @@ fn set_tuple(to: &mut crate::linux::bindings::pfsync_tuple, from: &Tuple) {
     to.ids = from.ids;
 }
 
-/// What a table is to make of an entry; without its master.
-pub(super) fn from_entry(entry: &Entry) -> Plain {
-    let mut plain = Plain {
-        family: family(entry.original.source),
-        protocol: entry.original.protocol,
-        timeout: entry.timeout,
-        age: entry.age,
-        packets: entry.packets,
-        bytes: entry.bytes,
-        ..Plain::default()
-    };
-    for (to, from) in [
-        (&mut plain.original, &entry.original),
-        (&mut plain.reply, &entry.reply),
-    ] {
-        set_tuple(to, from);
-    }
+/// What a table is to make of an entry, without its master; `plain` is all zeroes.
+pub(super) fn from_entry(entry: &Entry, plain: &mut Plain) {
+    plain.family = family(entry.original.source);
+    plain.protocol = entry.original.protocol;
+    plain.timeout = entry.timeout;
+    plain.age = entry.age;
+    plain.packets = entry.packets;
+    plain.bytes = entry.bytes;
+    set_tuple(&mut plain.original, &entry.original);
+    set_tuple(&mut plain.reply, &entry.reply);
     let details = &entry.details;
     plain.status = details.status.0;
     plain.zone = details.zone.id;
@@ -184,7 +178,7 @@ pub(super) fn from_entry(entry: &Entry) -> Plain {
         plain.synproxy.tsoff = synproxy.tsoff;
     }
     match &details.tracking {
-        Tracking::Tcp(tcp) => set_tcp(&mut plain, tcp),
+        Tracking::Tcp(tcp) => set_tcp(plain, tcp),
         Tracking::Sctp(sctp) => {
             plain.sctp.state = sctp.state;
             plain.sctp.vtag = sctp.vtag;
@@ -198,7 +192,6 @@ pub(super) fn from_entry(entry: &Entry) -> Plain {
         }
         Tracking::Other => {}
     }
-    plain
 }
 
 fn set_tcp(plain: &mut Plain, tcp: &Tcp) {

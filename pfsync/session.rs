@@ -38,6 +38,7 @@ use crate::{
         pending::{Config, Pending, Place, Queue, Step},
         reconcile::Reconcile,
         state::State,
+        systems::Systems,
         time::{seconds_before, Instant, Millis},
         tuples,
         twins::Use,
@@ -126,10 +127,8 @@ pub(super) struct Session {
     pub(super) expecting: KVec<Slot>,
     /// Whether there is a peer.
     pub(super) listener: Listener,
-    /// Whether a peer is Linux: it has sent something of our own.
-    pub(super) linux_peer: bool,
-    /// Whether a peer is none, as OpenBSD: it has two states of each connection.
-    pub(super) pf_peer: bool,
+    /// What systems the peers are.
+    pub(super) systems: Systems,
     /// By how much the group is demoted.
     pub(super) demoted: i32,
     /// Where frames are built.
@@ -186,8 +185,7 @@ impl Session {
             wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL_ACCOUNT)?,
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL_ACCOUNT)?,
             listener: Listener::default(),
-            linux_peer: false,
-            pf_peer: false,
+            systems: Systems::default(),
             demoted: 0,
             buffer: KVec::new(),
             names: Names::new(creator, random::bytes()),
@@ -489,7 +487,7 @@ impl Pfsync {
             if step.to == Place::Nowhere {
                 self.counters.count(Counter::Unanswered);
                 // OpenBSD confirms nothing of a full update that it has.
-                let unknown = session.linux_peer || !in_bulk;
+                let unknown = session.systems.has_linux() || !in_bulk;
                 session.listener.unanswered(now, unknown);
             } else {
                 self.counters.count(Counter::Repeated);

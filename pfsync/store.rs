@@ -14,7 +14,7 @@ use crate::{
     proto::pfsync::{
         defer::Ticket,
         id::StateId,
-        pending::{Pending, Place, Queue, Step},
+        pending::{Pending, Place, Step},
         state::Direction,
         time::Instant,
         twins::Use,
@@ -85,6 +85,8 @@ pub(super) struct Record {
     previous: Slot,
     /// The next one in its bucket.
     chain: Slot,
+    /// The hash of its name.
+    hash: u32,
 }
 
 impl Record {
@@ -109,6 +111,7 @@ impl Record {
             next: NONE,
             previous: NONE,
             chain: NONE,
+            hash: 0,
         }
     }
 
@@ -252,9 +255,10 @@ impl Store {
     /// # Errors
     ///
     /// Out of memory; the record is dropped.
-    pub(super) fn insert(&mut self, record: Record) -> Result<Slot> {
+    pub(super) fn insert(&mut self, mut record: Record) -> Result<Slot> {
         self.names.grow(self.len, &mut self.cells)?;
-        let id = record.id;
+        let hash = self.names.hash(&record.id);
+        record.hash = hash;
         let slot = self.free;
         let slot = match self.cell(slot) {
             Some(cell) => {
@@ -269,7 +273,7 @@ impl Store {
             None => self.append(record)?,
         };
         self.len = self.len.saturating_add(1);
-        self.enter(slot, &id);
+        self.enter(slot, hash);
         Ok(slot)
     }
 
@@ -303,9 +307,9 @@ impl Store {
     /// Takes a record out, of its list as well; it is in no pair.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Record> {
         let record = self.get(slot)?;
-        let (id, place) = (record.id, record.pending.place());
+        let (hash, place) = (record.hash, record.pending.place());
         self.unlink(slot, place);
-        self.leave(slot, &id);
+        self.leave(slot, hash);
         let free = self.free;
         let cell = self.cell(slot)?;
         let Cell::Used(record) = core::mem::replace(cell, Cell::Free(free)) else {
@@ -318,7 +322,7 @@ impl Store {
 
     /// The state of this name.
     pub(super) fn find(&self, id: &StateId) -> Option<Slot> {
-        let mut slot = self.names.first(id);
+        let mut slot = self.names.first(self.names.hash(id));
         while let Some(record) = self.get(slot) {
             if record.id == *id {
                 return Some(slot);
@@ -330,18 +334,20 @@ impl Store {
 
     /// Gives a state another name, which must be new.
     pub(super) fn rename(&mut self, slot: Slot, id: StateId) {
-        let Some(old) = self.get(slot).map(|record| record.id) else {
+        let Some(old) = self.get(slot).map(|record| record.hash) else {
             return;
         };
-        self.leave(slot, &old);
+        self.leave(slot, old);
+        let hash = self.names.hash(&id);
         if let Some(record) = self.get_mut(slot) {
             record.id = id;
+            record.hash = hash;
         }
-        self.enter(slot, &id);
+        self.enter(slot, hash);
     }
 
-    fn enter(&mut self, slot: Slot, id: &StateId) {
-        let Some(bucket) = self.names.bucket(id) else {
+    fn enter(&mut self, slot: Slot, hash: u32) {
+        let Some(bucket) = self.names.bucket(hash) else {
             return;
         };
         let first = core::mem::replace(bucket, slot);
@@ -350,11 +356,11 @@ impl Store {
         }
     }
 
-    fn leave(&mut self, slot: Slot, id: &StateId) {
+    fn leave(&mut self, slot: Slot, hash: u32) {
         let after = self.get(slot).map_or(NONE, |record| record.chain);
-        let first = self.names.first(id);
+        let first = self.names.first(hash);
         if first == slot {
-            if let Some(bucket) = self.names.bucket(id) {
+            if let Some(bucket) = self.names.bucket(hash) {
                 *bucket = after;
             }
             return;
@@ -437,7 +443,7 @@ impl Store {
 fn list(place: Place) -> Option<usize> {
     match place {
         Place::Nowhere => None,
-        Place::Queued(queue) => Queue::ORDER.iter().position(|other| *other == queue),
+        Place::Queued(queue) => Some(queue.number()),
         Place::Awaiting => Some(LISTS.saturating_sub(1)),
     }
 }
@@ -475,13 +481,16 @@ impl Names {
     }
 
     fn hash(&self, id: &StateId) -> u32 {
-        let creator = u64::from(u32::from_ne_bytes(id.creator));
-        self.key.hash(u64::from_ne_bytes(id.id), creator) as u32
+        let [a, b, c, d, e, f, g, h] = id.id;
+        self.key.hash([
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes(id.creator),
+        ])
     }
 
-    /// The number of the bucket for `id`.
-    fn number(&self, id: &StateId) -> u32 {
-        let hash = self.hash(id);
+    /// The number of the bucket for names of this hash.
+    fn number(&self, hash: u32) -> u32 {
         let below = self.base.saturating_sub(1);
         let number = hash & below;
         match number < self.split {
@@ -490,14 +499,14 @@ impl Names {
         }
     }
 
-    fn first(&self, id: &StateId) -> Slot {
-        let (chunk, place) = split(self.number(id), BUCKETS);
+    fn first(&self, hash: u32) -> Slot {
+        let (chunk, place) = split(self.number(hash), BUCKETS);
         let bucket = self.buckets.get(chunk).and_then(|chunk| chunk.get(place));
         bucket.copied().unwrap_or(NONE)
     }
 
-    fn bucket(&mut self, id: &StateId) -> Option<&mut Slot> {
-        let number = self.number(id);
+    fn bucket(&mut self, hash: u32) -> Option<&mut Slot> {
+        let number = self.number(hash);
         self.at(number)
     }
 
@@ -542,7 +551,7 @@ impl Names {
                 break;
             };
             let next = record.chain;
-            let number = self.number(&record.id);
+            let number = self.number(record.hash);
             debug_assert!(number == old || number == new);
             if let Some(bucket) = self.at(number) {
                 record.chain = core::mem::replace(bucket, slot);

@@ -161,7 +161,7 @@ impl Session {
             // It has waited for a second already.
             self.leave = Leave::Everything;
         }
-        if self.linux_peer && is_due {
+        if self.systems.has_linux() && is_due {
             // A state has not changed for a while: peers shall have its last change.
             self.step(now, slot, |record| record.pending.settled());
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     linux::state_table::Entry as TableEntry,
     proto::pfsync::{
-        conntrack::{Tuple, Zone},
+        conntrack::{Entry, Tuple, Zone},
         extra::Extra,
         frame::Discard,
         merge::Verdict,
@@ -80,7 +80,8 @@ impl Reader<'_> {
     #[inline(never)]
     fn half_of(&self, taken: &Taken) -> Option<Slot> {
         let slot = self.with_reply(taken)?;
-        let (entry, _) = self.read(slot)?;
+        let mut entry = Entry::default();
+        self.read(slot, &mut entry)?;
         let ours = tuples::between(&entry.original, &entry.reply);
         (ours == tuples::between(&taken.original, &taken.reply)).then_some(slot)
     }
@@ -89,7 +90,8 @@ impl Reader<'_> {
     #[inline(never)]
     fn ours(&self, slot: Slot) -> Option<(Twin, Tuple)> {
         let id = self.session.store.get(slot)?.id;
-        let (entry, _) = self.read(slot)?;
+        let mut entry = Entry::default();
+        self.read(slot, &mut entry)?;
         Some((Twin::known(id, &entry), entry.reply))
     }
 

@@ -366,8 +366,7 @@ def test_own_protocols_and_loopback_stay(world: World) -> None:
     pair.b.ip_batch("link set pfsync0 down", "link set pfsync0 up")
     p.wait_bulk(pair.b)
     close(loop, six)
-    states = [s for received in p.heard(capture.packets()) for s in received.frame.states()]
-    told = {state.proto for state in states}
+    told = {state.proto for one in p.heard(capture.packets()) for state in one.frame.told()}
     assert 99 in told and not told & {112, 240, UDP}
     assert not [e for e in conntrack.entries(pair.b) if e["proto"] in (112, UDP)]
 

@@ -10,7 +10,7 @@ use super::{
     rtnl::Rtnl,
 };
 use core::{
-    mem::ManuallyDrop,
+    mem::{ManuallyDrop, MaybeUninit},
     num::NonZeroU32,
     ptr::{self, NonNull},
 };
@@ -233,13 +233,18 @@ impl Entry {
     }
 
     /// What the table knows of it. Any context.
+    #[inline]
     pub(crate) fn read(&self) -> Plain {
-        let mut plain = Plain::default();
-        if let Some(read) = self.adapter.ops().read {
-            // SAFETY: By the type invariant it is an entry; `plain` is ours.
-            unsafe { read(self.entry.as_ptr(), &mut plain) };
+        let mut plain = MaybeUninit::uninit();
+        let Some(read) = self.adapter.ops().read else {
+            return Plain::default();
+        };
+        // SAFETY: By the type invariant it is an entry, of which the adapter writes all
+        // down.
+        unsafe {
+            read(self.entry.as_ptr(), plain.as_mut_ptr());
+            plain.assume_init()
         }
-        plain
     }
 
     /// The connection number `place` that it expects. Any context.
@@ -484,13 +489,12 @@ impl<T: TableEvents> Table<T> {
     ///
     /// EEXIST: its tuples are taken. ENOSPC: the table is full. Others: it can never be
     /// made.
-    pub(crate) fn insert(&self, plain: &Plain, master: Option<&Entry>) -> Result<Entry> {
+    pub(crate) fn insert(&self, plain: &mut Plain, master: Option<&Entry>) -> Result<Entry> {
         let insert = self.adapter().ops().insert.ok_or(EOPNOTSUPP)?;
-        let mut plain = *plain;
         plain.master = master.map_or(ptr::null_mut(), |master| master.entry.as_ptr());
         let mut entry = ptr::null_mut();
         // SAFETY: The table is attached, and the master is an entry that is kept.
-        to_result(unsafe { insert(self.table.as_ptr(), &plain, &mut entry) })?;
+        to_result(unsafe { insert(self.table.as_ptr(), plain, &mut entry) })?;
         Ok(self.counted(NonNull::new(entry).ok_or(EINVAL)?))
     }
 

@@ -2,6 +2,7 @@
 
 //! What a section of a frame holds: its messages' type.
 
+use super::compact;
 use super::expectation;
 use super::extra;
 use super::id::StateId;
@@ -43,10 +44,12 @@ pub enum Action {
     Extra = 0xc1,
     /// Linux only: a connection that conntrack expects.
     Expectation = 0xc2,
+    /// Linux only: a state, when only Linux listens.
+    Compact = 0xc3,
 }
 
 impl Action {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Clear,
         Self::InsertAck,
         Self::UpdateCompressed,
@@ -59,6 +62,7 @@ impl Action {
         Self::Tdb,
         Self::Extra,
         Self::Expectation,
+        Self::Compact,
     ];
 
     /// The action of this number, if it is one that is in use.
@@ -80,6 +84,7 @@ impl Action {
             Self::Tdb => Tdb::LEN,
             Self::Extra => extra::MIN_LEN,
             Self::Expectation => expectation::MIN_LEN,
+            Self::Compact => compact::MIN_LEN,
         }
     }
 }

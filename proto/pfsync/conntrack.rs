@@ -7,7 +7,7 @@
 //! user-space interface, which do not change.
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::id::StateId;
 
@@ -394,4 +394,25 @@ pub struct Entry {
     pub bytes: [u64; 2],
     /// Everything else.
     pub details: Details,
+}
+
+/// Nothing: a place for what is read.
+impl Default for Entry {
+    fn default() -> Self {
+        let tuple = Tuple {
+            source: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            destination: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            protocol: 0,
+            ids: [0; 2],
+        };
+        Self {
+            original: tuple,
+            reply: tuple,
+            timeout: 0,
+            age: 0,
+            packets: [0; 2],
+            bytes: [0; 2],
+            details: Details::default(),
+        }
+    }
 }

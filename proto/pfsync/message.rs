@@ -5,6 +5,7 @@
 use zerocopy::FromBytes as _;
 
 use super::action::Action;
+use super::compact;
 use super::expectation;
 use super::extra;
 use super::id::StateId;
@@ -41,6 +42,8 @@ pub enum Message<'a> {
     Extra(extra::Received<'a>),
     /// A connection that conntrack expects.
     Expectation(expectation::Received<'a>),
+    /// A state, as Linux tells it to Linux.
+    Compact(compact::Received<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -59,6 +62,7 @@ impl<'a> Message<'a> {
             Action::Tdb => Self::Tdb(Tdb::parse(bytes)?),
             Action::Extra => Self::Extra(extra::Received::new(bytes)?),
             Action::Expectation => Self::Expectation(expectation::Received::new(bytes)?),
+            Action::Compact => Self::Compact(compact::Received::new(bytes)?),
         })
     }
 }

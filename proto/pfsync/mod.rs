@@ -39,8 +39,10 @@
 //! insert states.
 
 pub mod action;
+mod attributes;
 pub mod bulk_answer;
 pub mod bulk_request;
+pub mod compact;
 pub mod conntrack;
 pub mod defer;
 pub mod expectation;
@@ -59,6 +61,7 @@ pub mod pending;
 pub mod reconcile;
 pub mod short;
 pub mod state;
+pub mod systems;
 pub mod tcp;
 pub mod time;
 pub mod timeout;

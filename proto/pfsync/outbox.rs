@@ -3,6 +3,7 @@
 //! When frames leave: as soon as one is full, and after a second at the latest.
 
 use super::action::Action;
+use super::compact;
 use super::frame::{HEADER_LEN, IP_HEADER_LEN, SECTION_LEN};
 use super::pending::{Place, Queue, Step};
 use super::time::{Instant, Millis};
@@ -55,7 +56,11 @@ pub struct Outbox {
     room: usize,
     /// Bytes that go beside a state to Linux hosts, as many as is usual.
     extra: usize,
+    /// States are told of in Linux' own form.
+    compact: bool,
     counts: [u32; 5],
+    /// All of them together.
+    waiting: u32,
     /// When what waits must have left.
     deadline: Option<Instant>,
 }
@@ -70,7 +75,9 @@ impl Outbox {
         Self {
             room: mtu.saturating_sub(IP_HEADER_LEN.saturating_add(HEADER_LEN)),
             extra,
+            compact: false,
             counts: [0; 5],
+            waiting: 0,
             deadline: None,
         }
     }
@@ -78,6 +85,11 @@ impl Outbox {
     /// Frames hold `room` bytes behind the IP header from now on.
     pub fn set_room(&mut self, room: usize) {
         self.room = room.saturating_sub(HEADER_LEN);
+    }
+
+    /// Whether states are told of in Linux' own form ([`compact`]) from now on.
+    pub fn set_compact(&mut self, on: bool) {
+        self.compact = on;
     }
 
     /// When to send at the latest; `None`: nothing waits.
@@ -88,9 +100,8 @@ impl Outbox {
 
     /// How many states wait.
     #[must_use]
-    pub fn waiting(&self) -> u32 {
-        let add = |sum: u32, count: &u32| sum.saturating_add(*count);
-        self.counts.iter().fold(0, add)
+    pub const fn waiting(&self) -> u32 {
+        self.waiting
     }
 
     /// A state has taken a step. Returns what is to be sent now.
@@ -98,12 +109,14 @@ impl Outbox {
         if step.moves() {
             if let Some(count) = self.count(step.from) {
                 *count = count.saturating_sub(1);
+                self.waiting = self.waiting.saturating_sub(1);
             }
             if let Some(count) = self.count(step.to) {
                 *count = count.saturating_add(1);
+                self.waiting = self.waiting.saturating_add(1);
             }
         }
-        self.deadline = match (self.waiting(), self.deadline) {
+        self.deadline = match (self.waiting, self.deadline) {
             (0, _) => None,
             (_, None) => Some(DELAY_MAX.after(now)),
             (_, deadline) => deadline,
@@ -123,8 +136,7 @@ impl Outbox {
         let Place::Queued(queue) = place else {
             return None;
         };
-        let mut counts = Queue::ORDER.into_iter().zip(&mut self.counts);
-        counts.find_map(|(of, count)| (of == queue).then_some(count))
+        self.counts.get_mut(queue.number())
     }
 
     /// Whether what waits is more than fits into a frame.
@@ -135,10 +147,12 @@ impl Outbox {
             if count == 0 {
                 continue;
             }
-            let mut each = queue.action().message_len();
-            if queue.tells() {
-                each = each.saturating_add(self.extra);
-            }
+            let len = queue.action().message_len();
+            let each = match (queue.tells(), self.compact) {
+                (false, _) => len,
+                (true, false) => len.saturating_add(self.extra),
+                (true, true) => compact::USUAL_LEN,
+            };
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             bytes = bytes
                 .saturating_add(SECTION_LEN)

@@ -64,6 +64,12 @@ impl Queue {
         Self::Insert,
         Self::Update,
     ];
+
+    /// Its place in [`Self::ORDER`].
+    #[must_use]
+    pub const fn number(self) -> usize {
+        self as usize
+    }
 }
 
 /// The list that a state is in: at most one.

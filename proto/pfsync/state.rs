@@ -108,7 +108,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    const fn new(number: u8) -> Option<Self> {
+    pub(super) const fn new(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Any),
             1 => Some(Self::In),

@@ -24,7 +24,7 @@ use super::peer::{Peer, PeerState, Scrub, WSCALE_FACTOR, WSCALE_SEEN};
 use super::timeout::Timeout;
 
 /// The largest factor that TCP allows (RFC 7323); conntrack shifts by it.
-const SCALE_MAX: u8 = 14;
+pub(super) const SCALE_MAX: u8 = 14;
 
 /// The timeout class of a connection in this state.
 #[must_use]

@@ -9,8 +9,11 @@
 use zerocopy::IntoBytes as _;
 
 use super::action::Action;
+use super::attributes::copy_to;
+use super::compact;
+use super::conntrack::Entry;
 use super::expectation::Expectation;
-use super::extra::{self, Extra};
+use super::extra::{Extra, GREETING};
 use super::frame::{header, section_header, HEADER_LEN, MESSAGE_LEN_MAX, SECTION_LEN};
 use super::id::StateId;
 use super::short::{Bulk, Clear, Tdb};
@@ -74,18 +77,14 @@ impl Outgoing<'_> {
     pub fn message_len(&self) -> usize {
         match self {
             Self::Extra(_, extra) => extra.message_len(),
-            Self::Greeting => extra::MIN_LEN,
+            Self::Greeting => GREETING.len(),
             Self::Expectation(_) => Expectation::LEN,
             _ => self.action().message_len(),
         }
     }
 
     fn emit(&self, to: &mut [u8]) {
-        let copy = |to: &mut [u8], from: &[u8]| {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
-            }
-        };
+        let copy = |to: &mut [u8], from: &[u8]| copy_to(to, 0, from);
         match self {
             Self::Clear(clear) => copy(to, &clear.emit()),
             Self::InsertAck(id) | Self::Request(id) | Self::DeleteCompressed(id) => {
@@ -98,7 +97,7 @@ impl Outgoing<'_> {
             Self::Bulk(bulk) => copy(to, &bulk.emit()),
             Self::Tdb(tdb) => copy(to, &tdb.emit()),
             Self::Extra(id, extra) => extra.emit(id, to),
-            Self::Greeting => copy(to, StateId::EVERYTHING.as_bytes()),
+            Self::Greeting => copy(to, &GREETING),
             Self::Expectation(expectation) => copy(to, &expectation.emit()),
         }
     }
@@ -157,39 +156,76 @@ impl<'b> Writer<'b> {
     /// [`Full`] if there is no room for it. The frame is as before.
     pub fn push(&mut self, message: Outgoing<'_>) -> Result<(), Full> {
         let len = message.message_len();
-        let words = u8::try_from(len / 4).map_err(|_| Full)?;
-        if len > MESSAGE_LEN_MAX {
-            return Err(Full);
-        }
-        let same = |open: &Open| open.action == message.action() && open.words == words;
-        let section = match self.open.filter(same) {
-            Some(Open {
-                at, action, count, ..
-            }) => Open {
-                at,
-                action,
-                words,
-                count: count.checked_add(1).ok_or(Full)?,
-            },
-            None => Open {
-                at: self.len,
-                action: message.action(),
-                words,
-                count: 1,
-            },
-        };
-        let start = match section.count {
-            1 => self.len.saturating_add(SECTION_LEN),
-            _ => self.len,
-        };
+        let (section, start) = self.section(message.action(), len)?;
         let end = start.saturating_add(len);
-        if end > usize::from(u16::MAX) {
-            return Err(Full);
-        }
         let to = self.buffer.get_mut(start..end).ok_or(Full)?;
         // Messages of variable length end with zeroes.
         to.fill(0);
         message.emit(to);
+        self.pushed(section, end)
+    }
+
+    /// Adds a state as Linux tells it to Linux.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for it. The frame is as before.
+    pub fn push_compact(&mut self, head: &compact::Head, entry: &Entry) -> Result<(), Full> {
+        // How long it is, shows when it is written: as a rule as long as the one before,
+        // so that it needs no section of its own.
+        let behind = self.len.saturating_add(SECTION_LEN);
+        let is_open = |open: &Open| open.action == Action::Compact;
+        let first = match self.open.filter(is_open) {
+            Some(_) => self.len,
+            None => behind,
+        };
+        for place in [first, behind] {
+            let to = self.buffer.get_mut(place..).ok_or(Full)?;
+            let len = compact::emit(head, entry, to).ok_or(Full)?;
+            let (section, start) = self.section(Action::Compact, len)?;
+            if start == place {
+                return self.pushed(section, start.saturating_add(len));
+            }
+        }
+        Err(Full)
+    }
+
+    /// The section to which a message of this length belongs, with it, and where that
+    /// begins.
+    fn section(&self, action: Action, len: usize) -> Result<(Open, usize), Full> {
+        if len > MESSAGE_LEN_MAX {
+            return Err(Full);
+        }
+        let words = u8::try_from(len / 4).map_err(|_| Full)?;
+        let same = |open: &Open| open.action == action && open.words == words;
+        Ok(match self.open.filter(same) {
+            Some(Open { at, count, .. }) => {
+                let count = count.checked_add(1).ok_or(Full)?;
+                let open = Open {
+                    at,
+                    action,
+                    words,
+                    count,
+                };
+                (open, self.len)
+            }
+            None => {
+                let open = Open {
+                    at: self.len,
+                    action,
+                    words,
+                    count: 1,
+                };
+                (open, self.len.saturating_add(SECTION_LEN))
+            }
+        })
+    }
+
+    /// A message was written, up to `end`.
+    fn pushed(&mut self, section: Open, end: usize) -> Result<(), Full> {
+        if end > usize::from(u16::MAX) {
+            return Err(Full);
+        }
         self.put(
             section.at,
             &section_header(section.action, section.words, section.count),
@@ -246,9 +282,6 @@ impl<'b> Writer<'b> {
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) {
-        let to = self.buffer.iter_mut().skip(at);
-        for (to, from) in to.zip(bytes) {
-            *to = *from;
-        }
+        copy_to(self.buffer, at, bytes);
     }
 }

@@ -153,13 +153,14 @@ fn a_linux_host_says_what_it_is() {
         .unwrap();
     writer.push(Outgoing::Greeting).unwrap();
     let len = writer.finish();
-    // 12 bytes of zeroes in a section of action 193
-    assert_eq!(buffer[len - 16..len - 12], [193, 3, 0, 1]);
-    assert_eq!(buffer[len - 12..len], [0; 12]);
+    // a name of zeroes and an empty attribute 23, in a section of action 193
+    assert_eq!(buffer[len - 20..len - 16], [193, 4, 0, 1]);
+    assert_eq!(buffer[len - 16..len - 4], [0; 12]);
+    assert_eq!(buffer[len - 4..len], [23, 0, 0, 0]);
     let read = messages(&buffer[..len]);
     assert!(
         matches!(read[..], [Message::Request(_), Message::Extra(extra)]
-        if extra.id().is_everything() && extra.parse().is_ok())
+        if extra.id().is_everything() && extra.reads_compact())
     );
 }
 

@@ -67,11 +67,52 @@ ATTRIBUTES: dict[int, tuple[str, struct.Struct | None, Any]] = {
     20: ("other_side", struct.Struct("16s"), None),
     21: ("half_of", Id.WIRE, Id),
     22: ("in_use", struct.Struct("B"), None),
+    23: ("compact", None, bytes),
 }
 """By type: the name, the layout (None: text), and what is made of several values (None:
 there is one)."""
 
 TYPES = {name: kind for kind, (name, _, _) in ATTRIBUTES.items()}
+
+
+def pack_attributes(values: dict[str | int, Any]) -> bytes:
+    """Values by name in ATTRIBUTES; those of other types, as bytes, by their type."""
+    data = b""
+    for name, value in values.items():
+        kind = name if isinstance(name, int) else TYPES[name]
+        _, layout, many = ATTRIBUTES.get(kind, ("", None, None))
+        if isinstance(value, Id):
+            value = value.pack()
+        elif layout:
+            value = layout.pack(*value) if many else layout.pack(value)
+        elif isinstance(value, str):
+            value = value.encode()
+        data += bytes([kind, len(value)]) + value
+    return data
+
+
+def unpack_attributes(rest: bytes) -> dict[str | int, Any]:
+    values: dict[str | int, Any] = {}
+    while rest:
+        kind = rest[0]
+        if kind == 0:
+            rest = rest[1:]
+            continue
+        if len(rest) < 2 or len(rest) < 2 + rest[1]:
+            raise Refused("length")
+        value, rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
+        name, layout, many = ATTRIBUTES.get(kind, (kind, None, bytes))
+        if layout:
+            if len(value) < layout.size:
+                raise Refused("value")
+            several = layout.unpack_from(value)
+            if many is Id:
+                values[name] = Id(*several)
+            else:
+                values[name] = many(several) if many else several[0]
+        else:
+            values[name] = value if many else value.decode()
+    return values
 
 
 @dataclass(frozen=True)
@@ -88,44 +129,11 @@ class Extra:
         return Id(self.id, self.creatorid)
 
     def pack(self) -> bytes:
-        data = self.id + self.creatorid
-        for name, value in self.values.items():
-            kind = name if isinstance(name, int) else TYPES[name]
-            _, layout, many = ATTRIBUTES.get(kind, ("", None, None))
-            if isinstance(value, Id):
-                value = value.pack()
-            elif layout:
-                value = layout.pack(*value) if many else layout.pack(value)
-            elif isinstance(value, str):
-                value = value.encode()
-            data += bytes([kind, len(value)]) + value
-        return words(data)
+        return words(self.id + self.creatorid + pack_attributes(self.values))
 
     @classmethod
     def unpack(cls, data: bytes) -> Extra:
-        id, creatorid = data[:8], data[8:12]
-        values: dict[str | int, Any] = {}
-        rest = data[12:]
-        while rest:
-            kind = rest[0]
-            if kind == 0:
-                rest = rest[1:]
-                continue
-            if len(rest) < 2 or len(rest) < 2 + rest[1]:
-                raise Refused("length")
-            value, rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
-            name, layout, many = ATTRIBUTES.get(kind, (kind, None, bytes))
-            if layout:
-                if len(value) < layout.size:
-                    raise Refused("value")
-                several = layout.unpack_from(value)
-                if many is Id:
-                    values[name] = Id(*several)
-                else:
-                    values[name] = many(several) if many else several[0]
-            else:
-                values[name] = value if many else value.decode()
-        return cls(id, creatorid, values)
+        return cls(data[:8], data[8:12], unpack_attributes(data[12:]))
 
 
 @dataclass(frozen=True)

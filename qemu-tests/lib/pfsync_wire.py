@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from lib.pfsync_compact import GREETING, Compact
 from lib.pfsync_linux import TYPES, Expectation, Extra, TcpLast, TcpSide
 from lib.pfsync_messages import (
     ACK,
@@ -32,12 +33,14 @@ from lib.pfsync_messages import words as whole_words
 __all__ = [
     "ACK",
     "EVERYTHING",
+    "GREETING",
     "IN",
     "OUT",
     "TYPES",
     "Action",
     "Bulk",
     "Clear",
+    "Compact",
     "Expectation",
     "Extra",
     "Frame",
@@ -75,9 +78,10 @@ class Action(IntEnum):
     # Linux' own, see docs/pfsync-linux.md
     EXTRA = 193
     EXPECT = 194
+    COMPACT = 195
 
 
-Message = State | Update | Id | Clear | Bulk | Tdb | Extra | Expectation
+Message = State | Update | Id | Clear | Bulk | Tdb | Extra | Expectation | Compact
 
 KINDS: dict[int, tuple[Any, int]] = {
     Action.CLR: (Clear, 20),
@@ -92,6 +96,7 @@ KINDS: dict[int, tuple[Any, int]] = {
     Action.TDB: (Tdb, 52),
     Action.EXTRA: (Extra, 12),
     Action.EXPECT: (Expectation, 168),
+    Action.COMPACT: (Compact, 36),
 }
 """By action: its messages, and how long they are at least."""
 
@@ -172,6 +177,10 @@ class Frame:
     def states(self) -> list[State]:
         """All whole states that are inserted or updated."""
         return self.all(Action.INS, Action.UPD)
+
+    def told(self) -> list[State | Compact]:
+        """The same, and those in Linux' own form."""
+        return self.all(Action.INS, Action.UPD, Action.COMPACT)
 
 
 def frame(*sections: tuple[Any, ...]) -> bytes:

@@ -52,3 +52,10 @@ class Router:
 
     def count(self, host: Host) -> int:
         return int(host.sysctl("net.netfilter.nf_conntrack_count"))
+
+    def wire_bytes(self) -> int:
+        """Bytes that have passed a's end of the cable to b, both ways."""
+        with self.a.inside(), open("/proc/thread-self/net/dev") as f:
+            [line] = [line for line in f if line.strip().startswith("eth2:")]
+        fields = line.split()
+        return int(fields[1]) + int(fields[9])

@@ -121,6 +121,7 @@ pub(crate) fn walk(
 /// # Safety
 ///
 /// `head` is the chain at `place` of the table, under RCU.
+#[inline]
 unsafe fn walk_chain(
     head: *mut bindings::hlist_nulls_head,
     place: u64,
@@ -131,6 +132,10 @@ unsafe fn walk_chain(
     // SAFETY: The caller promises a head.
     let first = unsafe { &raw const (*head).first };
     let mut link = first;
+    // SAFETY: As above.
+    if matches!(unsafe { follow(first) }, Link::End(end) if end == place) {
+        return 0; // As most are.
+    }
     loop {
         // SAFETY: A head's or a node's link, under RCU.
         match unsafe { follow(link) } {

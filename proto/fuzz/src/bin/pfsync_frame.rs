@@ -6,6 +6,7 @@
 #![no_main]
 
 use carp_proto::pfsync::action::{is_unused, Action};
+use carp_proto::pfsync::compact;
 use carp_proto::pfsync::conntrack::{protocol, Entry, Tracking};
 use carp_proto::pfsync::extra::{Companion, Extra};
 use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
@@ -57,6 +58,7 @@ fn action_of(message: &Message<'_>) -> Action {
         Message::Tdb(_) => Action::Tdb,
         Message::Extra(_) => Action::Extra,
         Message::Expectation(_) => Action::Expectation,
+        Message::Compact(_) => Action::Compact,
     }
 }
 
@@ -105,6 +107,20 @@ fn take<'a>(message: &Message<'a>, companion: &mut Companion<'a>, table: &mut Ve
             let extra = companion.take(&update.id).ok().flatten();
             if let Some(entry) = table.first_mut() {
                 merge(entry, &update, extra.as_ref());
+            }
+        }
+        Message::Compact(received) => {
+            let mut entry = Entry::default();
+            let Ok(head) = received.read(&mut entry) else {
+                return;
+            };
+            sound(&entry);
+            match table.first_mut() {
+                None => table.push(entry),
+                Some(known) => {
+                    let (update, extra) = compact::update(&head, &entry);
+                    merge(known, &update, Some(&extra));
+                }
             }
         }
         Message::InsertAck(_)

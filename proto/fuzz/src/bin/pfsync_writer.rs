@@ -5,16 +5,18 @@
 #![no_main]
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use carp_proto::pfsync::compact::Head;
+use carp_proto::pfsync::conntrack::{Entry, Tuple};
 use carp_proto::pfsync::expectation::Expectation;
 use carp_proto::pfsync::extra::Extra;
 use carp_proto::pfsync::frame::{Frame, Section, TTL};
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::short::{Bulk, BulkStatus, Clear, Tdb};
-use carp_proto::pfsync::state::{InterfaceName, State};
+use carp_proto::pfsync::state::{Direction, InterfaceName, State};
 use carp_proto::pfsync::update::Update;
 use carp_proto::pfsync::writer::{Outgoing, Writer};
-use carp_proto_fuzz::{any_state, expectation, extra, id, update};
+use carp_proto_fuzz::{any_state, entry, expectation, extra, id, update};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -36,6 +38,8 @@ enum Said {
     Tdb(Tdb),
     Extra(StateId, Box<Extra>),
     Expectation(Box<Expectation>),
+    /// What is all there is asked of the target pfsync_compact.
+    Compact(Head, Tuple),
 }
 
 fn read(message: &Message<'_>) -> Said {
@@ -54,6 +58,11 @@ fn read(message: &Message<'_>) -> Said {
         Message::Tdb(tdb) => Said::Tdb(*tdb),
         Message::Extra(extra) => Said::Extra(extra.id(), Box::new(extra.parse().expect("written"))),
         Message::Expectation(it) => Said::Expectation(Box::new(it.parse().expect("written"))),
+        Message::Compact(it) => {
+            let mut entry = Entry::default();
+            let head = it.read(&mut entry).expect("written");
+            Said::Compact(head, entry.original)
+        }
     }
 }
 
@@ -67,7 +76,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
     let mut said: Vec<Said> = Vec::new();
     while !u.is_empty() && said.len() < 200 {
         let id = id(u)?;
-        match u.int_in_range(0..=12)? {
+        match u.int_in_range(0..=13)? {
             0 => {
                 let clear = Clear {
                     interface: InterfaceName(<[u8; 16]>::arbitrary(u)?),
@@ -152,6 +161,18 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 };
                 if writer.push(Outgoing::Tdb(&tdb)).is_ok() {
                     said.push(Said::Tdb(tdb));
+                }
+            }
+            12 => {
+                let head = Head {
+                    id,
+                    direction: *u.choose(&[Direction::Any, Direction::In, Direction::Out])?,
+                    confirm: bool::arbitrary(u)?,
+                    in_use: bool::arbitrary(u)?,
+                };
+                let entry = entry(u)?;
+                if writer.push_compact(&head, &entry).is_ok() {
+                    said.push(Said::Compact(head, entry.original));
                 }
             }
             _ => writer.end_section(),
