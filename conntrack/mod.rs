@@ -120,8 +120,11 @@ impl Table for Attached {
         })
     }
 
-    fn is_alive(entry: &Entry) -> bool {
-        entry.is_alive()
+    fn expires_in(entry: &Entry) -> u32 {
+        match entry.is_alive() {
+            true => entry.timeout().saturating_add(1),
+            false => 0,
+        }
     }
 
     fn fingerprint(entry: &Entry) -> u32 {

@@ -87,7 +87,8 @@ impl Conntrack {
     }
 
     fn passed(&self, packet: &Packet<'_>, entry: &Entry) -> Verdict {
-        if entry.status().has(Status::DYING) || !self.events.passed(entry) {
+        // Also of one that this packet has ended: so who keeps it hears of it.
+        if !self.events.passed(entry) || entry.status().has(Status::DYING) {
             return Verdict::Accept;
         }
         if let Some(segment) = packet.segment() {

@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	6
+#define PFSYNC_TABLE_VERSION	7
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -224,8 +224,11 @@ struct pfsync_table_ops {
 	void (*hold)(void *entry);
 	void (*put)(void *entry);
 
-	/* Whether it still is in the table. */
-	bool (*is_alive)(const void *entry);
+	/*
+	 * In how many seconds it goes from the table, unless packets renew it: rounded
+	 * up, and 0 if it is not there any more.
+	 */
+	u32 (*expires_in)(const void *entry);
 
 	/*
 	 * 0, if it is not; else a number that is another one when somebody has

@@ -258,8 +258,11 @@ impl Table for Attached {
         entries.len() == most as usize
     }
 
-    fn is_alive(entry: &Entry) -> bool {
-        entry.is_alive()
+    fn expires_in(entry: &Entry) -> u32 {
+        match entry.is_alive() {
+            true => entry.plain().timeout.max(1),
+            false => 0,
+        }
     }
 
     fn fingerprint(entry: &Entry) -> u32 {

@@ -18,6 +18,7 @@ use crate::{
         netdevice::Device,
         rtnl::Rtnl,
         state_table::{Cursor, HeldList, Table},
+        timer,
         watch::{News, Watch},
     },
     proto::pfsync::{
@@ -155,7 +156,7 @@ impl Pfsync {
             session.clearing = Clearing::default();
             session.in_bulk = 0;
             session.each_second = EachSecond::default();
-            core::mem::replace(&mut session.store, Store::new())
+            core::mem::replace(&mut session.store, Store::new(Instant(timer::now())))
         };
         drop(released);
         // Many, so not under the lock.

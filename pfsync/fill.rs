@@ -11,7 +11,7 @@ use super::{
     send::HEAD,
     session::Session,
     store::{Record, Slot},
-    write::{Expects, Form, Unwritten},
+    write::{Form, Unwritten, Written},
 };
 use crate::proto::pfsync::{
     bulk_answer::Do,
@@ -89,8 +89,7 @@ impl Session {
                     self.store.note_told(slot);
                 }
                 match self.write_from(queue, (slot, now), config, pfsync, &mut writer) {
-                    Ok(expects) => {
-                        self.note_expecting(slot, &expects);
+                    Ok(written) => {
                         if let Some(counter) = Counter::sent(queue.action()) {
                             pfsync.counters.count(counter);
                         }
@@ -100,6 +99,7 @@ impl Session {
                             self.listener.told_of_deletion(now);
                         }
                         self.step(now, slot, |record| record.pending.sent(config, now));
+                        self.was_written(now, slot, written);
                     }
                     Err(Unwritten::Full) if !writer.is_empty() => break 'frame,
                     Err(Unwritten::Private) => {
@@ -143,23 +143,24 @@ impl Session {
         config: &Config,
         pfsync: &Pfsync,
         writer: &mut Writer<'_>,
-    ) -> Result<Expects, Unwritten> {
+    ) -> Result<Option<Written>, Unwritten> {
         let record = self.store.get(slot).ok_or(Unwritten::Unfit)?;
         let flags = record.pending.flags(config);
         let form = match queue {
             Queue::InsertAck => {
                 writer.push(Outgoing::InsertAck(&record.id))?;
-                return Ok(Expects(false));
+                return Ok(None);
             }
             Queue::DeleteCompressed => {
                 writer.push(Outgoing::DeleteCompressed(&record.id))?;
-                return Ok(Expects(false));
+                return Ok(None);
             }
             Queue::UpdateCompressed => Form::Compressed,
             Queue::Insert => Form::Insert,
             Queue::Update => Form::Update,
         };
         self.write((slot, now), form, flags, pfsync, writer)
+            .map(Some)
     }
 
     /// A frame with one message of its own.
@@ -258,14 +259,14 @@ impl Session {
             if is_bulk && (is_half || is_first) {
                 self.store.note_told(slot);
                 match self.write((slot, now), Form::Update, FLAG_ACK, pfsync, &mut writer) {
-                    Ok(expects) => {
-                        self.note_expecting(slot, &expects);
+                    Ok(written) => {
                         pfsync.counters.count(Counter::SentUpdates);
                         // Before the step, which may say that nobody is to confirm it.
                         self.set_in_bulk(slot, true);
                         self.step(now, slot, |record| {
                             record.pending.sent_in_bulk(&config, now)
                         });
+                        self.was_written(now, slot, Some(written));
                         count = count.saturating_add(1);
                     }
                     Err(Unwritten::Full) => {
@@ -293,12 +294,16 @@ impl Session {
         (count > 0 || full).then(|| (writer.finish(), count))
     }
 
-    /// A state was written that may expect others. If there is no room to remember it,
+    /// A state was written. If it may expect others, and there is no room to remember that,
     /// they follow with its next update.
-    fn note_expecting(&mut self, slot: Slot, expects: &Expects) {
-        if expects.0 && self.expecting.len() < EXPECTING_MAX {
+    fn was_written(&mut self, now: Instant, slot: Slot, written: Option<Written>) {
+        let Some(written) = written else {
+            return;
+        };
+        if written.expects && self.expecting.len() < EXPECTING_MAX {
             let _ = self.expecting.push(slot, GFP_ATOMIC);
         }
+        self.expires(now, slot, written.timeout, written.is_offloaded);
     }
 
     /// The connections that the states just written expect. They are few, so each has a

@@ -152,6 +152,7 @@ impl Session {
                 (kept.born, kept.heard, kept.is_modulated) = (born, heard, false);
             }
             self.store.set_slot(other, often);
+            self.store.look_sooner(other, now, 1);
         }
         self.step(now, slot, |record| record.pending.forgotten());
         Some(other)
@@ -407,6 +408,7 @@ impl Reader<'_> {
             record.lenient = lenient;
         }
         self.session.store.set_slot(slot, often);
+        self.session.store.look_sooner(slot, self.now, 1);
         Ok(())
     }
 }

@@ -198,6 +198,7 @@ impl Reader<'_> {
         self.session.store.note_told(slot);
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
+        self.session.expires(self.now, slot, of.timeout, false);
         self.count(Counter::Inserted);
         Ok(())
     }

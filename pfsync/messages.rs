@@ -291,6 +291,7 @@ impl Reader<'_> {
                     if lenient {
                         self.set_lenient(main);
                     }
+                    self.session.expires(now, main, entry.timeout, false);
                 }
                 // A packet was faster: what it said counts as well.
                 Err(error) if error == EAGAIN => {

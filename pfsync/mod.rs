@@ -8,12 +8,15 @@
 //! in an inbox; the interface's timer empties it, has `proto` say what is to be sent,
 //! and when, and sends it ([`fill`], [`send`]). Frames come in through [`receive`].
 
+mod buckets;
 mod bulk;
+mod cells;
 mod clear;
 pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod demotion;
 pub(crate) mod device;
+mod due;
 pub(crate) mod events;
 mod fill;
 mod genetlink;
@@ -23,9 +26,11 @@ pub(crate) mod link;
 mod messages;
 pub(crate) mod netns;
 mod outcome;
+mod paged;
 mod plain;
 pub(crate) mod receive;
 mod reconcile;
+mod record;
 mod send;
 mod session;
 mod settings;

@@ -170,7 +170,7 @@ impl Session {
             syncdev: None,
             route_mtu: u32::MAX,
             table: None,
-            store: Store::new(),
+            store: Store::new(Instant(timer::now())),
             outbox: Outbox::new(DEFAULT_MTU, EXTRA_LEN),
             request: BulkRequest::new(Millis::default(), Millis::default(), false),
             answer: BulkAnswer::new(),
@@ -347,6 +347,8 @@ impl Session {
         match self.store.insert(record) {
             Ok(slot) => {
                 self.store.set_slot(slot, often);
+                let is_offloaded = Status(plain.status).is_offloaded();
+                self.expires(now, slot, plain.timeout, is_offloaded);
                 if let Some(step) = step {
                     self.took(now, slot, &step);
                 }
@@ -383,6 +385,12 @@ impl Session {
     fn passed(&mut self, now: Instant, slot: Slot, count: u32) {
         if let Some(record) = self.store.get_mut(slot) {
             record.used = Use::Passed;
+            // A RST may end it at once.
+            let live = record.live.as_ref();
+            if live.is_some_and(|live| !live.entry.is_alive()) {
+                self.gone(now, slot);
+                return;
+            }
         }
         let other = self.store.get(slot).and_then(Record::other);
         let knows = |slot: &Slot| self.store.get(*slot).is_some_and(|it| !it.is_modulated);
@@ -437,12 +445,15 @@ impl Pfsync {
     pub(super) fn empty_inbox(&self, session: &mut Session, now: Instant, out: &mut Outcome) {
         // A frame empties it, too, and then sets the timer that was kicked to a later time.
         self.unkick();
+        let mut new = 0_u32;
         Watch::drain(&self.watch, |news| match news {
             News::New(watched, newborn) => {
+                new = new.saturating_add(1);
                 session.found(now, watched, newborn, Found::ByPacket, out, &self.counters);
             }
             News::Packets { slot, count } => session.passed(now, slot, count),
         });
+        session.sweep_for_new(now, new);
     }
 
     /// An entry of the table that no packet has told of. `tell`: peers are to hear of it now,

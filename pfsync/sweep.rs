@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looking after states of which nobody tells: conntrack has one listener for events
-//! in a namespace, and that is ctnetlink; and it raises none at all when an entry that
-//! was born without a listener goes.
+//! Looking after states of which nobody tells, by all of them in turn: somebody may have
+//! taken an entry out of the table before its time, or changed it by hand
+//! (conntrack(8)). Some are looked at in each part of a second, each in a few dozen
+//! instructions: so of tables that are not very large all within a second.
 //!
-//! So all records are looked at once a second, some at a time, each in a few dozen
-//! instructions.
+//! Who finds that many are gone goes on at once. And when the table is nearly full,
+//! conntrack takes out entries for which no answer was seen, one for each that is new:
+//! then more are looked at for each that is new, for what is kept here of an entry that
+//! is gone counts as one of the table.
 
 use super::{
     device::Pfsync,
@@ -22,94 +25,157 @@ use crate::{
     },
 };
 
-/// How long a round takes.
+/// How long a round takes at least.
 const ROUND: Millis = Millis(1000);
 
-/// After so many rounds an offloaded state is told of again, for none of its packets is seen.
-const REFRESH_ROUNDS: u32 = 30;
-
 /// How many records are looked at in one go: some hundred microseconds.
-pub(super) const AT_ONCE: u32 = 4096;
+pub(super) const AT_ONCE: u32 = 1024;
+
+/// How many such parts a second has at most.
+const PARTS: u32 = 16;
+
+/// So many in one go were gone: then the next ones are looked at at once.
+const MANY_GONE: u32 = 32;
+
+/// How soon that is.
+const AT_ONCE_AGAIN: Millis = Millis(1);
 
 /// Of how many of them peers are told that somebody has changed them by hand.
 const CHANGED_AT_ONCE: u32 = 128;
 
-/// How long the windows that a peer told of may be behind what the connection's ends
-/// know: a peer that dies may have let many packets pass of which it could not tell any
-/// more, and what was lost with it is sent again until both ends agree. After that the
-/// connection was idle, or its packets have said how far it has got.
-const LENIENT: Millis = Millis(60_000);
+/// How many are looked at for each new entry of a table that is nearly full. Of those kept
+/// here, one in twice as many is gone then.
+const FOR_EACH_NEW: u32 = 16;
 
 /// Where the round is.
 #[derive(Default)]
 pub(super) struct Sweep {
     next: Slot,
     at: Option<Instant>,
-    /// The number of the round.
-    round: u32,
+    /// When the next second begins.
+    second: Option<Instant>,
+    /// When to go on with states that are due.
+    due: Option<Instant>,
     /// The state by which was asked last whether anybody is there.
     asked: Slot,
 }
 
 impl Sweep {
-    /// When to look at the next records.
+    /// When to do something.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.at
+        [self.at, self.second, self.due].into_iter().flatten().min()
     }
 
     /// Begins, with an interface that goes up.
     pub(super) fn begin(&mut self, now: Instant) {
+        let next = Some(ROUND.after(now));
         *self = Self {
-            at: Some(ROUND.after(now)),
+            at: next,
+            second: next,
             ..Self::default()
         };
     }
 }
 
+/// What was found.
+#[derive(Default)]
+struct Found {
+    gone: u32,
+    changed: u32,
+    named: u32,
+}
+
 impl Pfsync {
-    /// Looks at the next records, if it is time.
+    /// Looks after states, if it is time.
     pub(super) fn sweep(&self, session: &mut Session, now: Instant) {
-        let Some(at) = session.sweep.at else {
-            return;
-        };
-        if now < at {
-            return;
-        }
-        let end = session.store.end();
-        if session.sweep.next == 0 {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(session.sweep.second) {
+            session.sweep.second = Some(ROUND.after(now));
+            session.sweep.due = Some(now);
             session.ask(now);
-        }
-        let stop = session.sweep.next.saturating_add(AT_ONCE).min(end);
-        let mut to_name = NAMED_AT_ONCE;
-        let mut to_change = CHANGED_AT_ONCE;
-        for slot in session.sweep.next..stop {
-            if session.look_after(now, slot, to_change > 0) {
-                to_change = to_change.saturating_sub(1);
-            }
-            session.refresh_offloaded(now, slot);
-            if to_name > 0 {
-                to_name = match session.name_other_half(now, slot, true) {
-                    Ok(named) => to_name.saturating_sub(named.into()),
-                    // Not another thousand times.
-                    Err(_) => 0,
-                };
-            }
-        }
-        let parts = end.div_ceil(AT_ONCE).max(1);
-        let part = Millis(ROUND.0.checked_div(parts).unwrap_or(ROUND.0).max(1));
-        session.sweep.at = Some(part.after(now));
-        if stop < end {
-            session.sweep.next = stop;
-        } else {
-            session.sweep.next = 0;
-            session.sweep.round = session.sweep.round.wrapping_add(1);
             let unknown = session.unknown();
             session.each_second.begin(now, unknown);
+        }
+        if is_due(session.sweep.due) {
+            session.sweep.due = session.look_at_due(now);
+        }
+        if is_due(session.sweep.at) {
+            let end = session.store.end();
+            let gone = session.sweep_some(now, AT_ONCE);
+            let parts = end.div_ceil(AT_ONCE).clamp(1, PARTS);
+            let part = Millis(ROUND.0.checked_div(parts).unwrap_or(ROUND.0));
+            let wait = if gone >= MANY_GONE {
+                AT_ONCE_AGAIN
+            } else {
+                part
+            };
+            session.sweep.at = Some(wait.after(now));
         }
     }
 }
 
 impl Session {
+    /// The table has so many new entries. If it is nearly full, looks for those that have
+    /// made way.
+    pub(super) fn sweep_for_new(&mut self, now: Instant, new: u32) {
+        let Some(table) = &self.table else {
+            return;
+        };
+        let limit = table.limit();
+        if new > 0 && table.count() >= limit.saturating_sub(limit >> 3) {
+            let most = new.saturating_mul(FOR_EACH_NEW).min(4 * AT_ONCE);
+            self.sweep_some(now, most);
+        }
+    }
+
+    /// Looks at the next records, `most` of them. How many were gone.
+    fn sweep_some(&mut self, now: Instant, most: u32) -> u32 {
+        let end = self.store.end();
+        let mut found = Found::default();
+        for _ in 0..most.min(end) {
+            let slot = self.sweep.next;
+            let next = slot.saturating_add(1);
+            self.sweep.next = if next < end { next } else { 0 };
+            self.look_after(now, slot, &mut found);
+        }
+        found.gone
+    }
+
+    /// Notices whether somebody has taken a state out, or changed it, without a packet.
+    #[inline]
+    fn look_after(&mut self, now: Instant, slot: Slot, found: &mut Found) {
+        let Some(record) = self.store.get(slot) else {
+            return;
+        };
+        let Some(live) = &record.live else {
+            return;
+        };
+        let fingerprint = live.entry.fingerprint();
+        if fingerprint.is_none() {
+            found.gone = found.gone.saturating_add(1);
+            self.gone(now, slot);
+            return;
+        }
+        // With a packet it would wait to be told of.
+        let is_changed = record.told != fingerprint
+            && record.told.is_some()
+            && record.is_own()
+            && record.pending.place() == Place::Nowhere;
+        if is_changed && found.changed < CHANGED_AT_ONCE {
+            found.changed = found.changed.saturating_add(1);
+            self.changed(now, slot, 1);
+            // It has waited for a second already.
+            self.leave = Leave::Everything;
+        }
+        if self.systems.has_pf() && found.named < NAMED_AT_ONCE {
+            found.named = match self.name_other_half(now, slot, true) {
+                Ok(named) => found.named.saturating_add(named.into()),
+                // Not another thousand times.
+                Err(_) => NAMED_AT_ONCE,
+            };
+        }
+    }
+
     /// Asks whether anybody is there, by one state after the other: a peer may not want
     /// some of them.
     fn ask(&mut self, now: Instant) {
@@ -131,53 +197,6 @@ impl Session {
                 self.step(now, slot, |record| record.pending.ask());
                 return;
             }
-        }
-    }
-
-    /// Notices what has happened to a state. Whether somebody has changed it without a
-    /// packet; not, unless that `may_change`.
-    fn look_after(&mut self, now: Instant, slot: Slot, may_change: bool) -> bool {
-        let Some(record) = self.store.get(slot) else {
-            return false;
-        };
-        let Some(live) = &record.live else {
-            return false;
-        };
-        let Some(fingerprint) = live.entry.fingerprint() else {
-            self.gone(now, slot);
-            return false;
-        };
-        let is_due = !live.watched.is_touched() && record.pending.is_unsettled();
-        // By hand; with a packet it would wait to be told of.
-        let is_changed = may_change
-            && record.told.is_some_and(|told| told != fingerprint)
-            && record.is_own()
-            && record.pending.place() == Place::Nowhere;
-        if record.lenient && now >= LENIENT.after(record.heard) {
-            self.be_strict(slot);
-        }
-        if is_changed {
-            self.changed(now, slot, 1);
-            // It has waited for a second already.
-            self.leave = Leave::Everything;
-        }
-        if self.systems.has_linux() && is_due {
-            // A state has not changed for a while: peers shall have its last change.
-            self.step(now, slot, |record| record.pending.settled());
-        }
-        is_changed
-    }
-
-    /// Peers are told that an offloaded state is still there: a flow table keeps only those
-    /// that have packets. Some of them in each round.
-    fn refresh_offloaded(&mut self, now: Instant, slot: Slot) {
-        if slot.wrapping_add(self.sweep.round) % REFRESH_ROUNDS != 0 {
-            return;
-        }
-        let main = self.store.get(self.store.main(slot));
-        let live = main.and_then(|record| record.live.as_ref());
-        if live.is_some_and(|live| live.entry.is_offloaded()) {
-            self.step(now, slot, |record| record.pending.ask());
         }
     }
 

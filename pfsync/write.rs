@@ -46,8 +46,15 @@ impl From<Full> for Unwritten {
     }
 }
 
-/// Whether a state may expect others, which are to be told of as well.
-pub(super) struct Expects(pub(super) bool);
+/// What was seen of a state that was written.
+pub(super) struct Written {
+    /// It may expect others, which are to be told of as well.
+    pub(super) expects: bool,
+    /// Seconds until it expires.
+    pub(super) timeout: u32,
+    /// Packets of it pass that nobody sees here.
+    pub(super) is_offloaded: bool,
+}
 
 /// Reads what the table knows of a record. The stamp of it.
 pub(super) fn read(
@@ -87,7 +94,7 @@ impl Session {
         flags: u16,
         pfsync: &Pfsync,
         writer: &mut Writer<'_>,
-    ) -> Result<Expects, Unwritten> {
+    ) -> Result<Written, Unwritten> {
         let store = &self.store;
         let find = |key| pfsync.watch.find(key);
         let record = store.get(slot).ok_or(Unwritten::Unfit)?;
@@ -124,9 +131,11 @@ impl Session {
             Err(Full) if writer.is_empty() => Err(Unwritten::Unfit),
             written => {
                 written?;
-                Ok(Expects(
-                    half_of.is_none() && !entry.details.helper.is_empty(),
-                ))
+                Ok(Written {
+                    expects: half_of.is_none() && !entry.details.helper.is_empty(),
+                    timeout: entry.timeout,
+                    is_offloaded: entry.details.status.is_offloaded(),
+                })
             }
         }
     }

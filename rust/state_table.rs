@@ -198,12 +198,14 @@ impl Entry {
 
     /// Whether the table still has it. Any context.
     pub(crate) fn is_alive(&self) -> bool {
-        // By the type invariant it is an entry.
-        match self.adapter.ops().is_alive {
-            // SAFETY: As above.
-            Some(is_alive) => unsafe { is_alive(self.entry.as_ptr()) },
-            None => false,
-        }
+        self.expires_in().is_some()
+    }
+
+    /// In how many seconds it goes, rounded up, unless packets renew it; nothing, if the
+    /// table has it no more. Any context.
+    pub(crate) fn expires_in(&self) -> Option<NonZeroU32> {
+        // SAFETY: By the type invariant it is an entry.
+        NonZeroU32::new(unsafe { self.adapter.ops().expires_in?(self.entry.as_ptr()) })
     }
 
     /// Nothing, if the table has it no more; else a number that is another one when its mark,

@@ -92,6 +92,15 @@ impl Status {
             | Self::HELPER.0,
     );
 
+    /// Packets go past connection tracking, by flow tables of software or hardware.
+    const OFFLOAD: Self = Self((1 << 14) | (1 << 15));
+
+    /// Whether packets of it pass that conntrack does not see.
+    #[must_use]
+    pub const fn is_offloaded(self) -> bool {
+        self.0 & Self::OFFLOAD.0 != 0
+    }
+
     /// Whether all of `other` are set.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

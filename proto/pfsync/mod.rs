@@ -68,4 +68,5 @@ pub mod timeout;
 pub mod tuples;
 pub mod twins;
 pub mod update;
+pub mod wheel;
 pub mod writer;

@@ -42,7 +42,7 @@ impl<T: Table> Operations<T> {
             walk: Some(walk::<T>),
             hold: Some(hold::<T>),
             put: Some(put::<T>),
-            is_alive: Some(is_alive::<T>),
+            expires_in: Some(expires_in::<T>),
             fingerprint: Some(fingerprint::<T>),
             is_offloaded: Some(is_offloaded::<T>),
             lost_address: Some(lost_address::<T>),
@@ -156,9 +156,9 @@ unsafe extern "C" fn put<T: Table>(this: *mut c_void) {
     }
 }
 
-unsafe extern "C" fn is_alive<T: Table>(this: *const c_void) -> bool {
+unsafe extern "C" fn expires_in<T: Table>(this: *const c_void) -> u32 {
     // SAFETY: The caller passes an entry.
-    T::is_alive(unsafe { entry::<T>(this) })
+    T::expires_in(unsafe { entry::<T>(this) })
 }
 
 unsafe extern "C" fn fingerprint<T: Table>(this: *const c_void) -> u32 {

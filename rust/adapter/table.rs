@@ -59,8 +59,9 @@ pub(crate) trait Table: Send + Sync + Sized + 'static {
     /// Returns whether there may be more.
     fn walk(&self, cursor: &mut Cursor, most: u32, each: &mut dyn FnMut(&Self::Entry)) -> bool;
 
-    /// Whether an entry is in the table.
-    fn is_alive(entry: &Self::Entry) -> bool;
+    /// In how many seconds an entry goes, rounded up, unless packets renew it; 0, if it is
+    /// not in the table.
+    fn expires_in(entry: &Self::Entry) -> u32;
 
     /// 0, if it is not; else a number that is another one when mark, labels or status are.
     fn fingerprint(entry: &Self::Entry) -> u32;
