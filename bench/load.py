@@ -40,6 +40,8 @@ class Load:
     """For how much of it the processor was busy."""
     wakes: int = 0
     """How often it was woken up."""
+    longest: int = 0
+    """The longest that it was busy between two idle times."""
 
     @property
     def share(self) -> float:
@@ -86,7 +88,7 @@ def watched() -> Iterator[Load]:
 
 
 def evaluate(load: Load) -> None:
-    start = end = idle_since = None
+    start = end = idle_since = busy_since = None
     idle = 0
     with open(f"{TRACING}/trace") as trace:
         for line in trace:
@@ -100,9 +102,11 @@ def evaluate(load: Load) -> None:
                 # twice in a row: idleness was left for no interrupt that is noted
                 if idle_since is None:
                     idle_since = at
+                    if busy_since is not None:
+                        load.longest = max(load.longest, at - busy_since)
             elif idle_since is not None:
                 idle += at - idle_since
-                idle_since = None
+                idle_since, busy_since = None, at
                 load.wakes += 1
     with open(f"{TRACING}/per_cpu/cpu0/stats") as f:
         lost = re.search(r"overrun: (\d+)", f.read())

@@ -11,7 +11,7 @@ use super::{
     paged::Paged,
 };
 use crate::{linux::siphash, proto::pfsync::id::StateId};
-use kernel::prelude::*;
+use kernel::{alloc::Flags, prelude::*};
 
 /// Each holds the first of a chain through the records.
 pub(super) struct Buckets {
@@ -25,9 +25,9 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(flags: Flags) -> Self {
         Self {
-            first: Paged::new(),
+            first: Paged::new(flags),
             base: 1,
             split: 0,
             key: siphash::Key::new(),

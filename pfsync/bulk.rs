@@ -156,7 +156,10 @@ impl Pfsync {
             session.clearing = Clearing::default();
             session.in_bulk = 0;
             session.each_second = EachSecond::default();
-            core::mem::replace(&mut session.store, Store::new(Instant(timer::now())))
+            core::mem::replace(
+                &mut session.store,
+                Store::new(Instant(timer::now()), self.memory.atomic()),
+            )
         };
         drop(released);
         // Many, so not under the lock.

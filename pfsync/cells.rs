@@ -5,7 +5,7 @@
 
 use super::{paged::Paged, record::Record};
 use crate::proto::pfsync::wheel::{Link, Links};
-use kernel::prelude::*;
+use kernel::{alloc::Flags, prelude::*};
 
 /// The number of a record; one that was freed is given out again.
 pub(super) type Slot = u32;
@@ -40,6 +40,8 @@ pub(super) struct Cells {
     room: u32,
     /// How many records there are.
     len: u32,
+    /// How memory is asked for.
+    flags: Flags,
 }
 
 #[inline]
@@ -49,11 +51,12 @@ fn split(slot: Slot) -> (u32, usize) {
 
 impl Cells {
     /// None.
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(flags: Flags) -> Self {
         Self {
-            chunks: Paged::new(),
+            chunks: Paged::new(flags),
             room: NONE,
             len: 0,
+            flags,
         }
     }
 
@@ -104,7 +107,7 @@ impl Cells {
         let number = self.room;
         let chunk = self.chunks.get_mut(number).ok_or(EINVAL)?;
         if chunk.cells.capacity() == 0 {
-            chunk.cells.reserve(CHUNK as usize, GFP_ATOMIC)?;
+            chunk.cells.reserve(CHUNK as usize, self.flags)?;
         }
         let place = match chunk.cells.get_mut(chunk.free as usize) {
             Some(cell) => {
@@ -119,7 +122,7 @@ impl Cells {
             None => {
                 let place = chunk.cells.len() as u32;
                 // There is room for it.
-                chunk.cells.push(Cell::Used(record), GFP_ATOMIC)?;
+                chunk.cells.push(Cell::Used(record), self.flags)?;
                 place
             }
         };

@@ -15,6 +15,7 @@ use crate::{
     linux::{
         lock::{new_spinlock_bh, SpinLockBh},
         membership::Membership,
+        memcg::MemoryCgroup,
         netdevice_ops::{Driver, LinkLayer, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
@@ -69,6 +70,8 @@ pub(crate) struct Pfsync {
     pub(super) adapter: Arc<Adapter>,
     /// Its name.
     pub(super) table: TableName,
+    /// Whom the memory for states is charged to.
+    pub(super) memory: MemoryCgroup,
 }
 
 /// In [`Pfsync::kicked`]: a state is new or has changed, which leaves within a second
@@ -101,9 +104,10 @@ impl Pfsync {
         settings: Settings,
         adapter: Arc<Adapter>,
         table: TableName,
+        memory: MemoryCgroup,
     ) -> Result<Arc<Self>> {
-        let watch = Watch::new()?;
-        let session = Session::new(settings)?;
+        let watch = Watch::new(memory.atomic())?;
+        let session = Session::new(settings, memory.atomic())?;
         Arc::pin_init(
             pin_init!(Self {
                 timer <- Timer::new(),
@@ -115,6 +119,7 @@ impl Pfsync {
                 counters: Counters::new(),
                 adapter,
                 table,
+                memory,
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -186,6 +191,7 @@ impl TableEvents for Pfsync {
             Some(_) => NOW,
             None => SOON,
         };
+        let _charged = self.memory.charge();
         match Watch::announce(&self.watch, entry.key(), newborn) {
             Ok(()) => {
                 self.kick(urgency);

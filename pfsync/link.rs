@@ -15,6 +15,7 @@ use crate::{
     linux::{
         bindings,
         link::{Link, LinkKind, Request},
+        memcg::MemoryCgroup,
         netdevice::Device,
         netdevice_ops::{NewDevice, OwnDevice},
         netlink::{attribute_size, attribute_size_u64, Attributes, Extack, Message},
@@ -64,7 +65,8 @@ impl LinkKind for Pfsync {
             .ok_or_else(|| extack.error(EINVAL, format_args!("that is no name of a table")))?;
         let adapter = Adapter::get(table.as_bytes())
             .map_err(|error| config::no_table(error, &table, extack))?;
-        Self::new(Settings::DEFAULT, adapter, table)
+        let memory = MemoryCgroup::of_caller(dev.net());
+        Self::new(Settings::DEFAULT, adapter, table, memory)
     }
 
     fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {

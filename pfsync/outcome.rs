@@ -106,6 +106,7 @@ impl Pfsync {
         let now = Instant(timer::now());
         let mut out = Outcome::new();
         {
+            let _charged = self.memory.charge();
             let mut guard = self.session.lock();
             let session = &mut *guard;
             event(session, now, &mut out);

@@ -3,7 +3,7 @@
 //! A vector that grows page by page: softirqs get no larger piece of memory for sure, and
 //! copying a large one would keep them busy for milliseconds.
 
-use kernel::prelude::*;
+use kernel::{alloc::Flags, prelude::*};
 
 /// The bytes of a page, on any machine that there is.
 const PAGE: usize = 4096;
@@ -13,6 +13,8 @@ pub(super) struct Paged<T> {
     /// Some bytes for each 170 pages of pages: less than a page for millions of pages.
     pages: KVec<KVec<KVec<T>>>,
     len: u32,
+    /// How memory is asked for.
+    flags: Flags,
 }
 
 impl<T> Paged<T> {
@@ -22,10 +24,11 @@ impl<T> Paged<T> {
     /// Pages that a page of pages has.
     const PAGES: usize = PAGE / size_of::<KVec<T>>();
 
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(flags: Flags) -> Self {
         Self {
             pages: KVec::new(),
             len: 0,
+            flags,
         }
     }
 
@@ -68,18 +71,18 @@ impl<T> Paged<T> {
         let number = self.len;
         let [first, second, third] = Self::place(number);
         if self.pages.len() <= first {
-            let pages = KVec::with_capacity(Self::PAGES, GFP_ATOMIC)?;
-            self.pages.push(pages, GFP_ATOMIC)?;
+            let pages = KVec::with_capacity(Self::PAGES, self.flags)?;
+            self.pages.push(pages, self.flags)?;
         }
         let pages = self.pages.get_mut(first).ok_or(EINVAL)?;
         if pages.len() <= second {
-            let page = KVec::with_capacity(Self::IN_PAGE, GFP_ATOMIC)?;
+            let page = KVec::with_capacity(Self::IN_PAGE, self.flags)?;
             // There is room for it.
-            pages.push(page, GFP_ATOMIC)?;
+            pages.push(page, self.flags)?;
         }
         let page = pages.get_mut(second).ok_or(EINVAL)?;
         debug_assert!(page.len() == third);
-        page.push(value, GFP_ATOMIC)?;
+        page.push(value, self.flags)?;
         self.len = number.saturating_add(1);
         Ok(number)
     }

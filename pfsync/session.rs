@@ -45,6 +45,7 @@ use crate::{
     },
 };
 use kernel::{
+    alloc::Flags,
     prelude::*,
     sync::{aref::ARef, Arc},
 };
@@ -144,12 +145,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Of an interface that is down.
+    /// Of an interface that is down, which asks for memory so.
     ///
     /// # Errors
     ///
     /// Out of memory.
-    pub(super) fn new(settings: Settings) -> Result<Self> {
+    pub(super) fn new(settings: Settings, flags: Flags) -> Result<Self> {
         let creator = loop {
             let creator: Creator = random::bytes();
             // 0 stands for everybody.
@@ -170,7 +171,7 @@ impl Session {
             syncdev: None,
             route_mtu: u32::MAX,
             table: None,
-            store: Store::new(Instant(timer::now())),
+            store: Store::new(Instant(timer::now()), flags),
             outbox: Outbox::new(DEFAULT_MTU, EXTRA_LEN),
             request: BulkRequest::new(Millis::default(), Millis::default(), false),
             answer: BulkAnswer::new(),

@@ -16,7 +16,7 @@ use crate::proto::pfsync::{
     time::{seconds_since, Instant},
     wheel::Wheel,
 };
-use kernel::prelude::*;
+use kernel::{alloc::Flags, prelude::*};
 
 pub(super) use super::{
     cells::Slot,
@@ -45,10 +45,10 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// An empty one.
-    pub(super) fn new(now: Instant) -> Self {
+    /// An empty one, which asks for memory so.
+    pub(super) fn new(now: Instant, flags: Flags) -> Self {
         Self {
-            cells: Cells::new(),
+            cells: Cells::new(flags),
             wheel: Wheel::new(seconds(now)),
             pairs: 0,
             lists: [List {
@@ -56,7 +56,7 @@ impl Store {
                 last: NONE,
                 len: 0,
             }; LISTS],
-            names: Buckets::new(),
+            names: Buckets::new(flags),
         }
     }
 

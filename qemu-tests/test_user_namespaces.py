@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Root of a user namespace, whom anybody can make himself, has carp in a network of his
-own. He takes neither the machine's processor from there nor its log.
+"""Root of a user namespace, whom anybody can make himself, has carp and pfsync in a
+network of his own. He takes neither the machine's processor from there nor its log.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from lib import kernel, softirqs
@@ -28,7 +30,7 @@ class Container:
     def __init__(self, world: World) -> None:
         self._process: Process = world.spawn(*USER, "sleep", "10000")
         words = ("nsenter", "-t", str(self._process.pid), "--preserve-credentials", "-U", "-n")
-        self._words = words
+        self.words = words
         wait_for(self._made, 10, "the namespace is there")
         kernel.load("dummy")
         said = self.batch("link add eth0 arp on type dummy", "link set eth0 up")
@@ -47,15 +49,15 @@ class Container:
 
     def ip(self, words: str) -> str:
         """Runs ip(8), and returns what it said was wrong."""
-        return run((*self._words, "ip", *words.split()), check=False).stderr.strip()
+        return run((*self.words, "ip", *words.split()), check=False).stderr.strip()
 
     def batch(self, *lines: str) -> str:
         """The same for many lines, all of which are tried."""
         text = "".join(f"{line}\n" for line in lines)
-        return run((*self._words, "ip", "-force", "-batch", "-"), check=False, input=text).stderr
+        return run((*self.words, "ip", "-force", "-batch", "-"), check=False, input=text).stderr
 
     def shown(self, *words: str) -> str:
-        return run((*self._words, "ip", *words)).stdout
+        return run((*self.words, "ip", *words)).stdout
 
 
 @pytest.fixture
@@ -198,3 +200,56 @@ def test_an_interface_that_he_was_given(world: World, container: Container) -> N
     assert not container.ip(f"{change} advbase 1")
     assert container.ip(f"{change} advbase 0") == far
     assert is_now("advbase 1 advskew 20")
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A memory cgroup of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        run(("mount", "-t", "cgroup2", "none", folder))
+        (root / "cgroup.subtree_control").write_text("+memory")
+        made = root / "somebody"
+        made.mkdir()
+        yield made
+        wait_for(lambda: not (made / "cgroup.procs").read_text(), 5, "nobody is in it")
+        made.rmdir()
+        run(("umount", folder))
+
+
+def charged(cgroup: Path) -> int:
+    """Bytes of the kernel's memory that are charged to it."""
+    lines = (line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    return int(dict(lines)["slab"])
+
+
+def test_states_are_charged_to_who_has_them(
+    pfsync: None, container: Container, cgroup: Path
+) -> None:
+    """What pfsync keeps of a connection, as it is told of in softirqs; the administrator's
+    own interface is charged to nobody."""
+    count = 4000
+    joins = ("sh", "-c", 'echo $$ >"$0" && exec "$@"', str(cgroup / "cgroup.procs"))
+    enters = container.words
+    for command in (
+        "ip link add pfsync0 type pfsync syncdev eth0 local",
+        "ip addr add 172.16.0.1/24 dev eth0",
+        "ip link set pfsync0 up",
+    ):
+        run((*joins, *enters, *command.split()))
+    before = charged(cgroup)
+    lines = "".join(
+        f"-A -t 600 -u SEEN_REPLY -s 10.9.0.1 -d 192.0.2.9 -r 192.0.2.9 -q 10.9.0.1"
+        f" -p udp --sport {1024 + number} --dport 53 --reply-port-src 53"
+        f" --reply-port-dst {1024 + number}\n"
+        for number in range(count)
+    )
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(lines)
+        file.flush()
+        run((*enters, "conntrack", "-R", file.name))
+    wait_for(lambda: charged(cgroup) - before > 200 * count, 10, "they are charged")
+    print(f"{(charged(cgroup) - before) / count:.0f} bytes each")
+    run((*enters, "conntrack", "-F"))
+    wait_for(lambda: charged(cgroup) - before < 20 * count, 10, "and no more")
+    run((*enters, "ip", "link", "del", "pfsync0"))

@@ -22,6 +22,7 @@ pub(crate) mod link;
 pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod membership;
+pub(crate) mod memcg;
 pub(crate) mod multicast;
 pub(crate) mod namespace;
 pub(crate) mod ndisc;

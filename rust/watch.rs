@@ -12,6 +12,7 @@
 use super::bindings;
 use core::{marker::PhantomData, ptr, ptr::NonNull};
 use kernel::{
+    alloc::Flags,
     error::to_result,
     prelude::*,
     sync::{
@@ -60,6 +61,8 @@ pub(crate) struct Watch<T: Send + 'static> {
     #[pin]
     table: Opaque<bindings::rhashtable>,
     inbox: Atomic<*mut Node<T>>,
+    /// How memory for nodes is asked for.
+    flags: Flags,
     _nodes: PhantomData<T>,
 }
 
@@ -94,14 +97,15 @@ pub(crate) enum News<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Watch<T> {
-    /// An empty one.
+    /// An empty one; `flags` are for nodes, any of which a packet path may make.
     ///
     /// # Errors
     ///
     /// Out of memory.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new(flags: Flags) -> Result<Arc<Self>> {
         Arc::try_pin_init(
             try_pin_init!(Self {
+                flags,
                 table <- Opaque::try_ffi_init(|table| {
                     // SAFETY: `table` is valid for writes and pinned.
                     to_result(unsafe { bindings::watch_table_init(table) })
@@ -167,7 +171,7 @@ impl<T: Send + 'static> Watch<T> {
                 flag: Atomic::new(0),
                 news: Opaque::new(None),
             },
-            GFP_ATOMIC,
+            this.flags,
         )?;
         // SAFETY: A box is never null.
         let node = unsafe { NonNull::new_unchecked(KBox::into_raw(node)) };

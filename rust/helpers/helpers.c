@@ -12,6 +12,7 @@
 #include "inet.c"
 #include "inet6.c"
 #include "neighbour.c"
+#include "memcg.c"
 #include "namespace.c"
 #include "ratelimit.c"
 #include "rhashtable.c"
