@@ -103,6 +103,7 @@ impl Pfsync {
             session.systems = Systems::default();
             session.listener = Listener::default();
             session.names.unwatched();
+            session.store.begin(Instant(timer::now()));
             session.table = Some(table.clone());
         }
         // Demoted before the first packet can miss its state.
@@ -116,6 +117,10 @@ impl Pfsync {
         while more {
             this.handle(|session, now, out| {
                 more = this.walk_part(session, now, &mut cursor, out);
+                if !more {
+                    let unknown = session.unknown();
+                    session.each_second.walked(unknown);
+                }
             });
         }
         Ok(())
@@ -206,6 +211,8 @@ impl Pfsync {
                 return;
             }
             session.answer.stop();
+            session.systems.may_be_others();
+            session.outbox.set_compact(false);
             let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
             let limit = session.table.as_ref().map_or(0, |table| table.limit());
             let effects = session.request.down();

@@ -10,27 +10,33 @@ use kernel::{alloc::Flags, prelude::*};
 /// The number of a record; one that was freed is given out again.
 pub(super) type Slot = u32;
 
-/// No record, no place, no chunk.
+/// No record, no chunk.
 pub(super) const NONE: u32 = u32::MAX;
 
 #[allow(clippy::large_enum_variant)] // in place is what they are for
 enum Cell {
     /// The next one that is free in the same chunk.
-    Free(u32),
+    Free(u16),
     Used(Record),
 }
 
-/// Records in a chunk.
-const CHUNK: u32 = Paged::<Cell>::IN_PAGE as u32;
+/// Records in a chunk: as many as fit into a page.
+const CHUNK: u16 = (4096 / size_of::<Cell>()) as u16;
+
+/// Bits of the number of a record in its chunk. Not all numbers are in use.
+const BITS: u32 = CHUNK.next_power_of_two().ilog2();
+
+/// No place.
+const FULL: u16 = u16::MAX;
 
 /// A chunk; without memory while it is empty.
 struct Chunk {
     cells: KVec<Cell>,
-    used: u32,
-    /// The first of its cells that is free again.
-    free: u32,
     /// The next chunk that has room.
     next: u32,
+    used: u16,
+    /// The first of its cells that is free again.
+    free: u16,
 }
 
 /// All records.
@@ -46,7 +52,7 @@ pub(super) struct Cells {
 
 #[inline]
 fn split(slot: Slot) -> (u32, usize) {
-    (slot / CHUNK, (slot % CHUNK) as usize)
+    (slot >> BITS, (slot & ((1 << BITS) - 1)) as usize)
 }
 
 impl Cells {
@@ -67,7 +73,17 @@ impl Cells {
 
     /// No record has this number or a higher one.
     pub(super) fn end(&self) -> Slot {
-        self.chunks.len().saturating_mul(CHUNK)
+        self.chunks.len() << BITS
+    }
+
+    /// The number after this one, past a chunk that is empty.
+    pub(super) fn next(&self, slot: Slot) -> Slot {
+        let (chunk, place) = split(slot);
+        let is_last = place >= usize::from(CHUNK).saturating_sub(1);
+        match self.chunks.get(chunk) {
+            Some(chunk) if chunk.used > 0 && !is_last => slot.saturating_add(1),
+            _ => chunk.saturating_add(1) << BITS,
+        }
     }
 
     /// The record of this number, if there is one.
@@ -99,28 +115,28 @@ impl Cells {
         if self.room == NONE {
             self.room = self.chunks.push(Chunk {
                 cells: KVec::new(),
-                used: 0,
-                free: NONE,
                 next: NONE,
+                used: 0,
+                free: FULL,
             })?;
         }
         let number = self.room;
         let chunk = self.chunks.get_mut(number).ok_or(EINVAL)?;
         if chunk.cells.capacity() == 0 {
-            chunk.cells.reserve(CHUNK as usize, self.flags)?;
+            chunk.cells.reserve(usize::from(CHUNK), self.flags)?;
         }
-        let place = match chunk.cells.get_mut(chunk.free as usize) {
+        let place = match chunk.cells.get_mut(usize::from(chunk.free)) {
             Some(cell) => {
                 let place = chunk.free;
                 chunk.free = match cell {
                     Cell::Free(next) => *next,
-                    Cell::Used(_) => NONE,
+                    Cell::Used(_) => FULL,
                 };
                 *cell = Cell::Used(record);
                 place
             }
             None => {
-                let place = chunk.cells.len() as u32;
+                let place = chunk.cells.len() as u16;
                 // There is room for it.
                 chunk.cells.push(Cell::Used(record), self.flags)?;
                 place
@@ -131,7 +147,7 @@ impl Cells {
             self.room = chunk.next;
         }
         self.len = self.len.saturating_add(1);
-        Ok(number.saturating_mul(CHUNK).saturating_add(place))
+        Ok(number << BITS | u32::from(place))
     }
 
     /// Takes a record out.
@@ -146,7 +162,7 @@ impl Cells {
         let Cell::Used(record) = core::mem::replace(cell, Cell::Free(chunk.free)) else {
             return None;
         };
-        chunk.free = place as u32;
+        chunk.free = place as u16;
         if chunk.used >= CHUNK {
             chunk.next = room;
             self.room = number;
@@ -154,7 +170,7 @@ impl Cells {
         chunk.used = chunk.used.saturating_sub(1);
         if chunk.used == 0 {
             chunk.cells = KVec::new();
-            chunk.free = NONE;
+            chunk.free = FULL;
         }
         self.len = self.len.saturating_sub(1);
         Some(record)

@@ -27,8 +27,8 @@ const NEXT: Millis = Millis(1);
 /// connection was idle, or its packets have said how far it has got.
 const LENIENT_SECONDS: u32 = 60;
 
-/// After so many seconds an offloaded state is told of again, for none of its packets is
-/// seen.
+/// After so many seconds at most an offloaded state is told of again, for none of its
+/// packets is seen.
 const REFRESH: u32 = 30;
 
 /// After so many seconds what was told without being confirmed is told once more, unless
@@ -67,7 +67,8 @@ impl Session {
         }
         if is_offloaded {
             self.refresh(now, slot);
-            seconds = seconds.min(REFRESH);
+            // Not all that were met at once in one second for ever.
+            seconds = seconds.min(REFRESH.saturating_sub(slot % 16));
         }
         if is_unsettled {
             match is_touched {

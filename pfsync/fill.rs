@@ -86,7 +86,10 @@ impl Session {
                     if let Some(live) = &record.live {
                         live.watched.reset();
                     }
-                    self.store.note_told(slot);
+                    if !self.store.note_told(slot) {
+                        self.gone(now, slot);
+                        continue;
+                    }
                 }
                 match self.write_from(queue, (slot, now), config, pfsync, &mut writer) {
                     Ok(written) => {
@@ -256,8 +259,9 @@ impl Session {
             let is_first = self.store.main(slot) == slot;
             let record = self.store.get(slot);
             let is_bulk = record.is_some_and(|record| record.pending.is_bulk());
-            if is_bulk && (is_half || is_first) {
-                self.store.note_told(slot);
+            if is_bulk && (is_half || is_first) && !self.store.note_told(slot) {
+                self.gone(now, slot);
+            } else if is_bulk && (is_half || is_first) {
                 match self.write((slot, now), Form::Update, FLAG_ACK, pfsync, &mut writer) {
                     Ok(written) => {
                         pfsync.counters.count(Counter::SentUpdates);

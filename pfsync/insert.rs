@@ -79,7 +79,20 @@ impl Reader<'_> {
         self.session.systems.heard_compact();
         let mut entry = Entry::default();
         let head = received.read(&mut entry)?;
+        // What only changes something is no part of a bulk update.
+        if head.confirm {
+            self.session.request.heard(self.now);
+        }
         if let Some(slot) = self.session.store.find(&head.id) {
+            let is_tcp = entry.original.protocol == protocol::TCP;
+            if self
+                .session
+                .store
+                .get(slot)
+                .is_none_or(|it| it.tcp != is_tcp)
+            {
+                return Err(Discard::BadState);
+            }
             let (update, extra) = compact::update(&head, &entry);
             return self.merge(slot, &update, Some(&extra), head.confirm);
         }
@@ -195,7 +208,7 @@ impl Reader<'_> {
         record.tcp = tcp;
         record.lenient = lenient;
         let slot = self.session.store.insert(record)?;
-        self.session.store.note_told(slot);
+        let _ = self.session.store.note_told(slot);
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
         self.session.expires(self.now, slot, of.timeout, false);

@@ -60,6 +60,7 @@ impl Pfsync {
             }
             let mut reader = Reader {
                 asked: false,
+                ended: false,
                 pfsync: self,
                 session,
                 table,
@@ -76,6 +77,8 @@ impl Pfsync {
 pub(super) struct Reader<'a> {
     /// A peer has asked for everything in this frame, and has not said that it is Linux.
     pub(super) asked: bool,
+    /// The same, when it has ended a bulk update.
+    pub(super) ended: bool,
     pub(super) pfsync: &'a Pfsync,
     pub(super) session: &'a mut Session,
     pub(super) table: Arc<Table<Pfsync>>,
@@ -117,6 +120,9 @@ impl Reader<'_> {
         if self.asked {
             systems.heard_pf();
         }
+        if self.ended {
+            systems.heard_end_without_greeting();
+        }
         let compact = systems.read_compact();
         self.session.outbox.set_compact(compact);
         // Unless it has just asked for that.
@@ -147,7 +153,7 @@ impl Reader<'_> {
                 let systems = &mut self.session.systems;
                 if received.id().is_everything() {
                     systems.heard_greeting(received.reads_compact());
-                    self.asked = false;
+                    (self.asked, self.ended) = (false, false);
                 } else {
                     systems.heard_linux();
                     companion.offer(received);
@@ -177,10 +183,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Expectation(received) => self.expectation(&received),
-            Message::Compact(received) => {
-                self.session.request.heard(self.now);
-                self.compact(&received)
-            }
+            Message::Compact(received) => self.compact(&received),
             Message::Tdb(_) => {
                 self.count(Counter::Skipped);
                 Ok(())
@@ -313,7 +316,7 @@ impl Reader<'_> {
                 record.used = Use::Copy;
             }
         }
-        self.session.store.note_told(main);
+        let _ = self.session.store.note_told(main);
         self.session.step(now, slot, |record| {
             record.pending.updated_by_peer(now, verdict, confirm)
         });
@@ -377,6 +380,7 @@ impl Reader<'_> {
                 session.request.started(self.now, bulk.creator)
             }
             BulkStatus::End => {
+                self.ended = true;
                 if session.reconcile.ended(self.now, bulk.creator) {
                     session.reconciled = 0;
                 }

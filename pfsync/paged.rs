@@ -10,7 +10,7 @@ const PAGE: usize = 4096;
 
 /// Values by number, in pages of values, in pages of pages.
 pub(super) struct Paged<T> {
-    /// Some bytes for each 170 pages of pages: less than a page for millions of pages.
+    /// Some bytes for each 128 pages of pages: less than a page for millions of pages.
     pages: KVec<KVec<KVec<T>>>,
     len: u32,
     /// How memory is asked for.
@@ -18,11 +18,10 @@ pub(super) struct Paged<T> {
 }
 
 impl<T> Paged<T> {
-    /// Values in a page.
-    pub(super) const IN_PAGE: usize = PAGE / size_of::<T>();
-
-    /// Pages that a page of pages has.
-    const PAGES: usize = PAGE / size_of::<KVec<T>>();
+    /// Bits of the number of a value in its page, and of that of a page in its own: powers of
+    /// two, for what is found by its bits is found sooner.
+    const VALUES: u32 = (PAGE / size_of::<T>()).ilog2();
+    const PAGES: u32 = (PAGE / size_of::<KVec<T>>()).ilog2();
 
     pub(super) const fn new(flags: Flags) -> Self {
         Self {
@@ -39,12 +38,11 @@ impl<T> Paged<T> {
 
     #[inline]
     fn place(number: u32) -> [usize; 3] {
-        let number = number as usize;
-        let page = number / Self::IN_PAGE;
+        let page = number >> Self::VALUES;
         [
-            page / Self::PAGES,
-            page % Self::PAGES,
-            number % Self::IN_PAGE,
+            (page >> Self::PAGES) as usize,
+            (page & ((1 << Self::PAGES) - 1)) as usize,
+            (number & ((1 << Self::VALUES) - 1)) as usize,
         ]
     }
 
@@ -71,12 +69,12 @@ impl<T> Paged<T> {
         let number = self.len;
         let [first, second, third] = Self::place(number);
         if self.pages.len() <= first {
-            let pages = KVec::with_capacity(Self::PAGES, self.flags)?;
+            let pages = KVec::with_capacity(1 << Self::PAGES, self.flags)?;
             self.pages.push(pages, self.flags)?;
         }
         let pages = self.pages.get_mut(first).ok_or(EINVAL)?;
         if pages.len() <= second {
-            let page = KVec::with_capacity(Self::IN_PAGE, self.flags)?;
+            let page = KVec::with_capacity(1 << Self::VALUES, self.flags)?;
             // There is room for it.
             pages.push(page, self.flags)?;
         }

@@ -114,6 +114,16 @@ impl Store {
         self.cells.get_mut(slot)
     }
 
+    /// Begins anew, empty as it is: time has passed since it was made.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.wheel = Wheel::new(seconds(now));
+    }
+
+    /// The number after this one that may be a record's, past all that have none for sure.
+    pub(super) fn next(&self, slot: Slot) -> Slot {
+        self.cells.next(slot)
+    }
+
     /// Somebody is to look at a record in so many seconds, one at least.
     pub(super) fn look_again(&mut self, slot: Slot, now: Instant, within: u32) {
         let at = seconds(now).saturating_add(within.max(1));
@@ -147,10 +157,17 @@ impl Store {
 
     /// What the table has of a state now is what peers know; by a second name they hear
     /// but a part.
-    pub(super) fn note_told(&mut self, slot: Slot) {
-        if let Some(record) = self.get_mut(slot) {
-            record.told = record.live.as_ref().and_then(|it| it.entry.fingerprint());
-        }
+    ///
+    /// Whether the table still has it.
+    pub(super) fn note_told(&mut self, slot: Slot) -> bool {
+        let Some(record) = self.get_mut(slot) else {
+            return false;
+        };
+        let Some(live) = &record.live else {
+            return true;
+        };
+        record.told = live.entry.fingerprint();
+        record.told.is_some()
     }
 
     /// Tells packet paths where the record is; `often` is

@@ -31,6 +31,9 @@ const ROUND: Millis = Millis(1000);
 /// How many records are looked at in one go: some hundred microseconds.
 pub(super) const AT_ONCE: u32 = 1024;
 
+/// So many numbers are looked at for each record that there may be.
+const NUMBERS: u32 = 4;
+
 /// How many such parts a second has at most.
 const PARTS: u32 = 16;
 
@@ -80,6 +83,7 @@ impl Sweep {
 /// What was found.
 #[derive(Default)]
 struct Found {
+    seen: u32,
     gone: u32,
     changed: u32,
     named: u32,
@@ -122,21 +126,25 @@ impl Session {
             return;
         };
         let limit = table.limit();
-        if new > 0 && table.count() >= limit.saturating_sub(limit >> 3) {
+        if new > 0 && limit > 0 && table.count() >= limit.saturating_sub(limit >> 3) {
             let most = new.saturating_mul(FOR_EACH_NEW).min(4 * AT_ONCE);
             self.sweep_some(now, most);
         }
     }
 
-    /// Looks at the next records, `most` of them. How many were gone.
+    /// Looks at the next records, `most` of them, but at none twice. How many were gone.
     fn sweep_some(&mut self, now: Instant, most: u32) -> u32 {
         let end = self.store.end();
         let mut found = Found::default();
-        for _ in 0..most.min(end) {
+        // Not all numbers are in use; those of which none is are stepped over.
+        for _ in 0..end.min(most.saturating_mul(NUMBERS)) {
             let slot = self.sweep.next;
-            let next = slot.saturating_add(1);
+            let next = self.store.next(slot);
             self.sweep.next = if next < end { next } else { 0 };
             self.look_after(now, slot, &mut found);
+            if found.seen >= most {
+                break;
+            }
         }
         found.gone
     }
@@ -150,6 +158,7 @@ impl Session {
         let Some(live) = &record.live else {
             return;
         };
+        found.seen = found.seen.saturating_add(1);
         let fingerprint = live.entry.fingerprint();
         if fingerprint.is_none() {
             found.gone = found.gone.saturating_add(1);
@@ -184,8 +193,8 @@ impl Session {
             return;
         }
         let end = self.store.end();
-        for _ in 0..end.min(AT_ONCE) {
-            let next = self.sweep.asked.saturating_add(1);
+        for _ in 0..end.min(4 * AT_ONCE) {
+            let next = self.store.next(self.sweep.asked);
             self.sweep.asked = if next < end { next } else { 0 };
             let slot = self.sweep.asked;
             let is_told = |record: &Record| {

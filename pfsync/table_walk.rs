@@ -50,6 +50,11 @@ impl EachSecond {
         self.at
     }
 
+    /// The table was walked to its end, and so many entries are known to nobody.
+    pub(super) fn walked(&mut self, unknown: u32) {
+        self.unknown = unknown;
+    }
+
     /// A second begins in which `unknown` entries are known to nobody.
     pub(super) fn begin(&mut self, now: Instant, unknown: u32) {
         // Once begun, it goes around, whatever the number is meanwhile.
@@ -117,7 +122,7 @@ impl Pfsync {
         } else {
             // What is unknown now is not for peers.
             if core::mem::take(&mut walk.ends) > 0 {
-                walk.unknown = unknown;
+                walk.walked(unknown);
             }
             walk.left = 0;
         }

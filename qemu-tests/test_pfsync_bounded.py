@@ -16,26 +16,29 @@ from lib.clock import wait_for
 from lib.host import Host
 from lib.lan import Lan
 from lib.pair import SERVER, Datagrams, Pair
-from lib.process import run
 from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("pfsync")
 
-MAX = "net.netfilter.nf_conntrack_max"
+SIZES = Path("/proc/sys/net/netfilter")
+MAX, BUCKETS = SIZES / "nf_conntrack_max", SIZES / "nf_conntrack_buckets"
 LIMIT = 2048
 RATE = 4000
 
 
 def set_limit(limit: int) -> None:
-    run(("sysctl", "-qw", f"{MAX}={limit}"))
+    """Also as many buckets: conntrack looks into a few of them for one to be taken out."""
+    BUCKETS.write_text(str(limit))
+    MAX.write_text(str(limit))
 
 
 @pytest.fixture
 def limit(pfsync: None) -> Iterator[None]:
     """Tables are of any size, and later as they were."""
-    before = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
+    before = [(path, path.read_text()) for path in (BUCKETS, MAX)]
     yield
-    set_limit(before)
+    for path, value in before:
+        path.write_text(value)
 
 
 def pages() -> int:

@@ -22,6 +22,7 @@ from lib.pfsync_wire import (
     EVERYTHING,
     GREETING,
     Action,
+    Bulk,
     Compact,
     Extra,
     State,
@@ -47,9 +48,14 @@ FLOW = Tuple("192.0.2.1", 2048, "198.51.100.1", 80)
 
 @pytest.fixture
 def peer(lan: Lan) -> Iterator[Peer]:
-    """b, with which a's pfsync0 has met."""
+    """b, with which a's pfsync0 has met, and which has greeted."""
     with Peer(lan.b) as peer:
-        p.meet(lan.a, peer)
+        lan.a.run("nft", "-f", "-", input=p.QUIET)
+        p.create(lan.a)
+        peer.wait(Action.UPD_REQ)
+        bulk = (Bulk(CREATOR, kind) for kind in (Bulk.START, Bulk.END))
+        peer.send(frame(*((Action.BUS, one) for one in bulk), GREETS))
+        p.wait_bulk(lan.a, timeout=2)
         yield peer
 
 
@@ -85,8 +91,7 @@ def test_who_greets_is_told_in_short(lan: Lan, peer: Peer) -> None:
     """Of what is there, and of what comes; with all that conntrack knows."""
     with connected(lan.client, lan.a) as first:
         port = first.getsockname()[1]
-        time.sleep(1.5)
-        assert Action.COMPACT not in actions(peer.collect(0.1))
+        peer.collect(1.5)
         peer.send(frame(ASK, GREETS))
         frames = peer.collect(1)
         assert actions(frames) == {Action.COMPACT}
@@ -111,7 +116,7 @@ def test_who_greets_is_told_in_short(lan: Lan, peer: Peer) -> None:
         flow.close()
 
 
-@pytest.mark.parametrize("who", ["older Linux", "pf", "pf, by a state"])
+@pytest.mark.parametrize("who", ["older Linux", "pf", "pf, by a state", "nobody knows"])
 def test_pfs_form_for_who_reads_no_other(lan: Lan, peer: Peer, who: str) -> None:
     """Though another Linux host has greeted before."""
     flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
@@ -122,11 +127,18 @@ def test_pfs_form_for_who_reads_no_other(lan: Lan, peer: Peer, who: str) -> None
         peer.send(frame(ASK, OLD_GREETING))
     elif who == "pf":
         peer.send(frame(ASK))
+    elif who == "nobody knows":
+        # Linux would greet; pf may have no state by which it could be told.
+        peer.send(p.bulk_frame())
+        flow.close()
+        flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
+        flow.send()
     else:
         state = State.of(FLOW, creatorid=CREATOR, proto=UDP)
         peer.send(frame((Action.INS, state)), frame(ASK, GREETS))
     frames = peer.collect(2)
-    assert Action.UPD in actions(frames) and Action.COMPACT not in actions(frames)
+    assert {Action.INS, Action.UPD} & actions(frames)
+    assert Action.COMPACT not in actions(frames)
     assert any(one.frame.all(Action.EXTRA) for one in frames)
     flow.close()
 

@@ -68,7 +68,8 @@ def test_masquerade_moves_along(world: World, how: str, server: str) -> None:
         pair.a.ip("addr", "del", address, "dev", "eth1")
     else:
         pair.a.ip("link", "set", "eth1", "down")
-    assert not conntrack.entries(pair.a, proto=TCP), "Linux has forgotten it"
+    # By a worker of its own.
+    wait_for(lambda: not conntrack.entries(pair.a, proto=TCP), 1, "Linux has forgotten it")
     pair.b.ip("addr", "add", address, "dev", "eth1", "nodad")
     pair.server.ip("neigh", "flush", "all")
     time.sleep(NOTICED)

@@ -5,6 +5,7 @@ network of his own. He takes neither the machine's processor from there nor its 
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -252,4 +253,17 @@ def test_states_are_charged_to_who_has_them(
     print(f"{(charged(cgroup) - before) / count:.0f} bytes each")
     run((*enters, "conntrack", "-F"))
     wait_for(lambda: charged(cgroup) - before < 20 * count, 10, "and no more")
+    # What the limit forbids is not kept, and nobody is harmed by that.
+    current = int((cgroup / "memory.current").read_text())
+    (cgroup / "memory.max").write_text(str(current + 100 * count))
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(lines)
+        file.flush()
+        run((*enters, "conntrack", "-R", file.name))
+    time.sleep(3)
+    shown = json.loads(container.shown("-j", "-d", "link", "show", "pfsync0"))
+    states = shown[0]["linkinfo"]["info_data"]["states"]
+    print(f"{states} of {count} are kept")
+    assert count / 10 < states < count * 9 / 10
+    run((*enters, "conntrack", "-F"))
     run((*enters, "ip", "link", "del", "pfsync0"))

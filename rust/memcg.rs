@@ -39,7 +39,8 @@ impl MemoryCgroup {
     #[inline]
     pub(crate) fn atomic(&self) -> Flags {
         match self.0 {
-            Some(_) => GFP_ATOMIC | (GFP_KERNEL_ACCOUNT & !GFP_KERNEL),
+            // Not GFP_ATOMIC, for which limits do not count.
+            Some(_) => GFP_NOWAIT | (GFP_KERNEL_ACCOUNT & !GFP_KERNEL),
             None => GFP_ATOMIC,
         }
     }

@@ -305,7 +305,10 @@ impl<'a> Received<'a> {
         }
         Ok(Head {
             id,
-            direction: Direction::new(flags >> flag::DIRECTION).ok_or(Discard::BadValue)?,
+            direction: match Direction::new(flags >> flag::DIRECTION) {
+                None | Some(Direction::Any) => return Err(Discard::BadValue),
+                Some(direction) => direction,
+            },
             confirm: flags & flag::CONFIRM != 0,
             in_use: flags & flag::IN_USE != 0,
         })

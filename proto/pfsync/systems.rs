@@ -40,6 +40,17 @@ impl Systems {
         self.reads_no_compact |= !reads_compact;
     }
 
+    /// A bulk update has ended without the greeting that Linux sends with that: who has no
+    /// states may be pf, and has not shown it yet.
+    pub fn heard_end_without_greeting(&mut self) {
+        self.reads_no_compact = true;
+    }
+
+    /// There are, or may be, others than before: who reads what, shows again.
+    pub fn may_be_others(&mut self) {
+        self.reads_compact = false;
+    }
+
     /// Whether somebody is Linux.
     #[must_use]
     pub const fn has_linux(&self) -> bool {

@@ -42,3 +42,21 @@ fn with_pf_among_them_all_is_said_as_pf_says_it() {
     assert!(!systems.read_compact() && systems.has_pf() && systems.has_linux());
     assert!(!systems.all_confirm());
 }
+
+#[test]
+fn who_ends_a_bulk_update_without_a_greeting_may_be_pf() {
+    let mut systems = Systems::default();
+    systems.heard_compact();
+    systems.heard_end_without_greeting();
+    assert!(!systems.read_compact() && !systems.has_pf());
+}
+
+#[test]
+fn others_show_again_what_they_read() {
+    let mut systems = Systems::default();
+    systems.heard_greeting(true);
+    systems.may_be_others();
+    assert!(!systems.read_compact() && systems.has_linux());
+    systems.heard_compact();
+    assert!(systems.read_compact());
+}

@@ -166,7 +166,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             12 => {
                 let head = Head {
                     id,
-                    direction: *u.choose(&[Direction::Any, Direction::In, Direction::Out])?,
+                    direction: *u.choose(&[Direction::In, Direction::Out])?,
                     confirm: bool::arbitrary(u)?,
                     in_use: bool::arbitrary(u)?,
                 };
