@@ -47,6 +47,7 @@ def pages() -> int:
     return sum(map(int, caches.findall(Path("/proc/slabinfo").read_text())))
 
 
+@pytest.mark.stock  # KASAN keeps what was given back for a while
 def test_memory_is_given_back(lan: Lan, limit: None) -> None:
     """After a flood, which nobody announces; and what comes later finds its place."""
     count = 20_000

@@ -224,6 +224,7 @@ def charged(cgroup: Path) -> int:
     return int(dict(lines)["slab"])
 
 
+@pytest.mark.stock  # as for test_memory_is_given_back
 def test_states_are_charged_to_who_has_them(
     pfsync: None, container: Container, cgroup: Path
 ) -> None:
