@@ -38,7 +38,6 @@ pub(super) fn read(entry: &Entry, plain: &mut Plain) {
     plain.packets = [packets, packets_back];
     plain.bytes = [bytes, bytes_back];
     plain.labels = entry.labels();
-    plain.security = entry.security_context();
     plain.master = entry.master();
     let rcu = rcu::Guard::new();
     if let Some(helper) = Helper::of(entry, &rcu) {

@@ -19,7 +19,7 @@
 struct net;
 
 /* Grows with every change of this file. */
-#define PFSYNC_TABLE_VERSION	7
+#define PFSYNC_TABLE_VERSION	8
 
 /* One direction: from where to where. */
 struct pfsync_tuple {
@@ -85,10 +85,8 @@ struct pfsync_plain {
 	u64			packets[2];
 	u64			bytes[2];
 	u8			labels[16];
-	/* Names, filled up with zeroes; all zeroes: none. */
+	/* A name, filled up with zeroes; all zeroes: none. */
 	u8			helper[16];
-	u8			policy[32];
-	u8			security[96];
 	struct pfsync_seqadj	adjust[2];
 	/* What packets had made of TCP or SCTP when it was read; see update(). */
 	u64			stamp;

@@ -64,8 +64,6 @@ pub(super) fn to_entry(plain: &Plain, master: Option<StateId>, entry: &mut Entry
     details.mark = plain.mark;
     details.labels = plain.labels;
     details.helper = text(&plain.helper);
-    details.policy = text(&plain.policy);
-    details.security = text(&plain.security);
     details.master = master;
     details.synproxy = (plain.synproxy.present != 0).then_some(Synproxy {
         isn: plain.synproxy.isn,
@@ -163,8 +161,6 @@ pub(super) fn from_entry(entry: &Entry, plain: &mut Plain) {
     plain.mark = details.mark;
     plain.labels = details.labels;
     plain.helper = *details.helper.padded();
-    plain.policy = *details.policy.padded();
-    plain.security = *details.security.padded();
     plain.start = details.start;
     for (to, from) in plain.adjust.iter_mut().zip(&details.adjust) {
         to.position = from.position;

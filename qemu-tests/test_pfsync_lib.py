@@ -146,8 +146,6 @@ def test_everything_there_is() -> None:
             "gre": (30, 180),
             "master": w.Id(bytes(8), creator),
             "synproxy": (1, 2, 3),
-            "security": "system_u:object_r:x_t:s0",
-            "policy": "slow",
             "ids": (1, 2, 3, 4),
             "start": 1 << 60,
             "other_side": bytes(range(16)),

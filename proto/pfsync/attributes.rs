@@ -32,8 +32,7 @@ pub(super) mod kind {
     pub(in super::super) const GRE: u8 = 13;
     pub(in super::super) const MASTER: u8 = 14;
     pub(in super::super) const SYNPROXY: u8 = 15;
-    pub(in super::super) const SECURITY: u8 = 16;
-    pub(in super::super) const POLICY: u8 = 17;
+    // 16 and 17 were a security context and the name of a timeout policy.
     pub(in super::super) const IDS: u8 = 18;
     pub(in super::super) const START: u8 = 19;
     pub(in super::super) const OTHER_SIDE: u8 = 20;
@@ -90,12 +89,6 @@ impl Details {
         if !self.helper.is_empty() {
             put(kind::HELPER, self.helper.as_bytes());
         }
-        if !self.security.is_empty() {
-            put(kind::SECURITY, self.security.as_bytes());
-        }
-        if !self.policy.is_empty() {
-            put(kind::POLICY, self.policy.as_bytes());
-        }
         let [original, reply] = &self.adjust;
         for (kind, adjust) in [
             (kind::ADJUST_ORIGINAL, original),
@@ -137,8 +130,6 @@ impl Details {
             kind::MARK => self.mark = word(value)?,
             kind::LABELS => self.labels = *value.first_chunk()?,
             kind::HELPER => self.helper = Text::new(value)?,
-            kind::SECURITY => self.security = Text::new(value)?,
-            kind::POLICY => self.policy = Text::new(value)?,
             kind::ADJUST_ORIGINAL => {
                 let [original, _] = &mut self.adjust;
                 *original = parse_adjust(value)?;

@@ -375,10 +375,6 @@ pub struct Details {
     pub labels: [u8; 16],
     /// The helper's name.
     pub helper: Text<16>,
-    /// The name of the timeout policy.
-    pub policy: Text<32>,
-    /// The security context. One that is longer cannot travel.
-    pub security: Text<96>,
     /// The connection that this one was expected by.
     pub master: Option<StateId>,
     /// What the SYN proxy remembers.

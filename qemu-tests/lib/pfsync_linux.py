@@ -60,8 +60,6 @@ ATTRIBUTES: dict[int, tuple[str, struct.Struct | None, Any]] = {
     13: ("gre", struct.Struct("!II"), tuple),
     14: ("master", Id.WIRE, Id),
     15: ("synproxy", struct.Struct("!III"), tuple),
-    16: ("security", None, None),
-    17: ("policy", None, None),
     18: ("ids", struct.Struct("!4H"), tuple),
     19: ("start", struct.Struct("!Q"), None),
     20: ("other_side", struct.Struct("16s"), None),

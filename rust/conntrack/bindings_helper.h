@@ -8,7 +8,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter_bridge.h>
-#include <linux/security.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>

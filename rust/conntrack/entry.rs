@@ -281,37 +281,6 @@ impl Entry {
         unsafe { (*self.as_ptr()).master }.cast()
     }
 
-    /// What the security module says of its packets, as far as there is room.
-    pub(crate) fn security_context<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        // SAFETY: `self` is a live entry.
-        let secmark = unsafe { bindings::nf_ct_secmark(self.as_ptr()) };
-        if secmark == 0 {
-            return bytes;
-        }
-        let mut context = bindings::lsm_context {
-            context: ptr::null_mut(),
-            len: 0,
-            id: 0,
-        };
-        // SAFETY: The context is written if all is well, and given back after use.
-        unsafe {
-            if bindings::security_secid_to_secctx(secmark, &raw mut context) < 0 {
-                return bytes;
-            }
-            if !context.context.is_null() {
-                let text =
-                    core::slice::from_raw_parts(context.context.cast::<u8>(), context.len as usize);
-                // Half a context would be another one.
-                if let Some(place) = bytes.get_mut(..text.len()) {
-                    place.copy_from_slice(text);
-                }
-            }
-            bindings::security_release_secctx(&raw mut context);
-        }
-        bytes
-    }
-
     /// Takes it out of the table. Any context but hard interrupts.
     pub(crate) fn remove(&self) {
         // SAFETY: `self` is a live entry; the table's count is given back by whoever

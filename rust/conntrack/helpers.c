@@ -237,26 +237,6 @@ void carp_helper_nf_ct_clear_status_bit(struct nf_conn *ct, unsigned int bit)
 	clear_bit(bit, &ct->status);
 }
 
-/* 0 where nobody marks packets. */
-u32 carp_helper_nf_ct_secmark(const struct nf_conn *ct)
-{
-#ifdef CONFIG_NF_CONNTRACK_SECMARK
-	return READ_ONCE(ct->secmark);
-#else
-	return 0;
-#endif
-}
-
-int carp_helper_security_secid_to_secctx(u32 secid, struct lsm_context *context)
-{
-	return security_secid_to_secctx(secid, context);
-}
-
-void carp_helper_security_release_secctx(struct lsm_context *context)
-{
-	security_release_secctx(context);
-}
-
 void carp_helper_nf_conntrack_event_cache(unsigned int event, struct nf_conn *ct)
 {
 	nf_conntrack_event_cache(event, ct);

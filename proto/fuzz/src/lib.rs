@@ -242,8 +242,6 @@ fn details(u: &mut Unstructured<'_>, protocol: u8) -> Result<Details> {
         mark: u32::arbitrary(u)?,
         labels: <[u8; 16]>::arbitrary(u)?,
         helper: text(u)?,
-        policy: text(u)?,
-        security: text(u)?,
         master: if bool::arbitrary(u)? {
             Some(id(u)?)
         } else {

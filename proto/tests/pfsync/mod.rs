@@ -305,22 +305,20 @@ pub fn details(protocol: u8) -> impl Strategy<Value = Details> {
     (
         (any::<u32>(), tracking(protocol), seq_adjust(), seq_adjust()),
         (zone(), any::<u32>(), any::<[u8; 16]>(), any::<u64>()),
-        (text::<16>(), text::<32>(), text::<96>()),
+        text::<16>(),
         (
             proptest::option::of(state_id()),
             proptest::option::of(any::<(u32, u32, u32)>()),
         ),
     )
-        .prop_map(|(first, second, texts, options)| Details {
+        .prop_map(|(first, second, helper, options)| Details {
             status: Status(first.0).only(Status::SHARED),
             tracking: first.1,
             adjust: [first.2, first.3],
             zone: second.0,
             mark: second.1,
             labels: second.2,
-            helper: texts.0,
-            policy: texts.1,
-            security: texts.2,
+            helper,
             master: options.0,
             synproxy: options
                 .1
