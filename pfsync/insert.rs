@@ -5,6 +5,7 @@
 use super::{
     counters::Counter,
     messages::Reader,
+    outcome::Refused,
     plain,
     store::{Live, Record},
     twins::Taken,
@@ -61,7 +62,14 @@ impl Reader<'_> {
         };
         // Once more, if there was one that makes way.
         for _ in 0..2 {
-            let mut entry = mapping::import(state, extra).map_err(|_| Discard::BadState)?;
+            let mut entry = mapping::import(state, extra).map_err(|unmappable| {
+                self.out.refused = Some(Refused {
+                    id: state.id,
+                    original: None,
+                    why: unmappable.as_str(),
+                });
+                Discard::BadState
+            })?;
             let Some(taken) = self.try_insert(&told, &mut entry)? else {
                 return Ok(());
             };
@@ -177,7 +185,18 @@ impl Reader<'_> {
                 reply: entry.reply,
                 zone: entry.details.zone,
             })),
-            Err(error) => self.refused(error).map(|()| None),
+            Err(error) => {
+                let refused = self.refused(error);
+                self.out.refused = Some(Refused {
+                    id: told.id,
+                    original: Some(entry.original),
+                    why: match refused {
+                        Ok(()) => "there is no room for it",
+                        Err(_) => "the table cannot have such a one",
+                    },
+                });
+                refused.map(|()| None)
+            }
         }
     }
 

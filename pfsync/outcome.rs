@@ -19,7 +19,7 @@ use crate::{
         state_table::HeldList,
         timer,
     },
-    proto::pfsync::{bulk_request, conntrack::Tuple, time::Instant},
+    proto::pfsync::{bulk_request, conntrack::Tuple, id::StateId, time::Instant},
 };
 use core::fmt;
 use kernel::{
@@ -52,6 +52,28 @@ impl fmt::Display for Conflict {
     }
 }
 
+/// A state of a peer's that is not taken.
+pub(super) struct Refused {
+    /// Its name.
+    pub(super) id: StateId,
+    /// The connection as it began, if that can be said here.
+    pub(super) original: Option<Tuple>,
+    /// Why.
+    pub(super) why: &'static str,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StateId { id, creator } = self.id;
+        let (id, creator) = (u64::from_be_bytes(id), u32::from_be_bytes(creator));
+        write!(f, "state {id:016x} of {creator:08x} is not taken")?;
+        if let Some(original) = &self.original {
+            write!(f, ", from {original}")?;
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
 /// What is to be done when the lock is released.
 pub(super) struct Outcome {
     /// To be sent.
@@ -64,6 +86,8 @@ pub(super) struct Outcome {
     wishes: [Wish; 2],
     /// The last state of a peer's that does not go with what is here.
     pub(super) conflict: Option<Conflict>,
+    /// The last one that was not taken.
+    pub(super) refused: Option<Refused>,
     own: Option<ARef<OwnDevice>>,
     group: Option<Arc<Group>>,
 }
@@ -75,6 +99,7 @@ impl Outcome {
             released: HeldList::new(),
             wishes: Default::default(),
             conflict: None,
+            refused: None,
             own: None,
             group: None,
         }
@@ -136,6 +161,7 @@ impl Pfsync {
             released,
             wishes,
             conflict,
+            refused,
             own,
             group,
         } = out;
@@ -146,6 +172,11 @@ impl Pfsync {
         if let (Some(conflict), Some(own)) = (conflict, &own) {
             if ratelimit() {
                 pr_info!("{}: {}\n", own.name(), Printed(conflict));
+            }
+        }
+        if let (Some(refused), Some(own)) = (refused, &own) {
+            if ratelimit() {
+                pr_info!("{}: {}\n", own.name(), Printed(refused));
             }
         }
         let (Some(own), Some(group)) = (own, group) else {

@@ -22,7 +22,7 @@ use crate::{
 const AT_ONCE: u32 = 256;
 
 /// How many such parts of each second there are when nobody asks.
-const PARTS: u32 = 1;
+const PARTS: u32 = 4;
 
 /// The same while entries are missing.
 const PARTS_OF_MISSING: u32 = 64;

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import time
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from lib import memory_table as t
 from lib import pfsync as p
 from lib.clock import wait_for
+from lib.kmsg import Kmsg
 from lib.lan import Lan
 from lib.modules import insmod, rmmod_unused
 from lib.process import CommandFailed, run
@@ -85,12 +87,14 @@ def test_what_expires(pair: Lan) -> None:
     wait_for(lambda: not t.entries(pair.b), 4, "b has forgotten the state")
 
 
-def test_full_table(pair: Lan) -> None:
+def test_full_table(pair: Lan, log: Kmsg) -> None:
     t.say(pair.b, "limit 3")
     for port in range(5):
         t.say(pair.a, f"new udp src=10.9.0.1 dst=10.9.0.2 sport=9 dport={port}")
     wait_for(lambda: p.stats(pair.b)["full"] > 0, 3, "b counts what did not fit")
     assert len(t.entries(pair.b)) == 3
+    said = r"is not taken, from 10\.9\.0\.1:9 to 10\.9\.0\.2:\d: there is no room for it"
+    assert any(re.search(said, line) for line in log.read())
     t.say(pair.b, "limit 10")
     wait_for(lambda: len(t.entries(pair.b)) == 5, 5, "the rest arrives when there is room")
 

@@ -13,6 +13,7 @@ from lib import pfsync as p
 from lib import pfsync_wire as w
 from lib.clock import wait_for
 from lib.conntrack import has
+from lib.kmsg import Kmsg
 from lib.lan import Lan
 from lib.pfsync import CREATOR, Peer
 from lib.pfsync_wire import Action, frame
@@ -72,6 +73,26 @@ def about(frames: list[p.Received], name: w.Id) -> list[Any]:
 
 
 # -- INS
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"direction": 0}, "state without direction"),
+        ({"src": side(1000, 11)}, "connection is still being proxied"),
+    ],
+    ids=["direction", "proxy"],
+)
+def test_the_log_says_what_is_not_taken(
+    lan: Lan, peer: Peer, log: Kmsg, change: dict[str, Any], why: str
+) -> None:
+    """And by which name the others know it; some in five seconds."""
+    counted = p.counted(lan.a, peer.sends(*[frame((Action.INS, tcp(**change)))] * 50))
+    assert counted["badstate"] == 50
+    name = f"{b'tcptcptc'.hex()} of {CREATOR.hex()}"
+    lines = [line for line in log.read() if "is not taken" in line]
+    assert 1 <= len(lines) <= 20
+    assert all(f"pfsync0: state {name} is not taken: {why}" in line for line in lines)
 
 
 @pytest.mark.parametrize("action", [Action.INS, Action.UPD])
