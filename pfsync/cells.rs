@@ -3,7 +3,10 @@
 //! Where records lie: in chunks of a page, which never move. A chunk that is empty gives
 //! its memory back, so that little is left of a flood.
 
-use super::{paged::Paged, record::Record};
+use super::{
+    paged::{Paged, PAGE},
+    record::Record,
+};
 use crate::proto::pfsync::wheel::{Link, Links};
 use kernel::{alloc::Flags, prelude::*};
 
@@ -21,7 +24,7 @@ enum Cell {
 }
 
 /// Records in a chunk: as many as fit into a page.
-const CHUNK: u16 = (4096 / size_of::<Cell>()) as u16;
+const CHUNK: u16 = (PAGE / size_of::<Cell>()) as u16;
 
 /// Bits of the number of a record in its chunk. Not all numbers are in use.
 const BITS: u32 = CHUNK.next_power_of_two().ilog2();

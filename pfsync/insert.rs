@@ -227,7 +227,7 @@ impl Reader<'_> {
         record.tcp = tcp;
         record.lenient = lenient;
         let slot = self.session.store.insert(record)?;
-        let _ = self.session.store.note_told(slot);
+        self.session.store.note_told(slot);
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
         self.session.expires(self.now, slot, of.timeout, false);

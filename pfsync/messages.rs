@@ -316,7 +316,7 @@ impl Reader<'_> {
                 record.used = Use::Copy;
             }
         }
-        let _ = self.session.store.note_told(main);
+        self.session.store.note_told(main);
         self.session.step(now, slot, |record| {
             record.pending.updated_by_peer(now, verdict, confirm)
         });

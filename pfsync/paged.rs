@@ -6,7 +6,7 @@
 use kernel::{alloc::Flags, prelude::*};
 
 /// The bytes of a page, on any machine that there is.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// Values by number, in pages of values, in pages of pages.
 pub(super) struct Paged<T> {

@@ -50,12 +50,8 @@ FLOW = Tuple("192.0.2.1", 2048, "198.51.100.1", 80)
 def peer(lan: Lan) -> Iterator[Peer]:
     """b, with which a's pfsync0 has met, and which has greeted."""
     with Peer(lan.b) as peer:
-        lan.a.run("nft", "-f", "-", input=p.QUIET)
-        p.create(lan.a)
-        peer.wait(Action.UPD_REQ)
-        bulk = (Bulk(CREATOR, kind) for kind in (Bulk.START, Bulk.END))
-        peer.send(frame(*((Action.BUS, one) for one in bulk), GREETS))
-        p.wait_bulk(lan.a, timeout=2)
+        bulk = ((Action.BUS, Bulk(CREATOR, kind)) for kind in (Bulk.START, Bulk.END))
+        p.meet(lan.a, peer, answer=frame(*bulk, GREETS))
         yield peer
 
 

@@ -14,7 +14,8 @@
 //! takes over a state that it does not have ([`mapping::import`]) and merges what is
 //! newer ([`merge::judge`], [`mapping::apply`]), be it called INS or UPD: one that is
 //! sent again, because its confirmation was lost, is no fault. Of a state that it does
-//! not have it asks for all, if an UPD_C tells a part. If its
+//! not have it asks for all, if an UPD_C tells a part; Linux tells Linux all at once
+//! ([`compact`]), if [`systems`] says that nobody else listens. If its
 //! addresses have another name here, [`twins`] says which of both lives. The
 //! state's [`pending::Pending`] is told, so that an INS_ACK leaves or ours is
 //! sent back. BUS and UPD_REQ for everything go to [`bulk_request`] and
@@ -27,7 +28,8 @@
 //! taken, which the outbox counts: all in a time that does not depend on how
 //! many states there are. When the outbox says so, or its deadline has passed,
 //! the driver fills frames with a [`writer::Writer`] from the lists in order,
-//! each state by [`mapping::export`].
+//! each state by [`mapping::export`], or as it is. When to look whether a state is still
+//! there, says the [`wheel`].
 //!
 //! Nothing here has a clock: the driver sets one timer to the earliest of
 //! [`outbox::Outbox::deadline`], [`pending::Pending::deadline`] of the first

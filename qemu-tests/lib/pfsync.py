@@ -268,11 +268,13 @@ table inet quiet {
 """Rules of a host that has no states but those that a test makes."""
 
 
-def meet(host: Host, peer: Peer, words: str = "", **options: Any) -> None:
+def meet(
+    host: Host, peer: Peer, words: str = "", answer: bytes | None = None, **options: Any
+) -> None:
     """Makes an interface on the host, whose request for everything the peer answers: it
     has nothing. Nor has the host."""
     host.run("nft", "-f", "-", input=QUIET)
     create(host, words, **options)
     peer.wait(Action.UPD_REQ)
-    peer.send(bulk_frame())
+    peer.send(answer or bulk_frame())
     wait_bulk(host, timeout=2)

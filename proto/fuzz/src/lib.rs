@@ -14,11 +14,22 @@ use carp_proto::pfsync::conntrack::{
 };
 use carp_proto::pfsync::expectation::{Expectation, Kind};
 use carp_proto::pfsync::extra::Extra;
+use carp_proto::pfsync::frame::{Frame, Section, TTL};
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::merge::Verdict;
+use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::state::{self, State};
 use carp_proto::pfsync::tuples::inverse;
 use carp_proto::pfsync::update::Update;
+
+/// All messages of a frame that we have written, of which nothing may be skipped.
+pub fn messages(frame: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    let frame = Frame::check(TTL, frame).expect("what we send is right");
+    frame.sections().flat_map(|section| match section {
+        Ok(Section::Messages(messages)) => messages,
+        _ => panic!("what we send is understood"),
+    })
+}
 
 /// A hash that anybody can compute: what comes behind the digest is to be
 /// reached, too.

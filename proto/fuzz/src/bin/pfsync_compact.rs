@@ -7,9 +7,10 @@
 
 use carp_proto::pfsync::compact::{Head, Received};
 use carp_proto::pfsync::conntrack::Entry;
-use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
+use carp_proto::pfsync::frame::Discard;
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::writer::Writer;
+use carp_proto_fuzz::messages;
 use libfuzzer_sys::fuzz_target;
 
 fn read(received: Received<'_>) -> Result<(Head, Entry), Discard> {
@@ -27,12 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         .push_compact(&head, &entry)
         .expect("an empty frame holds it");
     let len = writer.finish();
-    let frame = Frame::check(TTL, &buffer[..len]).expect("what we send is right");
-    let messages = frame.sections().flat_map(|section| match section {
-        Ok(Section::Messages(messages)) => messages,
-        _ => panic!("what we send is understood"),
-    });
-    let mut messages = messages.map(|message| match message {
+    let mut messages = messages(&buffer[..len]).map(|message| match message {
         Message::Compact(again) => read(again),
         _ => panic!("what we send is what was meant"),
     });

@@ -7,9 +7,9 @@
 
 use carp_proto::pfsync::expectation;
 use carp_proto::pfsync::extra::{self, Companion};
-use carp_proto::pfsync::frame::{Frame, Section, TTL};
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::writer::{Outgoing, Writer};
+use carp_proto_fuzz::messages;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -37,12 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         .push(Outgoing::Extra(&id, &parsed))
         .expect("an empty frame holds it");
     let len = writer.finish();
-    let frame = Frame::check(TTL, &buffer[..len]).expect("what we send is right");
-    let messages = frame.sections().flat_map(|section| match section {
-        Ok(Section::Messages(messages)) => messages,
-        _ => panic!("what we send is understood"),
-    });
-    let mut messages = messages.map(|message| match message {
+    let mut messages = messages(&buffer[..len]).map(|message| match message {
         Message::Extra(again) => (again.id(), again.parse()),
         _ => panic!("what we send is what was meant"),
     });
