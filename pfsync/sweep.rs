@@ -46,9 +46,10 @@ const AT_ONCE_AGAIN: Millis = Millis(1);
 /// Of how many of them peers are told that somebody has changed them by hand.
 const CHANGED_AT_ONCE: u32 = 128;
 
-/// How many are looked at for each new entry of a table that is nearly full. Of those that
-/// are kept here, about one in thirty is gone then.
-const FOR_EACH_NEW: u32 = 16;
+/// How many are looked at for each new entry of a table that is nearly full. conntrack takes
+/// out a whole chain for each, two or three entries, so of those that are kept here about one
+/// in forty is gone then.
+const FOR_EACH_NEW: u32 = 48;
 
 /// Where the round is.
 #[derive(Default)]
