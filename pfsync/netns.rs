@@ -4,6 +4,7 @@
 
 use super::device::Pfsync;
 use crate::linux::{
+    log::RateLimit,
     namespace::{Net, NetState, Registration},
     netdevice_ops::OwnDevice,
     rcu::{Prepared, RcuSlot},
@@ -15,8 +16,13 @@ use kernel::{
 };
 
 /// The state of a namespace.
+#[pin_data]
 pub(crate) struct Namespace {
     interface: RcuSlot<ARef<OwnDevice>>,
+    /// Messages that a peer's frames cause. Not the kernel's own limit for the network:
+    /// who has other messages printed would keep these back.
+    #[pin]
+    messages: RateLimit,
 }
 
 /// The registration.
@@ -28,12 +34,13 @@ impl NetState for Namespace {
     }
 
     fn new(_net: &Net) -> Result<Pin<KBox<Self>>> {
-        Ok(KBox::pin(
-            Self {
+        KBox::pin_init(
+            pin_init!(Self {
                 interface: RcuSlot::new(),
-            },
+                messages <- RateLimit::new(),
+            }),
             GFP_KERNEL_ACCOUNT,
-        )?)
+        )
     }
 }
 
@@ -49,6 +56,12 @@ impl Namespace {
         rcu: &'a rcu::Guard,
     ) -> Option<(&'a OwnDevice, &'a Pfsync)> {
         self.interface.get(rcu)?.of_driver::<Pfsync>(rcu)
+    }
+
+    /// Whether one more message that a peer's frames cause may be logged in `net` now.
+    /// Any context.
+    pub(super) fn prints(net: &Net) -> bool {
+        Self::of(net).is_some_and(|this| this.messages.passes())
     }
 
     /// There is an interface now. There was none before.

@@ -8,17 +8,13 @@ use super::{
     counters::Counter,
     demotion::{self, Demoted},
     device::Pfsync,
+    netns::Namespace,
     send::Frames,
     session::Session,
 };
 use crate::{
     carp::Group,
-    linux::{
-        log::{ratelimit, Printed},
-        netdevice_ops::OwnDevice,
-        state_table::HeldList,
-        timer,
-    },
+    linux::{log::Printed, netdevice_ops::OwnDevice, state_table::HeldList, timer},
     proto::pfsync::{bulk_request, conntrack::Tuple, id::StateId, time::Instant},
 };
 use core::fmt;
@@ -170,12 +166,12 @@ impl Pfsync {
         }
         drop(released);
         if let (Some(conflict), Some(own)) = (conflict, &own) {
-            if ratelimit() {
+            if Namespace::prints(own.net()) {
                 pr_info!("{}: {}\n", own.name(), Printed(conflict));
             }
         }
         if let (Some(refused), Some(own)) = (refused, &own) {
-            if ratelimit() {
+            if Namespace::prints(own.net()) {
                 pr_info!("{}: {}\n", own.name(), Printed(refused));
             }
         }
