@@ -23,9 +23,10 @@ use crate::{
     },
     proto::pfsync::{
         bulk_request::{Effects, Progress},
+        flight::{self, Flight, Sent},
         listener::Listener,
         reconcile::Reconcile,
-        systems::Systems,
+        syncpeers::Syncpeers,
         time::Instant,
     },
 };
@@ -88,6 +89,8 @@ impl Pfsync {
     fn start(this: &Arc<Self>, rtnl: &Rtnl) -> Result {
         let own = this.session.lock().own.clone().ok_or(ENODEV)?;
         let mut buffer = new_buffer(own.mtu())?;
+        let frames = KVec::from_elem(Sent::default(), flight::FRAMES, GFP_KERNEL_ACCOUNT)?;
+        let states = KVec::from_elem(0, flight::STATES, GFP_KERNEL_ACCOUNT)?;
         let table = Table::attach(this.adapter.clone(), own.net(), this.clone(), rtnl)?;
         let table = Arc::new(table, GFP_KERNEL_ACCOUNT)?;
         {
@@ -100,7 +103,8 @@ impl Pfsync {
             session.buffer.truncate(HEAD.saturating_add(room));
             session.outbox = session.new_outbox();
             session.request = session.new_request(table.limit(), link);
-            session.systems = Systems::default();
+            session.peers = Syncpeers::default();
+            session.flight = Flight::new(session.flight.number(), frames, states);
             session.listener = Listener::default();
             session.names.unwatched();
             session.store.begin(Instant(timer::now()));
@@ -160,6 +164,7 @@ impl Pfsync {
             session.reconciled = 0;
             session.clearing = Clearing::default();
             session.in_bulk = 0;
+            session.confirmation = None;
             session.each_second = EachSecond::default();
             core::mem::replace(
                 &mut session.store,
@@ -211,7 +216,7 @@ impl Pfsync {
                 return;
             }
             session.answer.stop();
-            session.systems.may_be_others();
+            session.peers.may_be_others();
             session.outbox.set_compact(false);
             let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
             let limit = session.table.as_ref().map_or(0, |table| table.limit());

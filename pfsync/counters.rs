@@ -99,7 +99,9 @@ impl Counter {
             | Action::Tdb
             | Action::Extra
             | Action::Expectation
-            | Action::Compact => return None,
+            | Action::Compact
+            | Action::FrameNumber
+            | Action::Confirmation => return None,
         })
     }
 }

@@ -56,7 +56,7 @@ impl Session {
             return None;
         };
         let is_offloaded = live.entry.is_offloaded();
-        let is_unsettled = record.pending.is_unsettled() && self.systems.has_linux();
+        let is_unsettled = record.pending.is_unsettled() && self.peers.has_linux();
         let is_touched = live.watched.is_touched();
         let mut seconds = expires_in.get();
         if record.lenient {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::proto::pfsync::{
     bulk_answer::Do,
+    confirmation::FrameNumber,
     id::StateId,
     outbox::Leave,
     pending::{Config, Place, Queue},
@@ -76,6 +77,12 @@ impl Session {
         pfsync: &Pfsync,
     ) -> Option<usize> {
         let mut writer = Writer::new(room).ok()?;
+        self.number(config, &mut writer);
+        if let Some(confirmation) = &self.confirmation {
+            if writer.push(Outgoing::Confirmation(confirmation)).is_ok() {
+                self.confirmation = None;
+            }
+        }
         let mut private = 0_u32;
         'frame: for queue in Queue::ORDER {
             while let Some(slot) = self.store.first(Place::Queued(queue)) {
@@ -97,7 +104,7 @@ impl Session {
                             pfsync.counters.count(counter);
                         }
                         // pf confirms nothing by which one could ask.
-                        let is_answered = self.systems.all_confirm();
+                        let is_answered = self.peers.all_confirm();
                         if queue == Queue::DeleteCompressed && is_answered {
                             self.listener.told_of_deletion(now);
                         }
@@ -121,7 +128,22 @@ impl Session {
                 }
             }
         }
+        self.flight.finish();
         (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    /// Gives a frame that is still empty a number, if who reads it confirms it as a whole.
+    fn number(&mut self, config: &Config, writer: &mut Writer<'_>) {
+        if !config.confirm || !self.outbox.is_compact() {
+            return;
+        }
+        let frame = FrameNumber {
+            creator: self.creator(),
+            number: self.flight.begin(),
+        };
+        if writer.set_number(&frame).is_err() {
+            self.flight.finish();
+        }
     }
 
     /// Peers are to forget a state; it stays in the table.
@@ -244,6 +266,7 @@ impl Session {
     ) -> Option<(usize, u32)> {
         let config = self.config();
         let mut writer = Writer::new(room).ok()?;
+        self.number(&config, &mut writer);
         if start {
             let bulk = Bulk::new(self.creator(), BulkStatus::Start);
             writer.push(Outgoing::Bulk(&bulk)).ok()?;
@@ -294,6 +317,7 @@ impl Session {
                 }
             }
         }
+        self.flight.finish();
         // A state that does not fit beside START comes in a frame of its own.
         (count > 0 || full).then(|| (writer.finish(), count))
     }
@@ -306,6 +330,16 @@ impl Session {
         };
         if written.expects && self.expecting.len() < EXPECTING_MAX {
             let _ = self.expecting.push(slot, GFP_ATOMIC);
+        }
+        let frame = match written.is_numbered {
+            true => {
+                self.flight.push(slot);
+                self.flight.number()
+            }
+            false => 0,
+        };
+        if let Some(record) = self.store.get_mut(slot) {
+            record.frame = frame;
         }
         self.expires(now, slot, written.timeout, written.is_offloaded);
     }
@@ -397,6 +431,13 @@ impl Pfsync {
         }
         // What filling asked for was done by it.
         session.leave = Leave::Later;
+        if let Some(confirmation) = session.confirmation.take() {
+            session.send_alone(
+                &[Outgoing::Confirmation(&confirmation)],
+                out,
+                &self.counters,
+            );
+        }
         session.answer_bulk(now, out, self);
         if !session.expecting.is_empty() {
             session.send_expectations(out, &self.counters);

@@ -22,7 +22,8 @@ use crate::{
         conntrack::{Entry, Tuple},
         id::StateId,
         pending::Place,
-        time::{seconds_since, Instant},
+        syncpeers::Syncpeer,
+        time::{millis_since, seconds_since, Instant},
     },
 };
 use core::net::IpAddr;
@@ -32,7 +33,7 @@ use kernel::{prelude::*, sync::rcu};
 pub(crate) static FAMILY: genetlink::Family =
     genetlink::Family::new(c"pfsync", 1, &OPERATIONS, &[]);
 
-static OPERATIONS: [Operation; 1] = [Operation::list::<StateGet>()];
+static OPERATIONS: [Operation; 2] = [Operation::list::<StateGet>(), Operation::list::<PeerGet>()];
 
 /// How many records are looked at while the lock is held; a message has room for fewer.
 const AT_ONCE: Slot = 1024;
@@ -58,6 +59,69 @@ impl Dump for StateGet {
         };
         while pfsync.show_states(entries, &mut position.outer)? {}
         Ok(())
+    }
+}
+
+/// PFSYNC_CMD_PEER_GET: all who were heard.
+struct PeerGet;
+
+impl Dump for PeerGet {
+    const COMMAND: u32 = bindings::PFSYNC_CMD_PEER_GET;
+    const PERMISSION: Permission = Permission::Anyone;
+    const ATTRIBUTES: Table = Table::NONE;
+
+    fn generation(_net: &Net) -> u32 {
+        // They are few: one message has room for them.
+        0
+    }
+
+    fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
+        let rcu = rcu::read_lock();
+        let interface = Namespace::of(request.net).and_then(|it| it.interface(&rcu));
+        let Some((_, pfsync)) = interface else {
+            return Ok(());
+        };
+        let (peers, last) = {
+            let session = pfsync.session.lock();
+            (session.peers, session.flight.number())
+        };
+        let now = Instant(timer::now());
+        let next = usize::try_from(position.outer).unwrap_or(usize::MAX);
+        for peer in peers.iter().skip(next) {
+            entries.add(|message| show_peer(message, peer, last, now))?;
+            position.outer = position.outer.saturating_add(1);
+        }
+        Ok(())
+    }
+}
+
+fn show_peer(message: &mut Message<'_>, peer: &Syncpeer, last: u32, now: Instant) -> Result {
+    if let Some(address) = peer.address() {
+        show_address(message, bindings::PFSYNC_PEER_ADDRESS, address)?;
+    }
+    let system = match (peer.is_pf(), peer.is_linux()) {
+        (true, _) => bindings::pfsync_system_PFSYNC_SYSTEM_PF,
+        (_, true) => bindings::pfsync_system_PFSYNC_SYSTEM_LINUX,
+        _ => bindings::pfsync_system_PFSYNC_SYSTEM_UNKNOWN,
+    };
+    message.u8(bindings::PFSYNC_PEER_SYSTEM, system as u8)?;
+    let pad = bindings::PFSYNC_PEER_PAD;
+    message.u64(
+        bindings::PFSYNC_PEER_HEARD,
+        millis_since(peer.heard(), now),
+        pad,
+    )?;
+    message.u64(bindings::PFSYNC_PEER_FRAMES, peer.frames(), pad)?;
+    match peer.behind(last) {
+        Some(behind) => message.u32(bindings::PFSYNC_PEER_BEHIND, behind),
+        None => Ok(()),
+    }
+}
+
+fn show_address(message: &mut Message<'_>, attribute: u32, address: IpAddr) -> Result {
+    match address {
+        IpAddr::V4(address) => message.binary(attribute, &address.octets()),
+        IpAddr::V6(address) => message.binary(attribute, &address.octets()),
     }
 }
 
@@ -146,15 +210,12 @@ fn flags(session: &Session, record: &Record) -> u32 {
 }
 
 fn show_tuple(message: &mut Message<'_>, tuple: &Tuple) -> Result {
-    for (attribute, address) in [
-        (bindings::PFSYNC_TUPLE_SOURCE, tuple.source),
-        (bindings::PFSYNC_TUPLE_DESTINATION, tuple.destination),
-    ] {
-        match address {
-            IpAddr::V4(address) => message.binary(attribute, &address.octets())?,
-            IpAddr::V6(address) => message.binary(attribute, &address.octets())?,
-        }
-    }
+    show_address(message, bindings::PFSYNC_TUPLE_SOURCE, tuple.source)?;
+    show_address(
+        message,
+        bindings::PFSYNC_TUPLE_DESTINATION,
+        tuple.destination,
+    )?;
     let [source, destination] = tuple.ids;
     message.u16(bindings::PFSYNC_TUPLE_SOURCE_PORT, source)?;
     message.u16(bindings::PFSYNC_TUPLE_DESTINATION_PORT, destination)

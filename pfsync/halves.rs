@@ -63,7 +63,7 @@ impl Session {
         is_new: bool,
     ) -> Result<bool> {
         // As a rule there is none, and this is asked of every record each second.
-        if !self.systems.has_pf() {
+        if !self.peers.has_pf() {
             return Ok(false);
         }
         let Some(record) = self.store.get(slot) else {
@@ -198,7 +198,7 @@ impl Reader<'_> {
     /// A Linux host has a second name for a connection: for pf, and for us to tell pf of it
     /// when the connection is ours.
     pub(super) fn other_name(&mut self, id: StateId, main: &StateId, confirm: bool) {
-        self.session.systems.heard_pf();
+        self.session.peers.told_of_pf();
         let now = self.now;
         let store = &mut self.session.store;
         let known = store.find(&id);

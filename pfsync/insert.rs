@@ -84,13 +84,17 @@ impl Reader<'_> {
     /// A state as Linux tells it to Linux.
     #[inline(never)]
     pub(super) fn compact(&mut self, received: &compact::Received<'_>) -> Result<(), Discard> {
-        self.session.systems.heard_compact();
+        if let Some(peer) = self.peer() {
+            peer.heard_compact();
+        }
         let mut entry = Entry::default();
         let head = received.read(&mut entry)?;
         // What only changes something is no part of a bulk update.
         if head.confirm {
             self.session.request.heard(self.now);
         }
+        // With the rest of its frame, if that has a number.
+        let confirm = head.confirm && self.confirmation.is_none();
         if let Some(slot) = self.session.store.find(&head.id) {
             let is_tcp = entry.original.protocol == protocol::TCP;
             if self
@@ -102,14 +106,14 @@ impl Reader<'_> {
                 return Err(Discard::BadState);
             }
             let (update, extra) = compact::update(&head, &entry);
-            return self.merge(slot, &update, Some(&extra), head.confirm);
+            return self.merge(slot, &update, Some(&extra), confirm);
         }
         let told = Told {
             id: head.id,
             direction: head.direction,
             in_use: Some(head.in_use),
             of_pf: false,
-            confirm: head.confirm,
+            confirm,
         };
         // As above.
         for _ in 0..2 {
@@ -119,7 +123,7 @@ impl Reader<'_> {
             // As it was told, without what was made of it.
             entry = Entry::default();
             received.read(&mut entry)?;
-            if !self.taken_by_entry(taken, &head, &entry)? {
+            if !self.taken_by_entry(taken, (&head, &entry), confirm)? {
                 return Ok(());
             }
         }
@@ -131,13 +135,13 @@ impl Reader<'_> {
     fn taken_by_entry(
         &mut self,
         taken: Taken,
-        head: &compact::Head,
-        entry: &Entry,
+        (head, entry): (&compact::Head, &Entry),
+        confirm: bool,
     ) -> Result<bool, Discard> {
         let (state, mut extra) =
             mapping::export(entry, head.id, head.direction, 0).map_err(|_| Discard::BadState)?;
         extra.in_use = Some(head.in_use);
-        self.taken(taken, &state, Some(&extra), head.confirm)
+        self.taken(taken, &state, Some(&extra), confirm)
     }
 
     /// Puts it into the table, unless its place there is taken.
@@ -231,6 +235,7 @@ impl Reader<'_> {
         self.session.store.set_slot(slot, self.session.often(tcp));
         self.session.took(self.now, slot, &step);
         self.session.expires(self.now, slot, of.timeout, false);
+        self.is_here = true;
         self.count(Counter::Inserted);
         Ok(())
     }

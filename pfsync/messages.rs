@@ -15,6 +15,7 @@ use super::{
 use crate::{
     linux::state_table::{Plain, Table},
     proto::pfsync::{
+        confirmation::{Confirmation, FrameNumber},
         conntrack::Entry,
         expectation::{self, Kind},
         extra::{Companion, Extra},
@@ -24,8 +25,10 @@ use crate::{
         merge::{judge, Verdict},
         message::Message,
         packet::check_sender,
+        pending::{Pending, Step},
         short::{Bulk, BulkStatus, Clear},
         state::Received,
+        syncpeers::Syncpeer,
         time::Instant,
         twins::Use,
         update::Update,
@@ -61,6 +64,9 @@ impl Pfsync {
             let mut reader = Reader {
                 asked: false,
                 ended: false,
+                peer: session.peers.heard(source, now),
+                confirmation: None,
+                is_here: false,
                 pfsync: self,
                 session,
                 table,
@@ -79,6 +85,12 @@ pub(super) struct Reader<'a> {
     pub(super) asked: bool,
     /// The same, when it has ended a bulk update.
     pub(super) ended: bool,
+    /// Who has sent the frame.
+    peer: usize,
+    /// What of the frame is here, if it has a number.
+    pub(super) confirmation: Option<Confirmation>,
+    /// The state that was read last is here now, by its name.
+    pub(super) is_here: bool,
     pub(super) pfsync: &'a Pfsync,
     pub(super) session: &'a mut Session,
     pub(super) table: Arc<Table<Pfsync>>,
@@ -97,12 +109,42 @@ impl Reader<'_> {
         self.pfsync.counters.count(counter);
     }
 
+    /// Who has sent the frame.
+    pub(super) fn peer(&mut self) -> Option<&mut Syncpeer> {
+        self.session.peers.get_mut(self.peer)
+    }
+
     fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
         let frame = Frame::check(ttl, payload)?;
         let missed = self.session.listener.heard(self.now);
         self.session.request.peer_heard();
         // What packet paths have seen came first.
         self.pfsync.empty_inbox(self.session, self.now, self.out);
+        let result = self.sections(&frame);
+        let (asked, ended) = (self.asked, self.ended);
+        if let Some(peer) = self.peer() {
+            if asked {
+                peer.heard_pf();
+            }
+            if ended {
+                peer.heard_end_without_greeting();
+            }
+        }
+        let compact = self.session.peers.read_compact();
+        self.session.outbox.set_compact(compact);
+        if let Some(confirmation) = self.confirmation.filter(|it| it.states() > 0) {
+            let counters = &self.pfsync.counters;
+            counters.add(Counter::SentAcks, confirmation.here().into());
+            self.session.confirmation = Some(confirmation);
+        }
+        // Unless it has just asked for that.
+        if missed && !self.session.answer.is_active() {
+            self.pfsync.requested(self.session, self.now);
+        }
+        result
+    }
+
+    fn sections(&mut self, frame: &Frame<'_>) -> Result<(), Discard> {
         let mut companion = Companion::default();
         for section in frame.sections() {
             match section? {
@@ -115,19 +157,6 @@ impl Reader<'_> {
                     }
                 }
             }
-        }
-        let systems = &mut self.session.systems;
-        if self.asked {
-            systems.heard_pf();
-        }
-        if self.ended {
-            systems.heard_end_without_greeting();
-        }
-        let compact = systems.read_compact();
-        self.session.outbox.set_compact(compact);
-        // Unless it has just asked for that.
-        if missed && !self.session.answer.is_active() {
-            self.pfsync.requested(self.session, self.now);
         }
         Ok(())
     }
@@ -150,12 +179,15 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Extra(received) => {
-                let systems = &mut self.session.systems;
                 if received.id().is_everything() {
-                    systems.heard_greeting(received.reads_compact());
+                    if let Some(peer) = self.peer() {
+                        peer.heard_greeting(received.reads_compact());
+                    }
                     (self.asked, self.ended) = (false, false);
                 } else {
-                    systems.heard_linux();
+                    if let Some(peer) = self.peer() {
+                        peer.heard_linux();
+                    }
                     companion.offer(received);
                 }
                 Ok(())
@@ -183,7 +215,22 @@ impl Reader<'_> {
                 Ok(())
             }
             Message::Expectation(received) => self.expectation(&received),
-            Message::Compact(received) => self.compact(&received),
+            Message::Compact(received) => {
+                self.is_here = false;
+                let result = self.compact(&received);
+                if let Some(confirmation) = &mut self.confirmation {
+                    confirmation.read(self.is_here);
+                }
+                result
+            }
+            Message::FrameNumber(number) => {
+                self.confirmation = Some(Confirmation::new(number));
+                Ok(())
+            }
+            Message::Confirmation(confirmation) => {
+                self.frame_arrived(&confirmation);
+                Ok(())
+            }
             Message::Tdb(_) => {
                 self.count(Counter::Skipped);
                 Ok(())
@@ -196,8 +243,8 @@ impl Reader<'_> {
     fn extra(&mut self, companion: &mut Companion<'_>, id: &StateId) -> Option<Extra> {
         match companion.take(id) {
             Ok(extra) => {
-                if extra.is_none() {
-                    self.session.systems.heard_pf();
+                if let (None, Some(peer)) = (&extra, self.peer()) {
+                    peer.heard_pf();
                 }
                 extra
             }
@@ -320,6 +367,7 @@ impl Reader<'_> {
         self.session.step(now, slot, |record| {
             record.pending.updated_by_peer(now, verdict, confirm)
         });
+        self.is_here = true;
         self.session.release(main, self.out);
         Ok(())
     }
@@ -334,9 +382,37 @@ impl Reader<'_> {
     }
 
     fn acknowledged(&mut self, id: &StateId) {
-        let Some(slot) = self.session.store.find(id) else {
+        if let Some(slot) = self.session.store.find(id) {
+            self.confirmed(slot, Pending::acknowledged);
+        }
+    }
+
+    /// A peer has what a frame of this host's has told, or a part of it.
+    fn frame_arrived(&mut self, confirmation: &Confirmation) {
+        let FrameNumber { creator, number } = confirmation.frame;
+        if creator != self.session.creator() {
+            return;
+        }
+        let Some(sent) = self.session.flight.find(number) else {
             return;
         };
+        if let Some(peer) = self.peer() {
+            peer.has_confirmed(number);
+        }
+        for at in 0..sent.count() {
+            let is_here = usize::try_from(at).is_ok_and(|at| confirmation.is_here(at));
+            let Some(slot) = self.session.flight.state(&sent, at).filter(|_| is_here) else {
+                continue;
+            };
+            // It may have been told of again since, or be another one.
+            if (self.session.store.get(slot)).is_some_and(|record| record.frame == number) {
+                self.confirmed(slot, Pending::arrived);
+            }
+        }
+    }
+
+    /// A peer has a state.
+    fn confirmed(&mut self, slot: Slot, event: impl FnOnce(&mut Pending) -> Step) {
         self.count(Counter::Acknowledged);
         self.session.listener.confirmed();
         if self.session.store.get(slot).is_some_and(|it| it.in_bulk) {
@@ -344,7 +420,7 @@ impl Reader<'_> {
         }
         self.session.release(slot, self.out);
         self.session
-            .step(self.now, slot, |record| record.pending.acknowledged());
+            .step(self.now, slot, |record| event(&mut record.pending));
     }
 
     /// A peer asks for one state.

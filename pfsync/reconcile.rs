@@ -45,7 +45,7 @@ impl Session {
     /// told.
     pub(super) fn tell_if_over(&mut self, id: &StateId) -> bool {
         // pf deletes also what it has in use itself.
-        if self.systems.has_pf() || !self.names.is_over(id) {
+        if self.peers.has_pf() || !self.names.is_over(id) {
             return false;
         }
         if self.over.len() < REQUESTS_MAX && !self.over.contains(id) {

@@ -49,6 +49,9 @@ pub(super) struct Record {
     pub(super) used: Use,
     /// It was made lenient about windows here, until its first packet.
     pub(super) lenient: bool,
+    /// The number of the frame in which it was sent last, if that can be confirmed as a
+    /// whole; or 0.
+    pub(super) frame: u32,
     /// It was sent in answer to a bulk request, and is still to be confirmed.
     pub(super) in_bulk: bool,
     /// Which of pf's two states it is: see [`super::halves`].
@@ -83,6 +86,7 @@ impl Record {
             tcp: false,
             used: Use::Copy,
             lenient: false,
+            frame: 0,
             in_bulk: false,
             direction: Direction::Any,
             of_pf: false,

@@ -28,8 +28,10 @@ use crate::{
     proto::pfsync::{
         bulk_answer::BulkAnswer,
         bulk_request::{bulk_within, BulkRequest},
+        confirmation::Confirmation,
         conntrack::{protocol, Status},
         defer::{self, Deferred, HELD_MAX},
+        flight::{Flight, Sent},
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
         id::{Creator, StateId},
         listener::Listener,
@@ -38,7 +40,7 @@ use crate::{
         pending::{Config, Pending, Place, Queue, Step},
         reconcile::Reconcile,
         state::State,
-        systems::Systems,
+        syncpeers::Syncpeers,
         time::{seconds_before, Instant, Millis},
         tuples,
         twins::Use,
@@ -128,8 +130,12 @@ pub(super) struct Session {
     pub(super) expecting: KVec<Slot>,
     /// Whether there is a peer.
     pub(super) listener: Listener,
-    /// What systems the peers are.
-    pub(super) systems: Systems,
+    /// Who has been heard.
+    pub(super) peers: Syncpeers,
+    /// What is on its way to them, to be confirmed.
+    pub(super) flight: Flight<KVec<Sent>, KVec<Slot>>,
+    /// What has arrived in the frame that came in just now.
+    pub(super) confirmation: Option<Confirmation>,
     /// By how much the group is demoted.
     pub(super) demoted: i32,
     /// Where frames are built.
@@ -186,7 +192,9 @@ impl Session {
             wanted: KVec::with_capacity(REQUESTS_MAX, GFP_KERNEL_ACCOUNT)?,
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL_ACCOUNT)?,
             listener: Listener::default(),
-            systems: Systems::default(),
+            peers: Syncpeers::default(),
+            flight: Flight::new(0, KVec::new(), KVec::new()),
+            confirmation: None,
             demoted: 0,
             buffer: KVec::new(),
             names: Names::new(creator, random::bytes()),
@@ -499,7 +507,7 @@ impl Pfsync {
             if step.to == Place::Nowhere {
                 self.counters.count(Counter::Unanswered);
                 // OpenBSD confirms nothing of a full update that it has.
-                let unknown = session.systems.has_linux() || !in_bulk;
+                let unknown = session.peers.has_linux() || !in_bulk;
                 session.listener.unanswered(now, unknown);
             } else {
                 self.counters.count(Counter::Repeated);

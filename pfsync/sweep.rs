@@ -177,7 +177,7 @@ impl Session {
             // It has waited for a second already.
             self.leave = Leave::Everything;
         }
-        if self.systems.has_pf() && found.named < NAMED_AT_ONCE {
+        if self.peers.has_pf() && found.named < NAMED_AT_ONCE {
             found.named = match self.name_other_half(now, slot, true) {
                 Ok(named) => found.named.saturating_add(named.into()),
                 // Not another thousand times.

@@ -190,10 +190,12 @@ impl Reader<'_> {
                 false => ours.id,
             };
             self.merge(slot, &update, extra, confirm)?;
+            self.is_here &= is_theirs;
         } else {
             self.session.step(now, slot, |record| {
                 (record.pending).updated_by_peer(now, Verdict::both(true), confirm)
             });
+            self.is_here = is_theirs;
             self.session.release(slot, self.out);
         }
         // Under the name that both have now each judges what the other one knows.

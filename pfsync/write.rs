@@ -54,6 +54,8 @@ pub(super) struct Written {
     pub(super) timeout: u32,
     /// Packets of it pass that nobody sees here.
     pub(super) is_offloaded: bool,
+    /// It is confirmed with the rest of its frame.
+    pub(super) is_numbered: bool,
 }
 
 /// Reads what the table knows of a record. The stamp of it.
@@ -108,7 +110,12 @@ impl Session {
         }
         let main = store.get(store.main(slot)).ok_or(Unwritten::Unfit)?;
         let half_of = (main.id != record.id).then_some(main.id);
-        let written = if half_of.is_none() && self.systems.read_compact() {
+        let is_compact = half_of.is_none() && self.outbox.is_compact();
+        let is_numbered = is_compact && writer.has_number();
+        if is_numbered && self.flight.is_full() {
+            return Err(Unwritten::Full);
+        }
+        let written = if is_compact {
             let head = Head {
                 id: record.id,
                 direction: record.direction,
@@ -135,6 +142,7 @@ impl Session {
                     expects: half_of.is_none() && !entry.details.helper.is_empty(),
                     timeout: entry.timeout,
                     is_offloaded: entry.details.status.is_offloaded(),
+                    is_numbered,
                 })
             }
         }

@@ -24,7 +24,9 @@ from lib.pfsync_wire import (
     Action,
     Bulk,
     Compact,
+    Confirmation,
     Extra,
+    FrameNumber,
     State,
     TcpLast,
     TcpSide,
@@ -130,8 +132,10 @@ def test_pfs_form_for_who_reads_no_other(lan: Lan, peer: Peer, who: str) -> None
         flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
         flow.send()
     else:
+        lan.b.ip("addr", "add", "10.0.0.77/24", "dev", "eth0")
         state = State.of(FLOW, creatorid=CREATOR, proto=UDP)
-        peer.send(frame((Action.INS, state)), frame(ASK, GREETS))
+        peer.send(frame((Action.INS, state)), source="10.0.0.77")
+        peer.send(frame(ASK, GREETS))
     frames = peer.collect(2)
     assert {Action.INS, Action.UPD} & actions(frames)
     assert Action.COMPACT not in actions(frames)
@@ -214,6 +218,104 @@ def test_what_means_nothing_is_dropped(
     good = Compact(b"udpudpud", CREATOR, FLOW, UDP, timeout=30)
     counted = p.counted(lan.a, peer.sends(frame((Action.COMPACT, bad), (Action.COMPACT, good))))
     assert counted[counter] == 1 and counted["inserted"] == 1
+
+
+def arrived(frames: list[p.Received]) -> list[Confirmation]:
+    return [it for one in frames for it in one.frame.all(Action.ARRIVED)]
+
+
+def numbered(frames: list[p.Received]) -> dict[int, list[Compact]]:
+    """By number of the frame: what it told."""
+    return {
+        number.number: one.frame.all(Action.COMPACT)
+        for one in frames
+        for number in one.frame.all(Action.NUMBER)
+        if one.frame.all(Action.COMPACT)
+    }
+
+
+def several(count: int, **fields: Any) -> list[Compact]:
+    return [
+        Compact(
+            b"udpudp%02d" % i, CREATOR, FLOW._replace(sport=3000 + i), UDP, timeout=30, **fields
+        )
+        for i in range(count)
+    ]
+
+
+def test_a_frame_is_confirmed_as_a_whole(lan: Lan, peer: Peer) -> None:
+    """What cannot be taken is not; what is said again is confirmed again."""
+    bad = Compact(b"udpudpud", bytes(4), FLOW, UDP, timeout=30)
+    good = several(20, confirm=True)
+    states = [*good[:10], bad, *good[10:]]
+    for inserted in (20, 0):
+        before = p.stats(lan.a)
+        sections = ((Action.NUMBER, FrameNumber(CREATOR, 7)), (Action.COMPACT, *states))
+        peer.send(frame(*sections))
+        frames = peer.collect(0.5)
+        here = frozenset(range(21)) - {10}
+        assert arrived(frames) == [Confirmation(CREATOR, 7, here)]
+        assert not any(one.frame.all(Action.INS_ACK) for one in frames)
+        after = p.stats(lan.a)
+        counted = {name: after[name] - before[name] for name in ("inserted", "sent_acks")}
+        assert counted == {"inserted": inserted, "sent_acks": 20}
+
+
+def test_a_number_without_states_is_not_confirmed(lan: Lan, peer: Peer) -> None:
+    peer.send(frame((Action.NUMBER, FrameNumber(CREATOR, 8)), (Action.DEL_C, tcp().name)))
+    assert not arrived(peer.collect(0.5))
+
+
+def test_what_has_not_arrived_is_sent_again(lan: Lan, peer: Peer) -> None:
+    """Nothing else is; and another host's numbers mean nothing, nor do old ones."""
+
+    def confirm(creatorid: bytes, number: int, places: range) -> None:
+        confirmation = Confirmation(creatorid, number, frozenset(places))
+        peer.send(frame((Action.ARRIVED, confirmation)))
+
+    conntrack.restore(lan.a, 40)
+    peer.send(frame(ASK, GREETS))
+    frames = peer.collect(0.4)
+    creator = next(iter(compact(frames, UDP))).creatorid
+    first = numbered(frames)
+    for number in first:
+        confirm(CREATOR, number, range(32))
+        confirm(creator, number + 1024, range(32))
+    second = numbered(peer.collect(0.45))
+    missing = {states[0].id for states in second.values()}
+    for number, states in second.items():
+        confirm(creator, number, range(1, len(states)))
+    third = numbered(peer.collect(0.45))
+    acknowledged = p.stats(lan.a)["acknowledged"]
+    # Of what was told in another frame since, the old one says nothing.
+    for number, states in second.items():
+        confirm(creator, number, range(len(states)))
+    peer.collect(0.1)
+    acknowledged = p.stats(lan.a)["acknowledged"] - acknowledged
+    told = [sum(map(len, frames.values())) for frames in (first, second, third)]
+    assert told == [40, 40, len(missing)] and acknowledged == 40 - len(missing)
+    assert {state.id for states in third.values() for state in states} == missing
+    assert not first.keys() & second.keys() and not second.keys() & third.keys()
+
+
+def test_a_change_is_confirmed_with_its_frame(lan: Lan, peer: Peer) -> None:
+    """Otherwise it is told once more when the connection is idle."""
+    flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
+    told = []
+    deadline = time.monotonic() + 8
+    flow.send()
+    while time.monotonic() < deadline:
+        frames = peer.collect(0.2)
+        for number, states in numbered(frames).items():
+            told += [state for state in states if state.proto == UDP]
+            here = frozenset(range(len(states)))
+            creator = states[0].creatorid
+            peer.send(frame((Action.ARRIVED, Confirmation(creator, number, here))))
+        if len(told) == 1:
+            flow.send()
+    flow.close()
+    # The new one, and its change; the third would be the one without need.
+    assert [state.confirm for state in told] == [True, False]
 
 
 @pytest.mark.parametrize(("proto", "most"), [("tcp", 100), ("udp", 70)])

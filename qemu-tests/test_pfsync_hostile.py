@@ -270,7 +270,7 @@ class Generator:
         return self.packet(section(action, 66, 1, data)), {"badval": 1}
 
     def unknown(self) -> Built:
-        action = self.random.choice((*OLD, *range(16, 193), *range(195, 256)))
+        action = self.random.choice((*OLD, *range(16, 193), *range(198, 256)))
         words, count = self.random.randrange(1, 9), self.random.randrange(1, 9)
         data = section(action, words, count, self.random.randbytes(words * 4 * count))
         return self.packet(data), {"skipped": 1}

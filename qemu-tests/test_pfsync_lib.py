@@ -194,6 +194,8 @@ def test_everything_there_is() -> None:
         (Action.EXPECT, expected),
         (Action.EXPECT, w.Expectation(name, 5, present=False, source="::", destination="::1")),
         (Action.COMPACT, whole),
+        (Action.NUMBER, w.FrameNumber(creator, 7)),
+        (Action.ARRIVED, w.Confirmation(creator, 7, frozenset({0, 31, 33}))),
         (3, b"abcd"),
         (250, b"12345678", b"87654321"),
     ]

@@ -8,7 +8,7 @@
 /// A point in time: nanoseconds on a clock that never goes back.
 ///
 /// The driver uses time since boot, monotonic. Only differences matter here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub u64);
 
 impl Instant {

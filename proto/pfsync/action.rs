@@ -3,6 +3,7 @@
 //! What a section of a frame holds: its messages' type.
 
 use super::compact;
+use super::confirmation::FrameNumber;
 use super::expectation;
 use super::extra;
 use super::id::StateId;
@@ -46,10 +47,14 @@ pub enum Action {
     Expectation = 0xc2,
     /// Linux only: a state, when only Linux listens.
     Compact = 0xc3,
+    /// Linux only: the number of the frame that it is in.
+    FrameNumber = 0xc4,
+    /// Linux only: what of a numbered frame has arrived.
+    Confirmation = 0xc5,
 }
 
 impl Action {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Clear,
         Self::InsertAck,
         Self::UpdateCompressed,
@@ -63,6 +68,8 @@ impl Action {
         Self::Extra,
         Self::Expectation,
         Self::Compact,
+        Self::FrameNumber,
+        Self::Confirmation,
     ];
 
     /// The action of this number, if it is one that is in use.
@@ -85,6 +92,7 @@ impl Action {
             Self::Extra => extra::MIN_LEN,
             Self::Expectation => expectation::MIN_LEN,
             Self::Compact => compact::MIN_LEN,
+            Self::FrameNumber | Self::Confirmation => FrameNumber::LEN,
         }
     }
 }

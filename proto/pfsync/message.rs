@@ -6,6 +6,7 @@ use zerocopy::FromBytes as _;
 
 use super::action::Action;
 use super::compact;
+use super::confirmation::{Confirmation, FrameNumber};
 use super::expectation;
 use super::extra;
 use super::id::StateId;
@@ -44,6 +45,10 @@ pub enum Message<'a> {
     Expectation(expectation::Received<'a>),
     /// A state, as Linux tells it to Linux.
     Compact(compact::Received<'a>),
+    /// What the frame is called that it is in.
+    FrameNumber(FrameNumber),
+    /// What of a frame of somebody's has arrived.
+    Confirmation(Confirmation),
 }
 
 impl<'a> Message<'a> {
@@ -63,6 +68,8 @@ impl<'a> Message<'a> {
             Action::Extra => Self::Extra(extra::Received::new(bytes)?),
             Action::Expectation => Self::Expectation(expectation::Received::new(bytes)?),
             Action::Compact => Self::Compact(compact::Received::new(bytes)?),
+            Action::FrameNumber => Self::FrameNumber(FrameNumber::parse(bytes)?),
+            Action::Confirmation => Self::Confirmation(Confirmation::parse(bytes)?),
         })
     }
 }

@@ -15,7 +15,8 @@
 //! newer ([`merge::judge`], [`mapping::apply`]), be it called INS or UPD: one that is
 //! sent again, because its confirmation was lost, is no fault. Of a state that it does
 //! not have it asks for all, if an UPD_C tells a part; Linux tells Linux all at once
-//! ([`compact`]), if [`systems`] says that nobody else listens. If its
+//! ([`compact`]), if [`syncpeers`] says that nobody else listens, and has a whole frame
+//! confirmed ([`confirmation`], [`flight`]). If its
 //! addresses have another name here, [`twins`] says which of both lives. The
 //! state's [`pending::Pending`] is told, so that an INS_ACK leaves or ours is
 //! sent back. BUS and UPD_REQ for everything go to [`bulk_request`] and
@@ -45,10 +46,12 @@ mod attributes;
 pub mod bulk_answer;
 pub mod bulk_request;
 pub mod compact;
+pub mod confirmation;
 pub mod conntrack;
 pub mod defer;
 pub mod expectation;
 pub mod extra;
+pub mod flight;
 pub mod frame;
 pub mod id;
 pub mod listener;
@@ -63,7 +66,7 @@ pub mod pending;
 pub mod reconcile;
 pub mod short;
 pub mod state;
-pub mod systems;
+pub mod syncpeers;
 pub mod tcp;
 pub mod time;
 pub mod timeout;

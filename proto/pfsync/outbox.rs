@@ -92,6 +92,12 @@ impl Outbox {
         self.compact = on;
     }
 
+    /// Whether they are.
+    #[must_use]
+    pub const fn is_compact(&self) -> bool {
+        self.compact
+    }
+
     /// When to send at the latest; `None`: nothing waits.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {

@@ -380,6 +380,12 @@ impl Pending {
         }
     }
 
+    /// A peer has it as it was sent last, changes that nobody asked to confirm among it.
+    pub fn arrived(&mut self) -> Step {
+        self.unsettled = false;
+        self.acknowledged()
+    }
+
     /// It was written into a frame from its queue.
     pub fn sent(&mut self, config: &Config, now: Instant) -> Step {
         let Place::Queued(queue) = self.place else {

@@ -7,6 +7,9 @@ pub use super::super::carp::time::Instant;
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
 
+/// Nanoseconds in a millisecond.
+const MILLISECOND: u64 = 1_000_000;
+
 /// The point so many seconds before `now`, at least the beginning of time.
 #[must_use]
 pub const fn seconds_before(now: Instant, seconds: u32) -> Instant {
@@ -23,6 +26,12 @@ pub fn seconds_since(start: Instant, now: Instant) -> u32 {
     seconds
         .and_then(|it| u32::try_from(it).ok())
         .unwrap_or(u32::MAX)
+}
+
+/// The whole milliseconds from `start` to `now`.
+#[must_use]
+pub const fn millis_since(start: Instant, now: Instant) -> u64 {
+    now.0.saturating_sub(start.0) / MILLISECOND
 }
 
 /// A span of time in milliseconds, the finest that pfsync counts in.
@@ -42,7 +51,7 @@ impl Millis {
         Instant(
             start
                 .0
-                .saturating_add((self.0 as u64).saturating_mul(1_000_000)),
+                .saturating_add((self.0 as u64).saturating_mul(MILLISECOND)),
         )
     }
 

@@ -11,6 +11,7 @@ use zerocopy::IntoBytes as _;
 use super::action::Action;
 use super::attributes::copy_to;
 use super::compact;
+use super::confirmation::{Confirmation, FrameNumber};
 use super::conntrack::Entry;
 use super::expectation::Expectation;
 use super::extra::{Extra, GREETING};
@@ -50,6 +51,8 @@ pub enum Outgoing<'a> {
     Greeting,
     /// A connection that is expected.
     Expectation(&'a Expectation),
+    /// What of a peer's frame has arrived.
+    Confirmation(&'a Confirmation),
 }
 
 impl Outgoing<'_> {
@@ -69,6 +72,7 @@ impl Outgoing<'_> {
             Self::Tdb(_) => Action::Tdb,
             Self::Extra(..) | Self::Greeting => Action::Extra,
             Self::Expectation(_) => Action::Expectation,
+            Self::Confirmation(_) => Action::Confirmation,
         }
     }
 
@@ -79,6 +83,7 @@ impl Outgoing<'_> {
             Self::Extra(_, extra) => extra.message_len(),
             Self::Greeting => GREETING.len(),
             Self::Expectation(_) => Expectation::LEN,
+            Self::Confirmation(confirmation) => confirmation.message_len(),
             _ => self.action().message_len(),
         }
     }
@@ -99,6 +104,7 @@ impl Outgoing<'_> {
             Self::Extra(id, extra) => extra.emit(id, to),
             Self::Greeting => copy(to, &GREETING),
             Self::Expectation(expectation) => copy(to, &expectation.emit()),
+            Self::Confirmation(confirmation) => confirmation.emit(to),
         }
     }
 }
@@ -121,6 +127,8 @@ struct Open {
 /// A frame that is being filled.
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
+    /// Up to here there is nothing that would have to be sent.
+    start: usize,
     len: usize,
     open: Option<Open>,
 }
@@ -138,6 +146,7 @@ impl<'b> Writer<'b> {
         }
         Ok(Self {
             buffer,
+            start: HEADER_LEN,
             len: HEADER_LEN,
             open: None,
         })
@@ -146,7 +155,29 @@ impl<'b> Writer<'b> {
     /// Whether there is nothing in it yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len <= HEADER_LEN
+        self.len <= self.start
+    }
+
+    /// Whether it has a number.
+    #[must_use]
+    pub const fn has_number(&self) -> bool {
+        self.start > HEADER_LEN
+    }
+
+    /// Gives the frame, which is still empty, a number: its compact states are
+    /// [confirmed](super::confirmation) by that.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for it. The frame is as before.
+    pub fn set_number(&mut self, number: &FrameNumber) -> Result<(), Full> {
+        let (section, start) = self.section(Action::FrameNumber, FrameNumber::LEN)?;
+        let end = start.saturating_add(FrameNumber::LEN);
+        let to = self.buffer.get_mut(start..end).ok_or(Full)?;
+        copy_to(to, 0, &number.emit());
+        self.pushed(section, end)?;
+        self.start = end;
+        Ok(())
     }
 
     /// Adds a message.

@@ -181,6 +181,31 @@ fn what_is_confirmed_is_not_told_again() {
 }
 
 #[test]
+fn a_change_that_has_arrived_is_not_told_again() {
+    let mut pending = told();
+    let _ = pending.updated(&CONFIRM, at(0), true);
+    let _ = pending.sent(&CONFIRM, at(1000));
+    assert!(pending.is_unsettled());
+    assert_eq!(to(pending.arrived()), (Place::Nowhere, false));
+    assert!(!pending.is_unsettled());
+    assert_eq!(to(pending.settled()), (Place::Nowhere, false));
+    // and a new state is confirmed by that as by an INS_ACK
+    let (mut pending, _) = Pending::created(true);
+    let _ = pending.sent(&CONFIRM, at(0));
+    assert_eq!(pending.place(), Place::Awaiting);
+    assert_eq!(to(pending.arrived()), (Place::Nowhere, false));
+    assert_eq!(pending.flags(&CONFIRM), 0);
+    // of what has changed since, that change is still to be told
+    let _ = pending.requested();
+    let _ = pending.sent(&CONFIRM, at(10));
+    let _ = pending.updated(&CONFIRM, at(11), true);
+    assert_eq!(
+        to(pending.arrived()),
+        (queued(Queue::UpdateCompressed), false)
+    );
+}
+
+#[test]
 fn who_is_asked_whether_he_is_there_has_not_confirmed_the_last_change() {
     let mut pending = told();
     let _ = pending.updated(&CONFIRM, at(0), true);

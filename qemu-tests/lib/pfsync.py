@@ -26,6 +26,7 @@ CREATOR = b"\xde\xad\xbe\xef"
 """Who a Peer is, unless it says otherwise."""
 TOS = 0x10
 # Of linux/in.h, linux/in6.h and asm/socket.h
+IP_PKTINFO = 8
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT = 51, 52
 SO_RCVBUFFORCE = 33
@@ -196,10 +197,16 @@ class Peer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, *frames: bytes) -> None:
-        """Sends frames, as lib.pfsync_wire.frame() makes them, or any bytes."""
+    def send(self, *frames: bytes, source: str | None = None) -> None:
+        """Sends frames, as lib.pfsync_wire.frame() makes them, or any bytes; from another
+        address of the host's, if it is given."""
+        control = []
+        if source:
+            # struct in_pktinfo
+            info = struct.pack("=i4s4s", 0, socket.inet_aton(source), bytes(4))
+            control = [(socket.IPPROTO_IP, IP_PKTINFO, info)]
         for data in frames:
-            self._socket.sendto(data, (self.destination, 0))
+            self._socket.sendmsg([data], control, 0, (self.destination, 0))
 
     def sends(self, *frames: bytes) -> Callable[[], None]:
         """The same, to be done later: for counted()."""

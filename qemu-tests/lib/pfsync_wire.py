@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from lib.pfsync_compact import GREETING, Compact
+from lib.pfsync_confirmation import Confirmation, FrameNumber
 from lib.pfsync_linux import TYPES, Expectation, Extra, TcpLast, TcpSide
 from lib.pfsync_messages import (
     ACK,
@@ -41,9 +42,11 @@ __all__ = [
     "Bulk",
     "Clear",
     "Compact",
+    "Confirmation",
     "Expectation",
     "Extra",
     "Frame",
+    "FrameNumber",
     "Id",
     "Key",
     "Peer",
@@ -79,9 +82,14 @@ class Action(IntEnum):
     EXTRA = 193
     EXPECT = 194
     COMPACT = 195
+    NUMBER = 196
+    ARRIVED = 197
 
 
-Message = State | Update | Id | Clear | Bulk | Tdb | Extra | Expectation | Compact
+Message = (
+    State | Update | Id | Clear | Bulk | Tdb | Extra | Expectation | Compact
+    | FrameNumber | Confirmation
+)  # fmt: skip
 
 KINDS: dict[int, tuple[Any, int]] = {
     Action.CLR: (Clear, 20),
@@ -97,6 +105,8 @@ KINDS: dict[int, tuple[Any, int]] = {
     Action.EXTRA: (Extra, 12),
     Action.EXPECT: (Expectation, 168),
     Action.COMPACT: (Compact, 36),
+    Action.NUMBER: (FrameNumber, 8),
+    Action.ARRIVED: (Confirmation, 8),
 }
 """By action: its messages, and how long they are at least."""
 

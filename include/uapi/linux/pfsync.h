@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * The generic netlink family "pfsync": the states that the interface of a network
- * namespace knows of. docs/pfsync.yaml describes it in the kernel's format.
+ * namespace knows of, and the peers that it has heard. docs/pfsync.yaml describes it in the kernel's format.
  */
 #ifndef _UAPI_LINUX_PFSYNC_H
 #define _UAPI_LINUX_PFSYNC_H
@@ -18,6 +18,11 @@ enum {
 	 * is read may be in it or not.
 	 */
 	PFSYNC_CMD_STATE_GET,
+	/*
+	 * Dump: one message for each peer that was heard since the interface went
+	 * up: all of PFSYNC_PEER_*.
+	 */
+	PFSYNC_CMD_PEER_GET,
 
 	__PFSYNC_CMD_MAX,
 };
@@ -58,6 +63,30 @@ enum {
 };
 
 #define PFSYNC_TUPLE_MAX	(__PFSYNC_TUPLE_MAX - 1)
+
+/* A peer. */
+enum {
+	PFSYNC_PEER_UNSPEC,
+	PFSYNC_PEER_ADDRESS,	/* binary, 4 or 16 bytes; absent: the many beyond the eighth */
+	PFSYNC_PEER_SYSTEM,	/* u8, enum pfsync_system */
+	PFSYNC_PEER_HEARD,	/* u64, milliseconds since its last frame */
+	PFSYNC_PEER_FRAMES,	/* u64, frames that came from it */
+	PFSYNC_PEER_BEHIND,	/* u32, frames sent after the last one that it has confirmed;
+				 * absent: it confirms states one by one, or none
+				 */
+	PFSYNC_PEER_PAD,
+
+	__PFSYNC_PEER_MAX,
+};
+
+#define PFSYNC_PEER_MAX	(__PFSYNC_PEER_MAX - 1)
+
+/* PFSYNC_PEER_SYSTEM: what it has shown to be. */
+enum pfsync_system {
+	PFSYNC_SYSTEM_UNKNOWN,
+	PFSYNC_SYSTEM_LINUX,
+	PFSYNC_SYSTEM_PF,
+};
 
 /* PFSYNC_A_FLAGS, as bits. */
 enum pfsync_state {

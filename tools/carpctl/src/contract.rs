@@ -133,6 +133,20 @@ pub mod states {
     pub const PFSYNC_STATE_LENIENT: u32 = 5;
 }
 
+/// The peers of the generic netlink family "pfsync".
+pub mod peers {
+    pub const PFSYNC_CMD_PEER_GET: u8 = 2;
+
+    pub const PFSYNC_PEER_ADDRESS: u16 = 1;
+    pub const PFSYNC_PEER_SYSTEM: u16 = 2;
+    pub const PFSYNC_PEER_HEARD: u16 = 3;
+    pub const PFSYNC_PEER_FRAMES: u16 = 4;
+    pub const PFSYNC_PEER_BEHIND: u16 = 5;
+
+    /// enum pfsync_system.
+    pub const SYSTEMS: &[&str] = &["unknown", "linux", "pf"];
+}
+
 /// enum carp_state.
 pub const STATES: &[&str] = &["init", "backup", "master"];
 

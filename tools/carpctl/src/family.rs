@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The generic netlink families "carp", of virtual hosts, groups, counters and events, and
-//! "pfsync", of states.
+//! "pfsync", of states and peers.
 
 use crate::{
     attributes::{emit, i32, text, Attributes},
     contract::{
         family::*,
         name,
+        peers::PFSYNC_CMD_PEER_GET,
         states::{PFSYNC_CMD_STATE_GET, PFSYNC_GENL_NAME},
         COUNTERS, REASONS, STATES,
     },
     counters::Counters,
     error::{failed, Error, Result},
+    peers::Peer,
     socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
     states::State,
 };
@@ -234,6 +236,15 @@ impl Family {
         Ok(answers
             .iter()
             .filter_map(|answer| State::read(said(answer)))
+            .collect())
+    }
+
+    /// Whom pfsync has heard.
+    pub fn peers(&mut self) -> Result<Vec<Peer>> {
+        let answers = self.dump(PFSYNC_CMD_PEER_GET)?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| Peer::read(said(answer)))
             .collect())
     }
 

@@ -28,6 +28,7 @@ mod lock;
 mod netstart;
 mod order;
 mod output;
+mod peers;
 mod pfsync;
 mod pfsync_words;
 mod phrase;
@@ -117,7 +118,8 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
                       carpctl stats [--json] [INTERFACE]\n       \
-                      carpctl states [--json] [FILTER...]"
+                      carpctl states [--json] [FILTER...]\n       \
+                      carpctl peers [--json]"
 )]
 struct Arguments {
     /// Show all carp and pfsync interfaces, as without an argument
@@ -178,6 +180,12 @@ enum Command {
         #[command(flatten)]
         filter: Filter,
     },
+    /// Show the hosts that pfsync has heard
+    Peers {
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what the last word of a command can become, for shells
     #[command(hide = true)]
     Complete {
@@ -216,6 +224,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             status::stats(output, *json, interface.as_deref())
         }
         Some(Command::States { json, filter }) => states(output, *json, filter.clone()),
+        Some(Command::Peers { json }) => peers::peers(output, *json),
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)
         }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `carpctl peers`: the hosts that pfsync has heard.
+
+use crate::{
+    attributes::Attributes,
+    contract::{name, peers::*},
+    error::Result,
+    family::Family,
+    output::Output,
+    status::table,
+};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// None: all that the kernel does not tell apart.
+    address: Option<IpAddr>,
+    system: String,
+    heard_ms: u64,
+    frames: u64,
+    /// None: it confirms states one by one, or none.
+    behind: Option<u32>,
+}
+
+impl Peer {
+    pub fn read(answer: Attributes<'_>) -> Option<Self> {
+        Some(Self {
+            address: answer.address(PFSYNC_PEER_ADDRESS),
+            system: name(SYSTEMS, answer.u8(PFSYNC_PEER_SYSTEM)?),
+            heard_ms: answer.u64(PFSYNC_PEER_HEARD)?,
+            frames: answer.u64(PFSYNC_PEER_FRAMES)?,
+            behind: answer.u32(PFSYNC_PEER_BEHIND),
+        })
+    }
+
+    fn row(&self) -> [String; 5] {
+        let address = self.address.map(|address| address.to_string());
+        let behind = self.behind.map(|behind| behind.to_string());
+        [
+            address.unwrap_or_else(|| "others".to_owned()),
+            self.system.clone(),
+            format!("{}.{:03}", self.heard_ms / 1000, self.heard_ms % 1000),
+            self.frames.to_string(),
+            behind.unwrap_or_else(|| "-".to_owned()),
+        ]
+    }
+}
+
+pub fn peers(output: &mut Output, json: bool) -> Result<()> {
+    let peers = Family::open_pfsync()?.peers()?;
+    match json {
+        true => output.json(&peers),
+        false => output.text(&text(&peers)),
+    }
+}
+
+fn text(peers: &[Peer]) -> String {
+    let mut rows = vec![["ADDRESS", "SYSTEM", "HEARD", "FRAMES", "BEHIND"].map(str::to_owned)];
+    rows.extend(peers.iter().map(Peer::row));
+    table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::{address, bytes, emit, u32, u8};
+
+    /// A peer as the kernel tells of it.
+    fn peer(from: Option<&str>, system: u8, behind: Option<u32>) -> Peer {
+        let mut said = vec![
+            u8(PFSYNC_PEER_SYSTEM, system),
+            bytes(PFSYNC_PEER_HEARD, &12_034_u64.to_ne_bytes()),
+            bytes(PFSYNC_PEER_FRAMES, &7_u64.to_ne_bytes()),
+        ];
+        said.extend(from.map(|from| address(PFSYNC_PEER_ADDRESS, from.parse().expect("is one"))));
+        said.extend(behind.map(|behind| u32(PFSYNC_PEER_BEHIND, behind)));
+        Peer::read(Attributes::new(&emit(&said))).expect("is whole")
+    }
+
+    #[test]
+    fn a_table() {
+        let peers = [
+            peer(Some("10.0.0.3"), 1, Some(0)),
+            peer(Some("fd00::3"), 2, None),
+            peer(None, 0, None),
+        ];
+        let expected = [
+            "ADDRESS   SYSTEM   HEARD   FRAMES  BEHIND",
+            "10.0.0.3  linux    12.034  7       0",
+            "fd00::3   pf       12.034  7       -",
+            "others    unknown  12.034  7       -",
+        ];
+        assert_eq!(text(&peers).lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn json() {
+        let told = serde_json::to_value(peer(Some("10.0.0.3"), 1, Some(2))).expect("is JSON");
+        assert_eq!(told["address"], "10.0.0.3");
+        assert_eq!(
+            (&told["behind"], &told["heard_ms"]),
+            (&2.into(), &12_034.into())
+        );
+        let told = serde_json::to_value(peer(None, 0, None)).expect("is JSON");
+        assert!(told["address"].is_null() && told["behind"].is_null());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_left_out() {
+        assert_eq!(
+            Peer::read(Attributes::new(&emit(&[u8(PFSYNC_PEER_SYSTEM, 1)]))),
+            None
+        );
+    }
+}
