@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := all
 .PHONY: all module plugins tools deb test lint test-proto test-tools test-guest test-cluster \
-	test-packages test-secure-boot test-machine test-debug test-kernel test-smp soak fuzz model \
+	test-packages test-secure-boot test-machine test-debug test-kernel test-smp soak fuzz mutants model \
 	bench demo install clean clean-cache shell rust-analyzer help
 
 all: module plugins tools ## build carp.ko, the plug-ins for ip(8) and carpctl
@@ -59,6 +59,9 @@ soak: plugins ## an hour in which much happens, on the kernel of test-debug; T="
 
 fuzz: ## hostile input for the protocol, for hours; T=target TIME=seconds for each
 	@scripts/fuzz "$(T)" $(or $(TIME),3600)
+
+mutants: ## which changes of proto/ no test notices (hours); T=pfsync/merge.rs some
+	@scripts/mutants $(T)
 
 model: ## every situation of a small group of hosts, in the large (minutes, some GB)
 	@scripts/model $(T)

@@ -18,7 +18,7 @@ from lib.process import run
 
 from bench.results import Results
 
-GROUPS = ("advertisements", "outage", "hosts", "packets", "takeover", "pfsync", "idle")
+GROUPS = ("advertisements", "outage", "hosts", "packets", "takeover", "pfsync", "idle", "flood")
 
 
 def main() -> int:

@@ -89,8 +89,8 @@ impl Pfsync {
     fn start(this: &Arc<Self>, rtnl: &Rtnl) -> Result {
         let own = this.session.lock().own.clone().ok_or(ENODEV)?;
         let mut buffer = new_buffer(own.mtu())?;
-        let frames = KVec::from_elem(Sent::default(), flight::FRAMES, GFP_KERNEL_ACCOUNT)?;
-        let states = KVec::from_elem(0, flight::STATES, GFP_KERNEL_ACCOUNT)?;
+        let frames = KVVec::from_elem(Sent::default(), flight::FRAMES, GFP_KERNEL_ACCOUNT)?;
+        let states = KVVec::from_elem(0, flight::STATES, GFP_KERNEL_ACCOUNT)?;
         let table = Table::attach(this.adapter.clone(), own.net(), this.clone(), rtnl)?;
         let table = Arc::new(table, GFP_KERNEL_ACCOUNT)?;
         {
@@ -103,7 +103,6 @@ impl Pfsync {
             session.buffer.truncate(HEAD.saturating_add(room));
             session.outbox = session.new_outbox();
             session.request = session.new_request(table.limit(), link);
-            session.peers = Syncpeers::default();
             session.flight = Flight::new(session.flight.number(), frames, states);
             session.listener = Listener::default();
             session.names.unwatched();
@@ -146,7 +145,7 @@ impl Pfsync {
         // Sleeps; no packet path tells of anything after this.
         drop(table);
         let mut released = HeldList::new();
-        let store = {
+        let (store, flight) = {
             let mut session = self.session.lock();
             while let Some(held) = session.deferred.any() {
                 released.push(held);
@@ -165,15 +164,18 @@ impl Pfsync {
             session.clearing = Clearing::default();
             session.in_bulk = 0;
             session.confirmation = None;
+            session.peers = Syncpeers::default();
             session.each_second = EachSecond::default();
-            core::mem::replace(
-                &mut session.store,
-                Store::new(Instant(timer::now()), self.memory.atomic()),
+            let store = Store::new(Instant(timer::now()), self.memory.atomic());
+            let flight = Flight::new(session.flight.number(), KVVec::new(), KVVec::new());
+            (
+                core::mem::replace(&mut session.store, store),
+                core::mem::replace(&mut session.flight, flight),
             )
         };
         drop(released);
         // Many, so not under the lock.
-        drop(store);
+        drop((store, flight));
     }
 
     /// Nobody makes states strict after this that a peer's word has made lenient.
@@ -216,7 +218,7 @@ impl Pfsync {
                 return;
             }
             session.answer.stop();
-            session.peers.may_be_others();
+            session.peers = Syncpeers::default();
             session.outbox.set_compact(false);
             let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
             let limit = session.table.as_ref().map_or(0, |table| table.limit());

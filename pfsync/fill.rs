@@ -89,6 +89,10 @@ impl Session {
                 // Before it is read: a packet that passes meanwhile may be in what is
                 // written or not, so it has to say that there is news.
                 let main = self.store.get(self.store.main(slot));
+                if queue.tells() && self.store.main(slot) != slot && !self.peers.has_pf() {
+                    self.step(now, slot, |record| record.pending.forgotten());
+                    continue;
+                }
                 if let (true, Some(record)) = (queue.tells(), main) {
                     if let Some(live) = &record.live {
                         live.watched.reset();
@@ -313,7 +317,8 @@ impl Session {
                 if is_first {
                     // Without memory pf hears of one half, and of the other one later.
                     let _ = self.name_other_half(now, slot, false);
-                    self.walk.half = self.store.get(slot).and_then(Record::other);
+                    let other = self.store.get(slot).and_then(Record::other);
+                    self.walk.half = other.filter(|_| self.peers.has_pf());
                 }
             }
         }
@@ -331,15 +336,16 @@ impl Session {
         if written.expects && self.expecting.len() < EXPECTING_MAX {
             let _ = self.expecting.push(slot, GFP_ATOMIC);
         }
-        let frame = match written.is_numbered {
-            true => {
-                self.flight.push(slot);
-                self.flight.number()
-            }
-            false => 0,
-        };
+        if written.is_numbered {
+            self.flight.push(slot);
+        }
+        let number = self.flight.number();
         if let Some(record) = self.store.get_mut(slot) {
-            record.frame = frame;
+            record.frames = match (written.is_numbered, record.frames) {
+                (false, _) => [0; 2],
+                (true, [0, _]) => [number; 2],
+                (true, [first, _]) => [first, number],
+            };
         }
         self.expires(now, slot, written.timeout, written.is_offloaded);
     }

@@ -83,7 +83,9 @@ impl Dump for PeerGet {
         };
         let (peers, last) = {
             let session = pfsync.session.lock();
-            (session.peers, session.flight.number())
+            // Otherwise frames have no numbers.
+            let is_numbered = session.outbox.is_compact() && session.config().confirm;
+            (session.peers, is_numbered.then(|| session.flight.number()))
         };
         let now = Instant(timer::now());
         let next = usize::try_from(position.outer).unwrap_or(usize::MAX);
@@ -95,7 +97,13 @@ impl Dump for PeerGet {
     }
 }
 
-fn show_peer(message: &mut Message<'_>, peer: &Syncpeer, last: u32, now: Instant) -> Result {
+/// `last` is the number of the last frame, if frames have any.
+fn show_peer(
+    message: &mut Message<'_>,
+    peer: &Syncpeer,
+    last: Option<u32>,
+    now: Instant,
+) -> Result {
     if let Some(address) = peer.address() {
         show_address(message, bindings::PFSYNC_PEER_ADDRESS, address)?;
     }
@@ -112,7 +120,7 @@ fn show_peer(message: &mut Message<'_>, peer: &Syncpeer, last: u32, now: Instant
         pad,
     )?;
     message.u64(bindings::PFSYNC_PEER_FRAMES, peer.frames(), pad)?;
-    match peer.behind(last) {
+    match last.and_then(|last| peer.behind(last)) {
         Some(behind) => message.u32(bindings::PFSYNC_PEER_BEHIND, behind),
         None => Ok(()),
     }

@@ -198,7 +198,9 @@ impl Reader<'_> {
     /// A Linux host has a second name for a connection: for pf, and for us to tell pf of it
     /// when the connection is ours.
     pub(super) fn other_name(&mut self, id: StateId, main: &StateId, confirm: bool) {
-        self.session.peers.told_of_pf();
+        if let Some(peer) = self.peer() {
+            peer.heard_of_pf();
+        }
         let now = self.now;
         let store = &mut self.session.store;
         let known = store.find(&id);

@@ -64,7 +64,9 @@ impl Pfsync {
             let mut reader = Reader {
                 asked: false,
                 ended: false,
-                peer: session.peers.heard(source, now),
+                source,
+                peer: 0,
+                is_confirmed: false,
                 confirmation: None,
                 is_here: false,
                 pfsync: self,
@@ -85,8 +87,12 @@ pub(super) struct Reader<'a> {
     pub(super) asked: bool,
     /// The same, when it has ended a bulk update.
     pub(super) ended: bool,
-    /// Who has sent the frame.
+    /// Where the frame comes from.
+    source: IpAddr,
+    /// Who has sent it, when it was checked.
     peer: usize,
+    /// It has confirmed another one: it says so of one at most.
+    is_confirmed: bool,
     /// What of the frame is here, if it has a number.
     pub(super) confirmation: Option<Confirmation>,
     /// The state that was read last is here now, by its name.
@@ -116,6 +122,7 @@ impl Reader<'_> {
 
     fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
         let frame = Frame::check(ttl, payload)?;
+        self.peer = self.session.peers.heard(self.source, self.now);
         let missed = self.session.listener.heard(self.now);
         self.session.request.peer_heard();
         // What packet paths have seen came first.
@@ -224,6 +231,9 @@ impl Reader<'_> {
                 result
             }
             Message::FrameNumber(number) => {
+                if let Some(peer) = self.peer() {
+                    peer.heard_compact();
+                }
                 self.confirmation = Some(Confirmation::new(number));
                 Ok(())
             }
@@ -311,6 +321,7 @@ impl Reader<'_> {
                 self.session.step(now, slot, |record| {
                     record.pending.updated_by_peer(now, all, confirm)
                 });
+                self.is_here = true;
                 return Ok(());
             }
         }
@@ -390,23 +401,35 @@ impl Reader<'_> {
     /// A peer has what a frame of this host's has told, or a part of it.
     fn frame_arrived(&mut self, confirmation: &Confirmation) {
         let FrameNumber { creator, number } = confirmation.frame;
-        if creator != self.session.creator() {
+        if creator != self.session.creator() || core::mem::replace(&mut self.is_confirmed, true) {
             return;
         }
-        let Some(sent) = self.session.flight.find(number) else {
+        if let Some(peer) = self.peer() {
+            peer.heard_compact();
+        }
+        let sent = self.session.flight.find(number);
+        let Some(sent) = sent.filter(|sent| sent.count() > 0) else {
             return;
         };
         if let Some(peer) = self.peer() {
             peer.has_confirmed(number);
         }
+        // Another one may not have heard what has changed.
+        let is_one = self.session.peers.is_one();
         for at in 0..sent.count() {
             let is_here = usize::try_from(at).is_ok_and(|at| confirmation.is_here(at));
             let Some(slot) = self.session.flight.state(&sent, at).filter(|_| is_here) else {
                 continue;
             };
-            // It may have been told of again since, or be another one.
-            if (self.session.store.get(slot)).is_some_and(|record| record.frame == number) {
-                self.confirmed(slot, Pending::arrived);
+            // It may be another one, and it may have been told of again since.
+            let Some([first, last]) = self.session.store.get(slot).map(|it| it.frames) else {
+                continue;
+            };
+            let is_of_it = number.wrapping_sub(first) <= last.wrapping_sub(first);
+            match first != 0 && is_of_it {
+                true if number == last && is_one => self.confirmed(slot, Pending::arrived),
+                true => self.confirmed(slot, Pending::acknowledged),
+                false => {}
             }
         }
     }
@@ -419,8 +442,11 @@ impl Reader<'_> {
             self.session.answer.confirmed(self.now);
         }
         self.session.release(slot, self.out);
-        self.session
-            .step(self.now, slot, |record| event(&mut record.pending));
+        self.session.step(self.now, slot, |record| {
+            let [first, _] = &mut record.frames;
+            *first = 0;
+            event(&mut record.pending)
+        });
     }
 
     /// A peer asks for one state.

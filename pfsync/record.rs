@@ -49,9 +49,9 @@ pub(super) struct Record {
     pub(super) used: Use,
     /// It was made lenient about windows here, until its first packet.
     pub(super) lenient: bool,
-    /// The number of the frame in which it was sent last, if that can be confirmed as a
-    /// whole; or 0.
-    pub(super) frame: u32,
+    /// The numbers of the frames in which it was sent, the first one that nobody has
+    /// confirmed yet and the last one, if they can be confirmed as a whole; or 0.
+    pub(super) frames: [u32; 2],
     /// It was sent in answer to a bulk request, and is still to be confirmed.
     pub(super) in_bulk: bool,
     /// Which of pf's two states it is: see [`super::halves`].
@@ -86,7 +86,7 @@ impl Record {
             tcp: false,
             used: Use::Copy,
             lenient: false,
-            frame: 0,
+            frames: [0; 2],
             in_bulk: false,
             direction: Direction::Any,
             of_pf: false,

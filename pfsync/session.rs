@@ -133,7 +133,7 @@ pub(super) struct Session {
     /// Who has been heard.
     pub(super) peers: Syncpeers,
     /// What is on its way to them, to be confirmed.
-    pub(super) flight: Flight<KVec<Sent>, KVec<Slot>>,
+    pub(super) flight: Flight<KVVec<Sent>, KVVec<Slot>>,
     /// What has arrived in the frame that came in just now.
     pub(super) confirmation: Option<Confirmation>,
     /// By how much the group is demoted.
@@ -193,7 +193,7 @@ impl Session {
             expecting: KVec::with_capacity(EXPECTING_MAX, GFP_KERNEL_ACCOUNT)?,
             listener: Listener::default(),
             peers: Syncpeers::default(),
-            flight: Flight::new(0, KVec::new(), KVec::new()),
+            flight: Flight::new(0, KVVec::new(), KVVec::new()),
             confirmation: None,
             demoted: 0,
             buffer: KVec::new(),
@@ -403,7 +403,8 @@ impl Session {
         }
         let other = self.store.get(slot).and_then(Record::other);
         let knows = |slot: &Slot| self.store.get(*slot).is_some_and(|it| !it.is_modulated);
-        let other = other.filter(knows);
+        // It is a name for pf alone.
+        let other = other.filter(|slot| self.peers.has_pf() && knows(slot));
         for slot in [Some(slot), other].into_iter().flatten() {
             self.changed(now, slot, count);
         }

@@ -111,8 +111,7 @@ impl Session {
         let main = store.get(store.main(slot)).ok_or(Unwritten::Unfit)?;
         let half_of = (main.id != record.id).then_some(main.id);
         let is_compact = half_of.is_none() && self.outbox.is_compact();
-        let is_numbered = is_compact && writer.has_number();
-        if is_numbered && self.flight.is_full() {
+        if is_compact && writer.has_number() && self.flight.is_full() {
             return Err(Unwritten::Full);
         }
         let written = if is_compact {
@@ -122,7 +121,15 @@ impl Session {
                 confirm: flags & FLAG_ACK != 0,
                 in_use: main.is_own(),
             };
-            writer.push_compact(&head, &entry)
+            let written = writer.push_compact(&head, &entry);
+            match written {
+                // There may be room without the number.
+                Err(Full) if writer.is_empty() && writer.has_number() => {
+                    writer.take_number_back();
+                    writer.push_compact(&head, &entry)
+                }
+                written => written,
+            }
         } else {
             let name = (record.id, record.direction);
             let beside = match half_of {
@@ -142,7 +149,7 @@ impl Session {
                     expects: half_of.is_none() && !entry.details.helper.is_empty(),
                     timeout: entry.timeout,
                     is_offloaded: entry.details.status.is_offloaded(),
-                    is_numbered,
+                    is_numbered: is_compact && writer.has_number(),
                 })
             }
         }

@@ -67,6 +67,14 @@ def rules() -> str:
     return f"{NAT}\ntable inet helpers {{\n{objects}{chains}}}\n"
 
 
+Meanwhile = Callable[[], object]
+"""What happens after a helper has seen what it is to expect, and before that comes."""
+
+
+def nothing() -> None:
+    pass
+
+
 def udp(pair: Pair, port: int) -> tuple[socket.socket, socket.socket]:
     """The client's end, which is not connected, and the server's."""
     ends = [host.socket(socket.AF_INET, socket.SOCK_DGRAM) for host in (pair.client, pair.server)]
@@ -78,7 +86,7 @@ def udp(pair: Pair, port: int) -> tuple[socket.socket, socket.socket]:
 
 def check_expected(pair: Pair, protocol: int) -> None:
     """There is a connection that a helper has expected, and whose master is known."""
-    found = conntrack.entries(pair.a, proto=protocol)
+    found = [e for host in pair.hosts for e in conntrack.entries(host, proto=protocol)]
     assert [e for e in found if has(e, "EXPECTED") and "master" in e], found
 
 
@@ -88,11 +96,12 @@ def ftp(pair: Pair) -> None:
     session.stop()
 
 
-def tftp(pair: Pair) -> None:
+def tftp(pair: Pair, meanwhile: Meanwhile = nothing) -> None:
     client, server = udp(pair, 69)
     client.sendto(b"\0\1file\0octet\0", (SERVER, 69))
     request, peer = server.recvfrom(64)
     assert request == b"\0\1file\0octet\0" and peer[0] == SHARED
+    meanwhile()
     with pair.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as data:
         data.sendto(b"\0\3\0\1data", peer)
         answer, source = client.recvfrom(64)
@@ -166,7 +175,7 @@ def pptp(pair: Pair) -> None:
     close(client, server)
 
 
-def sip(pair: Pair) -> None:
+def sip(pair: Pair, meanwhile: Meanwhile = nothing) -> None:
     media = pair.client.socket(socket.AF_INET, socket.SOCK_DGRAM)
     media.bind(("", 7000))
     media.settimeout(2)
@@ -186,24 +195,26 @@ def sip(pair: Pair) -> None:
     heard = server.recv(2000).decode()
     assert f"c=IN IP4 {SHARED}" in heard and CLIENT not in heard.partition("\r\n\r\n")[2]
     (port,) = re.findall(r"m=audio (\d+)", heard)
+    meanwhile()
     with pair.server.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
         speaker.sendto(b"hello", (SHARED, int(port)))
         assert media.recv(64) == b"hello"
     close(client, server, media)
 
 
-def sane(pair: Pair) -> None:
+def sane(pair: Pair, meanwhile: Meanwhile = nothing) -> None:
     client, server = t.connect(pair.client, pair.server, SERVER, 6566)
     client.sendall(struct.pack("!II", 7, 0))
     assert server.recv(64)
     server.sendall(struct.pack("!IHH", 0, 0, 6001))
     assert client.recv(64)
+    meanwhile()
     data = t.connect(pair.client, pair.server, SERVER, 6001)
     check_expected(pair, socket.IPPROTO_TCP)
     close(client, server, *data)
 
 
-def irc(pair: Pair) -> None:
+def irc(pair: Pair, meanwhile: Meanwhile = nothing) -> None:
     client, server = t.connect(pair.client, pair.server, SERVER, 6667)
     listener = t.listen(pair.client, 0)
     here = int.from_bytes(socket.inet_aton(CLIENT))
@@ -212,6 +223,7 @@ def irc(pair: Pair) -> None:
     *_, address, port, _ = server.recv(200).decode().split()
     address = socket.inet_ntoa(int(address).to_bytes(4))
     assert address == SHARED
+    meanwhile()
     data = pair.server.socket(socket.AF_INET, socket.SOCK_STREAM)
     data.settimeout(5)
     data.connect((address, int(port)))
@@ -219,12 +231,13 @@ def irc(pair: Pair) -> None:
     close(client, server, listener, data, mine)
 
 
-def amanda(pair: Pair) -> None:
+def amanda(pair: Pair, meanwhile: Meanwhile = nothing) -> None:
     client, server = udp(pair, 10080)
     client.sendto(b"Amanda 2.4 REQ HANDLE 1 SEQ 1\nSERVICE sendbackup\n", (SERVER, 10080))
     _, peer = server.recvfrom(200)
     server.sendto(b"Amanda 2.4 REP HANDLE 1 SEQ 1\nCONNECT DATA 7100 MESG 7101\n", peer)
     client.recv(200)
+    meanwhile()
     data = t.connect(pair.client, pair.server, SERVER, 7100)
     check_expected(pair, socket.IPPROTO_TCP)
     close(client, server, *data)
@@ -323,6 +336,25 @@ def test_a_helper_does_the_same(world: World, use: Callable[[Pair], None], how: 
         for host in pair.hosts:
             stats = p.stats(host)
             assert (stats["badstate"], stats["onomem"]) == (0, 0), host
+
+
+@pytest.mark.parametrize("use", [tftp, sip, sane, irc, amanda], ids=lambda use: use.__name__)
+def test_what_one_host_expects_comes_by_way_of_the_other(
+    world: World, use: Callable[[Pair, Meanwhile], None]
+) -> None:
+    """Announced to a, which dies; b knows it, and what it is translated to."""
+    kernel.load(*MODULES)
+    pair = Pair(world, rules())
+
+    def take_over() -> None:
+        time.sleep(1.3)
+        assert pair.b.run("conntrack", "-L", "expect").stdout.strip(), "b expects it as well"
+        pair.via(pair.b)
+
+    use(pair, take_over)
+    for host in pair.hosts:
+        stats = p.stats(host)
+        assert (stats["badstate"], stats["onomem"]) == (0, 0), host
 
 
 @pytest.mark.parametrize("words", ["", "defer"], ids=["with", "defer"])

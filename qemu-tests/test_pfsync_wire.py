@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.usefixtures("pfsync")
 
 UDP = ("192.0.2.1", 1024, "198.51.100.1", 53)
 TCP = ("192.0.2.1", 2048, "198.51.100.1", 80)
+NO_PORTS = w.State.of(("192.0.2.1", 0, "198.51.100.1", 0)).key
+UNKNOWN = "pf does not know the ports of this protocol"
 SINGLE, MULTIPLE = w.Peer(state=1), w.Peer(state=2)
 # TCP's timeout classes, and its states
 OPENING, ESTABLISHED, CLOSING = 1, 2, 3
@@ -80,15 +83,16 @@ def about(frames: list[p.Received], name: w.Id) -> list[Any]:
     [
         ({"direction": 0}, "state without direction"),
         ({"src": side(1000, 11)}, "connection is still being proxied"),
+        *(({"proto": proto, "key": NO_PORTS}, UNKNOWN) for proto in (132, 33, 136)),
     ],
-    ids=["direction", "proxy"],
+    ids=["direction", "proxy", "SCTP", "DCCP", "UDP-Lite"],
 )
 def test_the_log_says_what_is_not_taken(
     lan: Lan, peer: Peer, log: Kmsg, change: dict[str, Any], why: str
 ) -> None:
     """And by which name the others know it; ten in five seconds, whatever was logged about
     another namespace just now."""
-    counted = p.counted(lan.a, peer.sends(*[frame((Action.INS, tcp(**change)))] * 50))
+    counted = p.counted(lan.a, peer.sends(*[frame((Action.INS, tcp().but(**change)))] * 50))
     assert counted["badstate"] == 50
     name = f"{b'tcptcptc'.hex()} of {CREATOR.hex()}"
     lines = [line for line in log.read() if "is not taken" in line]
@@ -167,6 +171,29 @@ def test_insert_ipv6_icmp_and_others(lan: Lan, peer: Peer) -> None:
     for proto, source in ((58, six[0]), (99, "192.0.2.1"), (1, "192.0.2.1")):
         entry = conntrack.entry(lan.a, proto=proto)
         assert entry and entry["original"].source == source
+
+
+def test_gre_goes_on(lan: Lan, peer: Peer) -> None:
+    """pf does not tell GRE's timeouts, which conntrack has in each entry: they are those that
+    are set here, and a packet does not end it."""
+    lan.a.sysctl("net.netfilter.nf_conntrack_gre_timeout_stream", 170)
+    client = lan.client
+    tunnel = w.State.of(
+        (client.address, 0, lan.a.address, 0),
+        (lan.a.address, 0, client.address, 0),
+        id=b"\2" * 8, creatorid=CREATOR, proto=47, src=MULTIPLE, dst=MULTIPLE, timeout=11,
+    )  # fmt: skip
+    assert p.counted(lan.a, peer.sends(frame((Action.INS, tunnel))))["inserted"] == 1
+    for again in range(2):
+        with client.socket(socket.AF_INET, socket.SOCK_RAW, 47) as s:
+            s.sendto(bytes.fromhex("00000800") + bytes(20), (lan.a.address, 0))
+        time.sleep(0.1)
+        entry = conntrack.entry(lan.a, proto=47)
+        assert entry and has(entry, "SEEN_REPLY") and entry["timeout"] in (169, 170)
+        # and what pf says again changes nothing of that
+        if not again:
+            peer.send(frame((Action.UPD, tunnel)))
+            time.sleep(0.1)
 
 
 def test_no_sync_proxy_and_nobodys(lan: Lan, peer: Peer) -> None:

@@ -8,8 +8,8 @@
 //! that it knows; then [`Do::End`].
 //!
 //! OpenBSD sends a frame every 20 ms, some 250 states a second, whatever the
-//! peer could take. We count what is on its way: each state asks for an INS_ACK
-//! (see [`pending`](super::pending)), and each INS_ACK makes room for two more.
+//! peer could take. We count what is on its way: each state is to be confirmed
+//! (see [`pending`](super::pending)), and each that is makes room for two more.
 //! A peer that confirms nothing, because it knows the states or because it is
 //! slow or gone, gets at least what OpenBSD would send. The END waits until
 //! everything is confirmed or was sent often enough.

@@ -9,12 +9,13 @@ use core::ops::DerefMut;
 
 use super::confirmation::STATES_MAX;
 
-/// Frames that are remembered: more than leave while a confirmation is on its way.
-pub const FRAMES: usize = 1024;
+/// Frames that are remembered.
+pub const FRAMES: usize = 2048;
 
-/// States that are remembered: twice as many as a bulk update has on its way at most
-/// ([`bulk_answer`](super::bulk_answer)), and those of new connections meanwhile.
-pub const STATES: usize = 8192;
+/// States that are remembered: as many as are told of in half a second, after which they
+/// are sent again ([`CONFIRM_WITHIN`](super::pending::CONFIRM_WITHIN)), while 30,000
+/// connections a second come.
+pub const STATES: usize = 16_384;
 
 /// A frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -168,6 +168,13 @@ pub fn import(state: &State, extra: Option<&Extra>) -> Result<Entry, Unmappable>
         original.ids = original_ids;
         reply.ids = reply_ids;
     }
+    let needs_ports = matches!(
+        state.protocol,
+        protocol::SCTP | protocol::DCCP | protocol::UDPLITE
+    );
+    if extra.is_none() && needs_ports && original.ids == [0, 0] {
+        return Err(Unmappable::NoPorts);
+    }
     if let Some(bytes) = extra.and_then(|extra| extra.other_side) {
         let other_side = address(&bytes, state.family);
         match state.direction {

@@ -13,8 +13,8 @@
 //! [`sent`](Pending::sent). What is written is what holds then, so that any
 //! number of changes of a waiting state are one message.
 //!
-//! pfsync confirms nothing unless asked to. We ask for an INS_ACK with each
-//! state that peers may not know; what is not confirmed waits in
+//! pfsync confirms nothing unless asked to. We ask for an INS_ACK, or to have the
+//! whole frame [confirmed](super::confirmation), with each state that peers may not know; what is not confirmed waits in
 //! [`Place::Awaiting`], where the oldest is first, and is sent again as an UPD,
 //! which a peer takes whether it knows the state or not. OpenBSD answers only
 //! if the state was new to it, hence there is an end to it. All this is the
@@ -141,7 +141,7 @@ pub struct Pending {
     attempts: u8,
     /// It was updated since it was sent, and waits for a confirmation of what it was.
     changed: bool,
-    /// A change of it was told that nobody confirms: it may be lost.
+    /// A change of it was told that nobody has confirmed: it may be lost.
     unsettled: bool,
     /// When to stop waiting for one.
     until: Option<Instant>,

@@ -23,6 +23,7 @@ pub struct Syncpeer {
     confirmed: u32,
     is_linux: bool,
     is_pf: bool,
+    tells_of_pf: bool,
     reads_compact: bool,
     reads_no_compact: bool,
 }
@@ -86,8 +87,14 @@ impl Syncpeer {
         self.is_linux = true;
         // It may have been another system before.
         self.is_pf = false;
+        self.tells_of_pf = false;
         self.reads_compact = reads_compact;
         self.reads_no_compact = !reads_compact;
+    }
+
+    /// It has told of a host that is pf, which need not have been heard.
+    pub fn heard_of_pf(&mut self) {
+        self.tells_of_pf = true;
     }
 
     /// A bulk update has ended without the greeting that Linux sends with that: who has no
@@ -96,7 +103,7 @@ impl Syncpeer {
         self.reads_no_compact = true;
     }
 
-    /// It has the frame of this number, and those before it as far as it ever will.
+    /// It has confirmed the frame of this number.
     pub fn has_confirmed(&mut self, number: u32) {
         let is_later = number.wrapping_sub(self.confirmed) < 1 << 31;
         if self.confirmed == 0 || is_later {
@@ -111,8 +118,6 @@ pub struct Syncpeers {
     /// The last one stands for all that are not told apart.
     peers: [Syncpeer; PEERS_MAX + 1],
     count: usize,
-    /// Somebody has told of one that is pf.
-    told_of_pf: bool,
 }
 
 impl Syncpeers {
@@ -147,16 +152,10 @@ impl Syncpeers {
         self.peers.get(..self.count).unwrap_or_default().iter()
     }
 
-    /// Somebody has told of a host that is pf, which need not have been heard.
-    pub fn told_of_pf(&mut self) {
-        self.told_of_pf = true;
-    }
-
-    /// There are, or may be, others than before: who reads what, shows again.
-    pub fn may_be_others(&mut self) {
-        for peer in &mut self.peers {
-            peer.reads_compact = false;
-        }
+    /// Whether it is one host that hears what is sent.
+    #[must_use]
+    pub const fn is_one(&self) -> bool {
+        self.count == 1
     }
 
     /// Whether somebody is Linux.
@@ -168,7 +167,7 @@ impl Syncpeers {
     /// Whether somebody is none, as OpenBSD: it has two states of each connection.
     #[must_use]
     pub fn has_pf(&self) -> bool {
-        self.told_of_pf || self.iter().any(Syncpeer::is_pf)
+        self.iter().any(|peer| peer.is_pf || peer.tells_of_pf)
     }
 
     /// Whether all are Linux, as far as anybody was heard: they confirm whatever they are
@@ -178,10 +177,11 @@ impl Syncpeers {
         self.has_linux() && !self.has_pf()
     }
 
-    /// Whether states are told of in Linux' own form alone: all who were heard read it.
+    /// Whether states are told of in Linux' own form alone: all who were heard read it. Of
+    /// those that are not told apart nobody knows.
     #[must_use]
     pub fn read_compact(&self) -> bool {
         let reads = |peer: &Syncpeer| peer.reads_compact && !peer.reads_no_compact;
-        self.count > 0 && self.iter().all(reads) && !self.has_pf()
+        (1..=PEERS_MAX).contains(&self.count) && self.iter().all(reads) && !self.has_pf()
     }
 }

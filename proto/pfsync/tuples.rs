@@ -25,6 +25,8 @@ pub enum Unmappable {
     NoDirection,
     /// IPv4 is translated to IPv6 or back, which conntrack cannot.
     TwoFamilies,
+    /// pf looks at no ports of this protocol, and conntrack needs them.
+    NoPorts,
     /// pf answers for one side, so that no sequence numbers are known.
     Proxy,
 }
@@ -36,6 +38,7 @@ impl Unmappable {
         match self {
             Self::NoDirection => "state without direction",
             Self::TwoFamilies => "translation between address families",
+            Self::NoPorts => "pf does not know the ports of this protocol",
             Self::Proxy => "connection is still being proxied",
         }
     }

@@ -152,6 +152,13 @@ impl<'b> Writer<'b> {
         })
     }
 
+    /// Takes the number of a frame that is still empty back.
+    pub fn take_number_back(&mut self) {
+        if self.is_empty() {
+            (self.start, self.len, self.open) = (HEADER_LEN, HEADER_LEN, None);
+        }
+    }
+
     /// Whether there is nothing in it yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -70,6 +70,24 @@ fn without_room_there_is_no_number() {
 }
 
 #[test]
+fn what_fits_only_without_the_number() {
+    let mut buffer = [0; 20 + 16];
+    let mut writer = Writer::new(&mut buffer).unwrap();
+    writer.set_number(&FRAME).unwrap();
+    let ack = Outgoing::InsertAck(&StateId::EVERYTHING);
+    assert_eq!(writer.push(ack), Err(Full));
+    writer.take_number_back();
+    assert!(!writer.has_number());
+    writer.push(ack).unwrap();
+    writer.take_number_back();
+    let len = writer.finish();
+    assert!(matches!(
+        messages(&buffer[..len])[..],
+        [Message::InsertAck(_)]
+    ));
+}
+
+#[test]
 fn a_confirmation_has_a_bit_for_each_state() {
     let sent = confirmation(34, &[0, 31, 33]);
     assert_eq!((sent.states(), sent.here()), (34, 3));

@@ -42,7 +42,7 @@ fn status_says_how_far_others_than_tcp_have_got() {
             132 => Tracking::Sctp(Default::default()),
             _ => Tracking::Other,
         };
-        let mut entry = entry(tuple(protocol, "10.0.0.1", "10.0.0.2", [0, 0]), tracking);
+        let mut entry = entry(tuple(protocol, "10.0.0.1", "10.0.0.2", [7, 8]), tracking);
         let table = [(Status::default(), 1, 0), (seen, 2, 1), (both, 2, 2)];
         for ((status, src, dst), class) in table.into_iter().zip(classes) {
             entry.details.status = status;

@@ -88,10 +88,12 @@ fn with_pf_among_them_all_is_said_as_pf_says_it() {
 fn somebody_tells_of_pf() {
     let mut peers = Syncpeers::default();
     hear(&mut peers, 2, Syncpeer::heard_compact);
-    peers.told_of_pf();
+    hear(&mut peers, 2, Syncpeer::heard_of_pf);
     assert!(!peers.read_compact() && peers.has_pf() && !peers.all_confirm());
+    assert!(peers.iter().all(|peer| !peer.is_pf()));
+    // it has met another one instead
     hear(&mut peers, 2, |peer| peer.heard_greeting(true));
-    assert!(peers.has_pf());
+    assert!(peers.read_compact() && !peers.has_pf());
 }
 
 #[test]
@@ -103,13 +105,14 @@ fn who_ends_a_bulk_update_without_a_greeting_may_be_pf() {
 }
 
 #[test]
-fn others_show_again_what_they_read() {
+fn one_alone() {
     let mut peers = Syncpeers::default();
-    hear(&mut peers, 2, |peer| peer.heard_greeting(true));
-    peers.may_be_others();
-    assert!(!peers.read_compact() && peers.has_linux());
-    hear(&mut peers, 2, Syncpeer::heard_compact);
-    assert!(peers.read_compact());
+    assert!(!peers.is_one());
+    hear(&mut peers, 2, |_| ());
+    hear(&mut peers, 2, |_| ());
+    assert!(peers.is_one());
+    hear(&mut peers, 3, |_| ());
+    assert!(!peers.is_one());
 }
 
 #[test]
@@ -154,15 +157,12 @@ fn a_crowd_is_bounded() {
         hear(&mut peers, last, |peer| peer.heard_greeting(true));
     }
     assert_eq!(peers.iter().count(), PEERS_MAX + 1);
+    assert!(!peers.read_compact(), "one may be deaf, and others greet");
     let last = peers.iter().last().unwrap();
     assert_eq!(
         (last.address(), last.frames()),
         (None, 200 - PEERS_MAX as u64)
     );
-    assert!(peers.read_compact());
-    // whoever says it
-    hear(&mut peers, 199, Syncpeer::heard_pf);
-    assert!(!peers.read_compact());
     // those that were there first are still told apart
     let number = peers.heard(address(1), Instant(9));
     assert_eq!(peers.get_mut(number).unwrap().frames(), 2);

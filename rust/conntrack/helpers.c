@@ -212,6 +212,19 @@ void carp_helper_nf_ct_put(struct nf_conn *ct)
 	nf_ct_put(ct);
 }
 
+/* What GRE would begin with here, in jiffies. */
+struct nf_ct_gre carp_helper_gre_timeouts(const struct nf_conn *ct)
+{
+	struct nf_ct_gre gre = {};
+#ifdef CONFIG_NF_CT_PROTO_GRE
+	const unsigned int *timeouts = nf_gre_pernet(nf_ct_net(ct))->timeouts;
+
+	gre.timeout = timeouts[GRE_CT_UNREPLIED];
+	gre.stream_timeout = timeouts[GRE_CT_REPLIED];
+#endif
+	return gre;
+}
+
 bool carp_helper_nf_ct_is_expired(const struct nf_conn *ct)
 {
 	return nf_ct_is_expired(ct);

@@ -120,18 +120,26 @@ impl Locked<'_> {
         })
     }
 
-    /// Sets GRE's timeouts.
+    /// Sets GRE's timeouts. 0 says nothing, as of a peer that has none: then they stay, or
+    /// are those of the namespace.
     pub(crate) fn set_gre(&mut self, seconds: [u32; 2]) {
-        if self.is(bindings::IPPROTO_GRE) {
-            let [timeout, stream_timeout] = seconds.map(seconds_to_jiffies);
-            // SAFETY: The protocol says which member counts.
-            unsafe {
-                (*self.0.as_ptr()).proto.gre = bindings::nf_ct_gre {
-                    stream_timeout,
-                    timeout,
-                };
+        let Some(before) = self.gre() else {
+            return;
+        };
+        let [timeout, stream_timeout] = seconds.map(seconds_to_jiffies);
+        let gre = match (seconds, before) {
+            ([0, 0], [0, 0]) => {
+                // SAFETY: The entry is live, and so is its namespace.
+                unsafe { bindings::gre_timeouts(self.0.as_ptr()) }
             }
-        }
+            ([0, 0], _) => return,
+            _ => bindings::nf_ct_gre {
+                stream_timeout,
+                timeout,
+            },
+        };
+        // SAFETY: The protocol says which member counts.
+        unsafe { (*self.0.as_ptr()).proto.gre = gre };
     }
 
     /// How sequence numbers are adjusted, if the entry has room for that.

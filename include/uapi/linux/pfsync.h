@@ -71,8 +71,9 @@ enum {
 	PFSYNC_PEER_SYSTEM,	/* u8, enum pfsync_system */
 	PFSYNC_PEER_HEARD,	/* u64, milliseconds since its last frame */
 	PFSYNC_PEER_FRAMES,	/* u64, frames that came from it */
-	PFSYNC_PEER_BEHIND,	/* u32, frames sent after the last one that it has confirmed;
-				 * absent: it confirms states one by one, or none
+	PFSYNC_PEER_BEHIND,	/* u32, frames with states sent after the last one that it has
+				 * confirmed; absent: it confirms states one by one, or none,
+				 * or frames have no numbers
 				 */
 	PFSYNC_PEER_PAD,
 

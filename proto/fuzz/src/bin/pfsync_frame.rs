@@ -7,15 +7,17 @@
 
 use carp_proto::pfsync::action::{is_unused, Action};
 use carp_proto::pfsync::compact;
+use carp_proto::pfsync::confirmation::{Confirmation, FrameNumber};
 use carp_proto::pfsync::conntrack::{protocol, Entry, Tracking};
 use carp_proto::pfsync::extra::{Companion, Extra};
-use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
+use carp_proto::pfsync::frame::{Discard, Frame, Section, HEADER_LEN, SECTION_LEN, TTL};
 use carp_proto::pfsync::mapping::{apply, import, peers};
 use carp_proto::pfsync::merge::judge;
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::short::{Bulk, Clear, Tdb};
 use carp_proto::pfsync::state;
 use carp_proto::pfsync::update::Update;
+use carp_proto::pfsync::writer::{Outgoing, Writer};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|payload: &[u8]| {
@@ -59,6 +61,8 @@ fn action_of(message: &Message<'_>) -> Action {
         Message::Extra(_) => Action::Extra,
         Message::Expectation(_) => Action::Expectation,
         Message::Compact(_) => Action::Compact,
+        Message::FrameNumber(_) => Action::FrameNumber,
+        Message::Confirmation(_) => Action::Confirmation,
     }
 }
 
@@ -67,6 +71,21 @@ fn take<'a>(message: &Message<'a>, companion: &mut Companion<'a>, table: &mut Ve
     match message {
         Message::Clear(clear) => assert_eq!(Clear::parse(&clear.emit()), Some(*clear)),
         Message::Bulk(bulk) => assert_eq!(Bulk::parse(&bulk.emit()), Some(*bulk)),
+        Message::FrameNumber(number) => {
+            assert_eq!(FrameNumber::parse(&number.emit()), Some(*number));
+        }
+        Message::Confirmation(confirmation) => {
+            let mut buffer = [0; 1024];
+            let mut writer = Writer::new(&mut buffer).unwrap();
+            writer.push(Outgoing::Confirmation(confirmation)).unwrap();
+            let len = writer.finish();
+            let again = Confirmation::parse(&buffer[HEADER_LEN + SECTION_LEN..len]);
+            let again = again.expect("it was written");
+            assert_eq!(
+                (again.frame, again.here()),
+                (confirmation.frame, confirmation.here())
+            );
+        }
         Message::Tdb(tdb) => assert_eq!(Tdb::parse(&tdb.emit()), Some(*tdb)),
         Message::Extra(received) => companion.offer(*received),
         Message::Expectation(received) => {

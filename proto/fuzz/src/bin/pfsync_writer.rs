@@ -6,6 +6,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use carp_proto::pfsync::compact::Head;
+use carp_proto::pfsync::confirmation::{Confirmation, FrameNumber, STATES_MAX};
 use carp_proto::pfsync::conntrack::{Entry, Tuple};
 use carp_proto::pfsync::expectation::Expectation;
 use carp_proto::pfsync::extra::Extra;
@@ -39,6 +40,14 @@ enum Said {
     Expectation(Box<Expectation>),
     /// What is all there is asked of the target pfsync_compact.
     Compact(Head, Tuple),
+    FrameNumber(FrameNumber),
+    /// Of a frame, and which states have arrived.
+    Confirmation(FrameNumber, Vec<usize>),
+}
+
+fn here(confirmation: &Confirmation) -> Said {
+    let here = (0..STATES_MAX).filter(|at| confirmation.is_here(*at));
+    Said::Confirmation(confirmation.frame, here.collect())
 }
 
 fn read(message: &Message<'_>) -> Said {
@@ -62,6 +71,8 @@ fn read(message: &Message<'_>) -> Said {
             let head = it.read(&mut entry).expect("written");
             Said::Compact(head, entry.original)
         }
+        Message::FrameNumber(number) => Said::FrameNumber(*number),
+        Message::Confirmation(confirmation) => here(confirmation),
     }
 }
 
@@ -73,9 +84,20 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         return Ok(());
     };
     let mut said: Vec<Said> = Vec::new();
+    let number = FrameNumber {
+        creator: <[u8; 4]>::arbitrary(u)?,
+        number: u32::arbitrary(u)?,
+    };
+    if bool::arbitrary(u)? && writer.set_number(&number).is_ok() {
+        assert!(writer.is_empty() && writer.has_number());
+        match bool::arbitrary(u)? {
+            true => writer.take_number_back(),
+            false => said.push(Said::FrameNumber(number)),
+        }
+    }
     while !u.is_empty() && said.len() < 200 {
         let id = id(u)?;
-        match u.int_in_range(0..=13)? {
+        match u.int_in_range(0..=14)? {
             0 => {
                 let clear = Clear {
                     interface: InterfaceName(<[u8; 16]>::arbitrary(u)?),
@@ -142,6 +164,15 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                     });
                 }
             }
+            14 => {
+                let mut confirmation = Confirmation::new(number);
+                for is_here in <Vec<bool>>::arbitrary(u)? {
+                    confirmation.read(is_here);
+                }
+                if writer.push(Outgoing::Confirmation(&confirmation)).is_ok() {
+                    said.push(here(&confirmation));
+                }
+            }
             10 => {
                 let expectation = expectation(u)?;
                 if writer.push(Outgoing::Expectation(&expectation)).is_ok() {
@@ -176,7 +207,9 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             }
             _ => writer.end_section(),
         }
-        assert_eq!(writer.is_empty(), said.is_empty());
+        let is_number = |said: &&Said| matches!(said, Said::FrameNumber(_));
+        let numbers = said.first().filter(is_number).into_iter().count();
+        assert_eq!(writer.is_empty(), said.len() == numbers);
     }
     let len = writer.finish();
     assert!(len <= size && len <= usize::from(u16::MAX) && len % 4 == 0);
