@@ -4,7 +4,7 @@
 
 # The numbers of if_pfsync.h are written out: a change of them breaks user space.
 SYNCDEV=1 SYNCPEER=2 MAXUPD=3 DEFER=4 NOSYNC_MARK=5 NOSYNC_MASK=6 NOSYNC_ZONE=7 TABLE=8
-BULK=9 DEMOTE=10 STATES=11 QUEUED=12 UNCONFIRMED=13 STATS=14 BULKWAIT=15 LOCAL=16
+BULK=9 DEMOTE=10 STATES=11 QUEUED=12 UNCONFIRMED=13 STATS=14 BULKWAIT=15 LOCAL=16 ESTABLISHED=17
 
 # --- from words to attributes
 
@@ -30,6 +30,8 @@ sends "$(attr $DEFER "$(u8 0)")" -defer
 sends "$(attr $DEFER "$(u8 1)")$(attr $MAXUPD "$(u8 7)")" defer maxupd 7
 sends "$(attr $LOCAL "$(u8 1)")" local
 sends "$(attr $LOCAL "$(u8 0)")" -local
+sends "$(attr $ESTABLISHED "$(u8 1)")" established
+sends "$(attr $ESTABLISHED "$(u8 0)")" -established
 sends "$(attr $BULKWAIT "$(u8 0)")" bulkwait 0
 sends "$(attr $BULKWAIT "$(u8 40)")" -bulkwait
 sends "$(marks 16 4294967295)" nosync-mark 16
@@ -70,6 +72,7 @@ refuses 'duplicate "-syncpeer"' syncpeer 10.0.0.1 -syncpeer
 refuses 'duplicate "-maxupd"' maxupd 1 -maxupd
 refuses 'duplicate "-defer"' defer -defer
 refuses 'duplicate "-local"' local -local
+refuses 'duplicate "established"' -established established
 refuses 'duplicate "-bulkwait"' bulkwait 9 -bulkwait
 refuses 'duplicate "-nosync-mark"' nosync-mark 1 -nosync-mark
 refuses 'duplicate "nosync-zone"' -nosync-zone nosync-zone 1
@@ -82,7 +85,7 @@ refuses 'does not know the word "yes"' defer yes
 refuses "Usage: ... pfsync" help
 
 out=$(run_ip link help pfsync)
-for word in syncdev -syncdev syncpeer -syncpeer maxupd -maxupd defer -defer local -local \
+for word in syncdev -syncdev syncpeer -syncpeer maxupd -maxupd defer -defer local -local established -established \
 	bulkwait -bulkwait 0-255 "Default: 40" nosync-mark \
 	-nosync-mark nosync-zone -nosync-zone table 1-255 1-65535 224.0.0.240 "Default: 128" \
 	"Default: conntrack"; do
@@ -92,25 +95,25 @@ done
 # --- from attributes to words
 
 usual=$(attr $SYNCDEV "$(u32 0)")$(attr $SYNCPEER "")$(attr $MAXUPD "$(u8 128)")$(attr $DEFER "$(u8 0)")
-usual+=$(attr $LOCAL "$(u8 0)")$(attr $BULKWAIT "$(u8 40)")
+usual+=$(attr $LOCAL "$(u8 0)")$(attr $ESTABLISHED "$(u8 0)")$(attr $BULKWAIT "$(u8 40)")
 usual+=$(marks 0 0)$(attr $NOSYNC_ZONE "$(u16 0)")$(attr $TABLE "$(text conntrack)00")
 usual+=$(attr $BULK "$(u8 0)")$(attr $DEMOTE "$(u32 0)")$(attr $STATES "$(u32 0)")
 usual+=$(attr $QUEUED "$(u32 0)")$(attr $UNCONFIRMED "$(u32 0)")
 shown "$usual"
 shows "    pfsync maxupd 128 bulk down demote 0 states 0 queued 0 unconfirmed 0 "
-for word in syncdev syncpeer nosync table defer local bulkwait; do
+for word in syncdev syncpeer nosync table defer local established bulkwait; do
 	fine "what is as usual is not in text: $word" has_not $word
 done
 shown "$usual" -j
-shows '"info_kind":"pfsync","info_data":{"maxupd":128,"defer":false,"local":false,"bulkwait":40,"table":"conntrack","bulk":"down","demote":0,"states":0,"queued":0,"unconfirmed":0}'
+shows '"info_kind":"pfsync","info_data":{"maxupd":128,"defer":false,"local":false,"established":false,"bulkwait":40,"table":"conntrack","bulk":"down","demote":0,"states":0,"queued":0,"unconfirmed":0}'
 
 given=$(attr $SYNCDEV "$(u32 1)")$(attr $SYNCPEER "$(ipv4 172.16.1.2)")$(attr $MAXUPD "$(u8 1)")$(attr $DEFER "$(u8 1)")
-given+=$(attr $LOCAL "$(u8 1)")$(attr $BULKWAIT "$(u8 90)")
+given+=$(attr $LOCAL "$(u8 1)")$(attr $ESTABLISHED "$(u8 1)")$(attr $BULKWAIT "$(u8 90)")
 given+=$(marks 16 240)$(attr $NOSYNC_ZONE "$(u16 7)")$(attr $TABLE "$(text memory)00")
 given+=$(attr $BULK "$(u8 4)")$(attr $DEMOTE "$(u32 33)")$(attr $STATES "$(u32 100000)")
 given+=$(attr $QUEUED "$(u32 5)")$(attr $UNCONFIRMED "$(u32 6)")
-text_line="    pfsync syncdev lo syncpeer 172.16.1.2 maxupd 1 defer local bulkwait 90 nosync-mark 0x10/0xf0 nosync-zone 7 table memory bulk done demote 33 states 100000 queued 5 unconfirmed 6 "
-json_data='"info_data":{"syncdev":"lo","syncpeer":"172.16.1.2","maxupd":1,"defer":true,"local":true,"bulkwait":90,"nosync_mark":"0x10","nosync_mask":"0xf0","nosync_zone":7,"table":"memory","bulk":"done","demote":33,"states":100000,"queued":5,"unconfirmed":6'
+text_line="    pfsync syncdev lo syncpeer 172.16.1.2 maxupd 1 defer local established bulkwait 90 nosync-mark 0x10/0xf0 nosync-zone 7 table memory bulk done demote 33 states 100000 queued 5 unconfirmed 6 "
+json_data='"info_data":{"syncdev":"lo","syncpeer":"172.16.1.2","maxupd":1,"defer":true,"local":true,"established":true,"bulkwait":90,"nosync_mark":"0x10","nosync_mask":"0xf0","nosync_zone":7,"table":"memory","bulk":"done","demote":33,"states":100000,"queued":5,"unconfirmed":6'
 shown "$given"
 shows "$text_line"
 shown "$given" -j

@@ -87,6 +87,7 @@ void print_pfsync(struct rtattr *tb[])
 	print_u8("maxupd", "maxupd %u ", tb[IFLA_PFSYNC_MAXUPD]);
 	print_switch("defer", "defer", false, tb[IFLA_PFSYNC_DEFER]);
 	print_switch("local", "local", false, tb[IFLA_PFSYNC_LOCAL]);
+	print_switch("established", "established", false, tb[IFLA_PFSYNC_ESTABLISHED]);
 	print_bulkwait(tb[IFLA_PFSYNC_BULKWAIT]);
 	print_nosync(tb);
 	print_table(tb[IFLA_PFSYNC_TABLE]);

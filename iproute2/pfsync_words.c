@@ -131,6 +131,10 @@ int put_word(struct command *c)
 		return put(c, IFLA_PFSYNC_LOCAL, &yes, sizeof(yes));
 	if (!strcmp(c->word, "-local"))
 		return put(c, IFLA_PFSYNC_LOCAL, &no, sizeof(no));
+	if (!strcmp(c->word, "established"))
+		return put(c, IFLA_PFSYNC_ESTABLISHED, &yes, sizeof(yes));
+	if (!strcmp(c->word, "-established"))
+		return put(c, IFLA_PFSYNC_ESTABLISHED, &no, sizeof(no));
 	if (!strcmp(c->word, "bulkwait"))
 		return put_number(c, &bulkwait);
 	if (!strcmp(c->word, "-bulkwait"))

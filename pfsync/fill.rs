@@ -285,7 +285,8 @@ impl Session {
             let is_half = self.walk.half.is_some();
             let is_first = self.store.main(slot) == slot;
             let record = self.store.get(slot);
-            let is_bulk = record.is_some_and(|record| record.pending.is_bulk());
+            let is_bulk =
+                record.is_some_and(|record| record.pending.is_bulk()) && !self.is_half_open(slot);
             if is_bulk && (is_half || is_first) && !self.store.note_told(slot) {
                 self.gone(now, slot);
             } else if is_bulk && (is_half || is_first) {

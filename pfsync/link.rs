@@ -153,6 +153,10 @@ impl LinkKind for Pfsync {
         message.u8(bindings::IFLA_PFSYNC_MAXUPD, settings.maxupd)?;
         message.u8(bindings::IFLA_PFSYNC_BULKWAIT, settings.bulkwait)?;
         message.u8(bindings::IFLA_PFSYNC_LOCAL, settings.local.into())?;
+        message.u8(
+            bindings::IFLA_PFSYNC_ESTABLISHED,
+            settings.established.into(),
+        )?;
         message.u8(bindings::IFLA_PFSYNC_DEFER, u8::from(settings.defer))?;
         if settings.nosync_mask != 0 {
             message.u32(bindings::IFLA_PFSYNC_NOSYNC_MARK, settings.nosync_mark)?;

@@ -28,6 +28,8 @@ pub(super) struct Settings {
     pub(super) bulkwait: u8,
     /// Tell also of connections that begin or end at this host itself.
     pub(super) local: bool,
+    /// Tell of TCP connections only when they are established.
+    pub(super) established: bool,
     /// States whose mark is this, as far as the mask goes, stay here.
     pub(super) nosync_mark: u32,
     /// Which bits of a mark count; none: no mark keeps a state here.
@@ -44,6 +46,7 @@ impl Settings {
         defer: false,
         bulkwait: (PEER_WITHIN.0 / 1000) as u8,
         local: false,
+        established: false,
         nosync_mark: 0,
         nosync_mask: 0,
         nosync_zone: 0,

@@ -166,8 +166,10 @@ impl Store {
         let Some(live) = &record.live else {
             return true;
         };
-        record.told = live.entry.fingerprint();
-        record.told.is_some()
+        let fingerprint = live.entry.fingerprint();
+        // Who was told of one that is gone by now is to hear of that.
+        record.told = fingerprint.or(record.told);
+        fingerprint.is_some()
     }
 
     /// Tells packet paths where the record is; `often` is

@@ -200,6 +200,7 @@ impl Session {
             let slot = self.sweep.asked;
             let is_told = |record: &Record| {
                 record.live.is_some()
+                    && record.told.is_some()
                     && record.pending.is_bulk()
                     && record.pending.place() == Place::Nowhere
             };
@@ -219,13 +220,16 @@ impl Session {
         // Who has the address now has the connection.
         let handed_over = (record.live.take()).is_some_and(|it| it.entry.lost_address());
         let was_own = record.is_own() && !handed_over;
+        let was_told = record.told.is_some();
         for slot in [Some(slot), other].into_iter().flatten() {
             if let (false, Some(record)) = (was_own, self.store.get(slot)) {
                 self.names.handed_over(&record.id);
             }
             // A packet that is still held goes on its way when its time has come.
             self.step(now, slot, |record| match was_own {
-                true => record.pending.deleted(),
+                true if was_told => record.pending.deleted(),
+                // Nobody has heard of it.
+                true => record.pending.forgotten(),
                 // It was the peer's, who may still have it: here it was only a copy
                 // that nobody has refreshed.
                 false => record.pending.forgotten(),

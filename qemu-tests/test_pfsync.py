@@ -26,6 +26,7 @@ from lib.pair import (
     Datagrams,
     Pair,
     close,
+    exchange,
 )
 from lib.world import World
 
@@ -37,13 +38,6 @@ WITHIN = 1.3
 looked for, which takes a busy guest a while."""
 ROUND = 1
 """That an entry is gone is noticed within so many seconds."""
-
-
-def exchange(a: socket.socket, b: socket.socket) -> None:
-    """Something both ways."""
-    for one, other in ((a, b), (b, a)):
-        one.sendall(b"hello")
-        assert other.recv(16) == b"hello"
 
 
 # -- what arrives

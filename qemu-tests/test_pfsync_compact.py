@@ -299,8 +299,13 @@ def test_what_has_not_arrived_is_sent_again(lan: Lan, peer: Peer) -> None:
     assert not first.keys() & second.keys() and not second.keys() & third.keys()
 
 
-def test_a_change_is_confirmed_with_its_frame(lan: Lan, peer: Peer) -> None:
-    """Otherwise it is told once more when the connection is idle."""
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_change_is_confirmed_with_its_frame(lan: Lan, peer: Peer, hosts: int) -> None:
+    """By who is alone. Otherwise it is told once more when the connection is idle, for
+    another host may have missed it."""
+    if hosts > 1:
+        lan.b.ip("addr", "add", "10.0.0.77/24", "dev", "eth0")
+        peer.send(frame(GREETS), source="10.0.0.77")
     flow = Datagrams(lan.client, lan.a, lan.a.address, 5000)
     told = []
     deadline = time.monotonic() + 8
@@ -315,8 +320,8 @@ def test_a_change_is_confirmed_with_its_frame(lan: Lan, peer: Peer) -> None:
         if len(told) == 1:
             flow.send()
     flow.close()
-    # The new one, and its change; the third would be the one without need.
-    assert [state.confirm for state in told] == [True, False]
+    # The new one, and its change; and that once more.
+    assert [state.confirm for state in told] == [True, False, True][: 1 + hosts]
 
 
 @pytest.mark.parametrize(("proto", "most"), [("tcp", 100), ("udp", 70)])

@@ -26,6 +26,7 @@ DEFAULTS = {
     "maxupd": 128,
     "defer": False,
     "local": False,
+    "established": False,
     "bulkwait": 40,
     "table": "conntrack",
     "bulk": "down",
@@ -72,7 +73,8 @@ def test_bare(host: Host) -> None:
 
 def test_everything_and_back(host: Host) -> None:
     words = (
-        "syncpeer 172.16.1.2 maxupd 7 defer local bulkwait 90 nosync-mark 0x10/0xf0 nosync-zone 5"
+        "syncpeer 172.16.1.2 maxupd 7 defer local established bulkwait 90"
+        " nosync-mark 0x10/0xf0 nosync-zone 5"
     )
     p.create(host, words, syncdev="eth2", up=False, local=False)
     assert told(host) == {
@@ -82,6 +84,7 @@ def test_everything_and_back(host: Host) -> None:
         "maxupd": 7,
         "defer": True,
         "local": True,
+        "established": True,
         "bulkwait": 90,
         "nosync_mark": "0x10",
         "nosync_mask": "0xf0",
@@ -95,7 +98,7 @@ def test_everything_and_back(host: Host) -> None:
     ):
         p.change(host, change)
         assert gone not in told(host), change
-    p.change(host, "-maxupd defer off -local -bulkwait")
+    p.change(host, "-maxupd defer off -local -established -bulkwait")
     assert told(host) == DEFAULTS
     p.change(host, "syncdev eth0 syncpeer fd00::2 defer on nosync-mark 5")
     shown = told(host)

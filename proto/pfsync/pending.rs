@@ -256,6 +256,14 @@ impl Pending {
         self.unsettled
     }
 
+    /// Nobody has heard of it, and it is time: tells it as new.
+    pub fn begin(&mut self) -> Step {
+        match self.place {
+            Place::Nowhere if !self.deleted => self.go(Place::Queued(Queue::Insert), false),
+            _ => self.stay(),
+        }
+    }
+
     /// It does not change any more for now: if its last change was told without being
     /// confirmed, tells it once more, as a whole, to be confirmed. An UPD_C that is lost
     /// would otherwise leave the peer behind for as long as the connection is idle.

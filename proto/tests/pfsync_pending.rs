@@ -181,6 +181,20 @@ fn what_is_confirmed_is_not_told_again() {
 }
 
 #[test]
+fn a_state_of_which_nobody_was_told_begins() {
+    let mut pending = Pending::found();
+    assert_eq!(to(pending.begin()), (queued(Queue::Insert), false));
+    assert_eq!(pending.flags(&CONFIRM), FLAG_ACK);
+    assert_eq!(to(pending.begin()), (queued(Queue::Insert), false));
+    let _ = pending.sent(&CONFIRM, at(0));
+    assert_eq!(to(pending.begin()), (Place::Awaiting, false));
+    let mut pending = told();
+    let _ = pending.deleted();
+    let _ = pending.sent(&QUIET, at(0));
+    assert_eq!(to(pending.begin()), (Place::Nowhere, false), "it is gone");
+}
+
+#[test]
 fn a_change_that_has_arrived_is_not_told_again() {
     let mut pending = told();
     let _ = pending.updated(&CONFIRM, at(0), true);

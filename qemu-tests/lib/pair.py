@@ -215,6 +215,13 @@ class Datagrams:
         self.server.close()
 
 
+def exchange(a: socket.socket, b: socket.socket) -> None:
+    """Something both ways."""
+    for one, other in ((a, b), (b, a)):
+        one.sendall(b"hello")
+        assert other.recv(16) == b"hello"
+
+
 def close(*ends: socket.socket) -> None:
     for end in ends:
         end.close()

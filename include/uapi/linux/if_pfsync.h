@@ -54,6 +54,8 @@ enum {
 	IFLA_PFSYNC_BULKWAIT,
 	/* u8: 0 or 1: tell also of connections that begin or end at this host itself */
 	IFLA_PFSYNC_LOCAL,
+	/* u8: 0 or 1: tell of TCP connections only when they are established */
+	IFLA_PFSYNC_ESTABLISHED,
 	__IFLA_PFSYNC_MAX,
 };
 #define IFLA_PFSYNC_MAX (__IFLA_PFSYNC_MAX - 1)

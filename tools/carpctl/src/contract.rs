@@ -66,6 +66,7 @@ pub mod pfsync {
     pub const IFLA_PFSYNC_STATS: u16 = 14;
     pub const IFLA_PFSYNC_BULKWAIT: u16 = 15;
     pub const IFLA_PFSYNC_LOCAL: u16 = 16;
+    pub const IFLA_PFSYNC_ESTABLISHED: u16 = 17;
 }
 
 /// The generic netlink family.

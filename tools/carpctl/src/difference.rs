@@ -36,11 +36,12 @@ const CARP_DEFAULTS: [(u16, u8, &str); 6] = [
     (IFLA_CARP_LINKLOCAL, 0, "-linklocal"),
     (IFLA_CARP_DEMOTESKEW, 1, "demoteskew"),
 ];
-const PFSYNC_DEFAULTS: [(u16, u8, &str); 4] = [
+const PFSYNC_DEFAULTS: [(u16, u8, &str); 5] = [
     (IFLA_PFSYNC_MAXUPD, 128, "maxupd 128"),
     (IFLA_PFSYNC_DEFER, 0, "-defer"),
     (IFLA_PFSYNC_BULKWAIT, 40, "bulkwait 40"),
     (IFLA_PFSYNC_LOCAL, 0, "-local"),
+    (IFLA_PFSYNC_ESTABLISHED, 0, "-established"),
 ];
 
 /// What takes away that which the file no longer has, and puts words back to their default.
@@ -233,6 +234,7 @@ fn pfsync_has(setting: &Setting, pfsync: &Pfsync) -> bool {
             IFLA_PFSYNC_DEFER => u8::from(pfsync.defer) == *value,
             IFLA_PFSYNC_BULKWAIT => pfsync.bulkwait == *value,
             IFLA_PFSYNC_LOCAL => u8::from(pfsync.local) == *value,
+            IFLA_PFSYNC_ESTABLISHED => u8::from(pfsync.established) == *value,
             _ => false,
         },
         Setting::Syncpeer(peer) => pfsync.syncpeer == *peer,

@@ -100,6 +100,7 @@ Of a pfsync interface:
   maxupd N            updates of a TCP state until they are sent, 1-255
   [-]defer            hold first packets until a peer has their state
   [-]local            tell also of this host's own connections
+  [-]established      tell of TCP connections only when they are established
   bulkwait N          wait for a first peer, 0-255 seconds
 
 A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change it.

@@ -21,6 +21,7 @@ pub struct Pfsync {
     pub bulkwait: u8,
     /// Also connections of the host itself.
     pub local: bool,
+    pub established: bool,
     /// The mark that keeps states here, and its mask.
     pub nosync_mark: Option<(u32, u32)>,
     pub nosync_zone: Option<u16>,
@@ -45,6 +46,7 @@ impl Pfsync {
             defer: data.u8(IFLA_PFSYNC_DEFER).is_some_and(|on| on != 0),
             bulkwait: data.u8(IFLA_PFSYNC_BULKWAIT).unwrap_or_default(),
             local: data.u8(IFLA_PFSYNC_LOCAL).is_some_and(|on| on != 0),
+            established: data.u8(IFLA_PFSYNC_ESTABLISHED).is_some_and(|on| on != 0),
             nosync_mark: data
                 .u32(IFLA_PFSYNC_NOSYNC_MARK)
                 .filter(|_| mask != 0)
@@ -82,6 +84,7 @@ mod tests {
             u8(IFLA_PFSYNC_DEFER, 1),
             u8(IFLA_PFSYNC_BULKWAIT, 90),
             u8(IFLA_PFSYNC_LOCAL, 1),
+            u8(IFLA_PFSYNC_ESTABLISHED, 1),
             u32(IFLA_PFSYNC_NOSYNC_MARK, 16),
             u32(IFLA_PFSYNC_NOSYNC_MASK, 240),
             bytes(IFLA_PFSYNC_NOSYNC_ZONE, &7u16.to_ne_bytes()),
@@ -103,6 +106,7 @@ mod tests {
             defer: true,
             bulkwait: 90,
             local: true,
+            established: true,
             nosync_mark: Some((16, 240)),
             nosync_zone: Some(7),
             table: "conntrack".into(),

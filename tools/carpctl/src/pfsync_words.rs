@@ -6,7 +6,8 @@ use crate::{
     carp_words::{device, number, switch},
     change::Change,
     contract::pfsync::{
-        IFLA_PFSYNC_BULKWAIT, IFLA_PFSYNC_DEFER, IFLA_PFSYNC_LOCAL, IFLA_PFSYNC_MAXUPD,
+        IFLA_PFSYNC_BULKWAIT, IFLA_PFSYNC_DEFER, IFLA_PFSYNC_ESTABLISHED, IFLA_PFSYNC_LOCAL,
+        IFLA_PFSYNC_MAXUPD,
     },
     cursor::Cursor,
     error::{usage, Result},
@@ -26,6 +27,8 @@ pub const WORDS: &[(&str, Value)] = &[
     ("-defer", Nothing),
     ("local", Nothing),
     ("-local", Nothing),
+    ("established", Nothing),
+    ("-established", Nothing),
     ("bulkwait", Unlisted),
 ];
 
@@ -52,6 +55,9 @@ pub fn word(word: &str, cursor: &mut Cursor<'_>, change: &mut Change) -> Result<
         "maxupd" => number(cursor, "maxupd", IFLA_PFSYNC_MAXUPD, "1-255")?,
         "defer" | "-defer" => switch(cursor, word, "defer", IFLA_PFSYNC_DEFER)?,
         "local" | "-local" => switch(cursor, word, "local", IFLA_PFSYNC_LOCAL)?,
+        "established" | "-established" => {
+            switch(cursor, word, "established", IFLA_PFSYNC_ESTABLISHED)?
+        }
         "bulkwait" => number(cursor, "bulkwait", IFLA_PFSYNC_BULKWAIT, "0-255")?,
         _ => return Ok(false),
     };

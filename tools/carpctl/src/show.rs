@@ -201,6 +201,9 @@ fn pfsync_lines(pfsync: &Pfsync, syncdev: Option<&str>) -> Vec<String> {
     if pfsync.local {
         words.push_str(" local: on");
     }
+    if pfsync.established {
+        words.push_str(" established: on");
+    }
     if pfsync.bulkwait != BULKWAIT {
         let _ = write!(words, " bulkwait: {}", pfsync.bulkwait);
     }
@@ -362,6 +365,7 @@ mod tests {
             syncpeer: Some("172.16.1.2".parse().expect("is an address")),
             defer: true,
             local: true,
+            established: true,
             bulkwait: 90,
             nosync_mark: Some((16, 240)),
             nosync_zone: Some(7),
@@ -369,7 +373,7 @@ mod tests {
             ..usual
         };
         let words = "\tpfsync: syncdev: none syncpeer: 172.16.1.2 maxupd: 128 defer: on \
-                     local: on bulkwait: 90 nosync-mark: 0x10/0xf0 nosync-zone: 7 table: memory";
+                     local: on established: on bulkwait: 90 nosync-mark: 0x10/0xf0 nosync-zone: 7 table: memory";
         assert_eq!(pfsync_lines(&other, None), [words, progress]);
     }
 
