@@ -13,12 +13,19 @@ import sys
 import time
 import traceback
 
+from lib.clock import wait_for
 from lib.kmsg import Kmsg
 from lib.process import run
 
 from bench.results import Results
 
 GROUPS = ("advertisements", "outage", "hosts", "packets", "takeover", "pfsync", "idle", "flood")
+
+
+def unload(module: str) -> bool:
+    """Whether it is away."""
+    run(("rmmod", module), check=False)
+    return not os.path.exists(f"/sys/module/{module}")
 
 
 def main() -> int:
@@ -39,7 +46,8 @@ def main() -> int:
         except Exception:
             traceback.print_exc()
             failed.append(name)
-        run(("rmmod", "pfsync_conntrack"), check=False)
+        # a namespace with very many entries goes some time after its end
+        wait_for(lambda: unload("pfsync_conntrack"), 60, "pfsync_conntrack is unloaded")
         run(("rmmod", "carp"))
         complaints = log.complaints()
         log.close()
