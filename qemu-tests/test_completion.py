@@ -81,9 +81,9 @@ def test_words(firewall: Host) -> None:
         "carpctl carp7 ",
     )
     of_all = {"create", "destroy", "up", "down", "mtu", "lladdr", "description", "descr"}
-    words = {"syncdev", "syncpeer", "maxupd", "defer", "local", "bulkwait"}
+    words = {"syncdev", "syncpeer", "maxupd", "defer", "established", "local", "bulkwait"}
     assert set(pfsync) == of_all | words
-    words = ["-defer", "-descr", "-description", "-local", "-syncdev", "-syncpeer"]
+    words = ["-defer", "-descr", "-description", "-established", "-local", "-syncdev", "-syncpeer"]
     assert pfsync_minus == words
     assert of_all | {"inet", "trunkport"} < set(ethernet) and "vhid" not in ethernet
     assert of_all | {"inet", "trunkport", "vhid"} < set(new)
