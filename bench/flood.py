@@ -13,7 +13,7 @@ from lib.router import Router
 from lib.world import World
 
 from bench.load import watched
-from bench.pfsync import MODULE, neither, with_conntrackd, with_pfsync
+from bench.pfsync import MODULE, TELLERS
 from bench.results import Group, Results
 
 PLACES = 32_768
@@ -45,9 +45,7 @@ def flood(group: Group) -> None:
         f" {GOOD:,} TCP connections were established, which both hosts still should have then."
     )
     alone = 0.0
-    for name, prepare in (
-        ("neither", neither), ("pfsync", with_pfsync), ("conntrackd", with_conntrackd),
-    ):  # fmt: skip
+    for name, prepare in TELLERS:
         world = World()
         try:
             router = Router(world)

@@ -65,6 +65,14 @@ def with_conntrackd(router: Router) -> list[Conntrackd]:
     ]
 
 
+TELLERS: tuple[tuple[str, Callable[[Router], object]], ...] = (
+    ("neither", neither),
+    ("pfsync", with_pfsync),
+    ("conntrackd", with_conntrackd),
+)
+"""Who tells the other host, and how it is told to."""
+
+
 def connections(group: Group) -> None:
     group.explain(
         f"{CONNECTIONS:,} TCP connections are opened through a router, {RATE:,} a second, by SYN,"
@@ -74,9 +82,7 @@ def connections(group: Group) -> None:
     )
     alone = 0.0
     measured = {}
-    for name, prepare in (
-        ("neither", neither), ("pfsync", with_pfsync), ("conntrackd", with_conntrackd),
-    ):  # fmt: skip
+    for name, prepare in TELLERS:
         world = World()
         try:
             cost, passed, arrived = Trial(world, prepare).connect()

@@ -25,7 +25,7 @@ pub(crate) static NOTIFIERS: Notifiers<Events> = Notifiers::new();
 fn concerned(dev: &Device, rtnl: &Rtnl) -> Option<Arc<Pfsync>> {
     let own = {
         let rcu = rcu::read_lock();
-        let (own, _) = Namespace::of(dev.net())?.interface(&rcu)?;
+        let (own, _) = Namespace::interface_of(dev.net(), &rcu)?;
         own.hold()
     };
     let this = own.data::<Pfsync>(rtnl)?;

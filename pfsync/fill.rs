@@ -16,6 +16,7 @@ use super::{
 use crate::proto::pfsync::{
     bulk_answer::Do,
     confirmation::FrameNumber,
+    flight::SentIn,
     id::StateId,
     outbox::Leave,
     pending::{Config, Place, Queue},
@@ -65,6 +66,7 @@ impl Session {
         let mut buffer = core::mem::take(&mut self.buffer);
         let end = HEAD.saturating_add(self.room()).min(buffer.len());
         let built = buffer.get_mut(HEAD..end).and_then(|room| frame(self, room));
+        self.flight.finish();
         self.buffer = buffer;
         built
     }
@@ -86,14 +88,15 @@ impl Session {
         let mut private = 0_u32;
         'frame: for queue in Queue::ORDER {
             while let Some(slot) = self.store.first(Place::Queued(queue)) {
-                // Before it is read: a packet that passes meanwhile may be in what is
-                // written or not, so it has to say that there is news.
-                let main = self.store.get(self.store.main(slot));
-                if queue.tells() && self.store.main(slot) != slot && !self.peers.has_pf() {
+                let main = self.store.main(slot);
+                // A second name is for pf alone.
+                if queue.tells() && main != slot && !self.peers.has_pf() {
                     self.step(now, slot, |record| record.pending.forgotten());
                     continue;
                 }
-                if let (true, Some(record)) = (queue.tells(), main) {
+                if let (true, Some(record)) = (queue.tells(), self.store.get(main)) {
+                    // Before it is read: a packet that passes meanwhile may be in what is
+                    // written or not, so it has to say that there is news.
                     if let Some(live) = &record.live {
                         live.watched.reset();
                     }
@@ -132,7 +135,6 @@ impl Session {
                 }
             }
         }
-        self.flight.finish();
         (!writer.is_empty()).then(|| writer.finish())
     }
 
@@ -145,9 +147,8 @@ impl Session {
             creator: self.creator(),
             number: self.flight.begin(),
         };
-        if writer.set_number(&frame).is_err() {
-            self.flight.finish();
-        }
+        // Without room for it the frame has none, and nothing in it is remembered.
+        let _ = writer.set_number(&frame);
     }
 
     /// Peers are to forget a state; it stays in the table.
@@ -323,7 +324,6 @@ impl Session {
                 }
             }
         }
-        self.flight.finish();
         // A state that does not fit beside START comes in a frame of its own.
         (count > 0 || full).then(|| (writer.finish(), count))
     }
@@ -337,16 +337,14 @@ impl Session {
         if written.expects && self.expecting.len() < EXPECTING_MAX {
             let _ = self.expecting.push(slot, GFP_ATOMIC);
         }
-        if written.is_numbered {
-            self.flight.push(slot);
-        }
-        let number = self.flight.number();
         if let Some(record) = self.store.get_mut(slot) {
-            record.frames = match (written.is_numbered, record.frames) {
-                (false, _) => [0; 2],
-                (true, [0, _]) => [number; 2],
-                (true, [first, _]) => [first, number],
-            };
+            match written.is_numbered {
+                true => {
+                    self.flight.push(slot);
+                    record.sent_in.sent(self.flight.number());
+                }
+                false => record.sent_in = SentIn::default(),
+            }
         }
         self.expires(now, slot, written.timeout, written.is_offloaded);
     }

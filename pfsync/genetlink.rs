@@ -53,8 +53,7 @@ impl Dump for StateGet {
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let rcu = rcu::read_lock();
-        let interface = Namespace::of(request.net).and_then(|it| it.interface(&rcu));
-        let Some((_, pfsync)) = interface else {
+        let Some((_, pfsync)) = Namespace::interface_of(request.net, &rcu) else {
             return Ok(());
         };
         while pfsync.show_states(entries, &mut position.outer)? {}
@@ -71,14 +70,13 @@ impl Dump for PeerGet {
     const ATTRIBUTES: Table = Table::NONE;
 
     fn generation(_net: &Net) -> u32 {
-        // They are few: one message has room for them.
+        // They are so few that they are read in one piece.
         0
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let rcu = rcu::read_lock();
-        let interface = Namespace::of(request.net).and_then(|it| it.interface(&rcu));
-        let Some((_, pfsync)) = interface else {
+        let Some((_, pfsync)) = Namespace::interface_of(request.net, &rcu) else {
             return Ok(());
         };
         let (peers, last) = {

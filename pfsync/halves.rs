@@ -27,6 +27,7 @@ use crate::{
         merge::Verdict,
         pending::Pending,
         state::{Direction, State},
+        syncpeers::Syncpeer,
         time::{Instant, Millis},
         tuples,
         twins::{self, Twin, Twins},
@@ -198,9 +199,7 @@ impl Reader<'_> {
     /// A Linux host has a second name for a connection: for pf, and for us to tell pf of it
     /// when the connection is ours.
     pub(super) fn other_name(&mut self, id: StateId, main: &StateId, confirm: bool) {
-        if let Some(peer) = self.peer() {
-            peer.heard_of_pf();
-        }
+        self.heard(Syncpeer::heard_of_pf);
         let now = self.now;
         let store = &mut self.session.store;
         let known = store.find(&id);

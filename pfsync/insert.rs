@@ -24,6 +24,7 @@ use crate::{
         mapping,
         pending::Pending,
         state::{Direction, State},
+        syncpeers::Syncpeer,
         time::seconds_before,
     },
 };
@@ -84,9 +85,7 @@ impl Reader<'_> {
     /// A state as Linux tells it to Linux.
     #[inline(never)]
     pub(super) fn compact(&mut self, received: &compact::Received<'_>) -> Result<(), Discard> {
-        if let Some(peer) = self.peer() {
-            peer.heard_compact();
-        }
+        self.heard(Syncpeer::heard_compact);
         let mut entry = Entry::default();
         let head = received.read(&mut entry)?;
         // What only changes something is no part of a bulk update.

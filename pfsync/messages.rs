@@ -64,9 +64,8 @@ impl Pfsync {
             let mut reader = Reader {
                 asked: false,
                 ended: false,
-                source,
                 peer: 0,
-                is_confirmed: false,
+                has_confirmed: false,
                 confirmation: None,
                 is_here: false,
                 pfsync: self,
@@ -75,7 +74,7 @@ impl Pfsync {
                 now,
                 out,
             };
-            result = reader.frame(ttl, payload);
+            result = reader.frame(source, ttl, payload);
         });
         result.inspect_err(|discard| self.counters.count((*discard).into()))
     }
@@ -87,12 +86,10 @@ pub(super) struct Reader<'a> {
     pub(super) asked: bool,
     /// The same, when it has ended a bulk update.
     pub(super) ended: bool,
-    /// Where the frame comes from.
-    source: IpAddr,
-    /// Who has sent it, when it was checked.
+    /// Who has sent the frame, once that is checked.
     peer: usize,
-    /// It has confirmed another one: it says so of one at most.
-    is_confirmed: bool,
+    /// It has confirmed a frame of this host's. A second one does not count.
+    has_confirmed: bool,
     /// What of the frame is here, if it has a number.
     pub(super) confirmation: Option<Confirmation>,
     /// The state that was read last is here now, by its name.
@@ -115,27 +112,26 @@ impl Reader<'_> {
         self.pfsync.counters.count(counter);
     }
 
-    /// Who has sent the frame.
-    pub(super) fn peer(&mut self) -> Option<&mut Syncpeer> {
-        self.session.peers.get_mut(self.peer)
+    /// Notes what the sender of the frame has shown of itself.
+    pub(super) fn heard(&mut self, what: impl FnOnce(&mut Syncpeer)) {
+        if let Some(peer) = self.session.peers.get_mut(self.peer) {
+            what(peer);
+        }
     }
 
-    fn frame(&mut self, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
+    fn frame(&mut self, source: IpAddr, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
         let frame = Frame::check(ttl, payload)?;
-        self.peer = self.session.peers.heard(self.source, self.now);
+        self.peer = self.session.peers.heard(source, self.now);
         let missed = self.session.listener.heard(self.now);
         self.session.request.peer_heard();
         // What packet paths have seen came first.
         self.pfsync.empty_inbox(self.session, self.now, self.out);
         let result = self.sections(&frame);
-        let (asked, ended) = (self.asked, self.ended);
-        if let Some(peer) = self.peer() {
-            if asked {
-                peer.heard_pf();
-            }
-            if ended {
-                peer.heard_end_without_greeting();
-            }
+        if self.asked {
+            self.heard(Syncpeer::heard_pf);
+        }
+        if self.ended {
+            self.heard(Syncpeer::heard_end_without_greeting);
         }
         let compact = self.session.peers.read_compact();
         self.session.outbox.set_compact(compact);
@@ -187,14 +183,10 @@ impl Reader<'_> {
             }
             Message::Extra(received) => {
                 if received.id().is_everything() {
-                    if let Some(peer) = self.peer() {
-                        peer.heard_greeting(received.reads_compact());
-                    }
+                    self.heard(|peer| peer.heard_greeting(received.reads_compact()));
                     (self.asked, self.ended) = (false, false);
                 } else {
-                    if let Some(peer) = self.peer() {
-                        peer.heard_linux();
-                    }
+                    self.heard(Syncpeer::heard_linux);
                     companion.offer(received);
                 }
                 Ok(())
@@ -231,9 +223,7 @@ impl Reader<'_> {
                 result
             }
             Message::FrameNumber(number) => {
-                if let Some(peer) = self.peer() {
-                    peer.heard_compact();
-                }
+                self.heard(Syncpeer::heard_compact);
                 self.confirmation = Some(Confirmation::new(number));
                 Ok(())
             }
@@ -253,8 +243,8 @@ impl Reader<'_> {
     fn extra(&mut self, companion: &mut Companion<'_>, id: &StateId) -> Option<Extra> {
         match companion.take(id) {
             Ok(extra) => {
-                if let (None, Some(peer)) = (&extra, self.peer()) {
-                    peer.heard_pf();
+                if extra.is_none() {
+                    self.heard(Syncpeer::heard_pf);
                 }
                 extra
             }
@@ -401,19 +391,15 @@ impl Reader<'_> {
     /// A peer has what a frame of this host's has told, or a part of it.
     fn frame_arrived(&mut self, confirmation: &Confirmation) {
         let FrameNumber { creator, number } = confirmation.frame;
-        if creator != self.session.creator() || core::mem::replace(&mut self.is_confirmed, true) {
+        if creator != self.session.creator() || core::mem::replace(&mut self.has_confirmed, true) {
             return;
         }
-        if let Some(peer) = self.peer() {
-            peer.heard_compact();
-        }
+        self.heard(Syncpeer::heard_compact);
         let sent = self.session.flight.find(number);
         let Some(sent) = sent.filter(|sent| sent.count() > 0) else {
             return;
         };
-        if let Some(peer) = self.peer() {
-            peer.has_confirmed(number);
-        }
+        self.heard(|peer| peer.has_confirmed(number));
         // Another one may not have heard what has changed.
         let is_one = self.session.peers.is_one();
         for at in 0..sent.count() {
@@ -422,14 +408,13 @@ impl Reader<'_> {
                 continue;
             };
             // It may be another one, and it may have been told of again since.
-            let Some([first, last]) = self.session.store.get(slot).map(|it| it.frames) else {
-                continue;
-            };
-            let is_of_it = number.wrapping_sub(first) <= last.wrapping_sub(first);
-            match first != 0 && is_of_it {
-                true if number == last && is_one => self.confirmed(slot, Pending::arrived),
-                true => self.confirmed(slot, Pending::acknowledged),
-                false => {}
+            let sent_in = self.session.store.get(slot).map(|record| record.sent_in);
+            match sent_in.filter(|it| it.has(number)) {
+                Some(sent_in) if sent_in.is_last(number) && is_one => {
+                    self.confirmed(slot, Pending::arrived);
+                }
+                Some(_) => self.confirmed(slot, Pending::acknowledged),
+                None => {}
             }
         }
     }
@@ -443,8 +428,7 @@ impl Reader<'_> {
         }
         self.session.release(slot, self.out);
         self.session.step(self.now, slot, |record| {
-            let [first, _] = &mut record.frames;
-            *first = 0;
+            record.sent_in.confirmed();
             event(&mut record.pending)
         });
     }

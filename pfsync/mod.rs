@@ -20,6 +20,7 @@ mod due;
 pub(crate) mod events;
 mod fill;
 mod genetlink;
+mod half_open;
 mod halves;
 mod insert;
 pub(crate) mod link;

@@ -58,6 +58,14 @@ impl Namespace {
         self.interface.get(rcu)?.of_driver::<Pfsync>(rcu)
     }
 
+    /// The interface of `net`, if there is one. Any context.
+    pub(super) fn interface_of<'a>(
+        net: &'a Net,
+        rcu: &'a rcu::Guard,
+    ) -> Option<(&'a OwnDevice, &'a Pfsync)> {
+        Self::of(net)?.interface(rcu)
+    }
+
     /// Whether one more message that a peer's frames cause may be logged in `net` now.
     /// Any context.
     pub(super) fn prints(net: &Net) -> bool {

@@ -52,9 +52,7 @@ fn receive<A: Into<IpAddr> + Copy>(
     received: Counter,
     rcu: &rcu::Guard,
 ) -> Result<(), ()> {
-    let (own, pfsync) = Namespace::of(packet.net)
-        .and_then(|namespace| namespace.interface(rcu))
-        .ok_or(())?;
+    let (own, pfsync) = Namespace::interface_of(packet.net, rcu).ok_or(())?;
     pfsync.counters.count(received);
     let result = match is_on_syncdev(pfsync, packet.iif, rcu) {
         true => {

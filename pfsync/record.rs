@@ -9,8 +9,8 @@ use super::{
 use crate::{
     linux::{state_table::Entry, watch::Watched},
     proto::pfsync::{
-        defer::Ticket, id::StateId, pending::Pending, state::Direction, time::Instant, twins::Use,
-        wheel::Link,
+        defer::Ticket, flight::SentIn, id::StateId, pending::Pending, state::Direction,
+        time::Instant, twins::Use, wheel::Link,
     },
 };
 use core::num::NonZeroU32;
@@ -49,9 +49,8 @@ pub(super) struct Record {
     pub(super) used: Use,
     /// It was made lenient about windows here, until its first packet.
     pub(super) lenient: bool,
-    /// The numbers of the frames in which it was sent, the first one that nobody has
-    /// confirmed yet and the last one, if they can be confirmed as a whole; or 0.
-    pub(super) frames: [u32; 2],
+    /// In which frames it was sent, as far as those have numbers.
+    pub(super) sent_in: SentIn,
     /// It was sent in answer to a bulk request, and is still to be confirmed.
     pub(super) in_bulk: bool,
     /// Which of pf's two states it is: see [`super::halves`].
@@ -86,7 +85,7 @@ impl Record {
             tcp: false,
             used: Use::Copy,
             lenient: false,
-            frames: [0; 2],
+            sent_in: SentIn::default(),
             in_bulk: false,
             direction: Direction::Any,
             of_pf: false,

@@ -29,7 +29,7 @@ use crate::{
         bulk_answer::BulkAnswer,
         bulk_request::{bulk_within, BulkRequest},
         confirmation::Confirmation,
-        conntrack::{protocol, Status, TcpState},
+        conntrack::{protocol, Status},
         defer::{self, Deferred, HELD_MAX},
         flight::{Flight, Sent},
         frame::{DEFAULT_MTU, HEADER_LEN, IP_HEADER_LEN, SECTION_LEN},
@@ -328,9 +328,9 @@ impl Session {
         }
         let tcp = plain.protocol == protocol::TCP;
         let often = self.often(tcp);
-        let waits = tcp && self.waits(plain.tcp.state);
-        let tell = how != Found::InTable { tell: false } && !waits;
-        let first = match (waits, first) {
+        let is_too_young = tcp && self.is_too_young(plain.tcp.state);
+        let tell = how != Found::InTable { tell: false } && !is_too_young;
+        let first = match (is_too_young, first) {
             (true, Some(first)) => {
                 out.released.push(first);
                 None
@@ -422,40 +422,12 @@ impl Session {
         }
     }
 
-    /// Whether a TCP connection that has got so far is not told of yet.
-    fn waits(&self, state: u8) -> bool {
-        let is_open =
-            |state: TcpState| state >= TcpState::Established && state <= TcpState::TimeWait;
-        self.settings.established && !TcpState::new(state).is_some_and(is_open)
-    }
-
-    /// Whether nobody was told of a TCP connection yet, nor is now.
-    pub(super) fn is_half_open(&self, slot: Slot) -> bool {
-        let record = self.store.get(self.store.main(slot));
-        self.settings.established
-            && record.is_some_and(|it| {
-                let live = it.live.as_ref();
-                it.tcp
-                    && it.told.is_none()
-                    && live.is_some_and(|it| self.waits(it.entry.read().tcp.state))
-            })
-    }
-
     /// They have changed what is told by this name.
     pub(super) fn changed(&mut self, now: Instant, slot: Slot, count: u32) {
-        let config = self.config();
-        let main = self.store.get(self.store.main(slot));
-        let is_untold = |main: &&Record| main.tcp && main.told.is_none();
-        if let (true, Some(main)) = (self.settings.established, main.filter(is_untold)) {
-            if let Some(live) = &main.live {
-                // Before it is read, as above.
-                live.watched.reset();
-            }
-            if !self.is_half_open(slot) {
-                self.step(now, slot, |record| record.pending.begin());
-            }
+        if self.begins(now, slot) {
             return;
         }
+        let config = self.config();
         self.step(now, slot, |record| {
             let step = record.pending.updated(&config, now, record.tcp);
             if !record.tcp || count < u32::from(config.max_updates) {

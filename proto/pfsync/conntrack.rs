@@ -151,6 +151,12 @@ pub enum TcpState {
 }
 
 impl TcpState {
+    /// Whether its handshake is complete, and nobody has reset it.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        (Self::Established..=Self::TimeWait).contains(&self)
+    }
+
     /// The state of this number.
     #[must_use]
     pub const fn new(number: u8) -> Option<Self> {

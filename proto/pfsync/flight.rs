@@ -34,6 +34,45 @@ impl Sent {
     }
 }
 
+/// In which frames a state was sent since a peer has confirmed it.
+///
+/// What changed was told in the last one. But a confirmation may be late, and come when the
+/// state was sent again already: then each of them says that the state is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SentIn {
+    /// 0: none.
+    first: u32,
+    last: u32,
+}
+
+impl SentIn {
+    /// It was sent in the frame of this number.
+    pub fn sent(&mut self, number: u32) {
+        if self.first == 0 {
+            self.first = number;
+        }
+        self.last = number;
+    }
+
+    /// A peer has it.
+    pub fn confirmed(&mut self) {
+        self.first = 0;
+    }
+
+    /// Whether the frame of this number is one of them, or as old.
+    #[must_use]
+    pub const fn has(&self, number: u32) -> bool {
+        let age = self.last.wrapping_sub(self.first);
+        self.first != 0 && number.wrapping_sub(self.first) <= age
+    }
+
+    /// Whether it is the last one.
+    #[must_use]
+    pub const fn is_last(&self, number: u32) -> bool {
+        self.first != 0 && self.last == number
+    }
+}
+
 /// The frames that were sent last; the room for them is the driver's: `F` for frames, `S`
 /// for states.
 #[derive(Clone, Debug)]
@@ -128,7 +167,7 @@ impl<F: DerefMut<Target = [Sent]>, S: DerefMut<Target = [u32]>> Flight<F, S> {
     }
 
     /// The state at this place of a frame. It may have been told of again since, or be
-    /// another one by now: the driver keeps the number of the frame with it.
+    /// another one by now: the driver keeps [`SentIn`] with it.
     #[must_use]
     pub fn state(&self, frame: &Sent, at: u32) -> Option<u32> {
         let at = (at < frame.count).then(|| frame.first.wrapping_add(at))?;

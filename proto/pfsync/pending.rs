@@ -14,11 +14,11 @@
 //! number of changes of a waiting state are one message.
 //!
 //! pfsync confirms nothing unless asked to. We ask for an INS_ACK, or to have the
-//! whole frame [confirmed](super::confirmation), with each state that peers may not know; what is not confirmed waits in
-//! [`Place::Awaiting`], where the oldest is first, and is sent again as an UPD,
-//! which a peer takes whether it knows the state or not. OpenBSD answers only
-//! if the state was new to it, hence there is an end to it. All this is the
-//! driver's choice ([`Config::confirm`]): it is of use only while a peer listens.
+//! whole frame [confirmed](super::confirmation), with each state that peers may not
+//! know; what is not confirmed waits in [`Place::Awaiting`], where the oldest is first,
+//! and is sent again as an UPD, which a peer takes whether it knows the state or not.
+//! OpenBSD answers only if the state was new to it, hence there is an end to it. All
+//! this is the driver's choice ([`Config::confirm`]): it is of use only while a peer listens.
 
 use super::merge::Verdict;
 use super::state::FLAG_ACK;

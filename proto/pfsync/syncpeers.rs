@@ -124,20 +124,19 @@ impl Syncpeers {
     /// A frame came in from this address. By what its sender is called from now on.
     pub fn heard(&mut self, address: IpAddr, now: Instant) -> usize {
         let known = self.iter().position(|peer| peer.address == Some(address));
-        let number = known.unwrap_or_else(|| {
-            let number = self.count.min(PEERS_MAX);
-            self.count = self
-                .count
-                .saturating_add(1)
-                .min(PEERS_MAX.saturating_add(1));
-            if let Some(peer) = self.peers.get_mut(number).filter(|_| number < PEERS_MAX) {
-                peer.address = Some(address);
-            }
-            number
-        });
+        let number = known.unwrap_or_else(|| self.add(address));
         if let Some(peer) = self.peers.get_mut(number) {
             peer.heard = now;
             peer.frames = peer.frames.saturating_add(1);
+        }
+        number
+    }
+
+    fn add(&mut self, address: IpAddr) -> usize {
+        let number = self.count.min(PEERS_MAX);
+        self.count = number.saturating_add(1);
+        if let Some(peer) = self.peers.get_mut(number) {
+            peer.address = (number < PEERS_MAX).then_some(address);
         }
         number
     }

@@ -3,7 +3,7 @@
 //! A frame is confirmed as a whole: the bytes, and what the sender remembers of it.
 
 use carp_proto::pfsync::confirmation::{Confirmation, FrameNumber, STATES_MAX};
-use carp_proto::pfsync::flight::{Flight, Sent};
+use carp_proto::pfsync::flight::{Flight, Sent, SentIn};
 use carp_proto::pfsync::frame::{Frame, Section};
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::message::Message;
@@ -243,4 +243,37 @@ fn numbers_begin_anew_after_the_last() {
     assert_eq!(send(&mut flight, &[2]), 1);
     assert_eq!(told(&flight, u32::MAX), Some(vec![1]));
     assert_eq!(told(&flight, 1), Some(vec![2]));
+}
+
+/// Which of these frames a state was sent in, and which is the last one.
+fn seen(sent_in: SentIn, numbers: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let all = numbers.iter().copied();
+    (
+        all.clone().filter(|it| sent_in.has(*it)).collect(),
+        all.filter(|it| sent_in.is_last(*it)).collect(),
+    )
+}
+
+#[test]
+fn a_confirmation_may_be_late() {
+    let numbers = [0, 1, 4, 5, 6, 7, 8, u32::MAX];
+    let mut sent_in = SentIn::default();
+    assert_eq!(seen(sent_in, &numbers), (vec![], vec![]));
+    sent_in.sent(5);
+    assert_eq!(seen(sent_in, &numbers), (vec![5], vec![5]));
+    sent_in.sent(7);
+    assert_eq!(seen(sent_in, &numbers), (vec![5, 6, 7], vec![7]));
+    sent_in.confirmed();
+    assert_eq!(seen(sent_in, &numbers), (vec![], vec![]), "once");
+    sent_in.sent(8);
+    assert_eq!(seen(sent_in, &numbers), (vec![8], vec![8]));
+}
+
+#[test]
+fn it_may_be_sent_again_after_the_last_number() {
+    let mut sent_in = SentIn::default();
+    sent_in.sent(u32::MAX);
+    sent_in.sent(2);
+    let numbers = [u32::MAX - 1, u32::MAX, 1, 2, 3];
+    assert_eq!(seen(sent_in, &numbers), (vec![u32::MAX, 1, 2], vec![2]));
 }

@@ -227,3 +227,11 @@ fn a_sloppy_state_is_a_liberal_connection() {
     let back = tcp_of(&import(&state, None).unwrap());
     assert!(back.seen.iter().all(|side| side.flags == TCP_BE_LIBERAL));
 }
+
+#[test]
+fn open_is_from_the_handshake_to_the_end() {
+    let open: Vec<_> = (0..=9)
+        .filter(|number| TcpState::new(*number).unwrap().is_open())
+        .collect();
+    assert_eq!(open, [3, 4, 5, 6, 7], "neither Close nor SynSent2");
+}

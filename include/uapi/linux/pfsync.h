@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * The generic netlink family "pfsync": the states that the interface of a network
- * namespace knows of, and the peers that it has heard. docs/pfsync.yaml describes it in the kernel's format.
+ * namespace knows of, and the peers that it has heard. docs/pfsync.yaml describes it
+ * in the kernel's format.
  */
 #ifndef _UAPI_LINUX_PFSYNC_H
 #define _UAPI_LINUX_PFSYNC_H

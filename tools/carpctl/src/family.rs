@@ -230,44 +230,35 @@ impl Family {
         self.netlink.dump(self.id, &Self::body(command, &[]))
     }
 
+    /// Whatever of a dump can be read.
+    fn list<T>(&mut self, command: u8, read: fn(Attributes<'_>) -> Option<T>) -> Result<Vec<T>> {
+        let answers = self.dump(command)?;
+        let answers = answers.iter().map(said);
+        Ok(answers.filter_map(read).collect())
+    }
+
     /// What pfsync knows of.
     pub fn states(&mut self) -> Result<Vec<State>> {
-        let answers = self.dump(PFSYNC_CMD_STATE_GET)?;
-        Ok(answers
-            .iter()
-            .filter_map(|answer| State::read(said(answer)))
-            .collect())
+        self.list(PFSYNC_CMD_STATE_GET, State::read)
     }
 
     /// Whom pfsync has heard.
     pub fn peers(&mut self) -> Result<Vec<Peer>> {
-        let answers = self.dump(PFSYNC_CMD_PEER_GET)?;
-        Ok(answers
-            .iter()
-            .filter_map(|answer| Peer::read(said(answer)))
-            .collect())
+        self.list(PFSYNC_CMD_PEER_GET, Peer::read)
     }
 
     pub fn virtual_hosts(&mut self) -> Result<Vec<VirtualHost>> {
-        let answers = self.dump(CARP_CMD_VHOST_GET)?;
-        Ok(answers
-            .iter()
-            .filter_map(|answer| VirtualHost::read(said(answer)))
-            .collect())
+        self.list(CARP_CMD_VHOST_GET, VirtualHost::read)
     }
 
     /// None, where the kernel knows of virtual hosts but not of groups.
     pub fn groups(&mut self) -> Result<Vec<Group>> {
-        let answers = match self.dump(CARP_CMD_GROUP_GET) {
+        match self.list(CARP_CMD_GROUP_GET, Group::read) {
             Err(Error::Kernel {
                 code: EOPNOTSUPP, ..
-            }) => Vec::new(),
-            answers => answers?,
-        };
-        Ok(answers
-            .iter()
-            .filter_map(|answer| Group::read(said(answer)))
-            .collect())
+            }) => Ok(Vec::new()),
+            groups => groups,
+        }
     }
 
     pub fn group(&mut self, name: &str) -> Result<Group> {

@@ -373,7 +373,8 @@ mod tests {
             ..usual
         };
         let words = "\tpfsync: syncdev: none syncpeer: 172.16.1.2 maxupd: 128 defer: on \
-                     local: on established: on bulkwait: 90 nosync-mark: 0x10/0xf0 nosync-zone: 7 table: memory";
+                     local: on established: on bulkwait: 90 nosync-mark: 0x10/0xf0 \
+                     nosync-zone: 7 table: memory";
         assert_eq!(pfsync_lines(&other, None), [words, progress]);
     }
 
