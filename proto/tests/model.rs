@@ -48,6 +48,8 @@
 //!
 //! `CARP_MODEL=large` (`make model`) has finer ticks and more hosts.
 
+#[path = "carp/common.rs"]
+#[allow(dead_code)] // it needs a part of it
 mod common;
 
 #[path = "model/group.rs"]

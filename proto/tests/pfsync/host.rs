@@ -21,9 +21,9 @@ use carp_proto::pfsync::time::Millis;
 use carp_proto::pfsync::update::Update;
 use carp_proto::pfsync::writer::{Full, Outgoing, Writer};
 
-use super::network::Network;
-use super::pfsync::{entry, tuple};
-use super::random::Random;
+use crate::common::{entry, tuple};
+use crate::network::Network;
+use crate::random::Random;
 
 pub const WITHIN: Millis = Millis(20_000);
 

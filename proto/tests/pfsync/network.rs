@@ -4,8 +4,8 @@
 
 use carp_proto::pfsync::time::Instant;
 
-use super::pfsync::at;
-use super::random::Random;
+use crate::common::at;
+use crate::random::Random;
 
 /// How bad the network is. Rates are per mille, times in milliseconds.
 #[derive(Clone, Copy, Debug)]
