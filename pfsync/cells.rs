@@ -79,14 +79,36 @@ impl Cells {
         self.chunks.len() << BITS
     }
 
+    /// How many chunks there are.
+    pub(super) const fn chunks(&self) -> u32 {
+        self.chunks.len()
+    }
+
+    /// The first number of the next chunk.
+    pub(super) const fn next_chunk(slot: Slot) -> Slot {
+        (slot >> BITS).saturating_add(1) << BITS
+    }
+
     /// The number after this one, past a chunk that is empty.
     pub(super) fn next(&self, slot: Slot) -> Slot {
         let (chunk, place) = split(slot);
         let is_last = place >= usize::from(CHUNK).saturating_sub(1);
         match self.chunks.get(chunk) {
             Some(chunk) if chunk.used > 0 && !is_last => slot.saturating_add(1),
-            _ => chunk.saturating_add(1) << BITS,
+            _ => Self::next_chunk(slot),
         }
+    }
+
+    /// The records from this number on that lie in its chunk.
+    #[inline]
+    pub(super) fn in_chunk(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Record)> {
+        let (chunk, place) = split(slot);
+        let cells = self.chunks.get(chunk).and_then(|it| it.cells.get(place..));
+        let cells = (slot..).zip(cells.unwrap_or_default());
+        cells.filter_map(|(slot, cell)| match cell {
+            Cell::Used(record) => Some((slot, record)),
+            Cell::Free(_) => None,
+        })
     }
 
     /// The record of this number, if there is one.

@@ -104,6 +104,23 @@ impl Store {
         self.cells.end()
     }
 
+    /// How many chunks of numbers there are.
+    pub(super) fn chunks(&self) -> u32 {
+        self.cells.chunks()
+    }
+
+    /// The first number of the next chunk.
+    pub(super) const fn next_chunk(slot: Slot) -> Slot {
+        Cells::next_chunk(slot)
+    }
+
+    /// The records from this number on that lie in its chunk: they are found sooner so than
+    /// one by one.
+    #[inline]
+    pub(super) fn in_chunk(&self, slot: Slot) -> impl Iterator<Item = (Slot, &Record)> {
+        self.cells.in_chunk(slot)
+    }
+
     /// The record of this number, if there is one.
     pub(super) fn get(&self, slot: Slot) -> Option<&Record> {
         self.cells.get(slot)

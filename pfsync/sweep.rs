@@ -14,7 +14,7 @@ use super::{
     device::Pfsync,
     halves::NAMED_AT_ONCE,
     session::Session,
-    store::{Record, Slot},
+    store::{Record, Slot, Store},
 };
 use crate::{
     linux::state_table::Table,
@@ -30,9 +30,6 @@ const ROUND: Millis = Millis(1000);
 
 /// How many records are looked at in one go: some hundred microseconds.
 pub(super) const AT_ONCE: u32 = 1024;
-
-/// So many numbers are looked at for each record that there may be.
-const NUMBERS: u32 = 4;
 
 /// How many such parts a second has at most.
 const PARTS: u32 = 16;
@@ -133,16 +130,15 @@ impl Session {
         }
     }
 
-    /// Looks at the next records, `most` of them, but at none twice. How many were gone.
+    /// Looks at the next records, about `most` of them, but at none twice. How many were gone.
     fn sweep_some(&mut self, now: Instant, most: u32) -> u32 {
-        let end = self.store.end();
         let mut found = Found::default();
-        // Not all numbers are in use; those of which none is are stepped over.
-        for _ in 0..end.min(most.saturating_mul(NUMBERS)) {
-            let slot = self.sweep.next;
-            let next = self.store.next(slot);
-            self.sweep.next = if next < end { next } else { 0 };
-            self.look_after(now, slot, &mut found);
+        // A chunk may be empty.
+        for _ in 0..self.store.chunks().min(most) {
+            let first = self.sweep.next;
+            let next = Store::next_chunk(first);
+            self.sweep.next = if next < self.store.end() { next } else { 0 };
+            self.look_through(now, first, next, &mut found);
             if found.seen >= most {
                 break;
             }
@@ -150,8 +146,31 @@ impl Session {
         found.gone
     }
 
+    /// Looks after the records of a chunk, from this number up to another.
+    fn look_through(&mut self, now: Instant, mut next: Slot, end: Slot, found: &mut Found) {
+        let has_pf = self.peers.has_pf();
+        while next < end {
+            let news = self.store.in_chunk(next).find(|(_, record)| {
+                let Some(live) = &record.live else {
+                    return false;
+                };
+                found.seen = found.seen.saturating_add(1);
+                match (live.entry.fingerprint(), record.told) {
+                    (None, _) => true,
+                    // It may change: nobody was told of it.
+                    (Some(_), None) => has_pf,
+                    (now, told) => has_pf || now != told,
+                }
+            });
+            let Some((slot, _)) = news else {
+                return;
+            };
+            self.look_after(now, slot, found);
+            next = slot.saturating_add(1);
+        }
+    }
+
     /// Notices whether somebody has taken a state out, or changed it, without a packet.
-    #[inline]
     fn look_after(&mut self, now: Instant, slot: Slot, found: &mut Found) {
         let Some(record) = self.store.get(slot) else {
             return;
@@ -159,7 +178,6 @@ impl Session {
         let Some(live) = &record.live else {
             return;
         };
-        found.seen = found.seen.saturating_add(1);
         let fingerprint = live.entry.fingerprint();
         if fingerprint.is_none() {
             found.gone = found.gone.saturating_add(1);
