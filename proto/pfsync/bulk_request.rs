@@ -197,12 +197,6 @@ impl BulkRequest {
         }
     }
 
-    /// Whether groups are demoted until all states are here.
-    #[must_use]
-    pub const fn is_demoted(&self) -> bool {
-        self.demoted_until.is_some()
-    }
-
     /// When to call [`Self::timer`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

@@ -107,6 +107,59 @@ fn we_take_what_belongs_to_a_host_of_which_we_are_master() {
 }
 
 #[test]
+fn icmp_that_is_neither_echo_nor_error_is_for_everybody() {
+    // A timestamp and a router advertisement, long enough to hold a packet.
+    let packet = ipv4_packet(1, "10.0.0.1", "10.0.0.2", &[&[13][..], &[9; 40]].concat());
+    assert_eq!(hash_of_ipv4(&packet, true), None);
+    let packet = ipv6_packet(
+        58,
+        "2001:db8::1",
+        "2001:db8::2",
+        &[&[134][..], &[9; 80]].concat(),
+    );
+    assert_eq!(hash_of_ipv6(&packet, true), None);
+}
+
+#[test]
+fn the_hash_of_an_address_and_itself_is_0() {
+    let address = v4("10.255.3.1");
+    assert_eq!(ipv4(address, address), 0);
+    let address = v6("2001:db8::ff:fe00:1");
+    assert_eq!(ipv6(address, address), 0);
+}
+
+#[test]
+fn of_which_hosts_we_are_master() {
+    let masters = Masters::new([true, false, true]);
+    let ours = [0, 1, 2, 3, 31].map(|place| masters.is_master_of(place));
+    assert_eq!(ours, [true, false, true, false, false]);
+    let all = Masters::new([true; 32]);
+    assert!(all.is_master_of(31) && !all.is_master_of(32));
+    let any_and_all = [&[][..], &[false], &[true], &[true, false], &[true; 32]].map(|hosts| {
+        let masters = Masters::new(hosts.iter().copied());
+        (masters.is_any(), masters.is_all())
+    });
+    let expected = [
+        (false, false),
+        (false, false),
+        (true, true),
+        (true, false),
+        (true, true),
+    ];
+    assert_eq!(any_and_all, expected);
+}
+
+#[test]
+fn they_are_the_same_as_a_number() {
+    for count in 0..=32 {
+        for first in 0..=count {
+            let masters = Masters::new((0..count).map(|place| place >= first));
+            assert_eq!(Masters::from_bits(masters.to_bits()), masters);
+        }
+    }
+}
+
+#[test]
 fn what_is_for_everybody_is_always_taken() {
     assert!(Masters::new([false, false]).take(None));
     assert!(Masters::default().take(None));

@@ -220,7 +220,9 @@ fn the_hash_of_balancing_arp_is_that_of_openbsd_5() {
         let mut input = [0xff; arp_hash::SEED_INPUT_LEN];
         arp_hash::write_seed_input(&key, &mut input);
         let seed = common::sha1(&input);
-        assert_eq!(ArpHash::new(&seed, &key).of(mac), expected, "{pass}");
+        let hash = ArpHash::new(&seed, &key);
+        assert_eq!(hash.of(mac), expected, "{pass}");
+        assert_eq!(ArpHash::from_bits(hash.to_bits()), hash);
     }
 }
 

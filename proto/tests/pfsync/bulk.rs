@@ -45,7 +45,6 @@ fn asks_until(last: u64, request: &mut BulkRequest) {
     }
     let expected: Vec<_> = (0..last / 2000).map(|number| number * 2000).collect();
     assert_eq!(asked, expected);
-    assert!(!request.is_demoted());
     assert_eq!(request.deadline(), None);
 }
 
@@ -120,11 +119,9 @@ fn only_who_began_can_end() {
     // another peer answers, too, or answers somebody else; it may have no states at all
     assert_eq!(request.started(at(200), other), Effects::default());
     assert_eq!(request.ended(at(200), other), Effects::default());
-    assert!(request.is_demoted());
-    assert_eq!(
-        request.ended(at(300), PEER).outcome,
-        Some(Outcome::Complete)
-    );
+    let effects = request.ended(at(300), PEER);
+    assert_eq!(effects.outcome, Some(Outcome::Complete));
+    assert_eq!(effects.demote, -DEMOTION);
 }
 
 #[test]
@@ -159,7 +156,6 @@ fn a_lost_end_is_noticed_when_nothing_comes_any_more() {
         }
     }
     assert_eq!(asked, 3);
-    assert!(!request.is_demoted());
 }
 
 #[test]
@@ -210,10 +206,9 @@ fn link_in_time_begins_the_asking() {
     let _ = request.up(at(0));
     let effects = request.link(at(20_000), true);
     assert_eq!(
-        (effects.request, effects.demote_for_link),
-        (true, -LINK_DEMOTION)
+        (effects.request, effects.demote, effects.demote_for_link),
+        (true, 0, -LINK_DEMOTION)
     );
-    assert!(request.is_demoted());
     assert_eq!(request.link(at(20_001), true), Effects::default());
 }
 
@@ -250,14 +245,14 @@ fn a_link_that_comes_and_goes_for_ever_does_not_demote_for_ever() {
     let mut request = up();
     let longest = u64::from(BulkRequest::longest(WITHIN, PEER_WITHIN).0);
     let mut has_link = true;
-    let mut now = 0;
-    while request.is_demoted() {
+    let (mut now, mut demoted) = (0, DEMOTION);
+    while demoted > 0 {
         now += 1000;
         has_link = !has_link;
         let by_link = request.link(at(now), has_link);
         let by_timer = request.timer(at(now));
-        let taken_back = by_link.demote + by_timer.demote == -DEMOTION;
-        assert_eq!(taken_back, now >= longest, "{now}");
+        demoted += by_link.demote + by_timer.demote;
+        assert_eq!(demoted == 0, now >= longest, "{now}");
     }
     assert_eq!(now, longest.next_multiple_of(1000));
     // but what comes is still taken, and asked for
@@ -305,12 +300,11 @@ proptest! {
         let (mut now, mut demoted, mut for_link) = (0_u64, 0, 0);
         let mut since = None;
         let longest = u64::from(BulkRequest::longest(within, PEER_WITHIN).0);
-        let mut check = |request: &BulkRequest, now: u64, effects: Effects| {
+        let mut check = |now: u64, effects: Effects| {
             demoted += effects.demote;
             for_link += effects.demote_for_link;
             assert!(demoted == 0 || demoted == DEMOTION);
             assert!(for_link == 0 || for_link == LINK_DEMOTION);
-            assert_eq!(request.is_demoted(), demoted > 0);
             since = if demoted == 0 { None } else { since.or(Some(now)) };
             assert!(since.is_none_or(|since| now - since <= longest));
         };
@@ -320,7 +314,7 @@ proptest! {
             while let Some(Instant(due)) = request.deadline().filter(|due| *due <= at(next)) {
                 let due = due.div_ceil(MS).max(now);
                 let effects = request.timer(at(due));
-                check(&request, due, effects);
+                check(due, effects);
                 prop_assert!(request.deadline().is_none_or(|later| later > at(due)));
                 now = due;
             }
@@ -337,14 +331,14 @@ proptest! {
                 }
                 Happening::Timer => request.timer(at(now)),
             };
-            check(&request, now, effects);
+            check(now, effects);
         }
         while let Some(Instant(due)) = request.deadline() {
             now = due.div_ceil(MS).max(now);
             let effects = request.timer(at(now));
-            check(&request, now, effects);
+            check(now, effects);
         }
-        prop_assert!(!request.is_demoted());
+        prop_assert_eq!(demoted, 0);
     }
 }
 
@@ -445,7 +439,9 @@ fn who_is_asking_itself_lets_others_begin_first() {
 fn a_table_without_states_is_start_and_end_three_times() {
     let mut answer = BulkAnswer::new();
     assert_eq!(answer.next(at(0), 0), None);
+    assert!(!answer.is_active());
     asked(&mut answer);
+    assert!(answer.is_active());
     let first = answer.next(at(0), 0);
     assert!(matches!(first, Some(Do::States { start: true, .. })));
     assert!(!answer.walked(at(0)));
@@ -519,6 +515,73 @@ fn who_confirms_nothing_gets_what_openbsd_would_send() {
     // OpenBSD: five states every 20 ms
     assert!(ms < 10_000 / 5 * 20, "{ms}");
     assert!(ms > 10_000, "and is not flooded: {ms}");
+}
+
+/// How many states may be sent now.
+fn window(answer: &mut BulkAnswer, ms: u64) -> u32 {
+    match answer.next(at(ms), 0) {
+        Some(Do::States { most, .. }) => most,
+        _ => 0,
+    }
+}
+
+#[test]
+fn what_is_not_confirmed_counts_no_longer_and_half_as_many_follow() {
+    let mut answer = BulkAnswer::new();
+    asked(&mut answer);
+    let mut windows = vec![];
+    for ms in (0..100).step_by(20) {
+        let most = window(&mut answer, ms);
+        answer.sent(at(ms), most);
+        assert_eq!(window(&mut answer, ms + 19), 0);
+        windows.push(most);
+    }
+    assert_eq!(windows, [32, 16, 8, 8, 8]);
+}
+
+#[test]
+fn what_is_lost_halves_what_may_be_on_its_way_once_each_quarter_of_a_second() {
+    let mut answer = BulkAnswer::new();
+    asked(&mut answer);
+    answer.sent(at(0), 32);
+    for _ in 0..32 {
+        answer.confirmed(at(0));
+    }
+    let mut windows = vec![window(&mut answer, 0)];
+    for ms in [1, 2, 250, 251, 501, 751, 1001] {
+        answer.lost(at(ms));
+        windows.push(window(&mut answer, ms));
+    }
+    assert_eq!(windows, [64, 32, 32, 32, 16, 8, 8, 8]);
+}
+
+#[test]
+fn the_longest_demotion_is_all_waits_one_after_the_other() {
+    let longest = |within, peer_within| BulkRequest::longest(Millis(within), Millis(peer_within));
+    // Link, twelve requests and an answer, three requests and an answer.
+    assert_eq!(
+        longest(100_000, 1000),
+        Millis(30_000 + 24_000 + 6000 + 200_000)
+    );
+    // Whoever was silent for longer is asked three times more.
+    let late = 40_000 + 2000 + 6000;
+    assert_eq!(
+        longest(100_000, 40_000),
+        Millis(30_000 + late + 6000 + 200_000)
+    );
+}
+
+#[test]
+fn how_it_ended_in_words() {
+    use Outcome::{Complete, Incomplete, NoAnswer, NoLink};
+    let words = [Complete, NoLink, NoAnswer, Incomplete].map(Outcome::as_str);
+    let expected = [
+        "received a full update",
+        "no link, going on without peers",
+        "no peer answered, going on without",
+        "a full update did not end, going on",
+    ];
+    assert_eq!(words, expected);
 }
 
 #[test]

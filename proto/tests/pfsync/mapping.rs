@@ -32,6 +32,38 @@ fn tcp_of(entry: &Entry) -> Tcp {
 }
 
 #[test]
+fn status_bits_are_the_kernels() {
+    let shared = 0x1 | 0x2 | 0x4 | 0x10 | 0x20 | 0x40 | 0x400 | 0x2000;
+    assert_eq!(Status::SHARED, Status(shared));
+    let one_by_one = [
+        (Status::EXPECTED, 0x1),
+        (Status::SEEN_REPLY, 0x2),
+        (Status::ASSURED, 0x4),
+        (Status::SRC_NAT, 0x10),
+        (Status::DST_NAT, 0x20),
+        (Status::SEQ_ADJUST, 0x40),
+        (Status::FIXED_TIMEOUT, 0x400),
+        (Status::HELPER, 0x2000),
+    ];
+    assert!(one_by_one.iter().all(|(status, bit)| status.0 == *bit));
+    for bit in 0..32 {
+        let offloaded = [14, 15].contains(&bit);
+        assert_eq!(Status(1 << bit).is_offloaded(), offloaded, "{bit}");
+    }
+}
+
+#[test]
+fn a_tuple_in_words() {
+    let of_ipv4 = tuple(protocol::UDP, "10.0.0.1", "192.0.2.9", [1024, 53]);
+    assert_eq!(of_ipv4.to_string(), "10.0.0.1:1024 to 192.0.2.9:53");
+    let of_ipv6 = tuple(protocol::UDP, "2001:db8::1", "2001:db8::2", [1024, 53]);
+    assert_eq!(
+        of_ipv6.to_string(),
+        "[2001:db8::1]:1024 to [2001:db8::2]:53"
+    );
+}
+
+#[test]
 fn status_says_how_far_others_than_tcp_have_got() {
     let seen = Status::SEEN_REPLY;
     let both = seen.with_if(Status::ASSURED, true);

@@ -35,7 +35,6 @@ impl Watch {
         self.for_link += effects.demote_for_link;
         assert!(self.demoted == 0 || self.demoted == DEMOTION);
         assert!(self.for_link == 0 || self.for_link == LINK_DEMOTION);
-        assert_eq!(request.is_demoted(), self.demoted != 0);
         self.since = match self.demoted {
             0 => None,
             _ => self.since.or(Some(now.0)),
