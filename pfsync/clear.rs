@@ -104,7 +104,7 @@ impl Session {
                 table.remove(&live.entry);
             }
             self.release(slot, out);
-            // Already nowhere, it takes no step: `took` forgets it all the same.
+            // Already nowhere, it takes no step: `apply` forgets it all the same.
             self.step(now, slot, |record| record.pending.deleted_by_peer(false));
         }
         counters.count(Counter::Deleted);

@@ -87,7 +87,7 @@ impl Session {
         let id = self.names.give();
         let other = self.add_half(now, slot, id, false, pending)?;
         if let Some(step) = step {
-            self.took(now, other, &step);
+            self.apply(now, other, &step);
         }
         Ok(true)
     }
@@ -130,7 +130,7 @@ impl Session {
     ) -> Result<Slot> {
         let (pending, step) = Pending::received(now, confirm);
         let other = self.add_half(now, slot, id, of_pf, pending)?;
-        self.took(now, other, &step);
+        self.apply(now, other, &step);
         Ok(other)
     }
 
@@ -280,8 +280,8 @@ impl Reader<'_> {
         };
         let record = self.session.store.get(slot).ok_or(Discard::BadState)?;
         let is_in_use = record.is_in_use();
-        let half = Twin::known(record.id, &entry);
-        let is_modulated = match twins::halves(state.protocol, &half, &Twin::told(state)) {
+        let half = Twin::from_entry(record.id, &entry);
+        let is_modulated = match twins::halves(state.protocol, &half, &Twin::from_state(state)) {
             None => return Ok(false),
             Some(Twins::OursIsOver) => {
                 self.make_way(slot);

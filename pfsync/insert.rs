@@ -232,7 +232,7 @@ impl Reader<'_> {
         let slot = self.session.store.insert(record)?;
         self.session.store.note_told(slot);
         self.session.store.set_slot(slot, self.session.often(tcp));
-        self.session.took(self.now, slot, &step);
+        self.session.apply(self.now, slot, &step);
         self.session.expires(self.now, slot, of.timeout, false);
         self.is_here = true;
         self.count(Counter::Inserted);

@@ -77,9 +77,9 @@ pub(super) struct Outcome {
     /// To be let go.
     pub(super) released: HeldList,
     /// What the bulk request wanted, and what was done to the group for it. Of one event
-    /// come two such wishes at most, of a frame as well: once its demotion is taken back
+    /// come two of them at most, of a frame as well: once its demotion is taken back
     /// and it is complete, it wants nothing more.
-    wishes: [Wish; 2],
+    bulk_effects: [BulkEffects; 2],
     /// The last state of a peer's that does not go with what is here.
     pub(super) conflict: Option<Conflict>,
     /// The last one that was not taken.
@@ -93,7 +93,7 @@ impl Outcome {
         Self {
             frames: Frames::new(),
             released: HeldList::new(),
-            wishes: Default::default(),
+            bulk_effects: Default::default(),
             conflict: None,
             refused: None,
             own: None,
@@ -107,7 +107,7 @@ impl Outcome {
         if effects == bulk_request::Effects::default() {
             return;
         }
-        let [first, second] = &mut self.wishes;
+        let [first, second] = &mut self.bulk_effects;
         *first = core::mem::take(second);
         second.effects = effects;
     }
@@ -115,7 +115,7 @@ impl Outcome {
 
 /// What the bulk request wants.
 #[derive(Default)]
-struct Wish {
+struct BulkEffects {
     effects: bulk_request::Effects,
     demoted: [Demoted; 2],
 }
@@ -137,7 +137,7 @@ impl Pfsync {
             self.arm(session.deadline());
             out.own.clone_from(&session.own);
             out.group.clone_from(&session.group);
-            for Wish { effects, demoted } in &mut out.wishes {
+            for BulkEffects { effects, demoted } in &mut out.bulk_effects {
                 session.demoted = session
                     .demoted
                     .saturating_add(effects.demote)
@@ -155,7 +155,7 @@ impl Pfsync {
         let Outcome {
             frames,
             released,
-            wishes,
+            bulk_effects,
             conflict,
             refused,
             own,
@@ -178,14 +178,14 @@ impl Pfsync {
         let (Some(own), Some(group)) = (own, group) else {
             return;
         };
-        for wish in &wishes {
-            demotion::tell(&own, &group, &wish.demoted);
+        for it in &bulk_effects {
+            demotion::tell(&own, &group, &it.demoted);
         }
-        for outcome in wishes.iter().filter_map(|it| it.effects.outcome) {
-            if outcome == bulk_request::Outcome::Complete {
+        for ending in bulk_effects.iter().filter_map(|it| it.effects.ending) {
+            if ending == bulk_request::Ending::Complete {
                 self.counters.count(Counter::BulkReceived);
             }
-            pr_info!("{}: {}\n", own.name(), outcome.as_str());
+            pr_info!("{}: {}\n", own.name(), ending.as_str());
         }
     }
 }

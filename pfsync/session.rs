@@ -248,11 +248,11 @@ impl Session {
         Outbox::new(self.room().saturating_add(IP_HEADER_LEN), EXTRA_LEN)
     }
 
-    /// A record has taken a step; forgets the record if nothing is to be said of it
+    /// Puts a record where its step leads; forgets it if nothing is to be said of it
     /// any more.
-    pub(super) fn took(&mut self, now: Instant, slot: Slot, step: &Step) {
+    pub(super) fn apply(&mut self, now: Instant, slot: Slot, step: &Step) {
         self.store.moved(slot, step);
-        self.leave = self.leave.max(self.outbox.took(now, step));
+        self.leave = self.leave.max(self.outbox.apply(now, step));
         if matches!(
             step.to,
             Place::Nowhere | Place::Queued(Queue::DeleteCompressed)
@@ -286,7 +286,7 @@ impl Session {
     ) {
         if let Some(record) = self.store.get_mut(slot) {
             let step = event(record);
-            self.took(now, slot, &step);
+            self.apply(now, slot, &step);
         }
     }
 
@@ -371,7 +371,7 @@ impl Session {
                 let is_offloaded = Status(plain.status).is_offloaded();
                 self.expires(now, slot, plain.timeout, is_offloaded);
                 if let Some(step) = step {
-                    self.took(now, slot, &step);
+                    self.apply(now, slot, &step);
                 }
                 // Without memory pf hears of one half, and of the other one later.
                 let _ = self.name_other_half(now, slot, tell);
@@ -532,7 +532,7 @@ impl Pfsync {
                 }
             }
             session.repeat_at = REPEAT_EVERY.after(now);
-            session.took(now, slot, &step);
+            session.apply(now, slot, &step);
         }
     }
 }

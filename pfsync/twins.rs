@@ -57,7 +57,7 @@ impl Reader<'_> {
             }
             return Ok(old.is_some());
         };
-        let slot = self.met(by).ok_or(Discard::BadState)?;
+        let slot = self.record_of(by).ok_or(Discard::BadState)?;
         self.twin(slot, &taken, state, extra, confirm)
     }
 
@@ -66,7 +66,7 @@ impl Reader<'_> {
     fn old_copy(&self, taken: &Taken, state: &State) -> Option<Slot> {
         let slot = self.with_reply(taken)?;
         let (ours, _) = self.ours(slot)?;
-        let theirs = Twin::told(state);
+        let theirs = Twin::from_state(state);
         let is_older = match ours.id.creator == theirs.id.creator {
             true => ours.id.id < theirs.id.id,
             false => theirs.is_later(&ours),
@@ -92,7 +92,7 @@ impl Reader<'_> {
         let id = self.session.store.get(slot)?.id;
         let mut entry = Entry::default();
         self.read(slot, &mut entry)?;
-        Some((Twin::known(id, &entry), entry.reply))
+        Some((Twin::from_entry(id, &entry), entry.reply))
     }
 
     /// The state whose answers look like those of the peer's.
@@ -114,8 +114,8 @@ impl Reader<'_> {
     }
 
     /// The record of an entry that is in the table. Somebody else may have put it there
-    /// without a packet, conntrackd for one: then it is met now.
-    fn met(&mut self, entry: TableEntry) -> Option<Slot> {
+    /// without a packet, conntrackd for one: then it gets one now.
+    fn record_of(&mut self, entry: TableEntry) -> Option<Slot> {
         let key = entry.key();
         let known = self.pfsync.watch.find(key);
         if known.is_some() {
@@ -148,7 +148,7 @@ impl Reader<'_> {
         let like = Some(record).filter(is_like).or(other.filter(is_like));
         let is_whole = like.is_some() || (extra.is_some() && !record.of_pf);
         ours.id = like.map_or(ours.id, |record| record.id);
-        let theirs = Twin::told(state);
+        let theirs = Twin::from_state(state);
         let take = match twins(state.protocol, &ours, used, &theirs, is_whole) {
             Twins::Same { take } => take,
             Twins::OursIsOver => {

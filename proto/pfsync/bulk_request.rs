@@ -77,12 +77,12 @@ pub struct Effects {
     /// Send an UPD_REQ for everything, in a frame of its own.
     pub request: bool,
     /// It is over.
-    pub outcome: Option<Outcome>,
+    pub ending: Option<Ending>,
 }
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum Ending {
     /// All states are here, so a peer says.
     Complete,
     /// There was no link.
@@ -93,7 +93,7 @@ pub enum Outcome {
     Incomplete,
 }
 
-impl Outcome {
+impl Ending {
     /// How it ended, in words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -287,7 +287,7 @@ impl BulkRequest {
             Phase::Idle | Phase::NoLink { .. } => false,
         };
         match counts {
-            true => self.finish(Outcome::Complete, effects),
+            true => self.finish(Ending::Complete, effects),
             false => effects,
         }
     }
@@ -311,13 +311,13 @@ impl BulkRequest {
     pub fn timer(&mut self, now: Instant) -> Effects {
         let effects = self.expire(now);
         match self.phase {
-            Phase::NoLink { until } if now >= until => self.finish(Outcome::NoLink, effects),
+            Phase::NoLink { until } if now >= until => self.finish(Ending::NoLink, effects),
             Phase::Asking { next, left, again } if now >= next => match (left, again) {
                 (0, false) => match self.alone_until {
                     Some(until) if now < until => self.ask(now, left, again, effects),
-                    _ => self.finish(Outcome::NoAnswer, effects),
+                    _ => self.finish(Ending::NoAnswer, effects),
                 },
-                (0, true) => self.finish(Outcome::Incomplete, effects),
+                (0, true) => self.finish(Ending::Incomplete, effects),
                 _ => self.ask(now, left, again, effects),
             },
             Phase::Receiving {
@@ -326,7 +326,7 @@ impl BulkRequest {
                 again,
                 ..
             } if now >= until.min(quiet) => match again {
-                true => self.finish(Outcome::Incomplete, effects),
+                true => self.finish(Ending::Incomplete, effects),
                 false => self.ask(now, REQUESTS_AGAIN, true, effects),
             },
             _ => effects,
@@ -380,10 +380,10 @@ impl BulkRequest {
         effects
     }
 
-    fn finish(&mut self, outcome: Outcome, effects: Effects) -> Effects {
+    fn finish(&mut self, ending: Ending, effects: Effects) -> Effects {
         self.phase = Phase::Idle;
         Effects {
-            outcome: Some(outcome),
+            ending: Some(ending),
             ..self.promote(effects)
         }
     }

@@ -110,8 +110,8 @@ impl Outbox {
         self.waiting
     }
 
-    /// A state has taken a step. Returns what is to be sent now.
-    pub fn took(&mut self, now: Instant, step: &Step) -> Leave {
+    /// Notes the step of a state. Returns what is to be sent now.
+    pub fn apply(&mut self, now: Instant, step: &Step) -> Leave {
         if step.moves() {
             if let Some(count) = self.count(step.from) {
                 *count = count.saturating_sub(1);

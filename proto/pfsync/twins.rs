@@ -28,7 +28,7 @@ pub struct Twin {
 impl Twin {
     /// What a peer tells of it.
     #[must_use]
-    pub const fn told(state: &State) -> Self {
+    pub const fn from_state(state: &State) -> Self {
         Self {
             id: state.id,
             src: state.src,
@@ -39,7 +39,7 @@ impl Twin {
 
     /// What this host knows of it, as `entry`.
     #[must_use]
-    pub fn known(id: StateId, entry: &Entry) -> Self {
+    pub fn from_entry(id: StateId, entry: &Entry) -> Self {
         let (src, dst, _) = peers(entry);
         let age = entry.age;
         Self { id, src, dst, age }

@@ -359,7 +359,7 @@ pub fn every_frame_received(
 
 #[inline(never)]
 pub fn every_twin(protocol: u8, ours: &Twin, used: Use, theirs: &State, is_whole: bool) -> Twins {
-    let theirs = Twin::told(theirs);
+    let theirs = Twin::from_state(theirs);
     match twins::halves(protocol, ours, &theirs) {
         Some(halves) if !is_whole => halves,
         _ => twins::twins(protocol, ours, used, &theirs, is_whole),
@@ -430,7 +430,7 @@ pub fn every_step(
             step
         }
     };
-    let leave = outbox.took(now, &step);
+    let leave = outbox.apply(now, &step);
     (step, leave, pending.flags(config))
 }
 

@@ -5,7 +5,7 @@
 use crate::common::{at, MS};
 use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do, CONFIRMED_WITHIN};
 use carp_proto::pfsync::bulk_request::{
-    bulk_within, BulkRequest, Effects, Outcome, DEMOTION, LINK_DEMOTION, PEER_WITHIN,
+    bulk_within, BulkRequest, Effects, Ending, DEMOTION, LINK_DEMOTION, PEER_WITHIN,
 };
 use carp_proto::pfsync::id::Creator;
 use carp_proto::pfsync::time::{Instant, Millis};
@@ -38,8 +38,8 @@ fn asks_until(last: u64, request: &mut BulkRequest) {
         if effects.request {
             asked.push(ms);
         }
-        if let Some(outcome) = effects.outcome {
-            assert_eq!((ms, outcome), (last, Outcome::NoAnswer));
+        if let Some(ending) = effects.ending {
+            assert_eq!((ms, ending), (last, Ending::NoAnswer));
             assert_eq!(effects.demote, -DEMOTION);
         }
     }
@@ -81,7 +81,7 @@ fn a_peer_that_is_heard_late_is_still_asked() {
         request.peer_heard();
     }
     let effects = request.timer(at(44_000));
-    assert_eq!(effects.outcome, Some(Outcome::NoAnswer));
+    assert_eq!(effects.ending, Some(Ending::NoAnswer));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn link_that_comes_back_begins_the_wait_again() {
         assert!(request.timer(at(ms)).request, "{ms}");
     }
     let effects = request.timer(at(60_000));
-    assert_eq!(effects.outcome, Some(Outcome::NoAnswer));
+    assert_eq!(effects.ending, Some(Ending::NoAnswer));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn start_moves_on_and_end_takes_the_demotion_back() {
     }
     let effects = request.ended(at(10_000), PEER);
     assert_eq!(effects.demote, -DEMOTION);
-    assert_eq!(effects.outcome, Some(Outcome::Complete));
+    assert_eq!(effects.ending, Some(Ending::Complete));
     assert_eq!(request.ended(at(10_001), PEER), Effects::default());
 }
 
@@ -120,14 +120,14 @@ fn only_who_began_can_end() {
     assert_eq!(request.started(at(200), other), Effects::default());
     assert_eq!(request.ended(at(200), other), Effects::default());
     let effects = request.ended(at(300), PEER);
-    assert_eq!(effects.outcome, Some(Outcome::Complete));
+    assert_eq!(effects.ending, Some(Ending::Complete));
     assert_eq!(effects.demote, -DEMOTION);
 }
 
 #[test]
 fn openbsd_without_states_answers_with_a_lone_end() {
     let effects = up().ended(at(1), PEER);
-    assert_eq!(effects.outcome, Some(Outcome::Complete));
+    assert_eq!(effects.ending, Some(Ending::Complete));
     assert_eq!(effects.demote, -DEMOTION);
 }
 
@@ -150,8 +150,8 @@ fn a_lost_end_is_noticed_when_nothing_comes_any_more() {
     for ms in now + 10_001..now + 20_000 {
         let effects = request.timer(at(ms));
         asked += u32::from(effects.request);
-        if let Some(outcome) = effects.outcome {
-            assert_eq!((ms - now, outcome), (16_000, Outcome::Incomplete));
+        if let Some(ending) = effects.ending {
+            assert_eq!((ms - now, ending), (16_000, Ending::Incomplete));
             assert_eq!(effects.demote, -DEMOTION);
         }
     }
@@ -163,20 +163,20 @@ fn a_bulk_that_does_not_end_is_tried_once_more_and_then_it_is_over() {
     let mut request = up();
     let _ = request.started(at(0), PEER);
     let mut now = 0;
-    let mut outcome = None;
+    let mut ending = None;
     let mut asked = 0;
-    while outcome.is_none() {
+    while ending.is_none() {
         now += 1000;
         // somebody says START for ever, and sends states
         let effects = request.started(at(now), PEER);
-        assert_eq!(effects.outcome, None);
+        assert_eq!(effects.ending, None);
         request.heard(at(now));
         let effects = request.timer(at(now));
         asked += u32::from(effects.request);
-        outcome = effects.outcome;
+        ending = effects.ending;
     }
     assert_eq!(asked, 1);
-    assert_eq!(outcome, Some(Outcome::Incomplete));
+    assert_eq!(ending, Some(Ending::Incomplete));
     assert!(now <= 2 * 1_600_000 + 2000);
 }
 
@@ -189,7 +189,7 @@ fn without_link_it_waits_for_30_seconds() {
     assert!(!effects.request);
     assert_eq!(request.timer(at(29_999)), Effects::default());
     let effects = request.timer(at(30_000));
-    assert_eq!(effects.outcome, Some(Outcome::NoLink));
+    assert_eq!(effects.ending, Some(Ending::NoLink));
     assert_eq!((effects.demote, effects.demote_for_link), (-DEMOTION, 0));
     // OpenBSD gives up for good; we ask when there is link at last
     let effects = request.link(at(99_000), true);
@@ -573,8 +573,8 @@ fn the_longest_demotion_is_all_waits_one_after_the_other() {
 
 #[test]
 fn how_it_ended_in_words() {
-    use Outcome::{Complete, Incomplete, NoAnswer, NoLink};
-    let words = [Complete, NoLink, NoAnswer, Incomplete].map(Outcome::as_str);
+    use Ending::{Complete, Incomplete, NoAnswer, NoLink};
+    let words = [Complete, NoLink, NoAnswer, Incomplete].map(Ending::as_str);
     let expected = [
         "received a full update",
         "no link, going on without peers",

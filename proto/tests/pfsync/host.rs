@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use carp_proto::pfsync::bulk_answer::{BulkAnswer, Do};
-use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Outcome, Progress, PEER_WITHIN};
+use carp_proto::pfsync::bulk_request::{BulkRequest, Effects, Ending, Progress, PEER_WITHIN};
 use carp_proto::pfsync::conntrack::{Entry, Tracking};
 use carp_proto::pfsync::extra::{Companion, Extra};
 use carp_proto::pfsync::frame::{Discard, Frame, Section, TTL};
@@ -49,7 +49,7 @@ pub struct Host {
     /// The next state of the walk.
     walk: Option<StateId>,
     pub demotion: i32,
-    pub outcome: Option<Outcome>,
+    pub ending: Option<Ending>,
 }
 
 /// Half of the states have more to tell than pf's fields hold.
@@ -81,7 +81,7 @@ impl Host {
             answer: BulkAnswer::new(),
             walk: None,
             demotion: 0,
-            outcome: None,
+            ending: None,
         }
     }
 
@@ -115,7 +115,7 @@ impl Host {
                 writer.push(Outgoing::Request(&StateId::EVERYTHING))
             });
         }
-        self.outcome = effects.outcome.or(self.outcome);
+        self.ending = effects.ending.or(self.ending);
     }
 
     pub fn up(&mut self, network: &mut Network) {
@@ -144,7 +144,7 @@ impl Host {
             deleted: false,
         };
         self.table.insert(id, row);
-        self.took(network, &id, step);
+        self.apply(network, &id, step);
     }
 
     /// A packet changes some state.
@@ -157,7 +157,7 @@ impl Host {
         let now = network.instant();
         let row = self.table.get_mut(&id).unwrap();
         let step = row.pending.updated(&self.config, now, random.chance(500));
-        self.took(network, &id, step);
+        self.apply(network, &id, step);
     }
 
     pub fn delete(&mut self, network: &mut Network, number: u64) {
@@ -169,13 +169,13 @@ impl Host {
         let row = self.table.get_mut(&id).unwrap();
         row.deleted = true;
         let step = row.pending.deleted();
-        self.took(network, &id, step);
+        self.apply(network, &id, step);
     }
 
     /// Moves a state to the list where it belongs.
-    fn took(&mut self, network: &mut Network, id: &StateId, step: Step) {
+    fn apply(&mut self, network: &mut Network, id: &StateId, step: Step) {
         self.moved(id, step);
-        let leave = self.outbox.took(network.instant(), &step);
+        let leave = self.outbox.apply(network.instant(), &step);
         match self.is_reading {
             true => self.urgent = self.urgent.max(leave),
             false => self.leave(network, leave),
@@ -259,7 +259,7 @@ impl Host {
                     }
                     let row = self.table.get_mut(&id).unwrap();
                     let step = row.pending.sent(&self.config, network.instant());
-                    let again = self.outbox.took(network.instant(), &step);
+                    let again = self.outbox.apply(network.instant(), &step);
                     assert_eq!(again, Leave::Later, "sending makes nothing urgent");
                     self.moved(&id, step);
                 }
@@ -295,7 +295,7 @@ impl Host {
                 sent += 1;
                 let row = self.table.get_mut(&id).unwrap();
                 let step = row.pending.sent_in_bulk(&self.config, network.instant());
-                self.took(network, &id, step);
+                self.apply(network, &id, step);
             }
             let after = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
             self.walk = self.table.range(after).next().map(|(id, _)| *id);
@@ -365,7 +365,7 @@ impl Host {
             }
             let step = pending.timer(now);
             // frames for all of them, not one for each
-            leave = leave.max(self.outbox.took(now, &step));
+            leave = leave.max(self.outbox.apply(now, &step));
             self.moved(&id, step);
         }
         self.leave(network, leave);
@@ -446,7 +446,7 @@ impl Host {
                 if let Some(row) = self.table.get_mut(&id) {
                     row.deleted = true;
                     let step = row.pending.forgotten();
-                    self.took(network, &id, step);
+                    self.apply(network, &id, step);
                 }
             }
             Message::Bulk(bulk) => {
@@ -464,7 +464,7 @@ impl Host {
     fn step(&mut self, network: &mut Network, id: &StateId, event: fn(&mut Pending) -> Step) {
         if let Some(row) = self.table.get_mut(id) {
             let step = event(&mut row.pending);
-            self.took(network, id, step);
+            self.apply(network, id, step);
         }
     }
 
@@ -482,7 +482,7 @@ impl Host {
             deleted: false,
         };
         self.table.insert(state.id, row);
-        self.took(network, &state.id, step);
+        self.apply(network, &state.id, step);
     }
 
     fn merge(
@@ -498,6 +498,6 @@ impl Host {
         apply(&mut row.entry, &update, verdict, extra.as_ref());
         let now = network.instant();
         let step = row.pending.updated_by_peer(now, verdict, wants_ack);
-        self.took(network, &update.id, step);
+        self.apply(network, &update.id, step);
     }
 }

@@ -46,6 +46,8 @@ fn status_bits_are_the_kernels() {
         (Status::HELPER, 0x2000),
     ];
     assert!(one_by_one.iter().all(|(status, bit)| status.0 == *bit));
+    assert_eq!(Status(5).with_if(Status(6), true), Status(7));
+    assert_eq!(Status(5).with_if(Status(6), false), Status(5));
     for bit in 0..32 {
         let offloaded = [14, 15].contains(&bit);
         assert_eq!(Status(1 << bit).is_offloaded(), offloaded, "{bit}");
@@ -210,6 +212,7 @@ fn the_other_half_says_nothing_to_linux() {
     let entry = tcp_entry(TcpState::Established);
     let (state, _) = export(&entry, id(1), Direction::In, 0).unwrap();
     let half = Extra::half_of(id(2));
+    assert_eq!(half.half_of, Some(id(2)));
     assert_eq!(import(&state, Some(&half)), import(&state, None));
     let (mut with, mut without) = (entry, entry);
     for (entry, extra) in [(&mut with, Some(&half)), (&mut without, None)] {

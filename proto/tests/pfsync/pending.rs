@@ -58,7 +58,7 @@ fn a_new_state_is_inserted_within_a_second() {
     assert_eq!(to(step), (queued(Queue::Insert), false));
     assert_eq!(pending.flags(&QUIET), 0);
     let mut outbox = Outbox::new(1500, 0);
-    assert_eq!(outbox.took(at(5), &step), Leave::Later);
+    assert_eq!(outbox.apply(at(5), &step), Leave::Later);
     assert_eq!(DELAY_MAX, Millis(1000));
     assert_eq!(outbox.deadline(), Some(at(1005)));
 }
@@ -68,7 +68,7 @@ fn a_deferred_packet_makes_it_leave_at_once_and_asks_for_an_acknowledgement() {
     let (pending, step) = Pending::created(true);
     assert_eq!(to(step), (queued(Queue::Insert), true));
     assert_eq!(pending.flags(&QUIET), FLAG_ACK);
-    assert_eq!(Outbox::new(1500, 0).took(at(0), &step), Leave::Everything);
+    assert_eq!(Outbox::new(1500, 0).apply(at(0), &step), Leave::Everything);
 }
 
 #[test]
@@ -526,11 +526,11 @@ fn a_frame_leaves_when_it_is_full() {
         let mut outbox = Outbox::new(1500, extra);
         for _ in 0..fit {
             let (_, step) = Pending::created(false);
-            assert_eq!(outbox.took(at(0), &step), Leave::Later);
+            assert_eq!(outbox.apply(at(0), &step), Leave::Later);
         }
         assert_eq!(outbox.waiting(), fit);
         let (_, step) = Pending::created(false);
-        assert_eq!(outbox.took(at(0), &step), Leave::FullFrames);
+        assert_eq!(outbox.apply(at(0), &step), Leave::FullFrames);
     }
 }
 
@@ -540,24 +540,24 @@ fn another_mtu_makes_other_frames() {
     // 20 of header, 4 of section, one state
     outbox.set_room(20 + 4 + 264);
     let (_, first) = Pending::created(false);
-    assert_eq!(outbox.took(at(0), &first), Leave::Later);
+    assert_eq!(outbox.apply(at(0), &first), Leave::Later);
     let (_, second) = Pending::created(false);
-    assert_eq!(outbox.took(at(0), &second), Leave::FullFrames);
+    assert_eq!(outbox.apply(at(0), &second), Leave::FullFrames);
 }
 
 #[test]
 fn once_all_has_left_the_next_second_begins_anew() {
     let mut outbox = Outbox::new(1500, 0);
     let (mut pending, step) = Pending::created(false);
-    let _ = outbox.took(at(0), &step);
-    let _ = outbox.took(at(700), &Pending::created(false).1);
+    let _ = outbox.apply(at(0), &step);
+    let _ = outbox.apply(at(700), &Pending::created(false).1);
     assert_eq!(outbox.deadline(), Some(at(1000)), "the first one counts");
     let sent = pending.sent(&QUIET, at(1000));
-    assert_eq!(outbox.took(at(1000), &sent), Leave::Later);
+    assert_eq!(outbox.apply(at(1000), &sent), Leave::Later);
     assert_eq!(outbox.deadline(), Some(at(1000)), "one is left");
-    let _ = outbox.took(at(1000), &sent_of(Queue::Insert));
+    let _ = outbox.apply(at(1000), &sent_of(Queue::Insert));
     assert_eq!((outbox.deadline(), outbox.waiting()), (None, 0));
-    let _ = outbox.took(at(5000), &Pending::created(false).1);
+    let _ = outbox.apply(at(5000), &Pending::created(false).1);
     assert_eq!(outbox.deadline(), Some(at(6000)));
 }
 
@@ -616,7 +616,7 @@ proptest! {
                 (pending, Step { from: Place::Nowhere, to: Place::Nowhere, send_now: false })
             }
         };
-        let _ = outbox.took(at(0), &first);
+        let _ = outbox.apply(at(0), &first);
         let mut deleted = false;
         for (ms, happening) in happenings {
             now += ms;
@@ -638,7 +638,7 @@ proptest! {
             };
             prop_assert_eq!(step.from, before);
             prop_assert_eq!(step.to, pending.place());
-            let leave = outbox.took(at(now), &step);
+            let leave = outbox.apply(at(now), &step);
             prop_assert_eq!(leave == Leave::Everything, step.send_now);
             let waits = matches!(pending.place(), Place::Queued(_));
             prop_assert_eq!(outbox.waiting(), u32::from(waits));

@@ -6,7 +6,7 @@
 use crate::host::{self, Host};
 use crate::network::{Network, Weather};
 use crate::random::Random;
-use carp_proto::pfsync::bulk_request::{BulkRequest, Outcome, PEER_WITHIN};
+use carp_proto::pfsync::bulk_request::{BulkRequest, Ending, PEER_WITHIN};
 
 /// Lets both hosts run until `ms`.
 fn run(hosts: &mut [Host; 2], network: &mut Network, until: u64) {
@@ -121,7 +121,7 @@ fn a_host_that_starts_gets_all_states_also_under_loss() {
         let mut network = Network::new(seed, weather);
         hosts[0].up(&mut network);
         run(&mut hosts, &mut network, 45_000);
-        assert_eq!(hosts[0].outcome, Some(Outcome::NoAnswer));
+        assert_eq!(hosts[0].ending, Some(Ending::NoAnswer));
         (0..600).for_each(|number| hosts[0].create(&mut network, number));
         run(&mut hosts, &mut network, 60_000);
         assert_eq!(hosts[1].alive().count(), 0, "it is off");
@@ -145,7 +145,7 @@ fn in_fair_weather_a_bulk_update_takes_a_moment() {
     hosts[1].up(&mut network);
     // OpenBSD would need 8 s
     run(&mut hosts, &mut network, 56_000);
-    assert_eq!(hosts[1].outcome, Some(Outcome::Complete));
+    assert_eq!(hosts[1].ending, Some(Ending::Complete));
     assert_eq!(hosts[1].alive().count(), 2000);
 }
 

@@ -255,7 +255,7 @@ fn a_told_state_is_read_as_it_stands() {
     let mut entry = tcp_entry(TcpState::Established);
     entry.age = 77;
     let (state, _) = export(&entry, id(7), Direction::Out, 0).unwrap();
-    let twin = Twin::told(&state);
+    let twin = Twin::from_state(&state);
     assert_eq!(
         (twin.id, twin.src, twin.dst),
         (state.id, state.src, state.dst)

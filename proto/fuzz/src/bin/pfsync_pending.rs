@@ -32,7 +32,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn took(&mut self, index: usize, step: Step) {
+    fn apply(&mut self, index: usize, step: Step) {
         let real = self.lists.iter().find(|(_, list)| list.contains(&index));
         let real = real.map_or(Place::Nowhere, |(place, _)| *place);
         assert_eq!(step.from, real, "a step leads from where the state is");
@@ -45,7 +45,7 @@ impl Driver {
                 self.lists.entry(step.to).or_default().push(index);
             }
         }
-        let leave = self.outbox.took(self.now, &step);
+        let leave = self.outbox.apply(self.now, &step);
         self.check(index);
         match leave {
             Leave::Later => (),
@@ -98,20 +98,20 @@ impl Driver {
                 let step = self.states[index].sent(&self.config, self.now);
                 assert_eq!(step.from, Place::Queued(queue));
                 assert!(!matches!(step.to, Place::Queued(_)), "sent is sent");
-                self.took_of_many(index, step);
+                self.apply_to_many(index, step);
             }
         }
     }
 
-    /// As [`Self::took`], while a list has been taken out.
-    fn took_of_many(&mut self, index: usize, step: Step) {
+    /// As [`Self::apply`], while a list has been taken out.
+    fn apply_to_many(&mut self, index: usize, step: Step) {
         if let Some(list) = self.lists.get_mut(&step.from) {
             list.retain(|other| *other != index);
         }
         if step.to != Place::Nowhere {
             self.lists.entry(step.to).or_default().push(index);
         }
-        let _ = self.outbox.took(self.now, &step);
+        let _ = self.outbox.apply(self.now, &step);
     }
 }
 
@@ -163,7 +163,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 };
                 for index in due {
                     let step = driver.states[index].timer(now);
-                    driver.took(index, step);
+                    driver.apply(index, step);
                 }
                 continue;
             }
@@ -190,7 +190,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             }
             _ => continue,
         };
-        driver.took(index, step);
+        driver.apply(index, step);
     }
 
     // Left alone, everything is said in the end, and confirmed or given up.
@@ -210,7 +210,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         driver.now = driver.now.max(due);
         for index in list.clone() {
             let step = driver.states[index].timer(driver.now);
-            driver.took(index, step);
+            driver.apply(index, step);
         }
     }
     let left: usize = driver.lists.values().map(Vec::len).sum();
