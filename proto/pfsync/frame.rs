@@ -96,24 +96,6 @@ pub enum Discard {
     BadState,
 }
 
-impl Discard {
-    /// The reason in words.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BadInterface => "not received on the syncdev",
-            Self::BadPeer => "not from the syncpeer to this host alone",
-            Self::BadTtl => "TTL is not 255",
-            Self::Short => "packet or message is too short",
-            Self::BadVersion => "version is not 6",
-            Self::BadLength => "a length exceeds what is there",
-            Self::BadAction => "section of an unknown action is empty",
-            Self::BadValue => "a value is out of range",
-            Self::BadState => "state cannot be taken over",
-        }
-    }
-}
-
 /// A received frame whose TTL, version and length hold.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {

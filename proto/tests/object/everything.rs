@@ -353,8 +353,8 @@ pub fn every_frame_received(
     known: bool,
     entry: &Entry,
     sink: fn(Result<Entry, &'static str>),
-) -> Result<usize, &'static str> {
-    every_frame(255, payload, known, *entry, sink).map_err(FrameDiscard::as_str)
+) -> Result<usize, FrameDiscard> {
+    every_frame(255, payload, known, *entry, sink)
 }
 
 #[inline(never)]

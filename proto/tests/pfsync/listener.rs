@@ -62,6 +62,7 @@ fn who_was_cut_off_has_missed_what_was_not_confirmed() {
     let mut listener = known();
     listener.unanswered(at(4000), true);
     assert!(listener.is_there(), "it may be the only state");
+    listener.unanswered(at(4000), true);
     assert!(listener.heard(at(9000)));
     assert!(!listener.heard(at(9001)), "told once");
 }
