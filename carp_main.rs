@@ -39,85 +39,26 @@ module! {
 
 /// What is registered while the module is loaded.
 ///
-/// Fields are dropped from first to last, so this is the order of teardown:
-/// first nobody can make an interface, and those that exist are unregistered;
-/// then packets, events and namespaces, none of which has an interface to look
-/// for any more; last, what readers may still have seen is gone.
+/// Fields are dropped from first to last, so this is the order of teardown: last, what
+/// readers may still have seen is gone.
 struct CarpModule {
     _open: linux::link::Open,
     // Its interfaces are in groups of carp's.
-    _pfsync: PfsyncParts,
-    _link: linux::link::Registered<carp::Carp>,
-    // No interface is left that could send an event; requests look into namespaces.
-    _family: linux::genetlink::Registered,
-    _protocol: linux::inet::Ipv4Registered<carp::Receiver>,
-    _protocol6: linux::inet6::Ipv6Registered<carp::Receiver>,
-    _notifiers: linux::notifier::Registered<carp::Events>,
-    _power: linux::power::Registered<carp::Power>,
-    _namespaces: linux::namespace::Registered<carp::Namespace>,
+    _pfsync: pfsync::Registered,
+    _carp: carp::Registered,
     _barrier: linux::rcu::Barrier,
-}
-
-/// What of it belongs to pfsync, in the same order.
-struct PfsyncParts {
-    _link: linux::link::Registered<pfsync::Pfsync>,
-    _family: linux::genetlink::Registered,
-    _protocol: linux::inet::Ipv4Registered<pfsync::Receiver>,
-    _protocol6: linux::inet6::Ipv6Registered<pfsync::Receiver>,
-    _notifiers: linux::notifier::Registered<pfsync::Events>,
-    _namespaces: linux::namespace::Registered<pfsync::Namespace>,
-}
-
-impl PfsyncParts {
-    fn register(module: &'static ThisModule) -> Result<Self> {
-        let namespaces = pfsync::NAMESPACES.register()?;
-        let notifiers = pfsync::NOTIFIERS.register()?;
-        let protocol = pfsync::PROTOCOL_IPV4.register().inspect_err(|_| {
-            pr_err!("another module has IP protocol 240 already\n");
-        })?;
-        let protocol6 = pfsync::PROTOCOL_IPV6.register().inspect_err(|_| {
-            pr_err!("another module has IP protocol 240 already, in IPv6\n");
-        })?;
-        let family = pfsync::FAMILY.register(module)?;
-        let link = pfsync::LINK.register()?;
-        Ok(Self {
-            _link: link,
-            _family: family,
-            _protocol: protocol,
-            _protocol6: protocol6,
-            _notifiers: notifiers,
-            _namespaces: namespaces,
-        })
-    }
 }
 
 impl kernel::Module for CarpModule {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        // The other way round: what the interfaces need comes before them. A
-        // registration that fails drops, and undoes, those before it.
+        // The other way round: a registration that fails drops, and undoes, those before it.
         let barrier = linux::rcu::Barrier;
-        let namespaces = carp::NAMESPACES.register()?;
-        let power = carp::POWER.register()?;
-        let notifiers = carp::NOTIFIERS.register()?;
-        let protocol = carp::PROTOCOL_IPV4.register().inspect_err(|_| {
-            pr_err!("another module has IP protocol 112 already\n");
-        })?;
-        let protocol6 = carp::PROTOCOL_IPV6.register().inspect_err(|_| {
-            pr_err!("another module has IP protocol 112 already, in IPv6\n");
-        })?;
-        let family = carp::FAMILY.register(module)?;
-        let link = carp::LINK.register()?;
-        let pfsync = PfsyncParts::register(module)?;
+        let carp = carp::Registered::new(module)?;
+        let pfsync = pfsync::Registered::new(module)?;
         Ok(Self {
             _open: linux::link::Open,
             _pfsync: pfsync,
-            _link: link,
-            _family: family,
-            _protocol: protocol,
-            _protocol6: protocol6,
-            _notifiers: notifiers,
-            _power: power,
-            _namespaces: namespaces,
+            _carp: carp,
             _barrier: barrier,
         })
     }

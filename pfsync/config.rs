@@ -5,7 +5,7 @@
 
 use super::settings::{Settings, TableName};
 use crate::{
-    carp::config::{is_unicast, read_switch},
+    carp::{is_unicast, read_switch},
     linux::{
         bindings,
         compat::EPROTO,

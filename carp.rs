@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Interfaces of the kind `carp`.
+//!
+//! An interface ([`device::Carp`]) stands on a parent ([`parent::Parent`]) that
+//! many may share. An event (a timer, a packet, a change of the parent or of the
+//! addresses) goes to the election of `proto` under the interface's lock
+//! ([`host`]); what comes back is carried out ([`announce`]). The packet paths
+//! ([`receive`], [`arp`], the parent's rx handler) take no lock but that of the
+//! one interface that an advertisement is for.
+
+mod address_requests;
+mod addresses;
+mod announce;
+mod arp;
+mod choice;
+mod claim;
+mod config;
+mod copies;
+mod counters;
+mod demotion;
+mod device;
+mod events;
+mod follow_up;
+mod genetlink;
+mod group_requests;
+mod groups;
+mod host;
+mod limits;
+mod link;
+mod lost_parent;
+mod mismatch;
+mod mtu;
+mod neighbour;
+mod netns;
+mod no_arp;
+mod node;
+mod parent;
+mod place;
+mod power;
+mod receive;
+mod routes;
+mod settings;
+mod solicited;
+mod source;
+mod status;
+mod way_back;
+
+use crate::linux;
+use kernel::prelude::*;
+
+pub(crate) use config::{is_unicast, read_switch};
+pub(crate) use demotion::group_demoted;
+pub(crate) use device::Carp;
+pub(crate) use groups::Group;
+pub(crate) use netns::Namespace;
+
+/// What carp registers.
+///
+/// Fields are dropped from first to last, so this is the order of teardown: first nobody
+/// can make an interface, and those that exist are unregistered; then packets, events and
+/// namespaces, none of which has an interface to look for any more.
+pub(crate) struct Registered {
+    _link: linux::link::Registered<Carp>,
+    // No interface is left that could send an event; requests look into namespaces.
+    _family: linux::genetlink::Registered,
+    _protocol: linux::inet::Ipv4Registered<receive::Receiver>,
+    _protocol6: linux::inet6::Ipv6Registered<receive::Receiver>,
+    _notifiers: linux::notifier::Registered<events::Events>,
+    _power: linux::power::Registered<power::Power>,
+    _namespaces: linux::namespace::Registered<netns::Namespace>,
+}
+
+impl Registered {
+    /// Registers it, in the opposite order: what interfaces need comes before them. What
+    /// fails undoes what was registered before.
+    ///
+    /// # Errors
+    ///
+    /// Those of each registration; EEXIST, if another module has IP protocol 112.
+    pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
+        let namespaces = netns::NAMESPACES.register()?;
+        let power = power::POWER.register()?;
+        let notifiers = events::NOTIFIERS.register()?;
+        let protocol = receive::PROTOCOL_IPV4.register().inspect_err(|_| {
+            pr_err!("another module has IP protocol 112 already\n");
+        })?;
+        let protocol6 = receive::PROTOCOL_IPV6.register().inspect_err(|_| {
+            pr_err!("another module has IP protocol 112 already, in IPv6\n");
+        })?;
+        let family = genetlink::FAMILY.register(module)?;
+        let link = link::LINK.register()?;
+        Ok(Self {
+            _link: link,
+            _family: family,
+            _protocol: protocol,
+            _protocol6: protocol6,
+            _notifiers: notifiers,
+            _power: power,
+            _namespaces: namespaces,
+        })
+    }
+}
