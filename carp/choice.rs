@@ -33,7 +33,7 @@ impl Carp {
         };
         let settings = self.host.lock().settings;
         let mut words = ExtackBuffer::new();
-        let moved = self.move_to(&this, own, &dev, &settings, &words.extack(), rtnl);
+        let moved = this.move_to(own, &dev, &settings, &words.extack(), rtnl);
         match moved {
             Ok(()) => self.update(rtnl),
             Err(error) => report!(

@@ -58,7 +58,7 @@ const ADV_MAX: u8 = 254;
 const PEERS_MAX: usize = bindings::CARP_PEERS_MAX as usize;
 
 /// A change that was asked for; nothing means: as it is.
-pub(super) struct Change<'a> {
+pub(crate) struct Change<'a> {
     vhid: Option<u8>,
     advbase: Option<u8>,
     advskew: Option<u8>,

@@ -172,10 +172,10 @@ impl Carp {
 
     /// Opens the timer and tells the host its device: the interface begins to
     /// live.
-    pub(super) fn begin(this: &Arc<Self>, dev: &OwnDevice, _rtnl: &Rtnl) {
+    pub(super) fn begin(self: &Arc<Self>, dev: &OwnDevice, _rtnl: &Rtnl) {
         // Taken out again in `uninit`, so the cycle is no leak.
-        let guard = timer::Guard::new(this.clone());
-        let mut host = this.host.lock();
+        let guard = timer::Guard::new(self.clone());
+        let mut host = self.host.lock();
         host.own = Some(dev.hold());
         host.timer = Some(guard);
     }
@@ -272,7 +272,7 @@ impl Driver for Carp {
         rtnl: &Rtnl,
     ) -> Result {
         let this: Arc<Self> = this.into();
-        this.set_lladdr(&this, dev, *mac, rtnl)
+        this.set_lladdr(dev, *mac, rtnl)
     }
 
     fn start_xmit(&self, dev: &OwnDevice, mut skb: Skb, rcu: &rcu::Guard) {

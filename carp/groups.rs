@@ -71,7 +71,6 @@ impl Group {
     /// # Errors
     ///
     /// The step is too large, or would lead out of 0–255.
-    #[allow(dead_code)]
     pub(crate) fn step(&self, by: i32) -> Result<bool, Refusal> {
         self.update(|counter| counter.step(by))
     }
@@ -103,7 +102,6 @@ impl Groups {
     }
 
     /// The group after `skip` others, in the order in which they were made. Any context.
-    #[allow(dead_code)]
     pub(crate) fn nth(&self, skip: usize) -> Option<Arc<Group>> {
         self.list.lock().get(skip).cloned()
     }

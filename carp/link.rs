@@ -53,8 +53,13 @@ impl LinkKind for Carp {
         &LINK
     }
 
-    fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
-        let change = Change::read(request, rtnl)?.with_lladdr(request)?;
+    type Change<'a> = Change<'a>;
+
+    fn read<'a>(request: &Request<'a>, _dev: &Device, rtnl: &'a Rtnl) -> Result<Change<'a>> {
+        Change::read(request, rtnl)?.with_lladdr(request)
+    }
+
+    fn new(dev: &NewDevice<'_>, request: &Request<'_>, change: &Change<'_>) -> Result<Arc<Self>> {
         if change.state.is_some() {
             return Err(request.extack.error(
                 EINVAL,
@@ -68,29 +73,34 @@ impl LinkKind for Carp {
         Ok(this)
     }
 
-    fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
-        let change = Change::read(request, rtnl)?.with_lladdr(request)?;
+    fn created(
+        self: &Arc<Self>,
+        dev: &OwnDevice,
+        request: &Request<'_>,
+        change: Change<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
-        Self::begin(this, dev, rtnl);
+        self.begin(dev, rtnl);
         if let Some(mtu) = request.mtu {
-            this.begin_with_mtu(mtu, change.carpdev.flatten(), &request.extack)?;
+            self.begin_with_mtu(mtu, change.carpdev.flatten(), &request.extack)?;
         }
-        this.find_home(dev, rtnl)?;
+        self.find_home(dev, rtnl)?;
         dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
-        this.join(namespace.groups(), default, &request.extack, rtnl)?;
-        this.reconfigure(this, dev, change, &request.extack, rtnl)
+        self.join(namespace.groups(), default, &request.extack, rtnl)?;
+        self.reconfigure(dev, change, &request.extack, rtnl)
     }
 
     fn change(
         this: ArcBorrow<'_, Self>,
         dev: &OwnDevice,
         request: &Request<'_>,
+        change: Change<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let change = Change::read(request, rtnl)?;
         let this: Arc<Self> = this.into();
-        this.reconfigure(&this, dev, change, &request.extack, rtnl)
+        this.reconfigure(dev, change, &request.extack, rtnl)
     }
 
     fn lower<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Device> {
@@ -258,8 +268,7 @@ impl Carp {
     /// Carries a change out. What can fail comes first, and is undone if what
     /// comes after it fails; so all of it happens or nothing.
     fn reconfigure(
-        &self,
-        this: &Arc<Self>,
+        self: &Arc<Self>,
         own: &OwnDevice,
         mut change: Change<'_>,
         extack: &Extack<'_>,
@@ -306,14 +315,12 @@ impl Carp {
         }
         // A virtual host that moves bows out where it was, under its old digest.
         let placed = match change.carpdev {
-            Some(Some(dev)) if !self.stands_on(dev) => {
-                self.move_to(this, own, dev, &new, extack, rtnl)
-            }
+            Some(Some(dev)) if !self.stands_on(dev) => self.move_to(own, dev, &new, extack, rtnl),
             Some(None) => {
                 self.disconnect(own, rtnl);
                 Ok(())
             }
-            _ => self.change_place(this, own, &old, &new, extack, rtnl),
+            _ => self.change_place(own, &old, &new, extack, rtnl),
         };
         if let Err(error) = placed {
             if let Some(name) = &joined {
@@ -373,8 +380,7 @@ impl Carp {
     ///
     /// It is another one's, or there is no memory; nothing changed.
     pub(super) fn set_lladdr(
-        &self,
-        this: &Arc<Self>,
+        self: &Arc<Self>,
         own: &OwnDevice,
         lladdr: MacAddress,
         rtnl: &Rtnl,
@@ -383,7 +389,7 @@ impl Carp {
         let mut new = old;
         new.set_lladdr(lladdr);
         let fresh = make_nodes(&new)?;
-        self.change_place(this, own, &old, &new, &Extack::NONE, rtnl)?;
+        self.change_place(own, &old, &new, &Extack::NONE, rtnl)?;
         self.configure(new, None, fresh);
         own.set_mac(&new.mac(), rtnl);
         // Neighbours have the old one.
@@ -404,8 +410,7 @@ impl Carp {
     ///
     /// In words: `dev` cannot be the parent; nothing changed.
     pub(super) fn move_to(
-        &self,
-        this: &Arc<Self>,
+        self: &Arc<Self>,
         own: &OwnDevice,
         dev: &Device,
         settings: &Settings,
@@ -413,7 +418,7 @@ impl Carp {
         rtnl: &Rtnl,
     ) -> Result {
         let up = self.host.lock().admin_up;
-        let place = Place::new(this, own, dev, settings, up, extack, rtnl)?;
+        let place = Place::new(self, own, dev, settings, up, extack, rtnl)?;
         let carpdev = match RcuSlot::prepare(dev.hold()) {
             Ok(carpdev) => carpdev,
             Err(error) => {
@@ -440,8 +445,7 @@ impl Carp {
 
     /// Changes what the settings mean to the parent, if there is one.
     fn change_place(
-        &self,
-        this: &Arc<Self>,
+        self: &Arc<Self>,
         own: &OwnDevice,
         old: &Settings,
         new: &Settings,
@@ -459,7 +463,7 @@ impl Carp {
         let Some(mut place) = taken else {
             return Ok(());
         };
-        let changed = place.change(this, own, new, up, extack, rtnl);
+        let changed = place.change(self, own, new, up, extack, rtnl);
         self.host.lock().place = Some(place);
         changed
     }

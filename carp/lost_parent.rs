@@ -109,7 +109,7 @@ impl Carp {
             let settings = self.host.lock().settings;
             let mut words = ExtackBuffer::new();
             let taken = check_parent(&dev, &words.extack(), rtnl)
-                .and_then(|()| self.move_to(&this, own, &dev, &settings, &words.extack(), rtnl));
+                .and_then(|()| this.move_to(own, &dev, &settings, &words.extack(), rtnl));
             match taken {
                 Ok(()) => {
                     self.update(rtnl);

@@ -70,31 +70,31 @@ impl Pfsync {
     /// # Errors
     ///
     /// Nothing began.
-    pub(super) fn adapt(this: &Arc<Self>, rtnl: &Rtnl) -> Result {
+    pub(super) fn adapt(self: &Arc<Self>, rtnl: &Rtnl) -> Result {
         let (wanted, running) = {
-            let session = this.session.lock();
+            let session = self.session.lock();
             let wanted = session.admin_up && session.syncdev.is_some();
             (wanted, session.table.is_some())
         };
         match (wanted, running) {
-            (true, false) => Self::start(this, rtnl),
+            (true, false) => self.start(rtnl),
             (false, true) => {
-                this.stop();
+                self.stop();
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn start(this: &Arc<Self>, rtnl: &Rtnl) -> Result {
-        let own = this.session.lock().own.clone().ok_or(ENODEV)?;
+    fn start(self: &Arc<Self>, rtnl: &Rtnl) -> Result {
+        let own = self.session.lock().own.clone().ok_or(ENODEV)?;
         let mut buffer = new_buffer(own.mtu())?;
         let frames = KVVec::from_elem(Sent::default(), flight::FRAMES, GFP_KERNEL_ACCOUNT)?;
         let states = KVVec::from_elem(0, flight::STATES, GFP_KERNEL_ACCOUNT)?;
-        let table = Table::attach(this.adapter.clone(), own.net(), this.clone(), rtnl)?;
+        let table = Table::attach(self.adapter.clone(), own.net(), self.clone(), rtnl)?;
         let table = Arc::new(table, GFP_KERNEL_ACCOUNT)?;
         {
-            let mut session = this.session.lock();
+            let mut session = self.session.lock();
             core::mem::swap(&mut session.buffer, &mut buffer);
             table.set_defer(session.settings.defer);
             table.set_local(session.settings.local);
@@ -110,16 +110,16 @@ impl Pfsync {
             session.table = Some(table.clone());
         }
         // Demoted before the first packet can miss its state.
-        this.handle(|session, now, out| {
+        self.handle(|session, now, out| {
             session.sweep.begin(now);
             let effects = session.request.up(now);
-            this.asked(session, effects, out);
+            self.asked(session, effects, out);
         });
         let mut cursor = Cursor::default();
         let mut more = true;
         while more {
-            this.handle(|session, now, out| {
-                more = this.walk_part(session, now, &mut cursor, out);
+            self.handle(|session, now, out| {
+                more = self.walk_part(session, now, &mut cursor, out);
                 if !more {
                     let unknown = session.unknown();
                     session.each_second.walked(unknown);

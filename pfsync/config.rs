@@ -54,7 +54,7 @@ pub(super) fn table(data: &Attributes<'_>) -> Option<TableName> {
 }
 
 /// A change that was asked for; nothing means: as it is.
-pub(super) struct Change<'a> {
+pub(crate) struct Change<'a> {
     /// A new syncdev; `Some(None)`: none any more.
     pub(super) syncdev: Option<Option<&'a Device>>,
     /// A new peer; `Some(None)`: the group again.

@@ -126,10 +126,10 @@ impl Pfsync {
     }
 
     /// Opens the timer, and tells the session its device and its group.
-    pub(super) fn begin(this: &Arc<Self>, dev: &OwnDevice, group: Arc<Group>, _rtnl: &Rtnl) {
+    pub(super) fn begin(self: &Arc<Self>, dev: &OwnDevice, group: Arc<Group>, _rtnl: &Rtnl) {
         // Taken out again in `uninit`, so the cycle is no leak.
-        let guard = timer::Guard::new(this.clone());
-        let mut session = this.session.lock();
+        let guard = timer::Guard::new(self.clone());
+        let mut session = self.session.lock();
         session.own = Some(dev.hold());
         session.group = Some(group);
         session.timer = Some(guard);
@@ -231,14 +231,15 @@ impl Driver for Pfsync {
         let Some(this) = dev.data::<Self>(rtnl) else {
             return Err(ENODEV);
         };
-        Self::adapt(&this, rtnl).inspect_err(|_| self.session.lock().admin_up = false)
+        this.adapt(rtnl)
+            .inspect_err(|_| self.session.lock().admin_up = false)
     }
 
     fn stop(&self, dev: &OwnDevice, rtnl: &Rtnl) {
         self.session.lock().admin_up = false;
         if let Some(this) = dev.data::<Self>(rtnl) {
             // Stopping never fails.
-            let _ = Self::adapt(&this, rtnl);
+            let _ = this.adapt(rtnl);
         }
     }
 

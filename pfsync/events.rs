@@ -55,7 +55,7 @@ impl Notified for Events {
             DeviceEvent::Unregister if !is_own => {
                 this.set_syncdev(None, rtnl);
                 // Ending never fails.
-                let _ = Pfsync::adapt(&this, rtnl);
+                let _ = this.adapt(rtnl);
             }
             _ => {}
         }

@@ -45,10 +45,15 @@ impl LinkKind for Pfsync {
         }
     }
 
-    fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
+    type Change<'a> = Change<'a>;
+
+    fn read<'a>(request: &Request<'a>, dev: &Device, rtnl: &'a Rtnl) -> Result<Change<'a>> {
+        Change::read(request, dev.net(), rtnl)
+    }
+
+    fn new(dev: &NewDevice<'_>, request: &Request<'_>, change: &Change<'_>) -> Result<Arc<Self>> {
         let extack = &request.extack;
         // Checked before the interface is there for anybody to see.
-        let change = Change::read(request, dev.net(), rtnl)?;
         let settings = change.apply_to(Settings::DEFAULT);
         change.reaches(None, settings.syncpeer, extack)?;
         {
@@ -69,26 +74,31 @@ impl LinkKind for Pfsync {
         Self::new(Settings::DEFAULT, adapter, table, memory)
     }
 
-    fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
-        let change = Change::read(request, dev.net(), rtnl)?;
+    fn created(
+        self: &Arc<Self>,
+        dev: &OwnDevice,
+        request: &Request<'_>,
+        change: Change<'_>,
+        rtnl: &Rtnl,
+    ) -> Result {
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         let interface = RcuSlot::prepare(dev.hold())?;
         let group = demotion::join(dev, rtnl)?;
-        Self::begin(this, dev, group, rtnl);
+        self.begin(dev, group, rtnl);
         namespace.set_interface(interface, rtnl);
-        Self::reconfigure(this, dev, &change, &request.extack, rtnl)
+        self.reconfigure(dev, &change, &request.extack, rtnl)
     }
 
     fn change(
         this: ArcBorrow<'_, Self>,
         dev: &OwnDevice,
         request: &Request<'_>,
+        change: Change<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let change = Change::read(request, dev.net(), rtnl)?;
         change.keeps_table(&this.table, &request.extack)?;
         let this: Arc<Self> = this.into();
-        Self::reconfigure(&this, dev, &change, &request.extack, rtnl)
+        this.reconfigure(dev, &change, &request.extack, rtnl)
     }
 
     fn lower<'a>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a Device> {
@@ -197,14 +207,14 @@ fn progress_to_u8(progress: Option<Progress>) -> u8 {
 impl Pfsync {
     /// Carries a change out. What can fail comes first.
     fn reconfigure(
-        this: &Arc<Self>,
+        self: &Arc<Self>,
         dev: &OwnDevice,
         change: &Change<'_>,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
         let (old, syncdev) = {
-            let session = this.session.lock();
+            let session = self.session.lock();
             (session.settings, session.syncdev.clone())
         };
         let new = change.apply_to(old);
@@ -222,12 +232,12 @@ impl Pfsync {
             _ => None,
         };
         // Nothing can fail from here on, but for the start at the end.
-        this.session.lock().settings = new;
+        self.session.lock().settings = new;
         if moves {
-            this.replace_syncdev(change.syncdev.flatten().zip(slot), rtnl);
+            self.replace_syncdev(change.syncdev.flatten().zip(slot), rtnl);
         }
         {
-            let mut session = this.session.lock();
+            let mut session = self.session.lock();
             if let Some(table) = &session.table {
                 table.set_defer(new.defer);
                 table.set_local(new.local);
@@ -236,19 +246,19 @@ impl Pfsync {
                 session.set_maxupd();
             }
         }
-        let was_running = this.session.lock().table.is_some();
-        Self::adapt(this, rtnl).map_err(|error| {
+        let was_running = self.session.lock().table.is_some();
+        self.adapt(rtnl).map_err(|error| {
             // It was not running, for want of a syncdev: as before.
-            this.set_syncdev(None, rtnl);
-            this.session.lock().settings = old;
+            self.set_syncdev(None, rtnl);
+            self.session.lock().settings = old;
             extack.error(
                 error,
-                format_args!("states cannot be watched in this namespace"),
+                format_args!("states cannot be watched in self namespace"),
             )
         })?;
         if was_running && (moves || new.syncpeer != old.syncpeer) {
-            this.mtu_changed(rtnl);
-            this.ask_again();
+            self.mtu_changed(rtnl);
+            self.ask_again();
         }
         Ok(())
     }

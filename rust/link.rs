@@ -26,7 +26,7 @@ pub(crate) struct Request<'a> {
     pub(crate) data: Attributes<'a>,
     /// The value of IFLA_LINK, if it was sent: the device below.
     pub(crate) link: Option<u32>,
-    /// The value of IFLA_ADDRESS, if it was sent: a link-layer address.
+    /// The value of IFLA_ADDRESS, if it was sent for a new device: a link-layer address.
     pub(crate) address: Option<&'a [u8]>,
     /// The value of IFLA_MTU, if it was sent. A new device has it already.
     pub(crate) mtu: Option<u32>,
@@ -50,19 +50,39 @@ pub(crate) trait LinkKind: Driver {
         let _ = data;
     }
 
+    /// What a request asks for.
+    type Change<'a>;
+
+    /// Reads and checks what a request for `dev` asks for.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is made or changed.
+    fn read<'a>(request: &Request<'a>, dev: &Device, rtnl: &'a Rtnl) -> Result<Self::Change<'a>>;
+
     /// Makes the data of a new device. Nothing may point to it yet.
     ///
     /// # Errors
     ///
     /// No device is made.
-    fn new(dev: &NewDevice<'_>, request: &Request<'_>, rtnl: &Rtnl) -> Result<Arc<Self>>;
+    fn new(
+        dev: &NewDevice<'_>,
+        request: &Request<'_>,
+        change: &Self::Change<'_>,
+    ) -> Result<Arc<Self>>;
 
     /// The device is registered now and may be connected to others.
     ///
     /// # Errors
     ///
     /// The device is unregistered again.
-    fn created(this: &Arc<Self>, dev: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result;
+    fn created(
+        self: &Arc<Self>,
+        dev: &OwnDevice,
+        request: &Request<'_>,
+        change: Self::Change<'_>,
+        rtnl: &Rtnl,
+    ) -> Result;
 
     /// Changes a device.
     ///
@@ -73,6 +93,7 @@ pub(crate) trait LinkKind: Driver {
         this: ArcBorrow<'_, Self>,
         dev: &OwnDevice,
         request: &Request<'_>,
+        change: Self::Change<'_>,
         rtnl: &Rtnl,
     ) -> Result;
 
@@ -261,15 +282,16 @@ unsafe extern "C" fn newlink<T: LinkKind>(
 }
 
 fn create<T: LinkKind>(device: &OwnDevice, request: &Request<'_>, rtnl: &Rtnl) -> Result {
+    let change = T::read(request, device, rtnl)?;
     let new = NewDevice(device);
-    let this = T::new(&new, request, rtnl)?;
+    let this = T::new(&new, request, &change)?;
     new.set_data(this.clone());
     // SAFETY: The device is set up and has its data; RTNL is held.
     if let Err(error) = to_result(unsafe { bindings::register_netdevice(device.as_ptr()) }) {
         new.drop_data::<T>();
         return Err(error);
     }
-    T::created(&this, device, request, rtnl).inspect_err(|_| {
+    T::created(&this, device, request, change, rtnl).inspect_err(|_| {
         // SAFETY: The device is registered and RTNL held; the kernel frees it
         // when RTNL is released.
         unsafe { bindings::unregister_netdevice_queue(device.as_ptr(), core::ptr::null_mut()) }
@@ -297,7 +319,8 @@ unsafe extern "C" fn changelink<T: LinkKind>(
             Request {
                 data: Attributes::from_raw(data, max),
                 link: ifla_link(tb),
-                address: ifla_address(tb),
+                // The kernel asks for that one by itself.
+                address: None,
                 mtu: ifla_mtu(tb),
                 link_net: Net::from_raw(link_net),
                 link_net_capable: bindings::rtnl_dev_link_net_capable(dev, link_net),
@@ -306,7 +329,9 @@ unsafe extern "C" fn changelink<T: LinkKind>(
             Rtnl::assume_held(),
         )
     };
-    match T::change(this, device, &request, &rtnl) {
+    let changed = T::read(&request, device, &rtnl)
+        .and_then(|change| T::change(this, device, &request, change, &rtnl));
+    match changed {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
