@@ -10,7 +10,10 @@ use crate::{
         netdevice::{ether_addr_to_u64, Device},
         skbuff::{PacketType, Skb, ETH_P_IP, ETH_P_IPV6},
     },
-    proto::carp::{balancing, balancing::Balancing},
+    proto::carp::{
+        balancing::{self, Balancing, ICMP},
+        neighbour::ICMPV6,
+    },
 };
 use core::net::{Ipv4Addr, Ipv6Addr};
 use kernel::sync::rcu;
@@ -97,9 +100,6 @@ enum Share {
 
 /// By which hash a packet is shared out among hosts.
 fn share(net: &Net, skb: &Skb, rcu: &rcu::Guard) -> Share {
-    const ICMP: u8 = 1;
-    const ICMPV6: u8 = 58;
-
     let mut room = [0; HASHED];
     match skb.protocol() {
         ETH_P_IP => {

@@ -22,7 +22,7 @@ use crate::{
         netdevice::ether_addr_to_u64,
         netdevice::MacAddress,
         netdevice_ops::{AddressLock, OwnDevice},
-        skbuff::{PacketType, Skb, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        skbuff::{PacketType, Skb, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
     },
     proto::carp::{
         frame::{multicast_mac, multicast_mac_ipv6},
@@ -38,9 +38,6 @@ use kernel::sync::{
 
 /// The most copies of a frame that nobody has asked for.
 const UNINVITED: usize = 16;
-
-/// The Ethernet header in front of what a receiver counts.
-const ETH_HLEN: u32 = 14;
 
 const BROADCAST: u64 = 0xffff_ffff_ffff;
 const ALL_HOSTS: u64 = ether_addr_to_u64(multicast_mac(Ipv4Addr::new(224, 0, 0, 1)));

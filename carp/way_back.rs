@@ -15,7 +15,7 @@ use crate::{
         netdevice_ops::OwnDevice,
         route::{self, Query},
         rx_handler::{self, Verdict},
-        skbuff::{Skb, ETH_P_IP},
+        skbuff::{Skb, ETH_HLEN, ETH_P_IP},
     },
     proto::carp::way_back::{Subnet, WayBack},
 };
@@ -24,9 +24,6 @@ use kernel::sync::{
     atomic::{Atomic, Relaxed},
     rcu,
 };
-
-/// The Ethernet header in front of what a receiver counts.
-const ETH_HLEN: u32 = 14;
 
 /// What the packet paths know of an interface's ways back.
 pub(super) struct WaysBack {

@@ -7,7 +7,7 @@ use super::{
     counters::{Counter, Counters},
     outcome::Outcome,
     session::Session,
-    store::Slot,
+    store::{Slot, LOOKED_AT},
 };
 use crate::proto::pfsync::{
     id::Creator,
@@ -17,9 +17,7 @@ use crate::proto::pfsync::{
 /// Of so many creators at once. A pair of firewalls has two.
 const CREATORS_MAX: usize = 8;
 
-/// How many records are looked at in one go, and how many of them deleted: some hundred
-/// microseconds.
-const LOOKED_AT: u32 = 4096;
+/// How many records are deleted in one go: some hundred microseconds.
 const DELETED: u32 = 128;
 
 /// How soon the next ones are.

@@ -10,7 +10,7 @@ use super::{
     plain,
     send::HEAD,
     session::Session,
-    store::{Record, Slot},
+    store::{Record, Slot, LOOKED_AT},
     write::{Form, Unwritten, Written},
 };
 use crate::proto::pfsync::{
@@ -35,9 +35,6 @@ const EXPECTED_MAX: u32 = 16;
 
 /// How many states are found at once to be private by now: all may be, after a setting.
 const PRIVATE_MAX: u32 = 256;
-
-/// How many records are looked at in one go for a bulk update.
-const LOOKED_AT: u32 = 4096;
 
 /// How far a bulk update has come.
 enum Walked {

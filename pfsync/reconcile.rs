@@ -5,13 +5,10 @@
 
 use super::{
     session::{Session, REQUESTS_MAX},
-    store::{Record, Slot},
+    store::{Record, LOOKED_AT},
 };
 use crate::proto::pfsync::{id::StateId, time::Instant};
 use kernel::prelude::*;
-
-/// How many records are looked at in one go: some hundred microseconds.
-const LOOKED_AT: Slot = 4096;
 
 impl Session {
     /// Asks for the next ones, if it is time: as many as a frame has room for.

@@ -23,6 +23,10 @@ pub(super) use super::{
     record::{Live, Record},
 };
 
+/// How many records are looked at in one go, of which few are of interest: some hundred
+/// microseconds.
+pub(super) const LOOKED_AT: Slot = 4096;
+
 /// The lists, by [`Place`]; the last one is of those who await confirmation.
 const LISTS: usize = 6;
 

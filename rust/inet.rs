@@ -41,7 +41,7 @@ impl<A> Packet<'_, A> {
         unsafe {
             let headers = (*self.skb).__bindgen_anon_4.headers.as_ref();
             let (mac, network) = (headers.mac_header, headers.network_header);
-            if usize::from(network.checked_sub(mac)?) < ETH_HLEN {
+            if u32::from(network.checked_sub(mac)?) < ETH_HLEN {
                 return None;
             }
             let source = (*self.skb).head.add(usize::from(mac)).add(address.len());

@@ -132,9 +132,6 @@ const fn hook(
     }
 }
 
-const NF_DROP: c_uint = 0;
-const NF_ACCEPT: c_uint = 1;
-
 /// An ARP packet for IPv4 over Ethernet as it stands in a buffer.
 #[repr(C, packed)]
 struct Wire {
@@ -197,13 +194,13 @@ unsafe extern "C" fn incoming<T: ArpFilter>(
     // ARP header it has made linear.
     unsafe {
         let Some(wire) = wire(skb) else {
-            return NF_ACCEPT;
+            return bindings::NF_ACCEPT;
         };
         let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).in_));
         // Others may look at the buffer, too: it is only read.
         match T::incoming(net, dev, &(*wire).packet(), &rcu) {
-            Incoming::Accept => NF_ACCEPT,
-            Incoming::Drop => NF_DROP,
+            Incoming::Accept => bindings::NF_ACCEPT,
+            Incoming::Drop => bindings::NF_DROP,
         }
     }
 }
@@ -222,7 +219,7 @@ unsafe extern "C" fn outgoing<T: ArpFilter>(
     // Ethernet header.
     unsafe {
         let Some(wire) = wire(skb) else {
-            return NF_ACCEPT;
+            return bindings::NF_ACCEPT;
         };
         let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).out));
         match T::outgoing(net, dev, &(*wire).packet(), &rcu) {
@@ -235,8 +232,8 @@ unsafe extern "C" fn outgoing<T: ArpFilter>(
                     (*ethernet).h_source = mac;
                 }
             }
-            Outgoing::Drop => return NF_DROP,
+            Outgoing::Drop => return bindings::NF_DROP,
         }
-        NF_ACCEPT
+        bindings::NF_ACCEPT
     }
 }

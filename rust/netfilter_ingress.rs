@@ -90,9 +90,6 @@ unsafe extern "C" fn ingress<T: IngressFilter>(
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
-    const NF_DROP: c_uint = 0;
-    const NF_ACCEPT: c_uint = 1;
-
     // SAFETY: The kernel passes a live device, and a packet that stays its own: the value is
     // not dropped. RCU is held.
     let (dev, skb, rcu) = unsafe {
@@ -104,8 +101,8 @@ unsafe extern "C" fn ingress<T: IngressFilter>(
     };
     let drops = rx_handler::get_rcu::<T>(dev, rcu).is_some_and(|this| this.drops(dev, &skb, rcu));
     if drops {
-        NF_DROP
+        bindings::NF_DROP
     } else {
-        NF_ACCEPT
+        bindings::NF_ACCEPT
     }
 }

@@ -100,10 +100,8 @@ const fn hook(function: HookFunction, family: c_uint) -> bindings::nf_hook_ops {
     }
 }
 
-const NF_DROP: c_uint = 0;
-const NF_ACCEPT: c_uint = 1;
 /// `NF_DROP_ERR(-EHOSTUNREACH)`
-const NF_UNREACHABLE: c_uint = bindings::EHOSTUNREACH << 16 | NF_DROP;
+const NF_UNREACHABLE: c_uint = bindings::EHOSTUNREACH << 16 | bindings::NF_DROP;
 
 /// # Safety
 ///
@@ -164,7 +162,7 @@ unsafe fn local_out<T: LocalOutFilter>(
         };
         let (net, dev) = (Net::from_raw((*state).net), Device::from_raw((*state).out));
         match T::local_out(net, dev, &packet, &rcu) {
-            Verdict::Accept => NF_ACCEPT,
+            Verdict::Accept => bindings::NF_ACCEPT,
             Verdict::Unreachable => NF_UNREACHABLE,
         }
     }

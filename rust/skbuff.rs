@@ -11,8 +11,8 @@ use super::{
 use core::{mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::prelude::*;
 
-/// The Ethernet header's length in bytes.
-pub(super) const ETH_HLEN: usize = 14;
+/// Bytes of the Ethernet header, which stands in front of what a receiver counts.
+pub(crate) const ETH_HLEN: u32 = bindings::ETH_HLEN;
 
 /// What [`Skb::protocol`] says of IPv4.
 pub(crate) const ETH_P_IP: u16 = 0x0800;
@@ -81,7 +81,7 @@ impl Skb {
     /// Makes a packet to be sent on `dev` from a complete Ethernet frame. Any
     /// context. Nothing, if there is no memory.
     pub(crate) fn from_frame(dev: &Device, frame: &[u8], priority: u32) -> Option<Self> {
-        let header = frame.first_chunk::<ETH_HLEN>()?;
+        let header = frame.first_chunk::<{ ETH_HLEN as usize }>()?;
         let protocol = u16::from_ne_bytes([header[12], header[13]]);
         let len = u32::try_from(frame.len()).ok()?;
         // SAFETY: `dev` is a live device.

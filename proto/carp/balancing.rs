@@ -8,6 +8,7 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use super::neighbour::ICMPV6;
 use super::packet::virtual_mac;
 
 /// The most virtual hosts that an interface has.
@@ -163,6 +164,9 @@ pub const fn ipv6(source: Ipv6Addr, destination: Ipv6Addr) -> u32 {
     (halves ^ (halves >> 32)) as u32
 }
 
+/// ICMP's protocol number.
+pub const ICMP: u8 = 1;
+
 /// The hash by which `packet`, from its IPv4 header on, is shared out; `None` if
 /// it is for everybody.
 ///
@@ -175,7 +179,6 @@ pub const fn ipv6(source: Ipv6Addr, destination: Ipv6Addr) -> u32 {
 /// What is too short to say is for everybody, too: the stack will drop it.
 #[must_use]
 pub fn hash_of_ipv4(packet: &[u8], to_us: bool) -> Option<u32> {
-    const ICMP: u8 = 1;
     const ECHO_REQUEST: u8 = 8;
     // unreachable, source quench, redirect, time exceeded, parameter problem
     const ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
@@ -209,7 +212,6 @@ pub fn hash_of_ipv4(packet: &[u8], to_us: bool) -> Option<u32> {
 #[must_use]
 pub fn hash_of_ipv6(packet: &[u8], to_us: bool) -> Option<u32> {
     const HEADER_LEN: usize = 40;
-    const ICMPV6: u8 = 58;
     const ECHO_REQUEST: u8 = 128;
     // those up to 127 are errors (RFC 4443, section 2.1)
     const INFORMATIONAL: u8 = 0x80;

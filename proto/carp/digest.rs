@@ -16,7 +16,7 @@
 use core::hint::black_box;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use super::packet::{Counter, Digest};
+use super::packet::{Counter, Digest, TYPE_ADVERTISEMENT, VERSION};
 
 /// The longest passphrase in bytes. OpenBSD cuts longer ones without a word;
 /// ucarp takes one byte more.
@@ -24,9 +24,6 @@ pub const PASS_MAX: usize = 19;
 
 /// Bytes of the key.
 pub const KEY_LEN: usize = 20;
-
-const VERSION: u8 = 2;
-const TYPE_ADVERTISEMENT: u8 = 1;
 
 /// Writes the key for a passphrase: its bytes, then zero bytes. The empty passphrase
 /// gives twenty zero bytes. `None` if it is longer than [`PASS_MAX`].

@@ -58,8 +58,10 @@ pub type Counter = [u8; COUNTER_LEN];
 /// An HMAC-SHA1.
 pub type Digest = [u8; DIGEST_LEN];
 
-const VERSION: u8 = 2;
-const TYPE_ADVERTISEMENT: u8 = 1;
+/// The version of the protocol.
+pub(super) const VERSION: u8 = 2;
+/// The only type that there is.
+pub(super) const TYPE_ADVERTISEMENT: u8 = 1;
 const AUTHLEN: u8 = 7;
 
 /// advbase and advskew of a host that bows out; no other host may send both.
