@@ -24,6 +24,10 @@ die() {
 # key FILE...: a short name for what these files hold, for cache folders.
 key() { cat "$@" | sha256sum | cut -c1-12; }
 
+# What cargo builds, a folder for each checkout: it takes sources for changed by their times,
+# which say nothing between two of them.
+cargo_target=${CARGO_TARGET_DIR:-$cache/target-$(echo "$top" | key -)}
+
 # step "what happens" LOG COMMAND...: runs the command with its output in LOG
 # and one line on the terminal that shows the seconds passing.
 step() {
