@@ -20,6 +20,7 @@ use super::{
     compat::ENOBUFS,
     namespace::Net,
     netlink::{Attributes, Extack, Message, Policies},
+    once::{Claim, Once},
 };
 use core::{
     cell::UnsafeCell,
@@ -409,6 +410,7 @@ pub(crate) struct Family {
     raw: UnsafeCell<bindings::genl_family>,
     /// Whether it is registered.
     live: Atomic<bool>,
+    once: Once,
 }
 
 // SAFETY: `raw` is guarded as its comment says; otherwise only the kernel writes it,
@@ -433,6 +435,7 @@ impl Family {
             // SAFETY: All zeroes is a valid `genl_family`.
             raw: UnsafeCell::new(unsafe { core::mem::zeroed() }),
             live: Atomic::new(false),
+            once: Once::new(),
         }
     }
 
@@ -441,8 +444,9 @@ impl Family {
     ///
     /// # Errors
     ///
-    /// EEXIST: there is one of this name. Or out of memory.
+    /// EEXIST: there is one of this name, or it is registered already. Or out of memory.
     pub(crate) fn register(&'static self, module: &'static ThisModule) -> Result<Registered> {
+        let claim = self.once.claim()?;
         let mut family = bindings::genl_family {
             name: padded(self.name),
             version: self.version,
@@ -455,8 +459,7 @@ impl Family {
         };
         family.set_netnsok(1);
         family.set_parallel_ops(1);
-        // SAFETY: A module registers a family once, and nobody reads `raw` before it
-        // is live. It lies in a static, as does what it points to; the operations
+        // SAFETY: There is no other claim, and nobody reads `raw` before it is live. It lies in a static, as does what it points to; the operations
         // and groups are transparent.
         unsafe {
             ptr::write(self.raw.get(), family);
@@ -464,7 +467,10 @@ impl Family {
         }
         // Pairs with `live` in `event`.
         self.live.store(true, Release);
-        Ok(Registered(self))
+        Ok(Registered {
+            family: self,
+            _claim: claim,
+        })
     }
 
     /// Tells the listeners of the group with number `group` in a namespace what
@@ -526,14 +532,17 @@ impl Family {
 }
 
 /// Keeps a [`Family`] registered.
-pub(crate) struct Registered(&'static Family);
+pub(crate) struct Registered {
+    family: &'static Family,
+    _claim: Claim,
+}
 
 impl Drop for Registered {
     /// Waits for operations that run. Whoever sends events must have ended before.
     fn drop(&mut self) {
-        self.0.live.store(false, Release);
+        self.family.live.store(false, Release);
         // SAFETY: `register` has registered it. It fails only if it is not there.
-        let _ = unsafe { bindings::genl_unregister_family(self.0.raw.get()) };
+        let _ = unsafe { bindings::genl_unregister_family(self.family.raw.get()) };
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     bindings,
     namespace::Net,
     netdevice::{Device, MacAddress},
+    once::{Claim, Once},
     skbuff::{Skb, ETH_HLEN},
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
@@ -79,6 +80,7 @@ pub(crate) trait Ipv4Receiver: 'static {
 /// The registration of an [`Ipv4Receiver`], to be kept in a static.
 pub(crate) struct Ipv4Protocol<T> {
     protocol: UnsafeCell<bindings::net_protocol>,
+    once: Once,
     _receiver: PhantomData<fn() -> T>,
 }
 
@@ -94,6 +96,7 @@ impl<T: Ipv4Receiver> Ipv4Protocol<T> {
                 // SAFETY: All zeroes is a valid `net_protocol`.
                 ..unsafe { core::mem::zeroed() }
             }),
+            once: Once::new(),
             _receiver: PhantomData,
         }
     }
@@ -103,27 +106,35 @@ impl<T: Ipv4Receiver> Ipv4Protocol<T> {
     ///
     /// # Errors
     ///
-    /// Somebody else receives it.
+    /// Somebody else receives it, or this module already.
     pub(crate) fn register(&'static self) -> Result<Ipv4Registered<T>> {
-        // SAFETY: The structure lives in a static, nobody writes it after this.
+        let claim = self.once.claim()?;
+        // SAFETY: The structure lives in a static and is not registered: there is no other
+        // claim. Nobody writes it after this.
         unsafe {
             (*self.protocol.get()).set_no_policy(u32::from(!T::OBEYS_POLICY));
             if bindings::inet_add_protocol(self.protocol.get(), T::PROTOCOL) < 0 {
                 return Err(EBUSY);
             }
         }
-        Ok(Ipv4Registered(self))
+        Ok(Ipv4Registered {
+            protocol: self,
+            _claim: claim,
+        })
     }
 }
 
 /// Keeps an [`Ipv4Protocol`] registered.
-pub(crate) struct Ipv4Registered<T: Ipv4Receiver>(&'static Ipv4Protocol<T>);
+pub(crate) struct Ipv4Registered<T: Ipv4Receiver> {
+    protocol: &'static Ipv4Protocol<T>,
+    _claim: Claim,
+}
 
 impl<T: Ipv4Receiver> Drop for Ipv4Registered<T> {
     fn drop(&mut self) {
         // SAFETY: `register` has registered it; the function waits for packets
         // that are with the receiver.
-        unsafe { bindings::inet_del_protocol(self.0.protocol.get(), T::PROTOCOL) };
+        unsafe { bindings::inet_del_protocol(self.protocol.protocol.get(), T::PROTOCOL) };
     }
 }
 

@@ -10,8 +10,14 @@
 //! protocols and notifiers only links them into lists that are always there.
 
 use super::{
-    bindings, inet::Packet, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice,
-    rtnl::Rtnl, skbuff::Skb,
+    bindings,
+    inet::Packet,
+    namespace::Net,
+    netdevice::Device,
+    netdevice_ops::OwnDevice,
+    once::{Claim, Once},
+    rtnl::Rtnl,
+    skbuff::Skb,
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
 use kernel::{prelude::*, sync::rcu};
@@ -88,6 +94,7 @@ pub(crate) trait Ipv6Receiver: 'static {
 /// The registration of an [`Ipv6Receiver`], to be kept in a static.
 pub(crate) struct Ipv6Protocol<T> {
     protocol: UnsafeCell<bindings::inet6_protocol>,
+    once: Once,
     _receiver: PhantomData<fn() -> T>,
 }
 
@@ -108,6 +115,7 @@ impl<T: Ipv6Receiver> Ipv6Protocol<T> {
                 // SAFETY: All zeroes is a valid `inet6_protocol`.
                 ..unsafe { core::mem::zeroed() }
             }),
+            once: Once::new(),
             _receiver: PhantomData,
         }
     }
@@ -118,24 +126,32 @@ impl<T: Ipv6Receiver> Ipv6Protocol<T> {
     ///
     /// # Errors
     ///
-    /// Somebody else receives it.
+    /// Somebody else receives it, or this module already.
     pub(crate) fn register(&'static self) -> Result<Ipv6Registered<T>> {
-        // SAFETY: The structure lives in a static, nobody writes it after this.
+        let claim = self.once.claim()?;
+        // SAFETY: The structure lives in a static and is not registered: there is no other
+        // claim. Nobody writes it after this.
         if unsafe { bindings::inet6_add_protocol(self.protocol.get(), T::PROTOCOL) } < 0 {
             return Err(EBUSY);
         }
-        Ok(Ipv6Registered(self))
+        Ok(Ipv6Registered {
+            protocol: self,
+            _claim: claim,
+        })
     }
 }
 
 /// Keeps an [`Ipv6Protocol`] registered.
-pub(crate) struct Ipv6Registered<T: Ipv6Receiver>(&'static Ipv6Protocol<T>);
+pub(crate) struct Ipv6Registered<T: Ipv6Receiver> {
+    protocol: &'static Ipv6Protocol<T>,
+    _claim: Claim,
+}
 
 impl<T: Ipv6Receiver> Drop for Ipv6Registered<T> {
     fn drop(&mut self) {
         // SAFETY: `register` has registered it; the function waits for packets
         // that are with the receiver.
-        unsafe { bindings::inet6_del_protocol(self.0.protocol.get(), T::PROTOCOL) };
+        unsafe { bindings::inet6_del_protocol(self.protocol.protocol.get(), T::PROTOCOL) };
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     netdevice::Device,
     netdevice_ops::{self, Driver, NewDevice, OwnDevice},
     netlink::{Attributes, Extack, Message, Policies},
+    once::{Claim, Once},
     rtnl::Rtnl,
 };
 use core::{cell::UnsafeCell, marker::PhantomData};
@@ -112,6 +113,7 @@ pub(crate) struct Link<T> {
     ops: UnsafeCell<bindings::rtnl_link_ops>,
     /// What uevents and sysfs call it (DEVTYPE).
     device_type: bindings::device_type,
+    once: Once,
     _kind: PhantomData<fn() -> T>,
 }
 
@@ -149,27 +151,39 @@ impl<T: LinkKind> Link<T> {
                 // SAFETY: All zeroes is a valid `device_type`.
                 ..unsafe { core::mem::zeroed() }
             },
+            once: Once::new(),
             _kind: PhantomData,
         }
     }
 
     /// Offers the kind to user space until the returned guard is dropped; then
     /// all its devices are unregistered. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST: another module has the kind, or this one already.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
-        // SAFETY: The operations live in a static and are not registered yet: a
-        // module registers each kind once.
+        let claim = self.once.claim()?;
+        // SAFETY: The operations live in a static and are not registered: there is no other
+        // claim.
         to_result(unsafe { bindings::rtnl_link_register(self.ops.get()) })?;
-        Ok(Registered(self))
+        Ok(Registered {
+            link: self,
+            _claim: claim,
+        })
     }
 }
 
 /// Keeps a [`Link`] registered.
-pub(crate) struct Registered<T: LinkKind>(&'static Link<T>);
+pub(crate) struct Registered<T: LinkKind> {
+    link: &'static Link<T>,
+    _claim: Claim,
+}
 
 impl<T: LinkKind> Drop for Registered<T> {
     fn drop(&mut self) {
         // SAFETY: `register` has registered these operations.
-        unsafe { bindings::rtnl_link_unregister(self.0.ops.get()) }
+        unsafe { bindings::rtnl_link_unregister(self.link.ops.get()) }
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) mod netfilter_ipv6;
 pub(crate) mod netfilter_local_out;
 pub(crate) mod netlink;
 pub(crate) mod notifier;
+mod once;
 pub(crate) mod power;
 pub(crate) mod random;
 pub(crate) mod rcu;

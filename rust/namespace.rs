@@ -2,7 +2,11 @@
 
 //! Network namespaces and state of one's own in each (`pernet_operations`).
 
-use super::{bindings, netdevice::Device};
+use super::{
+    bindings,
+    netdevice::Device,
+    once::{Claim, Once},
+};
 use core::{cell::UnsafeCell, marker::PhantomData, ptr};
 use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
 
@@ -127,6 +131,7 @@ struct Slot<T>(*mut T);
 pub(crate) struct Registration<T> {
     ops: UnsafeCell<bindings::pernet_operations>,
     id: UnsafeCell<u32>,
+    once: Once,
     _state: PhantomData<T>,
 }
 
@@ -141,14 +146,20 @@ impl<T: NetState> Registration<T> {
             // SAFETY: All zeroes is a valid `pernet_operations`.
             ops: UnsafeCell::new(unsafe { core::mem::zeroed() }),
             id: UnsafeCell::new(0),
+            once: Once::new(),
             _state: PhantomData,
         }
     }
 
     /// Makes the state of every namespace there is and will be, until the
     /// returned guard is dropped. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST: it is registered already. Or that of a namespace's [`NetState::new`].
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
-        // SAFETY: Nobody else uses `ops`: a module registers each state once.
+        let claim = self.once.claim()?;
+        // SAFETY: Nobody else uses `ops`: there is no other claim.
         // `id` and `size` are not to be changed later; they are const in C.
         unsafe {
             let ops = self.ops.get();
@@ -164,17 +175,23 @@ impl<T: NetState> Registration<T> {
             );
             to_result(bindings::register_pernet_subsys(ops))?;
         }
-        Ok(Registered(self))
+        Ok(Registered {
+            registration: self,
+            _claim: claim,
+        })
     }
 }
 
 /// Keeps a [`Registration`] in place.
-pub(crate) struct Registered<T: NetState>(&'static Registration<T>);
+pub(crate) struct Registered<T: NetState> {
+    registration: &'static Registration<T>,
+    _claim: Claim,
+}
 
 impl<T: NetState> Drop for Registered<T> {
     fn drop(&mut self) {
         // SAFETY: `register` has registered these operations.
-        unsafe { bindings::unregister_pernet_subsys(self.0.ops.get()) }
+        unsafe { bindings::unregister_pernet_subsys(self.registration.ops.get()) }
     }
 }
 

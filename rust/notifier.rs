@@ -9,6 +9,7 @@ use super::{
     inetaddr::InetAddr,
     netdevice::{Device, MacAddress},
     netlink::Extack,
+    once::{Claim, Once},
     rtnl::Rtnl,
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
@@ -133,6 +134,7 @@ pub(crate) struct Notifiers<T> {
     validator: UnsafeCell<bindings::notifier_block>,
     address6: UnsafeCell<bindings::notifier_block>,
     validator6: UnsafeCell<bindings::notifier_block>,
+    once: Once,
     _receiver: PhantomData<fn() -> T>,
 }
 
@@ -163,6 +165,7 @@ impl<T: Notified> Notifiers<T> {
             validator: block(validator::<T>, 0),
             address6: block(address6::<T>, 0),
             validator6: block(validator6::<T>, 0),
+            once: Once::new(),
             _receiver: PhantomData,
         }
     }
@@ -170,11 +173,14 @@ impl<T: Notified> Notifiers<T> {
     /// Receives events until the returned guard is dropped. Process context, may
     /// sleep.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
-        // SAFETY: The blocks live in a static and are registered once. What is
+        let registered = Registered {
+            _claim: self.once.claim()?,
+            notifiers: self,
+        };
+        // SAFETY: The blocks live in a static, and there is no other claim. What is
         // dropped on an error unregisters blocks that are not registered, which
         // the kernel finds out by itself.
         unsafe {
-            let registered = Registered(self);
             to_result(bindings::register_inetaddr_validator_notifier(
                 self.validator.get(),
             ))?;
@@ -194,19 +200,22 @@ impl<T: Notified> Notifiers<T> {
 }
 
 /// Keeps [`Notifiers`] registered.
-pub(crate) struct Registered<T: Notified>(&'static Notifiers<T>);
+pub(crate) struct Registered<T: Notified> {
+    notifiers: &'static Notifiers<T>,
+    _claim: Claim,
+}
 
 impl<T: Notified> Drop for Registered<T> {
     fn drop(&mut self) {
         // SAFETY: The blocks are registered, or the kernel says that they are not.
         unsafe {
-            bindings::unregister_netdevice_notifier(self.0.device.get());
-            bindings::unregister_netdevice_notifier(self.0.before_up.get());
-            bindings::unregister_inet6addr_notifier(self.0.address6.get());
-            bindings::unregister_inet6addr_validator_notifier(self.0.validator6.get());
-            bindings::unregister_inetaddr_notifier(self.0.after_address.get());
-            bindings::unregister_inetaddr_notifier(self.0.address.get());
-            bindings::unregister_inetaddr_validator_notifier(self.0.validator.get());
+            bindings::unregister_netdevice_notifier(self.notifiers.device.get());
+            bindings::unregister_netdevice_notifier(self.notifiers.before_up.get());
+            bindings::unregister_inet6addr_notifier(self.notifiers.address6.get());
+            bindings::unregister_inet6addr_validator_notifier(self.notifiers.validator6.get());
+            bindings::unregister_inetaddr_notifier(self.notifiers.after_address.get());
+            bindings::unregister_inetaddr_notifier(self.notifiers.address.get());
+            bindings::unregister_inetaddr_validator_notifier(self.notifiers.validator.get());
         }
     }
 }

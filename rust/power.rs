@@ -3,7 +3,10 @@
 //! The machine stops: reboot, poweroff and kexec (reboot notifiers), suspend and
 //! hibernation (notifiers of power management).
 
-use super::bindings;
+use super::{
+    bindings,
+    once::{Claim, Once},
+};
 use core::{cell::UnsafeCell, marker::PhantomData};
 use kernel::{error::to_result, prelude::*};
 
@@ -24,6 +27,7 @@ pub(crate) trait PowerListener: 'static {
 pub(crate) struct PowerNotifiers<T> {
     reboot: UnsafeCell<bindings::notifier_block>,
     sleep: UnsafeCell<bindings::notifier_block>,
+    once: Once,
     _listener: PhantomData<fn() -> T>,
 }
 
@@ -49,6 +53,7 @@ impl<T: PowerListener> PowerNotifiers<T> {
         Self {
             reboot: block(reboot::<T>),
             sleep: block(sleep::<T>),
+            once: Once::new(),
             _listener: PhantomData,
         }
     }
@@ -59,11 +64,14 @@ impl<T: PowerListener> PowerNotifiers<T> {
     ///
     /// EEXIST: it is registered already.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
-        // SAFETY: The blocks live in a static and are registered once. What is dropped on
+        let registered = Registered {
+            _claim: self.once.claim()?,
+            notifiers: self,
+        };
+        // SAFETY: The blocks live in a static, and there is no other claim. What is dropped on
         // an error unregisters a block that is not registered, which the kernel finds out
         // by itself.
         unsafe {
-            let registered = Registered(self);
             to_result(bindings::register_reboot_notifier(self.reboot.get()))?;
             to_result(bindings::pm_register(self.sleep.get()))?;
             Ok(registered)
@@ -72,15 +80,18 @@ impl<T: PowerListener> PowerNotifiers<T> {
 }
 
 /// Keeps [`PowerNotifiers`] registered.
-pub(crate) struct Registered<T: PowerListener>(&'static PowerNotifiers<T>);
+pub(crate) struct Registered<T: PowerListener> {
+    notifiers: &'static PowerNotifiers<T>,
+    _claim: Claim,
+}
 
 impl<T: PowerListener> Drop for Registered<T> {
     fn drop(&mut self) {
         // SAFETY: The blocks are registered, or the kernel says that they are not. Both
         // functions wait for calls that are under way.
         unsafe {
-            bindings::pm_unregister(self.0.sleep.get());
-            bindings::unregister_reboot_notifier(self.0.reboot.get());
+            bindings::pm_unregister(self.notifiers.sleep.get());
+            bindings::unregister_reboot_notifier(self.notifiers.reboot.get());
         }
     }
 }
