@@ -3,7 +3,7 @@
 # `make help` says what there is. The kernel's own build system reads Kbuild.
 
 .DEFAULT_GOAL := all
-.PHONY: all module plugins tools deb test lint test-proto test-tools test-guest test-cluster \
+.PHONY: all module plugins tools deb test check lint test-proto test-tools test-guest test-cluster \
 	test-packages test-secure-boot test-machine test-debug test-kernel test-smp soak fuzz mutants model \
 	bench demo install clean clean-cache shell rust-analyzer help
 
@@ -20,6 +20,9 @@ tools: ## build carpctl
 
 test: ## everything: lint, protocol tests, guests (what CI runs)
 	@scripts/test
+
+check: ## what one wants to know before a commit: all that needs no guest (3 minutes)
+	@scripts/test lint test-proto test-tools plugin-test
 
 lint: ## style and warnings only
 	@scripts/lint
