@@ -58,7 +58,8 @@ fn concerns_others(entry: &Entry) -> bool {
 /// device tells more.
 fn is_at_home(entry: &Entry) -> bool {
     const LOOPBACK: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-    let [from, to] = &entry.addresses();
+    let [original, _] = entry.tuples();
+    let (from, to) = (&original.source, &original.destination);
     let is_ipv4 = u32::from(entry.family()) == AF_INET;
     from == to
         || match (is_ipv4, from, to) {

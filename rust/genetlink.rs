@@ -20,7 +20,7 @@ use super::{
     compat::ENOBUFS,
     namespace::Net,
     netlink::{Attributes, Extack, Message, Policies},
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
 };
 use core::{
     cell::UnsafeCell,
@@ -446,7 +446,7 @@ impl Family {
     ///
     /// EEXIST: there is one of this name, or it is registered already. Or out of memory.
     pub(crate) fn register(&'static self, module: &'static ThisModule) -> Result<Registered> {
-        let claim = self.once.claim()?;
+        let once = self.once.claim()?;
         let mut family = bindings::genl_family {
             name: padded(self.name),
             version: self.version,
@@ -459,7 +459,7 @@ impl Family {
         };
         family.set_netnsok(1);
         family.set_parallel_ops(1);
-        // SAFETY: There is no other claim, and nobody reads `raw` before it is live. It lies in a static, as does what it points to; the operations
+        // SAFETY: There is no other guard, and nobody reads `raw` before it is live. It lies in a static, as does what it points to; the operations
         // and groups are transparent.
         unsafe {
             ptr::write(self.raw.get(), family);
@@ -469,7 +469,7 @@ impl Family {
         self.live.store(true, Release);
         Ok(Registered {
             family: self,
-            _claim: claim,
+            _once: once,
         })
     }
 
@@ -534,7 +534,7 @@ impl Family {
 /// Keeps a [`Family`] registered.
 pub(crate) struct Registered {
     family: &'static Family,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl Drop for Registered {

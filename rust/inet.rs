@@ -6,7 +6,7 @@ use super::{
     bindings,
     namespace::Net,
     netdevice::{Device, MacAddress},
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
     skbuff::{Skb, ETH_HLEN},
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv4Addr};
@@ -108,9 +108,9 @@ impl<T: Ipv4Receiver> Ipv4Protocol<T> {
     ///
     /// Somebody else receives it, or this module already.
     pub(crate) fn register(&'static self) -> Result<Ipv4Registered<T>> {
-        let claim = self.once.claim()?;
+        let once = self.once.claim()?;
         // SAFETY: The structure lives in a static and is not registered: there is no other
-        // claim. Nobody writes it after this.
+        // guard. Nobody writes it after this.
         unsafe {
             (*self.protocol.get()).set_no_policy(u32::from(!T::OBEYS_POLICY));
             if bindings::inet_add_protocol(self.protocol.get(), T::PROTOCOL) < 0 {
@@ -119,7 +119,7 @@ impl<T: Ipv4Receiver> Ipv4Protocol<T> {
         }
         Ok(Ipv4Registered {
             protocol: self,
-            _claim: claim,
+            _once: once,
         })
     }
 }
@@ -127,7 +127,7 @@ impl<T: Ipv4Receiver> Ipv4Protocol<T> {
 /// Keeps an [`Ipv4Protocol`] registered.
 pub(crate) struct Ipv4Registered<T: Ipv4Receiver> {
     protocol: &'static Ipv4Protocol<T>,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl<T: Ipv4Receiver> Drop for Ipv4Registered<T> {

@@ -15,7 +15,7 @@ use super::{
     namespace::Net,
     netdevice::Device,
     netdevice_ops::OwnDevice,
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
     rtnl::Rtnl,
     skbuff::Skb,
 };
@@ -128,15 +128,15 @@ impl<T: Ipv6Receiver> Ipv6Protocol<T> {
     ///
     /// Somebody else receives it, or this module already.
     pub(crate) fn register(&'static self) -> Result<Ipv6Registered<T>> {
-        let claim = self.once.claim()?;
+        let once = self.once.claim()?;
         // SAFETY: The structure lives in a static and is not registered: there is no other
-        // claim. Nobody writes it after this.
+        // guard. Nobody writes it after this.
         if unsafe { bindings::inet6_add_protocol(self.protocol.get(), T::PROTOCOL) } < 0 {
             return Err(EBUSY);
         }
         Ok(Ipv6Registered {
             protocol: self,
-            _claim: claim,
+            _once: once,
         })
     }
 }
@@ -144,7 +144,7 @@ impl<T: Ipv6Receiver> Ipv6Protocol<T> {
 /// Keeps an [`Ipv6Protocol`] registered.
 pub(crate) struct Ipv6Registered<T: Ipv6Receiver> {
     protocol: &'static Ipv6Protocol<T>,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl<T: Ipv6Receiver> Drop for Ipv6Registered<T> {

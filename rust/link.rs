@@ -8,7 +8,7 @@ use super::{
     netdevice::Device,
     netdevice_ops::{self, Driver, NewDevice, OwnDevice},
     netlink::{Attributes, Extack, Message, Policies},
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
     rtnl::Rtnl,
 };
 use core::{cell::UnsafeCell, marker::PhantomData};
@@ -163,13 +163,13 @@ impl<T: LinkKind> Link<T> {
     ///
     /// EEXIST: another module has the kind, or this one already.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
-        let claim = self.once.claim()?;
+        let once = self.once.claim()?;
         // SAFETY: The operations live in a static and are not registered: there is no other
-        // claim.
+        // guard.
         to_result(unsafe { bindings::rtnl_link_register(self.ops.get()) })?;
         Ok(Registered {
             link: self,
-            _claim: claim,
+            _once: once,
         })
     }
 }
@@ -177,7 +177,7 @@ impl<T: LinkKind> Link<T> {
 /// Keeps a [`Link`] registered.
 pub(crate) struct Registered<T: LinkKind> {
     link: &'static Link<T>,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl<T: LinkKind> Drop for Registered<T> {

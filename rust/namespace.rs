@@ -5,7 +5,7 @@
 use super::{
     bindings,
     netdevice::Device,
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
 };
 use core::{cell::UnsafeCell, marker::PhantomData, ptr};
 use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
@@ -158,8 +158,8 @@ impl<T: NetState> Registration<T> {
     ///
     /// EEXIST: it is registered already. Or that of a namespace's [`NetState::new`].
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
-        let claim = self.once.claim()?;
-        // SAFETY: Nobody else uses `ops`: there is no other claim.
+        let once = self.once.claim()?;
+        // SAFETY: Nobody else uses `ops`: there is no other guard.
         // `id` and `size` are not to be changed later; they are const in C.
         unsafe {
             let ops = self.ops.get();
@@ -177,7 +177,7 @@ impl<T: NetState> Registration<T> {
         }
         Ok(Registered {
             registration: self,
-            _claim: claim,
+            _once: once,
         })
     }
 }
@@ -185,7 +185,7 @@ impl<T: NetState> Registration<T> {
 /// Keeps a [`Registration`] in place.
 pub(crate) struct Registered<T: NetState> {
     registration: &'static Registration<T>,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl<T: NetState> Drop for Registered<T> {

@@ -9,7 +9,7 @@ use super::{
     inetaddr::InetAddr,
     netdevice::{Device, MacAddress},
     netlink::Extack,
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
     rtnl::Rtnl,
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
@@ -174,10 +174,10 @@ impl<T: Notified> Notifiers<T> {
     /// sleep.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
         let registered = Registered {
-            _claim: self.once.claim()?,
+            _once: self.once.claim()?,
             notifiers: self,
         };
-        // SAFETY: The blocks live in a static, and there is no other claim. What is
+        // SAFETY: The blocks live in a static, and there is no other guard. What is
         // dropped on an error unregisters blocks that are not registered, which
         // the kernel finds out by itself.
         unsafe {
@@ -202,7 +202,7 @@ impl<T: Notified> Notifiers<T> {
 /// Keeps [`Notifiers`] registered.
 pub(crate) struct Registered<T: Notified> {
     notifiers: &'static Notifiers<T>,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl<T: Notified> Drop for Registered<T> {

@@ -16,14 +16,14 @@ impl Once {
         Self(Atomic::new(0))
     }
 
-    /// Begins a registration; until the claim is dropped there is no other one. Any context.
+    /// Begins a registration; until the guard is dropped there is no other one. Any context.
     ///
     /// # Errors
     ///
     /// EEXIST: it is registered already.
-    pub(super) fn claim(&'static self) -> Result<Claim> {
+    pub(super) fn claim(&'static self) -> Result<OnceGuard> {
         match self.0.cmpxchg(0, 1, Acquire) {
-            Ok(_) => Ok(Claim(self)),
+            Ok(_) => Ok(OnceGuard(self)),
             Err(_) => Err(EEXIST),
         }
     }
@@ -31,9 +31,9 @@ impl Once {
 
 /// The only registration of what the [`Once`] belongs to. Whoever holds it drops it when that
 /// is no longer registered.
-pub(super) struct Claim(&'static Once);
+pub(super) struct OnceGuard(&'static Once);
 
-impl Drop for Claim {
+impl Drop for OnceGuard {
     fn drop(&mut self) {
         // Who registers it next sees what unregistering has left.
         self.0 .0.store(0, Release);

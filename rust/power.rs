@@ -5,7 +5,7 @@
 
 use super::{
     bindings,
-    once::{Claim, Once},
+    once::{Once, OnceGuard},
 };
 use core::{cell::UnsafeCell, marker::PhantomData};
 use kernel::{error::to_result, prelude::*};
@@ -65,10 +65,10 @@ impl<T: PowerListener> PowerNotifiers<T> {
     /// EEXIST: it is registered already.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
         let registered = Registered {
-            _claim: self.once.claim()?,
+            _once: self.once.claim()?,
             notifiers: self,
         };
-        // SAFETY: The blocks live in a static, and there is no other claim. What is dropped on
+        // SAFETY: The blocks live in a static, and there is no other guard. What is dropped on
         // an error unregisters a block that is not registered, which the kernel finds out
         // by itself.
         unsafe {
@@ -82,7 +82,7 @@ impl<T: PowerListener> PowerNotifiers<T> {
 /// Keeps [`PowerNotifiers`] registered.
 pub(crate) struct Registered<T: PowerListener> {
     notifiers: &'static PowerNotifiers<T>,
-    _claim: Claim,
+    _once: OnceGuard,
 }
 
 impl<T: PowerListener> Drop for Registered<T> {

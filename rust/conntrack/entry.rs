@@ -213,13 +213,6 @@ impl Entry {
             .map(|hash| tuple::to_plain(&hash.tuple))
     }
 
-    /// Source and destination of the original tuple; IPv4 stands in the first four bytes.
-    pub(crate) fn addresses(&self) -> [[u8; 16]; 2] {
-        // SAFETY: Tuples of a confirmed entry do not change.
-        let tuple = unsafe { &(*self.as_ptr()).tuplehash[0].tuple };
-        [&tuple.src.u3, &tuple.dst.u3].map(tuple::address_bytes)
-    }
-
     /// The zone's number, and for which directions it counts.
     pub(crate) fn zone(&self) -> (u16, u8) {
         // SAFETY: The zone of an entry does not change.

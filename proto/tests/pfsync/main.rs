@@ -4,7 +4,8 @@
 //!
 //! One program for all of it: a changed line of `carp_proto` links it once.
 
-mod bulk;
+mod bulk_answer;
+mod bulk_request;
 mod common;
 mod compact;
 mod confirmation;
