@@ -5,52 +5,74 @@
 //! An interface ([`device::Carp`]) stands on a parent ([`parent::Parent`]) that
 //! many may share. An event (a timer, a packet, a change of the parent or of the
 //! addresses) goes to the election of `proto` under the interface's lock
-//! ([`host`]); what comes back is carried out ([`announce`]). The packet paths
-//! ([`receive`], [`arp`], the parent's rx handler) take no lock but that of the
-//! one interface that an advertisement is for.
+//! ([`election`]); what comes back is carried out ([`deliver`]). The packet paths
+//! ([`receive`], [`arp`], [`rx`]) take no lock but that of the one interface that an
+//! advertisement is for.
 
+mod address_events;
 mod address_requests;
 mod addresses;
+mod advertise;
 mod announce;
 mod arp;
-mod choice;
+mod attachment;
+mod carpdev;
+mod changes;
+mod choose_carpdev;
 mod claim;
 mod config;
+mod configure;
 mod copies;
 mod counters;
+mod deliver;
+mod demote;
 mod demotion;
 mod device;
+mod driver;
+mod election;
 mod events;
 mod follow_up;
 mod genetlink;
+mod group_membership;
 mod group_requests;
 mod groups;
+mod hooks;
 mod host;
 mod limits;
 mod link;
 mod lost_parent;
+mod members;
 mod mismatch;
+mod move_netns;
 mod mtu;
 mod neighbour;
 mod netns;
-mod no_arp;
 mod node;
+mod notify;
+mod outbox;
 mod parent;
-mod place;
 mod power;
+mod published;
 mod receive;
+mod reconfigure;
+mod requested;
+mod rounds;
 mod routes;
+mod rx;
 mod settings;
 mod solicited;
 mod source;
 mod status;
-mod way_back;
+mod stopping;
+mod wait_for_parent;
+mod ways_back;
+mod work;
 
 use crate::linux;
 use kernel::prelude::*;
 
 pub(crate) use config::{is_unicast, read_switch};
-pub(crate) use demotion::group_demoted;
+pub(crate) use demote::group_demoted;
 pub(crate) use device::Carp;
 pub(crate) use groups::Group;
 pub(crate) use netns::Namespace;
@@ -68,6 +90,7 @@ pub(crate) struct Registered {
     _protocol6: linux::inet6::Ipv6Registered<receive::Receiver>,
     _notifiers: linux::notifier::Registered<events::Events>,
     _power: linux::power::Registered<power::Power>,
+    _hooks: linux::namespace::Registered<hooks::Hooks>,
     _namespaces: linux::namespace::Registered<netns::Namespace>,
 }
 
@@ -80,6 +103,7 @@ impl Registered {
     /// Those of each registration; EEXIST, if another module has IP protocol 112.
     pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
         let namespaces = netns::NAMESPACES.register()?;
+        let hooks = hooks::HOOKS.register()?;
         let power = power::POWER.register()?;
         let notifiers = events::NOTIFIERS.register()?;
         let protocol = receive::PROTOCOL_IPV4.register().inspect_err(|_| {
@@ -88,7 +112,7 @@ impl Registered {
         let protocol6 = receive::PROTOCOL_IPV6.register().inspect_err(|_| {
             pr_err!("another module has IP protocol 112 already, in IPv6\n");
         })?;
-        let family = genetlink::FAMILY.register(module)?;
+        let family = notify::FAMILY.register(&genetlink::OPERATIONS, module)?;
         let link = link::LINK.register()?;
         Ok(Self {
             _link: link,
@@ -97,6 +121,7 @@ impl Registered {
             _protocol6: protocol6,
             _notifiers: notifiers,
             _power: power,
+            _hooks: hooks,
             _namespaces: namespaces,
         })
     }

@@ -71,7 +71,7 @@ impl Registered {
         let protocol6 = receive::PROTOCOL_IPV6.register().inspect_err(|_| {
             pr_err!("another module has IP protocol 240 already, in IPv6\n");
         })?;
-        let family = genetlink::FAMILY.register(module)?;
+        let family = genetlink::FAMILY.register(&genetlink::OPERATIONS, module)?;
         let link = link::LINK.register()?;
         Ok(Self {
             _link: link,

@@ -3,7 +3,7 @@
 //! What is asked over generic netlink about addresses: all that digests cover, of which
 //! rtnetlink shows the first few.
 
-use super::{device::Carp, genetlink, link::fill_ip, netns::Namespace};
+use super::{device::Carp, link::fill_ip, netns::Namespace, notify, requested};
 use crate::{
     linux::{
         bindings,
@@ -47,7 +47,7 @@ impl Dump for AddressGet {
         let rcu = rcu::read_lock();
         let only = request.attributes.u32(bindings::CARP_A_IFINDEX);
         if let (Some(ifindex), true) = (only, position.is_begin()) {
-            genetlink::check(request, ifindex, &rcu)?;
+            requested::check(request, ifindex, &rcu)?;
             *position = Position::new(ifindex);
         }
         for dev in Device::walk(request.net, position.outer, &rcu) {
@@ -62,7 +62,7 @@ impl Dump for AddressGet {
                     let (chunk, next) = Chunk::read(carp, position);
                     if chunk.addresses().next().is_some() {
                         entries.add(|message| {
-                            genetlink::interface(message, own)?;
+                            notify::interface(message, own)?;
                             chunk
                                 .addresses()
                                 .try_for_each(|it| fill_ip(it, bindings::CARP_A_ADDRESS, message))

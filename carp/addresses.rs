@@ -5,16 +5,11 @@
 //! The kernel tells of each address that comes and goes, so this list follows change
 //! by change, in logarithmic time; nothing reads the device's list again.
 
-use super::{
-    device::Carp,
-    limits,
-    solicited::{self, SolicitedGroups},
-};
+use super::solicited::{self, SolicitedGroups};
 use crate::{
     linux::{
         inet6addr::Inet6Addr,
         inetaddr::{AddressId, InetAddr},
-        netlink::Extack,
     },
     proto::carp::{
         announcements, digest::hash_order, election::Families, neighbour::solicited_node,
@@ -127,15 +122,15 @@ pub(super) struct Addresses {
     /// The groups of the IPv6 ones.
     pub(super) solicited: SolicitedGroups,
     /// Room for an address that is about to be added.
-    spare: Spare,
+    pub(super) spare: Spare,
 }
 
 /// Room that was made while there was somebody to be told that there is none.
 #[derive(Default)]
-struct Spare {
-    ipv4: Option<Reservation<Ipv4Addr>>,
-    ipv6: Option<Reservation<Ipv6Addr>>,
-    group: Option<solicited::Reservation>,
+pub(super) struct Spare {
+    pub(super) ipv4: Option<Reservation<Ipv4Addr>>,
+    pub(super) ipv6: Option<Reservation<Ipv6Addr>>,
+    pub(super) group: Option<solicited::Reservation>,
 }
 
 /// Takes what was reserved, or makes it, in any context.
@@ -267,57 +262,16 @@ impl fmt::Display for Listed {
     }
 }
 
-impl Carp {
-    /// The addresses that the digest covers. Any context.
-    pub(super) fn listed(&self) -> Listed {
-        let host = self.host.lock();
+impl Listed {
+    /// The first ones, and how many there are besides.
+    pub(super) fn new(addresses: &Addresses) -> Self {
         let mut first = [None; LISTED];
-        for (place, address) in first.iter_mut().zip(host.addresses.iter()) {
-            *place = Some(address);
+        for (slot, address) in first.iter_mut().zip(addresses.iter()) {
+            *slot = Some(address);
         }
-        Listed {
+        Self {
             first,
-            more: host.addresses.len().saturating_sub(LISTED),
+            more: addresses.len().saturating_sub(LISTED),
         }
     }
-
-    /// Makes room for one more IPv4 address, for [`Self::address_added`] has nobody to
-    /// tell that there is none. Process context, may sleep.
-    ///
-    /// # Errors
-    ///
-    /// In words: out of memory, or there are too many for the user.
-    pub(super) fn reserve_address(&self, extack: &Extack<'_>) -> Result {
-        self.check_address(extack)?;
-        let room = reserve(extack)?;
-        let old = self.host.lock().addresses.spare.ipv4.replace(room);
-        drop(old);
-        Ok(())
-    }
-
-    /// The same for IPv6.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    pub(super) fn reserve_address6(&self, extack: &Extack<'_>) -> Result {
-        self.check_address(extack)?;
-        let (room, group) = (reserve(extack)?, reserve(extack)?);
-        let old = {
-            let spare = &mut self.host.lock().addresses.spare;
-            (spare.ipv6.replace(room), spare.group.replace(group))
-        };
-        drop(old);
-        Ok(())
-    }
-
-    fn check_address(&self, extack: &Extack<'_>) -> Result {
-        let len = self.host.lock().addresses.len();
-        limits::check_address(len, extack)
-    }
-}
-
-fn reserve<K, V>(extack: &Extack<'_>) -> Result<RBTreeNodeReservation<K, V>> {
-    RBTreeNodeReservation::new(GFP_KERNEL_ACCOUNT)
-        .map_err(|error| extack.error(error, format_args!("no memory for one more address")))
 }

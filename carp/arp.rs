@@ -40,7 +40,7 @@ struct Owner<'a> {
 
 impl<'a> Owner<'a> {
     fn new(own: &'a OwnDevice, carp: &'a Carp, rcu: &'a rcu::Guard) -> Self {
-        let carpdev = carp.carpdev.get(rcu).map(|carpdev| &**carpdev);
+        let carpdev = carp.published.carpdev.get(rcu).map(|carpdev| &**carpdev);
         Self { own, carp, carpdev }
     }
 
@@ -77,8 +77,8 @@ impl<'a> Owner<'a> {
         };
         let running = || {
             parent.ports(rcu).filter(|port| {
-                port.place == 0
-                    && port.carp.state() != 0
+                port.index == 0
+                    && port.carp.published.state() != 0
                     && port.dev.has_address(packet.target, rcu)
             })
         };
@@ -104,7 +104,7 @@ impl<'a> Owner<'a> {
         parent
             .ports(rcu)
             .filter(|port| {
-                port.place == 0 && wanted(&port.carp) && port.dev.has_address(address, rcu)
+                port.index == 0 && wanted(&port.carp) && port.dev.has_address(address, rcu)
             })
             .map(|port| Self::new(&port.dev, &port.carp, rcu))
             .find(|owner| owner.is_on(dev))
@@ -112,28 +112,28 @@ impl<'a> Owner<'a> {
 
     /// Whether we are the one to answer.
     fn answers(&self, packet: &ArpPacket) -> bool {
-        match self.place_for(packet) {
-            Some(place) => self.carp.masters().is_master_of(place),
-            None => self.carp.is_master(),
+        match self.index_for(packet) {
+            Some(index) => self.carp.published.masters().is_master_of(index),
+            None => self.carp.published.is_master(),
         }
     }
 
-    /// In the mode arp: the place of the virtual host that the sender is given.
-    fn place_for(&self, packet: &ArpPacket) -> Option<u32> {
-        if self.carp.balancing() != Balancing::Arp {
+    /// In the mode arp: the index of the virtual host that the sender is given.
+    fn index_for(&self, packet: &ArpPacket) -> Option<u32> {
+        if self.carp.published.balancing() != Balancing::Arp {
             return None;
         }
-        let hash = self.carp.arp_hash().of(packet.sender_mac);
-        self.carp.masters().owner(hash)
+        let hash = self.carp.published.arp_hash().of(packet.sender_mac);
+        self.carp.published.masters().owner(hash)
     }
 
     /// Tells the sender where the address is.
     fn answer(&self, carpdev: &Device, packet: &ArpPacket) {
         let mac = self
-            .place_for(packet)
-            .and_then(|place| self.carp.vhid_in(place))
-            .map_or_else(|| self.carp.mac(), virtual_mac);
-        let source = if self.carp.balancing().hides_its_mac() {
+            .index_for(packet)
+            .and_then(|index| self.carp.vhid_at(index))
+            .map_or_else(|| self.carp.published.mac(), virtual_mac);
+        let source = if self.carp.published.balancing().hides_its_mac() {
             carpdev.mac()
         } else {
             mac
@@ -152,7 +152,12 @@ impl<'a> Owner<'a> {
     /// sender leads.
     fn learner<'b>(&'b self, dev: &'b Device, sender: Ipv4Addr, rcu: &rcu::Guard) -> &'b Device {
         let query = Query::new(sender, Ipv4Addr::UNSPECIFIED);
-        if self.carp.leads_back(self.own, dev, &query, rcu) {
+        if self
+            .carp
+            .published
+            .ways_back
+            .leads_back(self.own, dev, &query, rcu)
+        {
             self.own
         } else {
             dev
@@ -171,7 +176,7 @@ impl<'a> Owner<'a> {
 pub(super) fn is_shared(net: &Net, carpdev: &Device, address: Ipv4Addr, rcu: &rcu::Guard) -> bool {
     let interfaces = || {
         let parent = rx_handler::get_rcu::<Parent>(carpdev, rcu)?;
-        let ports = parent.ports(rcu).filter(|port| port.place == 0);
+        let ports = parent.ports(rcu).filter(|port| port.index == 0);
         Some(
             ports
                 .filter(|port| port.dev.has_address(address, rcu))
@@ -236,13 +241,13 @@ impl ArpFilter for Filter {
         let Some(owner) = Owner::of(net, packet.sender, dev, rcu) else {
             return Outgoing::Accept;
         };
-        let speaks = |carp: &Carp| carp.speaks_with(&packet.sender_mac);
+        let speaks = |carp: &Carp| carp.is_sender_mac(&packet.sender_mac);
         if owner.who(packet.sender, dev, rcu, speaks).is_some() {
             return Outgoing::Accept;
         }
         let voice = owner
-            .who(packet.sender, dev, rcu, |carp| carp.voice().is_some())
-            .and_then(|owner| owner.carp.voice());
+            .who(packet.sender, dev, rcu, |carp| carp.sender_mac().is_some())
+            .and_then(|owner| owner.carp.sender_mac());
         // A question in the name of the virtual address, from the parent's MAC:
         // ask in the parent's own name, or where it has none as the master.
         match dev.primary_address(rcu) {

@@ -41,14 +41,14 @@ pub(super) fn of(port: &Port, dev: &Device, mac: u64, skb: &Skb, rcu: &rcu::Guar
         return Claim::Parents;
     }
     let is_group = mac & GROUP_BIT != 0;
-    if port.carp.is_balancing() {
+    if port.carp.published.is_balancing() {
         return of_balanced(port, is_group, skb, rcu);
     }
     if is_group {
         // That of an IP group, and none of our business.
         return Claim::Parents;
     }
-    ours_if(port.carp.masters().is_master_of(port.place))
+    ours_if(port.carp.published.masters().is_master_of(port.index))
 }
 
 const fn ours_if(ours: bool) -> Claim {
@@ -70,14 +70,14 @@ fn is_the_parents(dev: &Device, mac: u64, skb: &Skb) -> bool {
 /// The same for an interface that shares its traffic out.
 #[inline(never)]
 fn of_balanced(port: &Port, is_group: bool, skb: &Skb, rcu: &rcu::Guard) -> Claim {
-    let balancing = port.carp.balancing();
+    let balancing = port.carp.published.balancing();
     // A multicast address is that of the mode ip alone.
     if is_group && balancing != Balancing::Ip {
         return Claim::Parents;
     }
-    let masters = port.carp.masters();
+    let masters = port.carp.published.masters();
     if !balancing.is_by_hash() {
-        return ours_if(masters.is_master_of(port.place));
+        return ours_if(masters.is_master_of(port.index));
     }
     match share(port.dev.net(), skb, rcu) {
         Share::Everybody if is_group => Claim::Parents,

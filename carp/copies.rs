@@ -13,87 +13,23 @@
 //! - what is to all hosts of the link goes to interfaces that receive the family
 //!   ([`super::way_back`]), but no more than [`UNINVITED`] of them.
 
-use super::parent::{Parent, Port};
+use super::{
+    members::{ALL_HOSTS, ALL_NODES, BROADCAST},
+    parent::{Parent, Port},
+};
 use crate::{
     linux::{
-        arp,
-        atomic::read_acquire,
-        ndisc,
-        netdevice::ether_addr_to_u64,
-        netdevice::MacAddress,
-        netdevice_ops::{AddressLock, OwnDevice},
+        arp, ndisc,
+        netdevice_ops::OwnDevice,
         skbuff::{PacketType, Skb, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
     },
-    proto::carp::{
-        frame::{multicast_mac, multicast_mac_ipv6},
-        neighbour,
-        way_back::WayBack,
-    },
+    proto::carp::{neighbour, way_back::WayBack},
 };
 use core::net::{Ipv4Addr, Ipv6Addr};
-use kernel::sync::{
-    atomic::{Atomic, Release},
-    rcu,
-};
+use kernel::sync::rcu;
 
 /// The most copies of a frame that nobody has asked for.
 const UNINVITED: usize = 16;
-
-const BROADCAST: u64 = 0xffff_ffff_ffff;
-const ALL_HOSTS: u64 = ether_addr_to_u64(multicast_mac(Ipv4Addr::new(224, 0, 0, 1)));
-const ALL_NODES: u64 = ether_addr_to_u64(multicast_mac_ipv6(Ipv6Addr::new(
-    0xff02, 0, 0, 0, 0, 0, 0, 1,
-)));
-
-/// The multicast addresses that programs have joined on an interface, as a filter that lets
-/// some others through as well, which IP drops.
-pub(super) struct Members {
-    bits: [Atomic<u64>; 4],
-}
-
-/// The word and the bit of an address.
-fn place(mac: u64) -> (usize, u64) {
-    let hash = mac.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-    let [.., hash] = hash.to_be_bytes();
-    (usize::from(hash >> 6), 1 << (hash & 63))
-}
-
-impl Members {
-    /// None.
-    pub(super) const fn new() -> Self {
-        Self {
-            bits: [const { Atomic::new(0) }; 4],
-        }
-    }
-
-    /// Takes over the addresses of the interface's device, but for those that every device
-    /// has.
-    pub(super) fn read(&self, own: &OwnDevice, addresses: &AddressLock<'_>) {
-        let mut bits = [0; 4];
-        own.for_each_multicast(addresses, |mac: MacAddress| {
-            let mac = ether_addr_to_u64(mac);
-            let (word, bit) = place(mac);
-            if let Some(word) = bits.get_mut(word).filter(|_| !is_for_all(mac)) {
-                *word |= bit;
-            }
-        });
-        for (word, bits) in self.bits.iter().zip(bits) {
-            word.store(bits, Release);
-        }
-    }
-
-    /// Whether `mac` may be one of them.
-    fn may_hold(&self, mac: u64) -> bool {
-        let (word, bit) = place(mac);
-        self.bits
-            .get(word)
-            .is_some_and(|word| read_acquire(word) & bit != 0)
-    }
-}
-
-const fn is_for_all(mac: u64) -> bool {
-    matches!(mac, BROADCAST | ALL_HOSTS | ALL_NODES)
-}
 
 /// For which reason an interface gets a copy of a frame.
 enum Reason {
@@ -161,9 +97,9 @@ impl Reason {
 
     /// Whether it is one for this interface.
     fn applies(&self, port: &Port, rcu: &rcu::Guard) -> bool {
-        let ways_back = &port.carp.ways_back;
+        let ways_back = &port.carp.published.ways_back;
         match self {
-            Self::Member(mac) => port.carp.members.may_hold(*mac),
+            Self::Member(mac) => port.carp.published.members.may_hold(*mac),
             Self::Ipv4 => ways_back.ipv4() != WayBack::Parent,
             Self::Ipv6 => ways_back.ipv6() != WayBack::Parent,
             Self::Socket => port.dev.has_packet_sockets(),
@@ -194,7 +130,7 @@ pub(super) fn distribute(parent: &Parent, mac: u64, skb: Skb, rcu: &rcu::Guard) 
         UNINVITED
     };
     let receivers = parent.ports(rcu).filter(|port| {
-        port.place == 0 && port.carp.masters().is_any() && reason.applies(port, rcu)
+        port.index == 0 && port.carp.published.masters().is_any() && reason.applies(port, rcu)
     });
     for port in receivers.take(most) {
         if skb.receive_copy(&port.dev) {

@@ -2,17 +2,21 @@
 
 //! What happens to parents and addresses.
 
-use super::{device::Carp, lost_parent::device_appeared, parent::Parent, way_back::parent_changed};
+use super::{
+    address_events, announce::announce, carpdev, choose_carpdev, configure, demote, device::Carp,
+    election, move_netns, mtu, parent::Parent, reconfigure, routes, wait_for_parent, work,
+};
 use crate::linux::{
     inet6addr::Inet6Addr,
     inetaddr::InetAddr,
     netdevice::{Device, MacAddress},
+    netdevice_ops::OwnDevice,
     netlink::Extack,
     notifier::{DeviceEvent, Notified, Notifiers},
     rtnl::Rtnl,
     rx_handler,
 };
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 use kernel::{prelude::*, sync::rcu};
 
 /// The receiver of events.
@@ -30,9 +34,9 @@ impl Notified for Events {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             match event {
                 DeviceEvent::Unregister if own.is_registered(rtnl) => {
-                    carp.leave_namespace(own, rtnl)
+                    move_netns::moving_out(carp, own, rtnl)
                 }
-                DeviceEvent::Register => carp.come_to_namespace(own, rtnl),
+                DeviceEvent::Register => move_netns::registered(carp, own, rtnl),
                 _ => {}
             }
             // What IP knows of a device may have been made anew.
@@ -41,19 +45,19 @@ impl Notified for Events {
                 event,
                 DeviceEvent::Register | DeviceEvent::Up | DeviceEvent::Mtu
             ) {
-                carp.find_ways_back(own);
+                find_ways_back(carp, own);
             }
             if matches!(event, DeviceEvent::Mtu) {
-                carp.mtu_changed(own, rtnl);
+                mtu::changed(carp, own, rtnl);
             }
             own.pass_over_marked_routes(rtnl);
             if matches!(event, DeviceEvent::Up | DeviceEvent::Change) {
-                carp.follow_routes(own, rtnl);
+                routes::follow(carp, own, rtnl);
             }
             return;
         }
         if matches!(event, DeviceEvent::Register | DeviceEvent::Name) {
-            device_appeared(dev, rtnl);
+            wait_for_parent::device_appeared(dev, rtnl);
         }
         let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) else {
             return;
@@ -63,28 +67,28 @@ impl Notified for Events {
             // The last moment to say farewell. The host's other addresses go before: until
             // the device is down, what comes back by it still finds its way.
             DeviceEvent::GoingDown => {
-                each_upper(dev, rtnl, |carp| carp.parent_fails(rtnl));
-                each_upper(dev, rtnl, |carp| carp.say_parent_fails(rtnl));
-                parent.for_each(|carp| carp.halt(true));
-                each_upper(dev, rtnl, |carp| carp.log_parent_fails(rtnl));
+                each_upper(dev, rtnl, |carp| demote::parent_fails(carp, rtnl));
+                each_upper(dev, rtnl, |carp| demote::say_parent_fails(carp, rtnl));
+                parent.for_each(|carp| election::halt(carp, true));
+                each_upper(dev, rtnl, |carp| demote::log_parent_fails(carp, rtnl));
             }
             DeviceEvent::Mtu => {
                 join_again(&parent, dev, rtnl);
-                parent_changed(dev, &rcu::read_lock());
-                each_upper(dev, rtnl, |carp| carp.follow_mtu(dev, rtnl));
+                parent_addresses_changed(dev, &rcu::read_lock());
+                each_upper(dev, rtnl, |carp| mtu::follow(carp, dev, rtnl));
             }
-            DeviceEvent::Address => parent.for_each(|carp| carp.parents_mac_changed()),
-            DeviceEvent::NotifyPeers => parent.for_each(|carp| carp.announce_again()),
+            DeviceEvent::Address => parent.for_each(|carp| configure::parents_mac_changed(carp)),
+            DeviceEvent::NotifyPeers => parent.for_each(|carp| election::announce_again(carp)),
             DeviceEvent::Up | DeviceEvent::Down | DeviceEvent::Change => {
                 join_again(&parent, dev, rtnl);
-                parent_changed(dev, &rcu::read_lock());
-                each_upper(dev, rtnl, |carp| carp.update(rtnl));
+                parent_addresses_changed(dev, &rcu::read_lock());
+                each_upper(dev, rtnl, |carp| election::update(carp, rtnl));
             }
             // With the last interface the parent's handler goes. Interfaces
             // without a vhid are no ports, but stand on it all the same.
             DeviceEvent::Unregister => {
                 while let Some((own, carp)) = dev.upper::<Carp>(0, rtnl) {
-                    carp.lose_parent(&own, dev, rtnl);
+                    wait_for_parent::lose_parent(&carp, &own, dev, rtnl);
                 }
             }
         }
@@ -97,7 +101,7 @@ impl Notified for Events {
 
     fn mac_wanted(dev: &Device, mac: &MacAddress, extack: &Extack<'_>, rtnl: &Rtnl) -> Result {
         match dev.of_driver_rtnl::<Carp>(rtnl) {
-            Some((own, carp)) => carp.check_lladdr(own, mac, extack, rtnl),
+            Some((own, carp)) => reconfigure::check_lladdr(carp, own, mac, extack, rtnl),
             None => Ok(()),
         }
     }
@@ -106,7 +110,7 @@ impl Notified for Events {
         let Some((_, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
             return Ok(());
         };
-        carp.reserve_address(extack)
+        address_events::reserve(carp, extack)
     }
 
     fn route_metric(dev: &Device, rtnl: &Rtnl) -> Option<u32> {
@@ -115,22 +119,22 @@ impl Notified for Events {
 
     fn address_added(dev: &Device, address: &InetAddr, rtnl: &Rtnl) {
         let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) else {
-            parent_changed(dev, &rcu::read_lock());
+            parent_addresses_changed(dev, &rcu::read_lock());
             return;
         };
         let ipv4 = address.address();
-        carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of(ipv4, rcu));
-        carp.find_way_back_for(ipv4.into(), address.prefix());
-        carp.address_added(own, address);
-        carp.announce_address(own, ipv4.into());
+        choose_carpdev::choose(carp, own, rtnl, |other, rcu| other.subnet_of(ipv4, rcu));
+        find_way_back_for(carp, ipv4.into(), address.prefix());
+        address_events::added(carp, own, address);
+        announce(carp, own, &[Some(ipv4.into())]);
     }
 
     fn address_removed(dev: &Device, address: &InetAddr, rtnl: &Rtnl) {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
-            carp.address_removed(address);
-            Carp::ask_for_ways_back(own);
+            address_events::removed(carp, address);
+            own.ask_for_work(work::WAYS_BACK);
         } else {
-            parent_changed(dev, &rcu::read_lock());
+            parent_addresses_changed(dev, &rcu::read_lock());
         }
     }
 
@@ -142,9 +146,9 @@ impl Notified for Events {
     ) -> Result {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             own.silence_inet6(rtnl);
-            carp.reserve_address6(extack)?;
+            address_events::reserve6(carp, extack)?;
             // Not once it is added: nothing may sleep then.
-            carp.choose_carpdev(own, rtnl, |other, rcu| other.subnet_of6(address, rcu));
+            choose_carpdev::choose(carp, own, rtnl, |other, rcu| other.subnet_of6(address, rcu));
             return Ok(());
         }
         if let Some(parent) = rx_handler::get::<Parent>(dev, rtnl) {
@@ -156,23 +160,23 @@ impl Notified for Events {
 
     fn address6_added(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) -> Option<u32> {
         let Some((own, carp)) = dev.of_driver::<Carp>(rcu) else {
-            parent_changed(dev, rcu);
+            parent_addresses_changed(dev, rcu);
             return None;
         };
-        carp.find_way_back_for(address.address().into(), address.prefix());
-        carp.address6_added(own, address);
-        carp.announce_address(own, address.address().into());
-        carp.ask_for_groups(own);
+        find_way_back_for(carp, address.address().into(), address.prefix());
+        address_events::added6(carp, own, address);
+        announce(carp, own, &[Some(address.address().into())]);
+        own.ask_for_work(work::GROUPS);
         Some(METRIC)
     }
 
     fn address6_removed(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) {
         if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
-            carp.address6_removed(address);
-            carp.ask_for_groups(own);
-            Carp::ask_for_ways_back(own);
+            address_events::removed6(carp, address);
+            own.ask_for_work(work::GROUPS);
+            own.ask_for_work(work::WAYS_BACK);
         } else {
-            parent_changed(dev, rcu);
+            parent_addresses_changed(dev, rcu);
         }
     }
 }
@@ -180,7 +184,7 @@ impl Notified for Events {
 /// Has the parent join its groups again where it has lost them.
 fn join_again(parent: &Parent, dev: &Device, rtnl: &Rtnl) {
     parent.refresh_groups(rtnl);
-    each_upper(dev, rtnl, |carp| carp.refresh_groups(rtnl));
+    each_upper(dev, rtnl, |carp| carpdev::refresh_groups(carp, rtnl));
 }
 
 /// Calls `each` with every interface on the parent: without a vhid, too, for it may get
@@ -191,5 +195,32 @@ fn each_upper(dev: &Device, rtnl: &Rtnl, each: impl Fn(&Carp)) {
             Some((_, carp)) => each(&carp),
             None => break,
         }
+    }
+}
+
+/// The addresses of `dev` changed: if it is a parent, its interfaces find out who
+/// receives. Any context.
+fn parent_addresses_changed(dev: &Device, rcu: &rcu::Guard) {
+    if let Some(parent) = rx_handler::get_rcu::<Parent>(dev, rcu) {
+        for port in parent.ports(rcu).filter(|port| port.index == 0) {
+            port.dev.ask_for_work(work::WAYS_BACK);
+        }
+    }
+}
+
+/// Finds out who receives, from all addresses of the interface and its parent.
+fn find_ways_back(carp: &Carp, own: &OwnDevice) {
+    let rcu = rcu::read_lock();
+    if let Some(carpdev) = carp.published.carpdev.get(&rcu) {
+        carp.published.ways_back.find(own, carpdev, &rcu);
+    }
+}
+
+/// The same after the interface has got an address.
+fn find_way_back_for(carp: &Carp, address: IpAddr, prefix: u8) {
+    let rcu = rcu::read_lock();
+    if let Some(carpdev) = carp.published.carpdev.get(&rcu) {
+        let ways_back = &carp.published.ways_back;
+        ways_back.address_added(address, prefix, carpdev, &rcu);
     }
 }

@@ -3,11 +3,11 @@
 //! What is asked about groups over generic netlink, and `carpdemote`.
 
 use super::{
-    demotion::advertise_all,
+    demote::advertise_all,
     device::Carp,
-    genetlink,
     groups::{Group, Groups},
     netns::Namespace,
+    notify,
 };
 use crate::{
     linux::{
@@ -125,9 +125,9 @@ impl Do for GroupDemote {
         let advertise = group
             .step(step)
             .map_err(|refusal| extack.error(ERANGE, format_args!("{}", refusal.as_str())))?;
-        genetlink::demoted(request.net, &group, step, CAUSE);
+        notify::demoted(request.net, &group, step, CAUSE);
         if advertise {
-            advertise_all(request.net, |carp| carp.is_in(&group));
+            advertise_all(request.net, |carp| carp.host.lock().demotion.is_in(&group));
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ fn each_member(
     for dev in Device::walk(net, from, &rcu) {
         if dev
             .of_driver::<Carp>(&rcu)
-            .is_some_and(|(_, carp)| carp.is_in(group))
+            .is_some_and(|(_, carp)| carp.host.lock().demotion.is_in(group))
         {
             each(dev.ifindex())?;
         }

@@ -5,30 +5,30 @@
 use super::{
     config::{Change, POLICIES},
     counters::Counter,
-    device::{balancing_to_u32, state_to_u32, Carp},
-    host::{make_nodes, Host},
-    limits,
+    device::Carp,
+    group_membership,
+    host::Host,
+    move_netns, mtu,
     netns::Namespace,
     node::Node,
-    place::Place,
+    parent::Parent,
+    published::{balancing_to_u32, state_to_u32},
+    reconfigure,
     settings::Settings,
 };
 use crate::{
     linux::{
         bindings,
-        compat::ENETDOWN,
         crypto::Secret,
         link::{Link, LinkKind, Request},
-        netdevice::{Device, MacAddress},
+        netdevice::Device,
         netdevice_ops::{NewDevice, OwnDevice},
-        netlink::{attribute_size, attribute_size_u64, Extack, Message},
-        rcu::RcuSlot,
+        netlink::{attribute_size, attribute_size_u64, Message},
         rtnl::Rtnl,
-        timer,
+        rx_handler, timer,
     },
     proto::carp::{
         demotion::{GroupName, GROUP_CARP, GROUP_NAME_MAX},
-        election::State,
         time::Instant,
     },
 };
@@ -83,13 +83,13 @@ impl LinkKind for Carp {
         let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
         self.begin(dev, rtnl);
         if let Some(mtu) = request.mtu {
-            self.begin_with_mtu(mtu, change.carpdev.flatten(), &request.extack)?;
+            mtu::begin(self, mtu, change.carpdev.flatten(), &request.extack, rtnl)?;
         }
-        self.find_home(dev, rtnl)?;
+        move_netns::enter(self, dev, rtnl)?;
         dev.silence_inet6(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
-        self.join(namespace.groups(), default, &request.extack, rtnl)?;
-        self.reconfigure(dev, change, &request.extack, rtnl)
+        group_membership::join(self, namespace.groups(), default, &request.extack, rtnl)?;
+        reconfigure::reconfigure(self, dev, change, &request.extack, rtnl)
     }
 
     fn change(
@@ -100,11 +100,11 @@ impl LinkKind for Carp {
         rtnl: &Rtnl,
     ) -> Result {
         let this: Arc<Self> = this.into();
-        this.reconfigure(dev, change, &request.extack, rtnl)
+        reconfigure::reconfigure(&this, dev, change, &request.extack, rtnl)
     }
 
     fn lower<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Device> {
-        self.carpdev.get(rcu).map(|carpdev| &**carpdev)
+        self.published.carpdev.get(rcu).map(|carpdev| &**carpdev)
     }
 
     fn size(&self) -> usize {
@@ -140,18 +140,17 @@ impl LinkKind for Carp {
             .saturating_add(counters)
     }
 
-    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
+    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, rtnl: &Rtnl) -> Result {
         {
             let rcu = rcu::read_lock();
-            if let Some(carpdev) = self.carpdev.get(&rcu) {
+            if let Some(carpdev) = self.published.carpdev.get(&rcu) {
                 message.u32(bindings::IFLA_CARP_CARPDEV, carpdev.ifindex())?;
                 if carpdev.net() != dev.net() {
                     let id = dev.net().id_of(carpdev.net());
                     message.s32(bindings::IFLA_CARP_CARPDEV_NETNSID, id)?;
                 }
             }
-            let lost = self.host.lock().lost;
-            if let Some(lost) = lost {
+            if let Some(lost) = self.configured.lost.get(rtnl) {
                 message.string(bindings::IFLA_CARP_CARPDEV_GONE, lost.name())?;
                 if let Some(net) = lost.net(&rcu).filter(|net| *net != dev.net()) {
                     let id = dev.net().id_of(net);
@@ -161,11 +160,11 @@ impl LinkKind for Carp {
         }
         message.u8(
             bindings::IFLA_CARP_STATE,
-            u8::try_from(self.state()).unwrap_or(0),
+            u8::try_from(self.published.state()).unwrap_or(0),
         )?;
         fill_host(&self.host.lock(), message)?;
         message.nest(bindings::IFLA_CARP_STATS, |message| {
-            self.fill_counters(dev, message)
+            fill_counters(self, dev, message)
         })
     }
 }
@@ -241,230 +240,22 @@ fn fill_node(node: &Node, message: &mut Message<'_>) -> Result {
     })
 }
 
-impl Carp {
-    /// The interface's own counters, and with them those of packets that nobody
-    /// could be charged with: on its parent, and in its namespace.
-    fn fill_counters(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
-        let parent = self
-            .host
-            .lock()
-            .place
-            .as_ref()
-            .map(|place| place.parent().clone());
-        let namespace = Namespace::of(dev.net());
-        for (counter, attribute) in Counter::ALL {
-            let of_parent = parent.as_ref().map_or(0, |it| it.counters.get(counter));
-            let of_namespace = namespace.map_or(0, |it| it.counters.get(counter));
-            let value = self
-                .counters
-                .get(counter)
-                .saturating_add(of_parent)
-                .saturating_add(of_namespace);
-            message.u64(attribute, value, bindings::CARP_STATS_PAD)?;
-        }
-        Ok(())
+/// The interface's own counters, and with them those of packets that nobody
+/// could be charged with: on its parent, and in its namespace.
+fn fill_counters(carp: &Carp, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
+    let rcu = rcu::read_lock();
+    let carpdev = carp.published.carpdev.get(&rcu);
+    let parent = carpdev.and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, &rcu));
+    let namespace = Namespace::of(dev.net());
+    for (counter, attribute) in Counter::ALL {
+        let of_parent = parent.map_or(0, |it| it.counters.get(counter));
+        let of_namespace = namespace.map_or(0, |it| it.counters.get(counter));
+        let value = carp
+            .counters
+            .get(counter)
+            .saturating_add(of_parent)
+            .saturating_add(of_namespace);
+        message.u64(attribute, value, bindings::CARP_STATS_PAD)?;
     }
-
-    /// Carries a change out. What can fail comes first, and is undone if what
-    /// comes after it fails; so all of it happens or nothing.
-    fn reconfigure(
-        self: &Arc<Self>,
-        own: &OwnDevice,
-        mut change: Change<'_>,
-        extack: &Extack<'_>,
-        rtnl: &Rtnl,
-    ) -> Result {
-        let old = self.host.lock().settings;
-        let new = change.apply_to(old, extack)?;
-        // A state can be forced on what runs, and still will after the change.
-        let runs = self.state() != 0
-            && match change.carpdev {
-                None => true,
-                Some(None) => false,
-                Some(Some(dev)) => dev.is_up() && dev.has_carrier(),
-            };
-        if change.state.is_some() && !runs {
-            return Err(extack.error(
-                ENETDOWN,
-                format_args!("state cannot be set while the interface is INIT"),
-            ));
-        }
-        let namespace = Namespace::of(own.net()).ok_or(ENODEV)?;
-        let groups = namespace.groups();
-        limits::check(own.net(), &old, &new, extack, rtnl)?;
-        self.check_peers(&change, extack)?;
-        if let Some(name) = &change.leave {
-            if !self.is_in_group(name) {
-                return Err(extack.error(
-                    ENOENT,
-                    format_args!("{} is not in group {}", own.name(), name.as_str()),
-                ));
-            }
-        }
-        if own.mac() != new.mac() {
-            self.host.lock().asks_for_mac = true;
-            let answer = own.ask_to_change_mac(&new.mac(), extack, rtnl);
-            self.host.lock().asks_for_mac = false;
-            answer?;
-        }
-        let fresh = make_nodes(&new)?;
-        // A group that it is in already is none that would have to be left again.
-        let joined = change.join.filter(|name| !self.is_in_group(name));
-        if let Some(name) = joined {
-            self.join(groups, name, extack, rtnl)?;
-        }
-        // A virtual host that moves bows out where it was, under its old digest.
-        let placed = match change.carpdev {
-            Some(Some(dev)) if !self.stands_on(dev) => self.move_to(own, dev, &new, extack, rtnl),
-            Some(None) => {
-                self.disconnect(own, rtnl);
-                Ok(())
-            }
-            _ => self.change_place(own, &old, &new, extack, rtnl),
-        };
-        if let Err(error) = placed {
-            if let Some(name) = &joined {
-                self.leave(groups, name, rtnl);
-            }
-            return Err(error);
-        }
-        // Nothing can fail from here on.
-        if let Some(name) = &change.leave {
-            self.leave(groups, name, rtnl);
-        }
-        if let Some(peers) = &mut change.peers {
-            core::mem::swap(&mut self.host.lock().peers, peers);
-        }
-        self.configure(new, change.key.take(), fresh);
-        namespace.count_hosts(old.hosts(), new.hosts(), rtnl);
-        if own.mac() != new.mac() {
-            own.change_mac(&new.mac(), rtnl);
-            // Neighbours have the old one.
-            self.announce_again();
-        }
-        self.update(rtnl);
-        match change.state {
-            Some(State::Init) | None => {}
-            Some(state) => self.force(state),
-        }
-        Ok(())
-    }
-
-    /// Whether the interface can be given this link-layer address: said here, where the
-    /// user can be told in words.
-    ///
-    /// # Errors
-    ///
-    /// It cannot.
-    pub(super) fn check_lladdr(
-        &self,
-        own: &OwnDevice,
-        lladdr: &MacAddress,
-        extack: &Extack<'_>,
-        _rtnl: &Rtnl,
-    ) -> Result {
-        let host = self.host.lock();
-        let mut settings = host.settings;
-        settings.set_lladdr(*lladdr);
-        match &host.place {
-            // What new settings mean to a parent, old or new, is checked with them.
-            _ if host.asks_for_mac => Ok(()),
-            Some(place) => place.check_lladdr(self, own, &settings, extack),
-            None => Ok(()),
-        }
-    }
-
-    /// Gives the interface a link-layer address of its own.
-    ///
-    /// # Errors
-    ///
-    /// It is another one's, or there is no memory; nothing changed.
-    pub(super) fn set_lladdr(
-        self: &Arc<Self>,
-        own: &OwnDevice,
-        lladdr: MacAddress,
-        rtnl: &Rtnl,
-    ) -> Result {
-        let old = self.host.lock().settings;
-        let mut new = old;
-        new.set_lladdr(lladdr);
-        let fresh = make_nodes(&new)?;
-        self.change_place(own, &old, &new, &Extack::NONE, rtnl)?;
-        self.configure(new, None, fresh);
-        own.set_mac(&new.mac(), rtnl);
-        // Neighbours have the old one.
-        self.announce_again();
-        Ok(())
-    }
-
-    fn stands_on(&self, dev: &Device) -> bool {
-        let rcu = rcu::read_lock();
-        self.carpdev
-            .get(&rcu)
-            .is_some_and(|carpdev| carpdev.is(dev))
-    }
-
-    /// Leaves the old parent, if any, for `dev`.
-    ///
-    /// # Errors
-    ///
-    /// In words: `dev` cannot be the parent; nothing changed.
-    pub(super) fn move_to(
-        self: &Arc<Self>,
-        own: &OwnDevice,
-        dev: &Device,
-        settings: &Settings,
-        extack: &Extack<'_>,
-        rtnl: &Rtnl,
-    ) -> Result {
-        let up = self.host.lock().admin_up;
-        let place = Place::new(self, own, dev, settings, up, extack, rtnl)?;
-        let carpdev = match RcuSlot::prepare(dev.hold()) {
-            Ok(carpdev) => carpdev,
-            Err(error) => {
-                place.detach(own, rtnl);
-                return Err(error);
-            }
-        };
-        // Nothing can fail from here on.
-        self.disconnect(own, rtnl);
-        self.carpdev.put(carpdev);
-        {
-            let mut host = self.host.lock();
-            host.place = Some(place);
-            // Whether a link-layer address is hashed depends on the parent's.
-            host.rehash();
-            host.addresses.solicited.forget();
-        }
-        self.find_ways_back(own);
-        self.join_members(own, dev, rtnl);
-        self.follow_mtu(dev, rtnl);
-        self.join_groups(own, rtnl);
-        Ok(())
-    }
-
-    /// Changes what the settings mean to the parent, if there is one.
-    fn change_place(
-        self: &Arc<Self>,
-        own: &OwnDevice,
-        old: &Settings,
-        new: &Settings,
-        extack: &Extack<'_>,
-        rtnl: &Rtnl,
-    ) -> Result {
-        let (taken, up) = {
-            let mut host = self.host.lock();
-            let same = old.nodes == new.nodes
-                && old.mac() == new.mac()
-                && old.balancing() == new.balancing();
-            let taken = if same { None } else { host.place.take() };
-            (taken, host.admin_up)
-        };
-        let Some(mut place) = taken else {
-            return Ok(());
-        };
-        let changed = place.change(self, own, new, up, extack, rtnl);
-        self.host.lock().place = Some(place);
-        changed
-    }
+    Ok(())
 }

@@ -20,16 +20,16 @@ use crate::{
     proto::carp::{
         balancing,
         balancing::Balancing,
-        neighbour::{Place, Solicitation, Speaker},
+        neighbour::{Class, Solicitation, Speaker},
         packet::virtual_mac,
     },
 };
 use core::net::Ipv6Addr;
 use kernel::sync::rcu;
 
-/// How much of a packet [`Place::of`] looks at.
+/// How much of a packet [`Class::of`] looks at.
 #[allow(clippy::cast_possible_truncation)]
-pub(super) const NEEDED: u32 = Place::NEEDED as u32;
+pub(super) const NEEDED: u32 = Class::NEEDED as u32;
 
 /// More than a solicitation with all its options has.
 const LONGEST: u32 = 1280;
@@ -90,13 +90,13 @@ fn owner<'a>(
     let owners = || {
         parent
             .ports(rcu)
-            .filter(|port| port.place == 0 && port.dev.has_address6(solicitation.target, rcu))
+            .filter(|port| port.index == 0 && port.dev.has_address6(solicitation.target, rcu))
     };
     let first = owners().next()?;
     if !Namespace::of(first.dev.net()).is_some_and(Namespace::balances_arp) {
         return Some(first);
     }
-    let running = || owners().filter(|port| port.carp.state() != 0);
+    let running = || owners().filter(|port| port.carp.published.state() != 0);
     let interfaces = u32::try_from(running().count()).unwrap_or(u32::MAX);
     let hash = balancing::ipv6(solicitation.source, Ipv6Addr::UNSPECIFIED);
     hash.checked_rem(interfaces)
@@ -113,10 +113,14 @@ fn answer(
 ) {
     let carp: &Carp = &port.carp;
     // In the mode arp the virtual host that the asker is given.
-    let given = (carp.balancing() == Balancing::Arp)
-        .then(|| carp.masters().owner(carp.arp_hash().of(asker)))
+    let given = (carp.published.balancing() == Balancing::Arp)
+        .then(|| {
+            carp.published
+                .masters()
+                .owner(carp.published.arp_hash().of(asker))
+        })
         .flatten();
-    if !carp.masters().is_master_of(given.unwrap_or(0)) {
+    if !carp.published.masters().is_master_of(given.unwrap_or(0)) {
         return;
     }
     if let (false, Some(mac)) = (
@@ -126,7 +130,7 @@ fn answer(
         let query = Query::new(solicitation.source, solicitation.target);
         // Who is asked for a link-local address is spoken to where that is.
         let learner: &Device = if solicitation.target.is_unicast_link_local()
-            || carp.leads_back6(&port.dev, &query, rcu)
+            || carp.published.ways_back.leads_back6(&port.dev, &query, rcu)
         {
             &port.dev
         } else {
@@ -135,8 +139,8 @@ fn answer(
         ndisc::learn_from_solicitation(learner, solicitation.source, &mac, rcu);
     }
     let at = given
-        .and_then(|place| carp.vhid_in(place))
-        .map_or_else(|| carp.mac(), virtual_mac);
+        .and_then(|index| carp.vhid_at(index))
+        .map_or_else(|| carp.published.mac(), virtual_mac);
     let frame = speaker(&port.dev, carp, dev, at, rcu).answer(solicitation, asker);
     if let Some(skb) = Skb::from_frame(dev, &frame, PRIORITY) {
         // Who got no answer asks again.
@@ -159,7 +163,7 @@ fn speaker(
         own
     };
     Speaker {
-        from: if carp.balancing().hides_its_mac() {
+        from: if carp.published.balancing().hides_its_mac() {
             carpdev.mac()
         } else {
             at
@@ -169,19 +173,17 @@ fn speaker(
     }
 }
 
-impl Carp {
-    /// Says to everybody, unasked, that `address` is here. Any context.
-    pub(super) fn announce_neighbour(
-        &self,
-        own: &OwnDevice,
-        carpdev: &Device,
-        address: Ipv6Addr,
-        rcu: &rcu::Guard,
-    ) {
-        let frame = speaker(own, self, carpdev, self.mac(), rcu).announce(address);
-        if let Some(skb) = Skb::from_frame(carpdev, &frame, PRIORITY) {
-            // It is said again later.
-            let _ = skb.transmit();
-        }
+/// Says to everybody, unasked, that `address` is here. Any context.
+pub(super) fn announce(
+    own: &OwnDevice,
+    carp: &Carp,
+    carpdev: &Device,
+    address: Ipv6Addr,
+    rcu: &rcu::Guard,
+) {
+    let frame = speaker(own, carp, carpdev, carp.published.mac(), rcu).announce(address);
+    if let Some(skb) = Skb::from_frame(carpdev, &frame, PRIORITY) {
+        // It is said again later.
+        let _ = skb.transmit();
     }
 }

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What each network namespace has: sysctls, counters, hooks.
+//! What each network namespace has: sysctls, counters, groups.
 
-use super::{
-    arp::ARP_HOOKS, counters::Counters, demotion::Rounds, groups::Groups, routes::Routes,
-    source::SOURCE_HOOKS,
-};
+use super::{counters::Counters, groups::Groups, rounds::Rounds};
 use crate::{
     linux::{
-        fib::NewRoutes,
         log::{self as limits, RateLimit},
         namespace::{Net, NetState, Registration},
         rtnl::Rtnl,
@@ -49,19 +45,8 @@ pub(crate) struct Namespace {
     messages: RateLimit,
     /// How many virtual hosts its interfaces have; RTNL.
     hosts: Atomic<usize>,
-    /// How many need the ARP hooks here, interfaces and parents; RTNL.
-    arp_users: Atomic<usize>,
-    /// How many interfaces are here; RTNL.
-    interfaces: Atomic<usize>,
-    /// Routes that are added while the interface is not master.
-    #[pin]
-    new_routes: NewRoutes<Routes>,
-    /// How many of the interfaces are master of nothing.
-    standby: Atomic<i32>,
     /// Counts the changes of addresses and virtual hosts.
     generation: Atomic<u32>,
-    /// Whether the hooks for what programs send are there; RTNL.
-    filters_sources: Atomic<bool>,
 }
 
 /// `net.inet.carp.*`, with OpenBSD's meanings and defaults.
@@ -135,12 +120,7 @@ impl NetState for Namespace {
                 waiting: Atomic::new(0),
                 messages <- RateLimit::new(),
                 hosts: Atomic::new(0),
-                arp_users: Atomic::new(0),
-                interfaces: Atomic::new(0),
-                new_routes <- NewRoutes::new(),
-                standby: Atomic::new(0),
                 generation: Atomic::new(0),
-                filters_sources: Atomic::new(false),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -230,76 +210,6 @@ impl Namespace {
         self.hosts.store(others.saturating_add(new), Relaxed);
     }
 
-    /// One more interface is here, which is master of nothing.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory; it was not counted.
-    pub(crate) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
-        let this = Self::of(net).ok_or(ENODEV)?;
-        Self::hook_arp(net, rtnl)?;
-        this.standby.add(1, Relaxed);
-        if let Err(error) = Self::follow_standby(net, rtnl) {
-            this.standby.add(-1, Relaxed);
-            Self::unhook_arp(net, rtnl);
-            return Err(error);
-        }
-        let interfaces = this.interfaces.load(Relaxed);
-        if interfaces == 0 && this.new_routes.register(net, rtnl).is_err() {
-            // An interface is not worth less for it: a route that is added later is
-            // passed over as well, from the next change of state on.
-            pr_debug!("routing tables change too fast to be followed\n");
-        }
-        this.interfaces.store(interfaces.saturating_add(1), Relaxed);
-        Ok(())
-    }
-
-    /// One less, which is master of nothing.
-    pub(crate) fn leave(net: &Net, rtnl: &Rtnl) {
-        let Some(this) = Self::of(net) else {
-            return;
-        };
-        this.standby.add(-1, Relaxed);
-        // To unregister needs no memory.
-        let _ = Self::follow_standby(net, rtnl);
-        let interfaces = this.interfaces.load(Relaxed);
-        this.interfaces.store(interfaces.saturating_sub(1), Relaxed);
-        if interfaces == 1 {
-            this.new_routes.unregister(net, rtnl);
-        }
-        Self::unhook_arp(net, rtnl);
-    }
-
-    /// An interface of the namespace has become master of something, or is master of
-    /// nothing any more. Any context.
-    pub(super) fn count_standby(&self, speaks: bool) {
-        if speaks {
-            self.standby.add(-1, Relaxed);
-        } else {
-            self.standby.add(1, Relaxed);
-        }
-    }
-
-    /// Sees to it that the hooks for what programs send are there if they are needed, and
-    /// cost nothing where all interfaces are master.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory: they are not there.
-    pub(super) fn follow_standby(net: &Net, _rtnl: &Rtnl) -> Result {
-        let this = Self::of(net).ok_or(ENODEV)?;
-        let needed = this.standby.load(Relaxed) != 0;
-        if needed != this.filters_sources.load(Relaxed) {
-            if needed {
-                SOURCE_HOOKS.register(net)?;
-            } else {
-                SOURCE_HOOKS.unregister(net);
-            }
-            this.filters_sources.store(needed, Relaxed);
-        }
-        Ok(())
-    }
-
     /// An interface here that did or did not wait for its parent does or does not now.
     pub(super) fn count_waiting(&self, did: bool, does: bool, _rtnl: &Rtnl) {
         let others = self.waiting.load(Relaxed).saturating_sub(usize::from(did));
@@ -310,33 +220,5 @@ impl Namespace {
     /// Whether an interface here waits for its parent. Any context.
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting.load(Relaxed) != 0
-    }
-
-    /// One more interface, or one more parent, which may be in another namespace
-    /// than its interfaces: with the first the ARP hooks come.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory; it was not counted.
-    pub(crate) fn hook_arp(net: &Net, _rtnl: &Rtnl) -> Result {
-        let this = Self::of(net).ok_or(ENODEV)?;
-        let users = this.arp_users.load(Relaxed);
-        if users == 0 {
-            ARP_HOOKS.register(net)?;
-        }
-        this.arp_users.store(users.saturating_add(1), Relaxed);
-        Ok(())
-    }
-
-    /// One less: with the last the ARP hooks go.
-    pub(crate) fn unhook_arp(net: &Net, _rtnl: &Rtnl) {
-        let Some(this) = Self::of(net) else {
-            return;
-        };
-        let users = this.arp_users.load(Relaxed);
-        this.arp_users.store(users.saturating_sub(1), Relaxed);
-        if users == 1 {
-            ARP_HOOKS.unregister(net);
-        }
     }
 }

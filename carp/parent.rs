@@ -2,29 +2,20 @@
 
 //! A parent: the device (`carpdev`) that carp interfaces stand on.
 
-use super::{
-    arp,
-    claim::{self, Claim},
-    copies,
-    counters::Counters,
-    device::Carp,
-    neighbour,
-    netns::Namespace,
-    way_back::{receive_by_route, receive_there},
-};
+use super::{counters::Counters, device::Carp};
 use crate::{
     linux::{
         membership::Membership,
         netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::OwnDevice,
-        netfilter_ingress::{IngressFilter, IngressHook},
+        netfilter_ingress::IngressHook,
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
-        rx_handler::{self, RxHandler, Verdict},
-        skbuff::{PacketType, Skb, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        rx_handler,
+        skbuff::Skb,
     },
-    proto::carp::{frame, neighbour::Place, packet, way_back::WayBack},
+    proto::carp::packet,
 };
 use core::{
     iter::Zip,
@@ -82,8 +73,8 @@ pub(super) struct Lladdr {
 
 /// An interface as the packet paths find it.
 pub(crate) struct Port {
-    /// The vhid's place among those of the interface, in ascending order.
-    pub(crate) place: u32,
+    /// The vhid's index among those of the interface, in ascending order.
+    pub(crate) index: u32,
     /// The interface.
     pub(crate) carp: Arc<Carp>,
     /// Its device, whose counters and taps see the traffic.
@@ -145,9 +136,7 @@ impl Parent {
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
-        Namespace::hook_arp(dev.net(), rtnl)?;
-        rx_handler::register(dev, parent.clone(), extack, rtnl)
-            .inspect_err(|_| Namespace::unhook_arp(dev.net(), rtnl))?;
+        rx_handler::register(dev, parent.clone(), extack, rtnl)?;
         // Switches that snoop must know before a takeover.
         *parent.groups.lock() = Some(Memberships {
             ipv4: dev.join_group(packet::GROUP_IPV4, rtnl),
@@ -165,7 +154,6 @@ impl Parent {
             }
             drop(self.ingress.lock().take());
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
-            Namespace::unhook_arp(self.dev.net(), rtnl);
         }
     }
 
@@ -238,7 +226,7 @@ impl Parent {
             // many vhids it has.
             let carp = slot
                 .get(&rcu::read_lock())
-                .filter(|port| port.place == 0)
+                .filter(|port| port.index == 0)
                 .map(|port| port.carp.clone());
             if let Some(carp) = carp {
                 each(&carp);
@@ -269,7 +257,9 @@ impl Parent {
         let ports = (1..=u8::MAX).filter_map(|vhid| Some((vhid, self.port(vhid, &rcu)?)));
         ports
             .filter(|(_, port)| !core::ptr::eq(&*port.carp, carp))
-            .any(|(vhid, port)| packet::virtual_mac(vhid) == *mac || port.carp.mac() == *mac)
+            .any(|(vhid, port)| {
+                packet::virtual_mac(vhid) == *mac || port.carp.published.mac() == *mac
+            })
     }
 
     /// Puts an interface where packets for this vhid find it.
@@ -352,13 +342,13 @@ impl Parent {
     /// Whether a packet is certainly for no interface. Asked first: nearly every packet is
     /// somebody else's, and this is all that it costs.
     #[inline]
-    fn is_foreign(&self, skb: &Skb, rcu: &rcu::Guard) -> bool {
+    pub(super) fn is_foreign(&self, skb: &Skb, rcu: &rcu::Guard) -> bool {
         !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none()
     }
 
     /// The vhid that a link-layer address is for.
     #[inline]
-    fn vhid_of(&self, mac: u64, rcu: &rcu::Guard) -> Option<u8> {
+    pub(super) fn vhid_of(&self, mac: u64, rcu: &rcu::Guard) -> Option<u8> {
         let [.., last] = mac.to_be_bytes();
         let by_itself = is_virtual(mac).then_some(last);
         match self.lladdrs.get(rcu) {
@@ -376,28 +366,6 @@ fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
         .map(|it| it.vhid)
 }
 
-impl RxHandler for Parent {
-    #[inline]
-    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
-        if self.is_foreign(&skb, rcu) {
-            return Verdict::Pass(skb);
-        }
-        self.receive_chosen(dev, skb, rcu)
-    }
-}
-
-impl IngressFilter for Parent {
-    /// What [`RxHandler::receive`] would not let pass either.
-    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool {
-        if self.is_foreign(skb, rcu) {
-            return false;
-        }
-        let mac = skb.ethernet_destination();
-        let port = self.vhid_of(mac, rcu).and_then(|vhid| self.port(vhid, rcu));
-        port.is_some_and(|port| claim::of(port, dev, mac, skb, rcu) == Claim::AnotherHosts)
-    }
-}
-
 /// Whether an address that begins so can be a virtual MAC, or a group's.
 #[inline]
 fn may_be_ours(head: u32) -> bool {
@@ -409,139 +377,9 @@ fn may_be_ours(head: u32) -> bool {
 pub(super) const GROUP_BIT: u64 = 0x0100_0000_0000;
 /// The virtual MAC, but for the vhid, its last byte.
 const VIRTUAL: u64 = ether_addr_to_u64(packet::virtual_mac(0));
-const ADVERTISEMENTS: u64 = ether_addr_to_u64(frame::multicast_mac(packet::GROUP_IPV4));
-/// The solicited-node groups of RFC 4291, but for their last three bytes.
-const SOLICITED_NODE: u64 = 0x3333_ff00_0000;
-
-impl Parent {
-    #[inline(never)]
-    fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
-        let mac = skb.ethernet_destination();
-        let vhid = match self.vhid_of(mac, rcu) {
-            Some(vhid) => vhid,
-            None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
-            None if mac & GROUP_BIT == 0 => return Verdict::Pass(skb),
-            None if mac & !0xff_ffff == SOLICITED_NODE => {
-                let verdict = neighbour::receive(self, dev, skb);
-                return self.distribute(mac, verdict, rcu);
-            }
-            None => return self.distribute(mac, Verdict::Pass(skb), rcu),
-        };
-        let verdict = self.receive_virtual(dev, vhid, mac, skb, rcu);
-        if mac & GROUP_BIT == 0 {
-            return verdict;
-        }
-        self.distribute(mac, verdict, rcu)
-    }
-
-    /// What the parent keeps of the frames for a group, interfaces may have as well.
-    fn distribute(&self, mac: u64, verdict: Verdict, rcu: &rcu::Guard) -> Verdict {
-        match verdict {
-            Verdict::Pass(skb) => {
-                copies::distribute(self, mac, skb, rcu).map_or(Verdict::Consumed, Verdict::Pass)
-            }
-            verdict => verdict,
-        }
-    }
-}
 
 /// Whether an address is the virtual MAC of a vhid, or the group that the mode ip makes
 /// of it.
 const fn is_virtual(mac: u64) -> bool {
     mac & !(GROUP_BIT | 0xff) == VIRTUAL
-}
-
-impl Parent {
-    /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
-    /// users' firewall rules expect it, and where the way back leads.
-    fn receive_virtual(
-        &self,
-        dev: &Device,
-        vhid: u8,
-        mac: u64,
-        skb: Skb,
-        rcu: &rcu::Guard,
-    ) -> Verdict {
-        let Some(port) = self.port(vhid, rcu) else {
-            return Verdict::Pass(skb);
-        };
-        match claim::of(port, dev, mac, &skb, rcu) {
-            Claim::Ours => self.receive_ours(port, dev, skb, rcu),
-            Claim::Parents => Verdict::Pass(skb),
-            Claim::AnotherHosts => Verdict::Consumed,
-        }
-    }
-
-    /// A packet that is ours. What is done to all of them is one call: it is what costs
-    /// here.
-    fn receive_ours(&self, port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
-        let (skb, way_back) = match skb.protocol() {
-            ETH_P_IP => (skb, port.carp.ways_back.ipv4()),
-            ETH_P_IPV6 => {
-                let (skb, place) = match skb.peek::<{ Place::NEEDED }>() {
-                    Some(packet) => {
-                        let place = Place::of(packet);
-                        (skb, place)
-                    }
-                    None => match place_of_scattered(skb) {
-                        Some(known) => known,
-                        None => return Verdict::Consumed,
-                    },
-                };
-                match place {
-                    Place::Solicitation => return neighbour::receive(self, dev, skb),
-                    Place::Interface => (skb, WayBack::Interface),
-                    Place::Parent => (skb, port.carp.ways_back.ipv6()),
-                }
-            }
-            // A question is answered wherever it comes in. An answer is one to what the
-            // interface has asked, for the parent asks with its own address.
-            ETH_P_ARP if !arp::is_reply(&skb) => match port.carp.ways_back.ipv4() {
-                WayBack::Interface => (skb, WayBack::Interface),
-                _ => (skb, WayBack::Parent),
-            },
-            // What is neither ARP nor IP has no other way back.
-            _ => (skb, WayBack::Interface),
-        };
-        match way_back {
-            WayBack::Parent => match skb.receive_on_behalf(&port.dev) {
-                Some(skb) => Verdict::Pass(skb),
-                None => Verdict::Consumed,
-            },
-            WayBack::Interface => receive_there(port, skb),
-            WayBack::Route => receive_by_route(port, dev, skb, rcu),
-        }
-    }
-}
-
-/// A packet that is not linear, or very short, and its place; none without memory.
-#[inline(never)]
-fn place_of_scattered(skb: Skb) -> Option<(Skb, Place)> {
-    let mut skb = skb.unshare()?;
-    let place = skb
-        .pull_up_to(neighbour::NEEDED)
-        .map_or(Place::Parent, Place::of);
-    Some((skb, place))
-}
-
-/// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
-/// which is ours as well: to IP that is a martian, unless the packet brings its
-/// route along.
-#[inline(never)]
-fn receive_group(dev: &Device, skb: Skb) -> Verdict {
-    if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() || skb.protocol() != ETH_P_IP
-    {
-        return Verdict::Pass(skb);
-    }
-    let Some(mut skb) = skb.unshare() else {
-        return Verdict::Consumed;
-    };
-    let advertisement = skb.pull::<20>().is_some_and(|header| {
-        header.get(9) == Some(&packet::PROTOCOL)
-            && header.get(16..20) == Some(packet::GROUP_IPV4.octets().as_slice())
-    });
-    if advertisement {
-        skb.route_multicast_to_this_host(dev);
-    }
-    Verdict::Pass(skb)
 }

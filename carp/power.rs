@@ -3,16 +3,13 @@
 //! The machine stops, or goes on: reboot(2) sets no interface down, and a master that
 //! stops without a farewell is missed for as long as its peers wait for it.
 
-use super::device::Carp;
+use super::{device::Carp, election, stopping};
 use crate::linux::{
     namespace::Net,
     netdevice::Device,
     power::{PowerListener, PowerNotifiers},
 };
-use kernel::sync::{
-    atomic::{Atomic, Relaxed},
-    rcu,
-};
+use kernel::sync::rcu;
 
 /// The receiver of events.
 pub(crate) struct Power;
@@ -20,27 +17,19 @@ pub(crate) struct Power;
 /// Its registration.
 pub(crate) static POWER: PowerNotifiers<Power> = PowerNotifiers::new();
 
-/// Whether the machine is about to stop: no virtual host may run.
-static STOPPING: Atomic<u32> = Atomic::new(0);
-
-/// Whether the machine is about to stop. Any context.
-pub(super) fn is_stopping() -> bool {
-    STOPPING.load(Relaxed) != 0
-}
-
 impl PowerListener for Power {
     /// All virtual hosts of the machine bow out and become INIT. RTNL is not taken: who
     /// holds it might never give it back, and a reboot must not wait for that.
     fn stopping() {
-        STOPPING.store(1, Relaxed);
-        for_each(|carp| carp.halt(true));
+        stopping::set(true);
+        for_each(|carp| election::halt(carp, true));
     }
 
     /// They start again as backups, whatever they were: much may have happened
     /// meanwhile.
     fn resumed() {
-        STOPPING.store(0, Relaxed);
-        for_each(Carp::start_or_stop);
+        stopping::set(false);
+        for_each(election::start_or_stop);
     }
 }
 

@@ -5,9 +5,8 @@
 use super::{
     addresses::Listed,
     counters::{Counter, Counters},
-    host::Sender,
+    election::{self, Sender},
     netns::Namespace,
-    no_arp::parent_at,
     parent::{Parent, Port},
 };
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
         inet6::{Ipv6Protocol, Ipv6Receiver},
         log::{print_at, Printed},
+        namespace::Net,
         netdevice::Device,
         rx_handler,
     },
@@ -125,7 +125,7 @@ impl<'a> Ours<'a> {
     fn new(discard: Discard, dev: &'a Device, payload: &[u8], rcu: &'a rcu::Guard) -> Self {
         let vhid = payload.get(1).filter(|_| discard == Discard::BadDigest);
         let port = vhid.and_then(|vhid| rx_handler::get_rcu::<Parent>(dev, rcu)?.port(*vhid, rcu));
-        Self(port.map(|port| (port, port.carp.listed())))
+        Self(port.map(|port| (port, Listed::new(&port.carp.host.lock().addresses))))
     }
 }
 
@@ -165,7 +165,7 @@ fn dispatch<A: Into<IpAddr> + Copy>(
     // Only a unicast peer may be farther away than the link.
     let min_ttl = port
         .filter(|_| !multicast)
-        .map_or(TTL, |port| port.carp.minttl());
+        .map_or(TTL, |port| port.carp.published.minttl());
     let found = Received::check_beyond_link(packet.ttl, min_ttl, packet.payload)
         .and_then(|received| Ok((received, port.ok_or(Discard::BadVhid)?)));
     match found {
@@ -176,8 +176,19 @@ fn dispatch<A: Into<IpAddr> + Copy>(
                 lladdr: packet.ethernet_source(),
                 unicast: !multicast,
             };
-            let result = port.carp.advertised(family, &sender, &received);
+            let result = election::advertised(&port.carp, family, &sender, &received);
             charge(&port.carp.counters, result)
         }
     }
+}
+
+/// The parent without ARP that has this address: to it a packet is, whichever device it
+/// came in on.
+fn parent_at<'a>(net: &Net, address: IpAddr, rcu: &'a rcu::Guard) -> Option<&'a Parent> {
+    let dev = match address {
+        IpAddr::V4(address) => Device::by_address_rcu(net, address, rcu),
+        IpAddr::V6(address) => Device::by_address6_rcu(net, address, rcu),
+    };
+    let dev = dev.filter(|dev| !dev.has_arp())?;
+    rx_handler::get_rcu::<Parent>(dev, rcu)
 }

@@ -15,27 +15,25 @@ impl Routed for Routes {
     type Driver = Carp;
 
     fn passes_over(carp: &Carp) -> bool {
-        !carp.masters().is_any()
+        !carp.published.masters().is_any()
     }
 }
 
-impl Carp {
-    /// Has the routes follow the state, after NETDEV_UP or NETDEV_CHANGE of the
-    /// interface. By now the kernel has marked those of one without link, and unmarked
-    /// those of one that is operational.
-    pub(super) fn follow_routes(&self, own: &OwnDevice, rtnl: &Rtnl) {
-        let master = {
-            let mut host = self.host.lock();
-            let master = self.masters().is_any();
-            // A master needs the exception of `publish` until no route is marked.
-            if !master || own.is_operational() {
-                let passed_over = core::mem::take(&mut host.passed_over);
-                own.restore_marked_routes(passed_over, &rcu::read_lock());
-            }
-            master
-        };
-        if !master {
-            own.mark_routes(rtnl);
+/// Has the routes follow the state, after NETDEV_UP or NETDEV_CHANGE of the
+/// interface. By now the kernel has marked those of one without link, and unmarked
+/// those of one that is operational.
+pub(super) fn follow(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    let master = {
+        let mut host = carp.host.lock();
+        let master = carp.published.masters().is_any();
+        // A master needs the exception of `publish` until no route is marked.
+        if !master || own.is_operational() {
+            let passed_over = core::mem::take(&mut host.passed_over);
+            own.restore_marked_routes(passed_over, &rcu::read_lock());
         }
+        master
+    };
+    if !master {
+        own.mark_routes(rtnl);
     }
 }

@@ -32,7 +32,7 @@ const IGMP: u8 = 2;
 impl LocalOutFilter for Filter {
     fn local_out(net: &Net, dev: &Device, packet: &LocalPacket, rcu: &rcu::Guard) -> Verdict {
         if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
-            if carp.masters().is_any() {
+            if carp.published.masters().is_any() {
                 return Verdict::Accept;
             }
             // Nothing would come of it, and nobody would be told.
@@ -102,7 +102,7 @@ impl<'a> Source<'a> {
     ) -> Option<Self> {
         rx_handler::get_rcu::<Parent>(carpdev, rcu)?
             .ports(rcu)
-            .filter(|port| port.place == 0 && wanted(&port.carp))
+            .filter(|port| port.index == 0 && wanted(&port.carp))
             .find(|port| has(&port.dev, address, rcu))
             .map(|port| Self {
                 own: &port.dev,
@@ -118,7 +118,7 @@ impl<'a> Source<'a> {
         packet: &LocalPacket,
         rcu: &'a rcu::Guard,
     ) -> bool {
-        let speaks = |carp: &Carp| carp.masters().is_any();
+        let speaks = |carp: &Carp| carp.published.masters().is_any();
         if speaks(self.carp) || Namespace::of(net).is_some_and(Namespace::lets_backups_speak) {
             return true;
         }
@@ -129,7 +129,12 @@ impl<'a> Source<'a> {
         }
         // The address is not the interface's alone. Several interfaces on a parent may
         // have it (`arpbalance`), or one in another VRF.
-        let carpdev = self.carp.carpdev.get(rcu).map(|carpdev| &**carpdev);
+        let carpdev = self
+            .carp
+            .published
+            .carpdev
+            .get(rcu)
+            .map(|carpdev| &**carpdev);
         let others = [Some(dev), carpdev, Some(net.loopback(rcu))];
         others
             .into_iter()

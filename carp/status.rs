@@ -4,7 +4,6 @@
 
 use super::device::Carp;
 use crate::proto::carp::{balancing::HOSTS_MAX, election::State};
-use kernel::sync::rcu;
 
 /// An interface at one moment.
 pub(super) struct Status {
@@ -29,34 +28,29 @@ pub(super) struct Node {
 }
 
 impl Status {
-    /// Its virtual hosts, in ascending order of their vhids.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().flatten()
-    }
-}
-
-impl Carp {
-    /// How it is doing. Any context.
-    pub(super) fn status(&self) -> Status {
-        let carpdev = {
-            let rcu = rcu::read_lock();
-            self.carpdev.get(&rcu).map(|carpdev| carpdev.ifindex())
-        };
-        let host = self.host.lock();
+    /// How an interface is doing. Any context.
+    pub(super) fn of(carp: &Carp) -> Self {
+        let carpdev = carp.published.carpdev_index();
+        let host = carp.host.lock();
         let mut nodes = [None; HOSTS_MAX];
-        for (place, node) in nodes.iter_mut().zip(&host.nodes) {
+        for (slot, node) in nodes.iter_mut().zip(&host.nodes) {
             let config = node.election.config();
-            *place = (config.vhid != 0).then_some(Node {
+            *slot = (config.vhid != 0).then_some(Node {
                 vhid: config.vhid,
                 advskew: config.advskew,
                 state: node.election.state(),
             });
         }
-        Status {
+        Self {
             advbase: host.settings.advbase,
             demote: u32::from(host.environment().demote),
             carpdev,
             nodes,
         }
+    }
+
+    /// Its virtual hosts, in ascending order of their vhids.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().flatten()
     }
 }

@@ -30,10 +30,11 @@ use core::net::IpAddr;
 use kernel::{prelude::*, sync::rcu};
 
 /// The registration.
-pub(crate) static FAMILY: genetlink::Family =
-    genetlink::Family::new(c"pfsync", 1, &OPERATIONS, &[]);
+pub(crate) static FAMILY: genetlink::Family = genetlink::Family::new(c"pfsync", 1, &[]);
 
-static OPERATIONS: [Operation; 2] = [Operation::list::<StateGet>(), Operation::list::<PeerGet>()];
+/// In ascending order, as [`genetlink::Family::register`] wants them.
+pub(crate) static OPERATIONS: [Operation; 2] =
+    [Operation::list::<StateGet>(), Operation::list::<PeerGet>()];
 
 /// How many records are looked at while the lock is held; a message has room for fewer.
 const AT_ONCE: Slot = 1024;

@@ -132,7 +132,7 @@ impl LinkKind for Pfsync {
         values.saturating_add(counters)
     }
 
-    fn fill(&self, _dev: &OwnDevice, message: &mut Message<'_>) -> Result {
+    fn fill(&self, _dev: &OwnDevice, message: &mut Message<'_>, _rtnl: &Rtnl) -> Result {
         let (settings, progress, numbers) = {
             let session = self.session.lock();
             let progress = session.table.as_ref().map(|_| session.request.progress());

@@ -404,7 +404,6 @@ impl Group {
 pub(crate) struct Family {
     name: &'static CStr,
     version: u32,
-    operations: &'static [Operation],
     groups: &'static [Group],
     /// Written before `live` is set and read only after.
     raw: UnsafeCell<bindings::genl_family>,
@@ -418,19 +417,11 @@ pub(crate) struct Family {
 unsafe impl Sync for Family {}
 
 impl Family {
-    /// A family that is not registered yet. Operations are in ascending order of
-    /// their numbers, and of two with the same number the one that answers once
-    /// comes first; the kernel refuses others.
-    pub(crate) const fn new(
-        name: &'static CStr,
-        version: u32,
-        operations: &'static [Operation],
-        groups: &'static [Group],
-    ) -> Self {
+    /// A family that is not registered yet.
+    pub(crate) const fn new(name: &'static CStr, version: u32, groups: &'static [Group]) -> Self {
         Self {
             name,
             version,
-            operations,
             groups,
             // SAFETY: All zeroes is a valid `genl_family`.
             raw: UnsafeCell::new(unsafe { core::mem::zeroed() }),
@@ -442,16 +433,23 @@ impl Family {
     /// Offers the family to user space, in every namespace, until the returned guard
     /// is dropped. Process context, may sleep.
     ///
+    /// Operations are in ascending order of their numbers, and of two with the same number
+    /// the one that answers once comes first; the kernel refuses others.
+    ///
     /// # Errors
     ///
     /// EEXIST: there is one of this name, or it is registered already. Or out of memory.
-    pub(crate) fn register(&'static self, module: &'static ThisModule) -> Result<Registered> {
+    pub(crate) fn register(
+        &'static self,
+        operations: &'static [Operation],
+        module: &'static ThisModule,
+    ) -> Result<Registered> {
         let once = self.once.claim()?;
         let mut family = bindings::genl_family {
             name: padded(self.name),
             version: self.version,
-            split_ops: self.operations.as_ptr().cast(),
-            n_split_ops: u8::try_from(self.operations.len())?,
+            split_ops: operations.as_ptr().cast(),
+            n_split_ops: u8::try_from(operations.len())?,
             mcgrps: self.groups.as_ptr().cast(),
             n_mcgrps: u8::try_from(self.groups.len())?,
             module: module.as_ptr().cast(),

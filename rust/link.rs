@@ -105,7 +105,7 @@ pub(crate) trait LinkKind: Driver {
     fn size(&self) -> usize;
 
     /// Tells the device's configuration and state.
-    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>) -> Result;
+    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, rtnl: &Rtnl) -> Result;
 }
 
 /// The registration of a link kind, to be kept in a static.
@@ -393,15 +393,16 @@ unsafe extern "C" fn fill_info<T: LinkKind>(
     dev: *const bindings::net_device,
 ) -> c_int {
     // SAFETY: The kernel passes a registered device of this kind, and a message
-    // that it is writing.
-    let (this, device, mut message) = unsafe {
+    // that it is writing, under RTNL (`rtnl_fill_ifinfo`).
+    let (this, device, mut message, rtnl) = unsafe {
         (
             netdevice_ops::data::<T>(dev.cast_mut()),
             OwnDevice::from_raw(dev),
             Message::from_raw(skb),
+            Rtnl::assume_held(),
         )
     };
-    match this.fill(device, &mut message) {
+    match this.fill(device, &mut message, &rtnl) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }

@@ -103,7 +103,7 @@ pub const fn is_solicited_node(address: Ipv6Addr) -> bool {
 
 /// Where a packet for the virtual MAC belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Class {
     /// To the master's [`Solicitation::parse`]: somebody asks again whether an
     /// address is still here.
     Solicitation,
@@ -114,7 +114,7 @@ pub enum Place {
     Parent,
 }
 
-impl Place {
+impl Class {
     /// How much of a packet must be there, if it is as long.
     pub const NEEDED: usize = IPV6_HEADER_LEN + 1;
 

@@ -3,7 +3,7 @@
 //! Neighbour discovery for virtual addresses.
 
 use carp_proto::carp::neighbour::{
-    advertised, is_solicited_node, solicited_node, Place, Solicitation, Speaker, LEN,
+    advertised, is_solicited_node, solicited_node, Class, Solicitation, Speaker, LEN,
 };
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
@@ -185,20 +185,20 @@ fn an_announcement_goes_to_everybody() {
 fn a_packet_for_the_virtual_mac_has_its_place() {
     let place = |destination: &str, change: fn(&mut [u8])| {
         let bytes = packet("2001:db8::c", destination, &[], change);
-        Place::of(&bytes[..Place::NEEDED])
+        Class::of(&bytes[..Class::NEEDED])
     };
-    assert_eq!(place("2001:db8::1:2:3", |_| ()), Place::Solicitation);
-    assert_eq!(place("fe80::7", |_| ()), Place::Solicitation);
+    assert_eq!(place("2001:db8::1:2:3", |_| ()), Class::Solicitation);
+    assert_eq!(place("fe80::7", |_| ()), Class::Solicitation);
     let advertisement = |packet: &mut [u8]| packet[40] = 136;
-    assert_eq!(place("2001:db8::1:2:3", advertisement), Place::Interface);
+    assert_eq!(place("2001:db8::1:2:3", advertisement), Class::Interface);
     let echo = |packet: &mut [u8]| packet[40] = 128;
-    assert_eq!(place("2001:db8::1:2:3", echo), Place::Parent);
-    assert_eq!(place("fe80::7", echo), Place::Interface);
+    assert_eq!(place("2001:db8::1:2:3", echo), Class::Parent);
+    assert_eq!(place("fe80::7", echo), Class::Interface);
     let tcp = |packet: &mut [u8]| (packet[6], packet[40]) = (6, 135);
-    assert_eq!(place("2001:db8::1:2:3", tcp), Place::Parent);
+    assert_eq!(place("2001:db8::1:2:3", tcp), Class::Parent);
     let empty = packet("2001:db8::c", "fe80::7", &[], |_| ());
-    assert_eq!(Place::of(&empty[..40]), Place::Interface);
-    assert_eq!(Place::of(&empty[..39]), Place::Parent);
+    assert_eq!(Class::of(&empty[..40]), Class::Interface);
+    assert_eq!(Class::of(&empty[..39]), Class::Parent);
 }
 
 #[test]
@@ -214,7 +214,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
         let _ = Solicitation::parse(&bytes);
-        let _ = Place::of(&bytes);
+        let _ = Class::of(&bytes);
     }
 
     #[test]

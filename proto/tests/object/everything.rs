@@ -22,7 +22,7 @@ use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
 use proto::carp::learning::Learning;
-use proto::carp::neighbour::{self, solicited_node, Place, Solicitation, Speaker};
+use proto::carp::neighbour::{self, solicited_node, Class, Solicitation, Speaker};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
@@ -242,7 +242,7 @@ pub fn every_neighbour(
     packet: &[u8],
     speaker: Speaker,
 ) -> Option<([u8; neighbour::LEN], [u8; neighbour::LEN], Ipv6Addr)> {
-    if Place::of(packet) != Place::Solicitation {
+    if Class::of(packet) != Class::Solicitation {
         return None;
     }
     let solicitation = Solicitation::parse(packet)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An interface's place on a parent: its vhids there, and what the parent's receive
-//! filter lets through for it.
+//! What connects an interface with its parent: its vhids there, and what the parent's
+//! receive filter lets through for it.
 
 use super::{
     device::Carp,
@@ -30,8 +30,8 @@ use kernel::{
     sync::Arc,
 };
 
-/// A place; [`Self::detach`] gives it up.
-pub(super) struct Place {
+/// It is given up by [`Self::detach`], never just dropped.
+pub(super) struct Attachment {
     parent: Arc<Parent>,
     /// The vhids that lead to the interface.
     vhids: KVec<u8>,
@@ -49,7 +49,7 @@ struct Change {
     lladdrs: Option<Prepared<KVec<Lladdr>>>,
 }
 
-impl Place {
+impl Attachment {
     /// Puts the interface `carp` with device `own` on `dev`. All of it happens or
     /// nothing.
     ///
@@ -66,20 +66,20 @@ impl Place {
         rtnl: &Rtnl,
     ) -> Result<Self> {
         let parent = Parent::of(dev, extack, rtnl)?;
-        let mut place = Self {
+        let mut attachment = Self {
             parent,
             vhids: KVec::new(),
             filter: KVec::new(),
             groups: RBTree::new(),
         };
         let attached = dev.link_upper(own, extack, rtnl).and_then(|()| {
-            place
+            attachment
                 .change(carp, own, settings, up, extack, rtnl)
                 .inspect_err(|_| dev.unlink_upper(own, rtnl))
         });
-        attached.inspect_err(|_| place.parent.release(rtnl))?;
-        place.parent.enter(rtnl);
-        Ok(place)
+        attached.inspect_err(|_| attachment.parent.release(rtnl))?;
+        attachment.parent.enter(rtnl);
+        Ok(attachment)
     }
 
     /// Changes vhids, mode or link-layer address on the same parent. All of it
@@ -98,7 +98,7 @@ impl Place {
         rtnl: &Rtnl,
     ) -> Result {
         let change = self.prepare(carp, own, settings, extack, rtnl)?;
-        self.set_filter(settings, up, carp.masters(), rtnl)?;
+        self.set_filter(settings, up, carp.published.masters(), rtnl)?;
         // Nothing can fail from here on.
         let old = core::mem::replace(&mut self.vhids, change.vhids);
         for (vhid, port) in change.ports {
@@ -123,7 +123,7 @@ impl Place {
         let mut ports = KVec::new();
         let mut vhids = KVec::new();
         let nodes = settings.nodes.iter().filter(|node| node.vhid != 0);
-        for (place, node) in (0_u32..).zip(nodes) {
+        for (index, node) in (0_u32..).zip(nodes) {
             if self.parent.is_taken(node.vhid, carp) {
                 return Err(extack.error(
                     EEXIST,
@@ -145,7 +145,7 @@ impl Place {
                 ));
             }
             let port = RcuSlot::prepare(Port {
-                place,
+                index,
                 carp: carp.clone(),
                 dev: own.hold(),
             })?;
@@ -203,8 +203,8 @@ impl Place {
     }
 
     /// Takes the interface with device `own` off its parent: first nobody finds
-    /// it any more, then the rest is undone.
-    pub(super) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) {
+    /// it any more, then the rest is undone. Returns what was the parent.
+    pub(super) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) -> Arc<Parent> {
         for vhid in &self.vhids {
             self.parent.vacate(*vhid);
         }
@@ -220,6 +220,7 @@ impl Place {
         self.parent.device().unlink_upper(own, rtnl);
         self.parent.leave(rtnl);
         self.parent.release(rtnl);
+        self.parent
     }
 
     /// Lets the interface's addresses through the parent's receive filter if it is
@@ -238,7 +239,7 @@ impl Place {
         masters: Masters,
         rtnl: &Rtnl,
     ) -> Result {
-        let masters = self.filter_follows_state().then_some(masters);
+        let masters = Self::filter_follows_state(self.parent.device()).then_some(masters);
         let wanted = if up {
             macs(settings, masters)?
         } else {
@@ -266,9 +267,9 @@ impl Place {
         }
     }
 
-    /// Whether what the parent receives depends on who is master.
-    pub(super) fn filter_follows_state(&self) -> bool {
-        self.parent.device().is_bridge()
+    /// Whether what this parent receives depends on who is master.
+    pub(super) fn filter_follows_state(carpdev: &Device) -> bool {
+        carpdev.is_bridge()
     }
 
     /// Makes the parent a member of a group. It is one before a takeover, for switches
@@ -326,8 +327,8 @@ fn macs(settings: &Settings, masters: Option<Masters>) -> Result<KVec<MacAddress
         macs.push(settings.mac(), GFP_KERNEL_ACCOUNT)?;
     }
     if mode == Balancing::Arp {
-        for (place, node) in nodes() {
-            if masters.is_none_or(|masters| masters.is_master_of(place)) {
+        for (index, node) in nodes() {
+            if masters.is_none_or(|masters| masters.is_master_of(index)) {
                 macs.push(virtual_mac(node.vhid), GFP_KERNEL_ACCOUNT)?;
             }
         }

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An interface moves to a parent, and leaves it; what the parent does for it follows its
+//! settings, addresses and state.
+
+use super::{
+    attachment::Attachment,
+    demote,
+    device::Carp,
+    election, hooks,
+    lost_parent::LostParent,
+    mtu,
+    netns::{report, Namespace},
+    settings::Settings,
+};
+use crate::{
+    linux::{
+        netdevice::Device, netdevice_ops::OwnDevice, netlink::Extack, rcu::RcuSlot, rtnl::Rtnl,
+    },
+    proto::carp::log::NO_MEMORY,
+};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
+
+/// Leaves the old parent, if any, for `dev`.
+///
+/// # Errors
+///
+/// In words: `dev` cannot be the parent; nothing changed.
+pub(super) fn move_to(
+    carp: &Arc<Carp>,
+    own: &OwnDevice,
+    dev: &Device,
+    settings: &Settings,
+    extack: &Extack<'_>,
+    rtnl: &Rtnl,
+) -> Result {
+    let up = carp.host.lock().admin_up;
+    if carp.configured.attachment.borrow_mut(rtnl).is_none() {
+        // Within another change of the attachment, which goes on with it.
+        return Err(EBUSY);
+    }
+    let carpdev = RcuSlot::prepare(dev.hold())?;
+    hooks::hook_arp(dev.net(), rtnl)?;
+    let attachment = Attachment::new(carp, own, dev, settings, up, extack, rtnl)
+        .inspect_err(|_| hooks::unhook_arp(dev.net(), rtnl))?;
+    // Nothing can fail from here on.
+    disconnect(carp, own, rtnl);
+    if let Some(mut slot) = carp.configured.attachment.borrow_mut(rtnl) {
+        *slot = Some(attachment);
+    }
+    carp.published.carpdev.put(carpdev);
+    {
+        let mut host = carp.host.lock();
+        host.carpdev = Some(dev.hold());
+        // Whether a link-layer address is hashed depends on the parent's.
+        host.rehash();
+        host.addresses.solicited.forget();
+    }
+    carp.published.ways_back.find(own, dev, &rcu::read_lock());
+    join_members(own, dev, rtnl);
+    mtu::follow(carp, dev, rtnl);
+    join_groups(carp, own, rtnl);
+    Ok(())
+}
+
+/// Changes what the settings mean to the parent, if there is one.
+pub(super) fn change_attachment(
+    carp: &Arc<Carp>,
+    own: &OwnDevice,
+    old: &Settings,
+    new: &Settings,
+    extack: &Extack<'_>,
+    rtnl: &Rtnl,
+) -> Result {
+    if old.nodes == new.nodes && old.mac() == new.mac() && old.balancing() == new.balancing() {
+        return Ok(());
+    }
+    let up = carp.host.lock().admin_up;
+    with_attachment(carp, rtnl, |attachment| {
+        attachment.change(carp, own, new, up, extack, rtnl)
+    })
+}
+
+/// Whether this is the parent. Any context.
+pub(super) fn stands_on(carp: &Carp, dev: &Device) -> bool {
+    let rcu = rcu::read_lock();
+    carp.published
+        .carpdev
+        .get(&rcu)
+        .is_some_and(|carpdev| carpdev.is(dev))
+}
+
+/// Calls `change` with the attachment, if there is one.
+///
+/// # Errors
+///
+/// Those of `change`.
+pub(super) fn with_attachment(
+    carp: &Carp,
+    rtnl: &Rtnl,
+    change: impl FnOnce(&mut Attachment) -> Result,
+) -> Result {
+    match carp.configured.attachment.borrow_mut(rtnl).as_deref_mut() {
+        Some(Some(attachment)) => change(attachment),
+        // Without a parent, or while another change of it goes on, which causes this one.
+        _ => Ok(()),
+    }
+}
+
+/// Lets the interface's addresses through the parent's receive filter, or no
+/// longer.
+///
+/// # Errors
+///
+/// Out of memory: nothing changed. Never if it is not up.
+pub(super) fn set_filter(carp: &Carp, up: bool, rtnl: &Rtnl) -> Result {
+    let settings = carp.host.lock().settings;
+    let masters = carp.published.masters();
+    with_attachment(carp, rtnl, |attachment| {
+        attachment.set_filter(&settings, up, masters, rtnl)
+    })
+}
+
+/// Where the parent's receive filter depends on the state, brings it in line.
+pub(super) fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    let (up, follows) = {
+        let host = carp.host.lock();
+        let carpdev = host.carpdev.as_deref();
+        (
+            host.admin_up,
+            carpdev.is_some_and(Attachment::filter_follows_state),
+        )
+    };
+    if follows && set_filter(carp, up, rtnl).is_err() {
+        report!(
+            own,
+            NO_MEMORY,
+            "{}: no memory for the receive filter of its parent\n",
+            own.name()
+        );
+    }
+}
+
+/// The groups joined on the interface are let through the parent's receive filter, if
+/// it is up.
+pub(super) fn join_members(own: &OwnDevice, carpdev: &Device, rtnl: &Rtnl) {
+    if own.is_up() {
+        own.lock_and_sync_multicast(carpdev, rtnl);
+    }
+}
+
+/// They are not any more.
+pub(super) fn leave_members(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    let carpdev = {
+        let rcu = rcu::read_lock();
+        carp.published
+            .carpdev
+            .get(&rcu)
+            .map(|carpdev| (*carpdev).clone())
+    };
+    if let Some(carpdev) = carpdev {
+        own.unsync_multicast(&carpdev, rtnl);
+    }
+}
+
+/// Joins the parent again to groups that it has lost.
+pub(super) fn refresh_groups(carp: &Carp, rtnl: &Rtnl) {
+    // This cannot fail.
+    let _ = with_attachment(carp, rtnl, |attachment| {
+        attachment.refresh_groups(rtnl);
+        Ok(())
+    });
+}
+
+/// Brings the parent's groups in line with the addresses.
+pub(super) fn join_groups(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    let joined = with_attachment(carp, rtnl, |attachment| {
+        let mut result = Ok(());
+        // RTNL keeps others from carrying out a change before an earlier one.
+        let next = || carp.host.lock().addresses.solicited.next();
+        while let Some((group, member)) = next() {
+            let done = if member {
+                attachment.join(group, rtnl)
+            } else {
+                attachment.leave(group, rtnl);
+                Ok(())
+            };
+            result = result.and(done);
+        }
+        result
+    });
+    if joined.is_err() {
+        report!(
+            own,
+            NO_MEMORY,
+            "{}: no memory for a multicast group: switches may not know that it listens\n",
+            own.name()
+        );
+    }
+}
+
+/// Has no parent any more, and waits for none.
+pub(super) fn disconnect(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    set_lost(carp, own, None, rtnl);
+    detach(carp, own, rtnl);
+    // Without a parent there is none that fails.
+    demote::suppress(carp, false, rtnl);
+}
+
+/// Leaves the parent: bows out if it still can, and becomes INIT.
+pub(super) fn detach(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    election::halt(carp, true);
+    let attachment = match carp.configured.attachment.borrow_mut(rtnl) {
+        Some(mut slot) => slot.take(),
+        None => None,
+    };
+    let carpdev = carp.host.lock().carpdev.take();
+    carp.published.carpdev.clear();
+    if let Some(attachment) = attachment {
+        // Who adds to the list from now on finds no parent.
+        own.unsync_multicast(attachment.parent().device(), rtnl);
+        let parent = attachment.detach(own, rtnl);
+        hooks::unhook_arp(parent.device().net(), rtnl);
+    }
+    drop(carpdev);
+    mtu::free(own, rtnl);
+    demote::forgive_send_errors(carp);
+}
+
+/// Flowtables came to the parent, or went: it is to keep frames for other hosts from them.
+pub(super) fn follow_ingress(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
+    if with_attachment(carp, rtnl, |attachment| {
+        attachment.parent().follow_ingress(rtnl)
+    })
+    .is_err()
+    {
+        report!(
+            own,
+            NO_MEMORY,
+            "{}: no memory to keep frames for other hosts from flowtables\n",
+            own.name()
+        );
+    }
+}
+
+/// There is nothing to wait for any more, or something else.
+pub(super) fn set_lost(carp: &Carp, own: &OwnDevice, lost: Option<LostParent>, rtnl: &Rtnl) {
+    let was = carp.configured.lost.replace(lost, rtnl);
+    if let Some(namespace) = Namespace::of(own.net()) {
+        namespace.count_waiting(was.is_some(), lost.is_some(), rtnl);
+    }
+}

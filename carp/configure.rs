@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The virtual hosts take over new settings.
+
+use super::{
+    deliver::deliver, device::Carp, election, node::Node, outbox::Outbox, settings::Settings,
+};
+use crate::{
+    linux::{crypto::Secret, timer},
+    proto::carp::{
+        digest::KEY_LEN,
+        election::Event,
+        time::{Instant, Interval},
+    },
+};
+use kernel::prelude::*;
+
+/// Takes over settings that were checked. `fresh` has the virtual hosts that
+/// they ask for; those that there are already go on, the rest of the old ones
+/// bow out.
+pub(super) fn configure(
+    carp: &Carp,
+    settings: Settings,
+    key: Option<Secret<KEY_LEN>>,
+    mut fresh: KVec<Node>,
+) {
+    let mut outbox = Outbox::new();
+    {
+        let mut host = carp.host.lock();
+        let host = &mut *host;
+        host.hash_addresses();
+        let environment = host.environment();
+        for index in 0..host.nodes.len() {
+            let stays = host
+                .nodes
+                .get(index)
+                .is_some_and(|node| settings.nodes.contains(node.vhid()));
+            if !stays {
+                let stop = Event::Stop { bow_out: true };
+                election::handle_node(carp, host, index, &environment, stop, &mut outbox);
+            }
+        }
+        let old = core::mem::replace(&mut host.settings, settings);
+        for node in fresh.iter_mut() {
+            let known = host.nodes.iter_mut().find(|it| it.vhid() == node.vhid());
+            match known {
+                Some(known) => core::mem::swap(known, node),
+                // Not before: an address may come while it is made.
+                None => host.hash(&host.settings, core::slice::from_mut(node), None),
+            }
+        }
+        core::mem::swap(&mut host.nodes, &mut fresh);
+        host.note_change();
+        let same_key = key.is_none();
+        if let Some(key) = key {
+            host.key = key;
+        }
+        // First: what is sent now is signed with it.
+        if !(same_key && old.signs_like(&host.settings)) {
+            host.rehash();
+        }
+        carp.published.set_mode(&host.settings);
+        carp.published.set_arp_hash(host.arp_hash());
+        let environment = host.environment();
+        for index in 0..host.nodes.len() {
+            let config = host
+                .nodes
+                .get(index)
+                .and_then(|node| host.settings.config_for(node.vhid()));
+            if let Some(config) = config {
+                let event = Event::Reconfigured(config);
+                election::handle_node(carp, host, index, &environment, event, &mut outbox);
+                // Where the parent has no ARP these are the peers'.
+                let event = Event::FamiliesChanged;
+                election::handle_node(carp, host, index, &environment, event, &mut outbox);
+            }
+        }
+        election::publish(carp, host);
+        let every = Interval::from_seconds(host.settings.announce);
+        let announces = host.settings.balancing().announces(true) && carp.published.is_master();
+        host.announcements
+            .repeat(Instant(timer::now()), every, announces);
+        election::settle(carp, host, &mut outbox);
+    }
+    deliver(carp, outbox);
+    drop(fresh);
+}
+
+/// The parent has another link-layer address, and whether one that was set by hand
+/// is hashed depends on that.
+pub(super) fn parents_mac_changed(carp: &Carp) {
+    let mut host = carp.host.lock();
+    if host.settings.lladdr.is_some() {
+        host.rehash();
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sends what is in the outbox, and tells what has changed.
+
+use super::{
+    announce::announce, counters::Counter, demote, device::Carp, election, netns::Namespace,
+    outbox::Outbox, parent::Parent, work,
+};
+use crate::{
+    linux::{
+        compat::ENOBUFS, log, log::print_at, netdevice_ops::OwnDevice, rx_handler,
+        skbuff::ETH_P_IP, timer,
+    },
+    proto::carp::{
+        balancing::HOSTS_MAX,
+        effects::Transition,
+        election::{Families, State},
+        log::SEND_ERROR,
+        time::Instant,
+    },
+};
+use kernel::{prelude::*, sync::rcu};
+
+/// Sends what is in the outbox. No lock is held.
+pub(super) fn deliver(carp: &Carp, mut outbox: Outbox) {
+    let (mut sent, mut failed): (usize, usize) = (0, 0);
+    let mut dropped = Families::default();
+    let mut record = |counter, result: Result| match result {
+        Ok(()) => {
+            carp.counters.count(counter);
+            sent = sent.saturating_add(1);
+        }
+        Err(error) => {
+            carp.counters.count(Counter::SendError);
+            // A full queue says nothing about the way out.
+            if error != ENOBUFS {
+                failed = failed.saturating_add(1);
+            } else if matches!(counter, Counter::SentIpv4) {
+                dropped.ipv4 = true;
+            } else {
+                dropped.ipv6 = true;
+            }
+            if let Some(own) = &outbox.own {
+                complain(own, error);
+            }
+        }
+    };
+    while let Some(frame) = outbox.frames.pop() {
+        let counter = match frame.protocol() {
+            ETH_P_IP => Counter::SentIpv4,
+            _ => Counter::SentIpv6,
+        };
+        record(counter, frame.transmit_first());
+    }
+    if let Some(carpdev) = outbox.carpdev.take() {
+        for packet in &outbox.packets {
+            let (counter, result) = packet.send(&carpdev);
+            // That a peer is down would be no fault of ours, and does not show
+            // here: an error says that there is no way to it.
+            record(counter, result);
+        }
+    }
+    while let Some(probe) = outbox.probes.pop() {
+        // The next advertisement is followed by another one.
+        let _ = probe.transmit();
+    }
+    let Some(own) = outbox.own else {
+        return;
+    };
+    announce(carp, &own, &outbox.addresses);
+    let mut told = outbox.transitions.iter().flatten().peekable();
+    if told.peek().is_some() {
+        own.ask_for_work(work::STATE);
+    }
+    for (vhid, transition) in told {
+        log_transition(&own, *vhid, transition, carp.published.is_balancing());
+    }
+    if !dropped.is_empty() {
+        send_again(carp, &outbox.advertising, dropped);
+    }
+    if sent != 0 || failed != 0 {
+        demote::sent(carp, sent, failed);
+    }
+}
+
+/// The queue dropped what these virtual hosts said in these families.
+fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) {
+    let sharing = {
+        let rcu = rcu::read_lock();
+        let carpdev = carp.published.carpdev.get(&rcu);
+        let parent = carpdev.and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, &rcu));
+        parent.map_or(1, Parent::vhids)
+    };
+    let mut host = carp.host.lock();
+    let now = Instant(timer::now());
+    for (node, advertises) in host.nodes.iter_mut().zip(advertising) {
+        if *advertises {
+            node.election.dropped(now, sharing, families);
+        }
+    }
+    election::arm(carp, &host);
+}
+
+/// Where several virtual hosts share an interface, the vhid says which one it is.
+fn log_transition(own: &OwnDevice, vhid: u8, transition: &Transition, balanced: bool) {
+    let level = transition.level();
+    if let Some(level) = Namespace::prints(own.net(), level, false) {
+        let which = if balanced { Some(vhid) } else { None };
+        print_at!(
+            level,
+            "{}{}: state transition: {} -> {} ({})\n",
+            own.name(),
+            log::Printed(Vhid(which)),
+            name(transition.from),
+            name(transition.to),
+            transition.reason.as_str()
+        );
+    }
+}
+
+/// " vhid 1", or nothing.
+struct Vhid(Option<u8>);
+
+impl core::fmt::Display for Vhid {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Some(vhid) => write!(f, " vhid {vhid}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The state's name in messages.
+fn name(state: State) -> &'static str {
+    match state {
+        State::Init => "INIT",
+        State::Backup => "BACKUP",
+        State::Master => "MASTER",
+    }
+}
+
+fn complain(own: &OwnDevice, error: kernel::error::Error) {
+    if let Some(level) = Namespace::prints(own.net(), SEND_ERROR, true) {
+        print_at!(
+            level,
+            "{}: an advertisement could not be sent (error {})\n",
+            own.name(),
+            error.to_errno()
+        );
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tells the virtual hosts of an interface what happens, and carries out what they say.
+//!
+//! Everything that happens to them goes through [`handle`], under one lock, in whatever
+//! context it happens. What is to be sent is built under the lock and sent after it
+//! ([`deliver`]), so that no lock of ours is held on the parent's way out.
+
+use super::{
+    advertise, counters::Counter, deliver::deliver, demote, device::Carp, hooks, host::Host,
+    notify, outbox::Outbox, published::state_to_u32, stopping,
+};
+use crate::{
+    linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
+    proto::carp::{
+        balancing::Balancing,
+        effects::Transition,
+        election::{Environment, Event, Family, State},
+        packet::{Discard, Received},
+        time::Instant,
+    },
+};
+use core::net::IpAddr;
+use kernel::sync::rcu;
+
+/// From where an advertisement came.
+pub(super) struct Sender {
+    /// The IP source.
+    pub(super) address: IpAddr,
+    /// The Ethernet source.
+    pub(super) lladdr: Option<MacAddress>,
+    /// Whether it came to this host alone.
+    pub(super) unicast: bool,
+}
+
+/// Tells all elections what happened, and carries out what they say.
+fn handle(carp: &Carp, event: Event<'_>) {
+    let mut outbox = Outbox::new();
+    {
+        let mut host = carp.host.lock();
+        handle_locked(carp, &mut host, event, &mut outbox);
+    }
+    deliver(carp, outbox);
+}
+
+/// The same under the lock; what it comes to is in the outbox.
+pub(super) fn handle_locked(carp: &Carp, host: &mut Host, event: Event<'_>, outbox: &mut Outbox) {
+    host.hash_addresses();
+    let environment = host.environment();
+    for index in 0..host.nodes.len() {
+        handle_node(carp, host, index, &environment, event, outbox);
+    }
+    settle(carp, host, outbox);
+}
+
+/// Tells one election, of the virtual host with this index. Under the lock;
+/// [`settle`] comes after all of them.
+pub(super) fn handle_node(
+    carp: &Carp,
+    host: &mut Host,
+    index: usize,
+    environment: &Environment,
+    event: Event<'_>,
+    outbox: &mut Outbox,
+) {
+    let now = Instant(timer::now());
+    let Some(node) = host.nodes.get_mut(index) else {
+        return;
+    };
+    let vhid = node.vhid();
+    let effects = node.election.handle(now, environment, event);
+    if let Some(transition) = &effects.transition {
+        if transition.from == State::Master && index == 0 {
+            host.announcements.stop();
+        }
+        enter(carp, host, transition);
+        note(carp, host, vhid, environment.demote, transition);
+        outbox.tell(host, vhid, *transition);
+    }
+    advertise::send(carp, host, index, environment, &effects, outbox);
+}
+
+/// After all events: takes what is due to be announced, and sets the timer to what
+/// is due next.
+pub(super) fn settle(carp: &Carp, host: &mut Host, outbox: &mut Outbox) {
+    advertise::announce_due(host, Instant(timer::now()), outbox);
+    arm(carp, host);
+}
+
+/// Has the timer expire when the next deadline has come. Under the host's lock.
+pub(super) fn arm(carp: &Carp, host: &Host) {
+    if let Some(Instant(at)) = host.deadline() {
+        carp.timer.arm(at);
+    }
+}
+
+/// The packet paths first, so that a takeover waits for nothing; operstate and
+/// RTM_NEWLINK follow through linkwatch.
+fn enter(carp: &Carp, host: &mut Host, transition: &Transition) {
+    if transition.to == State::Master {
+        carp.counters.count(Counter::Preempted);
+    }
+    publish(carp, host);
+}
+
+/// A virtual host has changed its state. Under the host's lock, so that listeners
+/// hear of changes in their order.
+fn note(carp: &Carp, host: &Host, vhid: u8, demote: u8, transition: &Transition) {
+    if let Some(own) = &host.own {
+        notify::state_changed(own, vhid, demote, transition);
+        carp.changes.add(vhid);
+    }
+}
+
+/// Tells the packet paths, and the kernel, what we are.
+pub(super) fn publish(carp: &Carp, host: &mut Host) {
+    let before = (carp.published.state(), carp.published.masters().is_any());
+    carp.published.set_state(host.state(), host.masters());
+    let Some(own) = &host.own else {
+        return;
+    };
+    let speaks = carp.published.masters().is_any();
+    if speaks != before.1 {
+        hooks::count_standby(own.net(), speaks);
+    }
+    if carp.published.state() == before.0 {
+        return;
+    }
+    // Routes are unmarked under RTNL, for which a takeover does not wait.
+    let rcu = rcu::read_lock();
+    let passed_over = core::mem::take(&mut host.passed_over);
+    own.restore_marked_routes(passed_over, &rcu);
+    match host.state() {
+        State::Init => own.set_carrier(false),
+        State::Backup => {
+            own.set_dormant(true);
+            own.set_carrier(true);
+        }
+        State::Master => {
+            host.passed_over = own.use_marked_routes(&rcu);
+            own.set_dormant(false);
+            own.set_carrier(true);
+        }
+    }
+}
+
+/// The timer has expired. Softirq context.
+pub(super) fn timer_expired(carp: &Carp) {
+    demote::try_sending(carp);
+    handle(carp, Event::Timer);
+}
+
+/// Masters advertise out of turn: demotion changed.
+pub(super) fn advertise_now(carp: &Carp) {
+    if carp.published.masters().is_any() {
+        handle(carp, Event::AdvertiseNow);
+    }
+}
+
+/// An advertisement for one of our vhids came in on the parent. Softirq
+/// context.
+///
+/// An interface with unicast peers hears unicast alone, in that family, and one
+/// without hears the group alone.
+///
+/// # Errors
+///
+/// Why it was dropped.
+pub(super) fn advertised(
+    carp: &Carp,
+    family: Family,
+    sender: &Sender,
+    received: &Received<'_>,
+) -> Result<(), Discard> {
+    let mut outbox = Outbox::new();
+    {
+        let mut host = carp.host.lock();
+        let now = Instant(timer::now());
+        if host.has_peers(family) != sender.unicast {
+            return Err(Discard::BadVhid);
+        }
+        let index = host
+            .nodes
+            .iter()
+            .position(|node| node.vhid() == received.vhid())
+            .filter(|&index| {
+                let node = host.nodes.get(index);
+                node.is_some_and(|node| node.election.state() != State::Init)
+            })
+            .ok_or(Discard::BadVhid)?;
+        host.hash_addresses();
+        let node = host.nodes.get(index).ok_or(Discard::BadVhid)?;
+        let authenticated = node.authenticate(now, received);
+        host.mismatch.heard(now, sender.address, &authenticated);
+        let advertisement = authenticated?;
+        if host.settings.balancing() == Balancing::IpStealth {
+            let mac = host.settings.mac();
+            host.exposure.heard(sender.lladdr, mac);
+        }
+        let event = Event::Received(family, &advertisement);
+        let environment = host.environment();
+        handle_node(carp, &mut host, index, &environment, event, &mut outbox);
+        settle(carp, &mut host, &mut outbox);
+    }
+    deliver(carp, outbox);
+    Ok(())
+}
+
+/// Starts or stops the virtual hosts, after anything changed that they depend
+/// on.
+pub(super) fn update(carp: &Carp, rtnl: &Rtnl) {
+    let lost = carp.has_lost_parent(rtnl);
+    let suffers = {
+        let host = carp.host.lock();
+        (lost || host.carpdev.is_some()) && !host.can_send()
+    };
+    start_or_stop(carp);
+    // The others first hear that these virtual hosts are gone.
+    demote::suppress(carp, suffers, rtnl);
+    if carp.published.state() == state_to_u32(State::Init) {
+        demote::forgive_send_errors(carp);
+    }
+}
+
+/// The same without a look at the parent, in any context.
+pub(super) fn start_or_stop(carp: &Carp) {
+    let (run, can_send) = {
+        let host = carp.host.lock();
+        (host.may_run() && !stopping::is_stopping(), host.can_send())
+    };
+    if run {
+        handle(carp, Event::Start);
+    } else {
+        halt(carp, can_send);
+    }
+}
+
+/// Becomes INIT; says farewell if there is still a way to.
+pub(super) fn halt(carp: &Carp, bow_out: bool) {
+    handle(carp, Event::Stop { bow_out });
+}
+
+/// The administrator wants this state.
+pub(super) fn force(carp: &Carp, state: State) {
+    handle(carp, Event::Force(state));
+}
+
+/// Announces all addresses again, as when the parent has moved to another port of
+/// the switch. Any context.
+pub(super) fn announce_again(carp: &Carp) {
+    let mut outbox = Outbox::new();
+    {
+        let mut host = carp.host.lock();
+        if !carp.published.is_master() || carp.published.is_balancing() {
+            return;
+        }
+        host.announcements.begin(Instant(timer::now()));
+        settle(carp, &mut host, &mut outbox);
+    }
+    deliver(carp, outbox);
+}

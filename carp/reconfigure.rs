@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes that a user asks for, all of one at once or nothing.
+
+use super::{
+    carpdev, config::Change, configure::configure, device::Carp, election, group_membership,
+    host::make_nodes, limits, netns::Namespace,
+};
+use crate::{
+    linux::{
+        compat::ENETDOWN, link::LinkKind, netdevice::MacAddress, netdevice_ops::OwnDevice,
+        netlink::Extack, rtnl::Rtnl,
+    },
+    proto::carp::election::State,
+};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
+
+/// Carries a change out. What can fail comes first, and is undone if what
+/// comes after it fails; so all of it happens or nothing.
+pub(super) fn reconfigure(
+    carp: &Arc<Carp>,
+    own: &OwnDevice,
+    mut change: Change<'_>,
+    extack: &Extack<'_>,
+    rtnl: &Rtnl,
+) -> Result {
+    let old = carp.host.lock().settings;
+    let new = change.apply_to(old, extack)?;
+    // A state can be forced on what runs, and still will after the change.
+    let runs = carp.published.state() != 0
+        && match change.carpdev {
+            None => true,
+            Some(None) => false,
+            Some(Some(dev)) => dev.is_up() && dev.has_carrier(),
+        };
+    if change.state.is_some() && !runs {
+        return Err(extack.error(
+            ENETDOWN,
+            format_args!("state cannot be set while the interface is INIT"),
+        ));
+    }
+    let namespace = Namespace::of(own.net()).ok_or(ENODEV)?;
+    let groups = namespace.groups();
+    limits::check(own.net(), &old, &new, extack, rtnl)?;
+    check_peers(carp, &change, extack)?;
+    if let Some(name) = &change.leave {
+        if !carp.host.lock().demotion.is_in_group(name) {
+            return Err(extack.error(
+                ENOENT,
+                format_args!("{} is not in group {}", own.name(), name.as_str()),
+            ));
+        }
+    }
+    if own.mac() != new.mac() {
+        carp.configured.asks_for_mac.replace(true, rtnl);
+        let answer = own.ask_to_change_mac(&new.mac(), extack, rtnl);
+        carp.configured.asks_for_mac.replace(false, rtnl);
+        answer?;
+    }
+    let fresh = make_nodes(&new)?;
+    // A group that it is in already is none that would have to be left again.
+    let joined = change
+        .join
+        .filter(|name| !carp.host.lock().demotion.is_in_group(name));
+    if let Some(name) = joined {
+        group_membership::join(carp, groups, name, extack, rtnl)?;
+    }
+    // A virtual host that moves bows out where it was, under its old digest.
+    let placed = match change.carpdev {
+        Some(Some(dev)) if !carpdev::stands_on(carp, dev) => {
+            carpdev::move_to(carp, own, dev, &new, extack, rtnl)
+        }
+        Some(None) => {
+            carpdev::disconnect(carp, own, rtnl);
+            Ok(())
+        }
+        _ => carpdev::change_attachment(carp, own, &old, &new, extack, rtnl),
+    };
+    if let Err(error) = placed {
+        if let Some(name) = &joined {
+            group_membership::leave(carp, groups, name, rtnl);
+        }
+        return Err(error);
+    }
+    // Nothing can fail from here on.
+    if let Some(name) = &change.leave {
+        group_membership::leave(carp, groups, name, rtnl);
+    }
+    if let Some(peers) = &mut change.peers {
+        core::mem::swap(&mut carp.host.lock().peers, peers);
+    }
+    configure(carp, new, change.key.take(), fresh);
+    namespace.count_hosts(old.hosts(), new.hosts(), rtnl);
+    if own.mac() != new.mac() {
+        own.change_mac(&new.mac(), rtnl);
+        // Neighbours have the old one.
+        election::announce_again(carp);
+    }
+    election::update(carp, rtnl);
+    match change.state {
+        Some(State::Init) | None => {}
+        Some(state) => election::force(carp, state),
+    }
+    Ok(())
+}
+
+/// Whether the interface can be given this link-layer address: said here, where the
+/// user can be told in words.
+///
+/// # Errors
+///
+/// It cannot.
+pub(super) fn check_lladdr(
+    carp: &Carp,
+    own: &OwnDevice,
+    lladdr: &MacAddress,
+    extack: &Extack<'_>,
+    rtnl: &Rtnl,
+) -> Result {
+    // What new settings mean to a parent, old or new, is checked with them.
+    if carp.configured.asks_for_mac.get(rtnl) {
+        return Ok(());
+    }
+    let mut settings = carp.host.lock().settings;
+    settings.set_lladdr(*lladdr);
+    carpdev::with_attachment(carp, rtnl, |attachment| {
+        attachment.check_lladdr(carp, own, &settings, extack)
+    })
+}
+
+/// Gives the interface a link-layer address of its own.
+///
+/// # Errors
+///
+/// It is another one's, or there is no memory; nothing changed.
+pub(super) fn set_lladdr(
+    carp: &Arc<Carp>,
+    own: &OwnDevice,
+    lladdr: MacAddress,
+    rtnl: &Rtnl,
+) -> Result {
+    let old = carp.host.lock().settings;
+    let mut new = old;
+    new.set_lladdr(lladdr);
+    let fresh = make_nodes(&new)?;
+    carpdev::change_attachment(carp, own, &old, &new, &Extack::NONE, rtnl)?;
+    configure(carp, new, None, fresh);
+    own.set_mac(&new.mac(), rtnl);
+    // Neighbours have the old one.
+    election::announce_again(carp);
+    Ok(())
+}
+
+/// Checks that there are peers where the parent, old or new, has no ARP.
+///
+/// # Errors
+///
+/// In words: there are none.
+fn check_peers(carp: &Carp, change: &Change<'_>, extack: &Extack<'_>) -> Result {
+    let rcu = rcu::read_lock();
+    let carpdev = change.carpdev.unwrap_or_else(|| carp.lower(&rcu));
+    let Some(carpdev) = carpdev.filter(|carpdev| !carpdev.has_arp()) else {
+        return Ok(());
+    };
+    let none = match &change.peers {
+        Some(peers) => peers.is_empty(),
+        None => carp.host.lock().peers.is_empty(),
+    };
+    if none {
+        return Err(extack.error(
+            EINVAL,
+            format_args!(
+                "{} has no ARP, so there must be unicast peers (carppeer)",
+                carpdev.name()
+            ),
+        ));
+    }
+    Ok(())
+}

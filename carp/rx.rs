@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a parent receives, as its rx handler sees it, before IP and ARP.
+
+use super::{
+    arp,
+    claim::{self, Claim},
+    copies, neighbour,
+    parent::{Parent, Port, GROUP_BIT},
+};
+use crate::{
+    linux::{
+        netdevice::{ether_addr_to_u64, Device},
+        netfilter_ingress::IngressFilter,
+        route::Query,
+        rx_handler::{RxHandler, Verdict},
+        skbuff::{PacketType, Skb, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+    },
+    proto::carp::{frame, neighbour::Class, packet, way_back::WayBack},
+};
+use core::net::{Ipv4Addr, Ipv6Addr};
+use kernel::sync::rcu;
+
+const ADVERTISEMENTS: u64 = ether_addr_to_u64(frame::multicast_mac(packet::GROUP_IPV4));
+
+/// The solicited-node groups of RFC 4291, but for their last three bytes.
+const SOLICITED_NODE: u64 = 0x3333_ff00_0000;
+
+impl RxHandler for Parent {
+    #[inline]
+    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+        if self.is_foreign(&skb, rcu) {
+            return Verdict::Pass(skb);
+        }
+        self.receive_chosen(dev, skb, rcu)
+    }
+}
+
+impl IngressFilter for Parent {
+    /// What [`RxHandler::receive`] would not let pass either.
+    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool {
+        if self.is_foreign(skb, rcu) {
+            return false;
+        }
+        let mac = skb.ethernet_destination();
+        let port = self.vhid_of(mac, rcu).and_then(|vhid| self.port(vhid, rcu));
+        port.is_some_and(|port| claim::of(port, dev, mac, skb, rcu) == Claim::AnotherHosts)
+    }
+}
+
+impl Parent {
+    #[inline(never)]
+    fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+        let mac = skb.ethernet_destination();
+        let vhid = match self.vhid_of(mac, rcu) {
+            Some(vhid) => vhid,
+            None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
+            None if mac & GROUP_BIT == 0 => return Verdict::Pass(skb),
+            None if mac & !0xff_ffff == SOLICITED_NODE => {
+                let verdict = neighbour::receive(self, dev, skb);
+                return self.distribute(mac, verdict, rcu);
+            }
+            None => return self.distribute(mac, Verdict::Pass(skb), rcu),
+        };
+        let verdict = self.receive_virtual(dev, vhid, mac, skb, rcu);
+        if mac & GROUP_BIT == 0 {
+            return verdict;
+        }
+        self.distribute(mac, verdict, rcu)
+    }
+
+    /// What the parent keeps of the frames for a group, interfaces may have as well.
+    fn distribute(&self, mac: u64, verdict: Verdict, rcu: &rcu::Guard) -> Verdict {
+        match verdict {
+            Verdict::Pass(skb) => {
+                copies::distribute(self, mac, skb, rcu).map_or(Verdict::Consumed, Verdict::Pass)
+            }
+            verdict => verdict,
+        }
+    }
+}
+
+impl Parent {
+    /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
+    /// users' firewall rules expect it, and where the way back leads.
+    fn receive_virtual(
+        &self,
+        dev: &Device,
+        vhid: u8,
+        mac: u64,
+        skb: Skb,
+        rcu: &rcu::Guard,
+    ) -> Verdict {
+        let Some(port) = self.port(vhid, rcu) else {
+            return Verdict::Pass(skb);
+        };
+        match claim::of(port, dev, mac, &skb, rcu) {
+            Claim::Ours => self.receive_ours(port, dev, skb, rcu),
+            Claim::Parents => Verdict::Pass(skb),
+            Claim::AnotherHosts => Verdict::Consumed,
+        }
+    }
+
+    /// A packet that is ours. What is done to all of them is one call: it is what costs
+    /// here.
+    fn receive_ours(&self, port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+        let (skb, way_back) = match skb.protocol() {
+            ETH_P_IP => (skb, port.carp.published.ways_back.ipv4()),
+            ETH_P_IPV6 => {
+                let (skb, class) = match skb.peek::<{ Class::NEEDED }>() {
+                    Some(packet) => {
+                        let class = Class::of(packet);
+                        (skb, class)
+                    }
+                    None => match class_of_scattered(skb) {
+                        Some(known) => known,
+                        None => return Verdict::Consumed,
+                    },
+                };
+                match class {
+                    Class::Solicitation => return neighbour::receive(self, dev, skb),
+                    Class::Interface => (skb, WayBack::Interface),
+                    Class::Parent => (skb, port.carp.published.ways_back.ipv6()),
+                }
+            }
+            // A question is answered wherever it comes in. An answer is one to what the
+            // interface has asked, for the parent asks with its own address.
+            ETH_P_ARP if !arp::is_reply(&skb) => match port.carp.published.ways_back.ipv4() {
+                WayBack::Interface => (skb, WayBack::Interface),
+                _ => (skb, WayBack::Parent),
+            },
+            // What is neither ARP nor IP has no other way back.
+            _ => (skb, WayBack::Interface),
+        };
+        match way_back {
+            WayBack::Parent => match skb.receive_on_behalf(&port.dev) {
+                Some(skb) => Verdict::Pass(skb),
+                None => Verdict::Consumed,
+            },
+            WayBack::Interface => receive_there(port, skb),
+            WayBack::Route => receive_by_route(port, dev, skb, rcu),
+        }
+    }
+}
+
+/// A packet that is not linear, or very short, and its class; none without memory.
+#[inline(never)]
+fn class_of_scattered(skb: Skb) -> Option<(Skb, Class)> {
+    let mut skb = skb.unshare()?;
+    let class = skb
+        .pull_up_to(neighbour::NEEDED)
+        .map_or(Class::Parent, Class::of);
+    Some((skb, class))
+}
+
+/// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
+/// which is ours as well: to IP that is a martian, unless the packet brings its
+/// route along.
+#[inline(never)]
+fn receive_group(dev: &Device, skb: Skb) -> Verdict {
+    if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() || skb.protocol() != ETH_P_IP
+    {
+        return Verdict::Pass(skb);
+    }
+    let Some(mut skb) = skb.unshare() else {
+        return Verdict::Consumed;
+    };
+    let advertisement = skb.pull::<20>().is_some_and(|header| {
+        header.get(9) == Some(&packet::PROTOCOL)
+            && header.get(16..20) == Some(packet::GROUP_IPV4.octets().as_slice())
+    });
+    if advertisement {
+        skb.route_multicast_to_this_host(dev);
+    }
+    Verdict::Pass(skb)
+}
+
+/// The interface receives the packet that came in on its parent. Softirq.
+pub(super) fn receive_there(port: &Port, skb: Skb) -> Verdict {
+    let Some(mut skb) = skb.unshare() else {
+        return Verdict::Consumed;
+    };
+    skb.set_to_this_host();
+    port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
+    skb.set_device(&port.dev);
+    Verdict::Another(skb)
+}
+
+/// The routing table says whether the interface or its parent `dev` receives an IP packet.
+/// Softirq; RCU read lock held.
+#[inline(never)]
+pub(super) fn receive_by_route(port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    let Some(mut skb) = skb.unshare() else {
+        return Verdict::Consumed;
+    };
+    let mark = skb.mark();
+    let interface = match skb.protocol() {
+        ETH_P_IP => skb.pull::<20>().is_some_and(|header| {
+            port.carp
+                .published
+                .ways_back
+                .leads_back(&port.dev, dev, &query4(header, mark), rcu)
+        }),
+        _ => skb.pull::<40>().is_some_and(|header| {
+            port.carp
+                .published
+                .ways_back
+                .leads_back6(&port.dev, &query6(header, mark), rcu)
+        }),
+    };
+    if interface {
+        return receive_there(port, skb);
+    }
+    match skb.receive_on_behalf(&port.dev) {
+        Some(skb) => Verdict::Pass(skb),
+        None => Verdict::Consumed,
+    }
+}
+
+/// The question where the answer to a packet with this IPv4 header goes.
+fn query4(header: &[u8; 20], mark: u32) -> Query<Ipv4Addr> {
+    let [_, tos, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    Query {
+        to: Ipv4Addr::new(s0, s1, s2, s3),
+        from: Ipv4Addr::new(d0, d1, d2, d3),
+        tos,
+        mark,
+    }
+}
+
+/// The same for an IPv6 header.
+fn query6(header: &[u8; 40], mark: u32) -> Query<Ipv6Addr> {
+    let [_, _, _, _, _, _, _, _, addresses @ ..] = *header;
+    let (source, destination) = addresses.split_at(16);
+    let address = |bytes: &[u8]| {
+        bytes
+            .first_chunk::<16>()
+            .map_or(Ipv6Addr::UNSPECIFIED, |it| (*it).into())
+    };
+    Query {
+        to: address(source),
+        from: address(destination),
+        tos: 0,
+        mark,
+    }
+}
