@@ -17,6 +17,7 @@ mod announce;
 mod arp;
 mod attachment;
 mod carpdev;
+mod cause_requests;
 mod changes;
 mod choose_carpdev;
 mod claim;
@@ -27,6 +28,7 @@ mod counters;
 mod deliver;
 mod demote;
 mod demotion;
+mod demotion_sysctl;
 mod device;
 mod driver;
 mod election;
@@ -36,6 +38,8 @@ mod genetlink;
 mod group_membership;
 mod group_requests;
 mod groups;
+mod history;
+mod history_requests;
 mod hooks;
 mod host;
 mod limits;
@@ -74,7 +78,7 @@ use kernel::prelude::*;
 pub(crate) use config::{is_unicast, read_switch};
 pub(crate) use demote::group_demoted;
 pub(crate) use device::Carp;
-pub(crate) use groups::Group;
+pub(crate) use groups::{Group, PfsyncCause};
 pub(crate) use netns::Namespace;
 
 /// What carp registers.
@@ -90,6 +94,7 @@ pub(crate) struct Registered {
     _protocol6: linux::inet6::Ipv6Registered<receive::Receiver>,
     _notifiers: linux::notifier::Registered<events::Events>,
     _power: linux::power::Registered<power::Power>,
+    _demotion_sysctl: linux::namespace::Registered<demotion_sysctl::DemotionSysctl>,
     _hooks: linux::namespace::Registered<hooks::Hooks>,
     _namespaces: linux::namespace::Registered<netns::Namespace>,
 }
@@ -104,6 +109,7 @@ impl Registered {
     pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
         let namespaces = netns::NAMESPACES.register()?;
         let hooks = hooks::HOOKS.register()?;
+        let demotion_sysctl = demotion_sysctl::DEMOTION_SYSCTL.register()?;
         let power = power::POWER.register()?;
         let notifiers = events::NOTIFIERS.register()?;
         let protocol = receive::PROTOCOL_IPV4.register().inspect_err(|_| {
@@ -121,6 +127,7 @@ impl Registered {
             _protocol6: protocol6,
             _notifiers: notifiers,
             _power: power,
+            _demotion_sysctl: demotion_sysctl,
             _hooks: hooks,
             _namespaces: namespaces,
         })

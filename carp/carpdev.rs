@@ -55,6 +55,7 @@ pub(super) fn move_to(
     {
         let mut host = carp.host.lock();
         host.carpdev = Some(dev.hold());
+        host.demotion.carpdev = dev.name_now();
         // Whether a link-layer address is hashed depends on the parent's.
         host.rehash();
         host.addresses.solicited.forget();

@@ -3,50 +3,64 @@
 //! Demotes the groups of an interface when its parent fails or it cannot send, and has
 //! the host's masters say so at once.
 
-use super::{device::Carp, election, groups::Group, netns::Namespace, notify};
+use super::{
+    demotion::{OwnCause, OwnCauseName},
+    device::Carp,
+    election,
+    groups::{Group, PfsyncCause},
+    netns::Namespace,
+    notify,
+};
 use crate::{
     linux::{
         log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, rtnl::Rtnl,
         timer,
     },
-    proto::carp::{demotion, log::DEMOTION, time::Instant},
+    proto::carp::{
+        causes::{Reason, MANUAL},
+        demotion::Refusal,
+        log::DEMOTION,
+        time::Instant,
+    },
 };
-use kernel::sync::{aref::ARef, rcu};
-
-/// Why demotion changes by itself, in OpenBSD's words.
-const CARPDEV: &str = "carpdev";
-const SEND_ERRORS: &str = "> snderrors";
-const SEND_ERRORS_OVER: &str = "< snderrors";
-/// Long enough after the last error: to see whether sending works again.
-const SEND_ERRORS_TRIAL: &str = "snderrors, trial";
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, rcu, Arc},
+};
 
 /// Demotes, or takes it back. No lock of ours is held.
-fn demote(carp: &Carp, by: i32, cause: &str) {
-    let Some((own, announce)) = adjust(carp, by, cause) else {
+fn demote(carp: &Carp, by: i32, cause: OwnCause) {
+    let Some((own, name, announce)) = adjust(carp, by, cause) else {
         return;
     };
     if announce {
         advertise_everywhere(own.net());
     }
     // Last, for a console may be slow.
-    each_automatic(carp, |group| tell(&own, group, by, cause));
+    each_automatic(carp, |group| tell(&own, group, by, name.as_str()));
 }
 
-/// Changes what it has brought upon its groups. The interface's device, and whether
-/// masters are to say so at once. No lock of ours is held.
-fn adjust(carp: &Carp, by: i32, cause: &str) -> Option<(ARef<OwnDevice>, bool)> {
-    let (own, announce) = {
+/// Changes what it has brought upon its groups. The interface's device, the cause's name,
+/// and whether masters are to say so at once. No lock of ours is held.
+fn adjust(carp: &Carp, by: i32, cause: OwnCause) -> Option<(ARef<OwnDevice>, OwnCauseName, bool)> {
+    let (own, name, announce) = {
         let mut host = carp.host.lock();
-        host.demotion.own.adjust(by);
+        let own = host.own.clone()?;
+        if let Some(carpdev) = &host.carpdev {
+            host.demotion.carpdev = carpdev.name_now();
+        }
+        host.demotion.adjust(cause, by, Instant(timer::now()));
+        let name = host.demotion.name_of(cause, own.name_now());
         let groups = &host.demotion.groups;
         let announce = groups
             .iter()
             .fold(false, |announce, group| group.adjust(by) | announce);
-        (host.own.clone(), announce)
+        (own, name, announce)
     };
-    let own = own?;
-    each_automatic(carp, |group| notify::demoted(own.net(), group, by, cause));
-    Some((own, announce))
+    each_automatic(carp, |group| {
+        notify::demoted(own.net(), group, by, name.as_str(), &Reason::NONE);
+    });
+    Some((own, name, announce))
 }
 
 /// Calls `each` with the groups that automatic demotion touches.
@@ -54,7 +68,7 @@ fn each_automatic(carp: &Carp, each: impl Fn(&Group)) {
     for index in 0..usize::MAX {
         match carp.group(index) {
             None => break,
-            Some(group) if demotion::is_automatic(group.name.as_bytes()) => each(&group),
+            Some(group) if group.is_automatic() => each(&group),
             Some(_) => {}
         }
     }
@@ -81,8 +95,7 @@ pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
     };
     match change {
         0 => {}
-        1.. => demote(carp, change, SEND_ERRORS),
-        _ => demote(carp, change, SEND_ERRORS_OVER),
+        change => demote(carp, change, OwnCause::SendErrors),
     }
 }
 
@@ -91,7 +104,7 @@ pub(super) fn try_sending(carp: &Carp) {
     let now = Instant(timer::now());
     let by = carp.host.lock().demotion.send_errors.expired(now);
     if let Some(by) = by {
-        demote(carp, by, SEND_ERRORS_TRIAL);
+        demote(carp, by, OwnCause::SendErrors);
     }
 }
 
@@ -99,8 +112,8 @@ pub(super) fn try_sending(carp: &Carp) {
 pub(super) fn suppress(carp: &Carp, suppressed: bool, _rtnl: &Rtnl) {
     let was = core::mem::replace(&mut carp.host.lock().demotion.suppressed, suppressed);
     match (was, suppressed) {
-        (false, true) => demote(carp, 1, CARPDEV),
-        (true, false) => demote(carp, -1, CARPDEV),
+        (false, true) => demote(carp, 1, OwnCause::Link),
+        (true, false) => demote(carp, -1, OwnCause::Link),
         _ => {}
     }
 }
@@ -111,7 +124,7 @@ pub(super) fn parent_fails(carp: &Carp, _rtnl: &Rtnl) {
     if core::mem::replace(&mut carp.host.lock().demotion.suppressed, true) {
         return;
     }
-    if let Some((own, announce)) = adjust(carp, 1, CARPDEV) {
+    if let Some((own, _, announce)) = adjust(carp, 1, OwnCause::Link) {
         carp.host.lock().demotion.is_unlogged = true;
         if let (Some(namespace), true) = (Namespace::of(own.net()), announce) {
             namespace.rounds().want();
@@ -131,14 +144,16 @@ pub(super) fn say_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
 
 /// Logs that the parent fails, last, for a console may be slow.
 pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
-    let (own, is_unlogged) = {
+    let (own, name) = {
         let mut host = carp.host.lock();
         let is_unlogged = core::mem::take(&mut host.demotion.is_unlogged);
-        (host.own.clone(), is_unlogged)
+        let Some(own) = host.own.clone().filter(|_| is_unlogged) else {
+            return;
+        };
+        let name = host.demotion.name_of(OwnCause::Link, own.name_now());
+        (own, name)
     };
-    if let (Some(own), true) = (own, is_unlogged) {
-        each_automatic(carp, |group| tell(&own, group, 1, CARPDEV));
-    }
+    each_automatic(carp, |group| tell(&own, group, 1, name.as_str()));
 }
 
 /// The interface stopped, or its parent is another one or none: errors of sending
@@ -146,7 +161,7 @@ pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
 pub(super) fn forgive_send_errors(carp: &Carp) {
     let by = carp.host.lock().demotion.send_errors.reset();
     if let Some(by) = by {
-        demote(carp, by, SEND_ERRORS_OVER);
+        demote(carp, by, OwnCause::SendErrors);
     }
 }
 
@@ -168,24 +183,104 @@ fn advertise_well(net: &Net) {
 }
 
 /// Tells of a group that was demoted, or relieved, on behalf of an interface that is none
-/// of carp's; `announce` is what [`Group::adjust`] said then. Any context; no lock that
+/// of carp's; `announce` is what [`Group::adjust_for`] said then. Any context; no lock that
 /// [`Carp`] takes is held.
-pub(crate) fn group_demoted(own: &OwnDevice, group: &Group, by: i32, cause: &str, announce: bool) {
-    notify::demoted(own.net(), group, by, cause);
+pub(crate) fn group_demoted(
+    own: &OwnDevice,
+    group: &Group,
+    by: i32,
+    cause: PfsyncCause,
+    announce: bool,
+) {
+    notify::demoted(own.net(), group, by, cause.as_str(), &Reason::NONE);
     if announce {
         advertise_everywhere(own.net());
     }
-    tell(own, group, by, cause);
+    tell(own, group, by, cause.as_str());
+}
+
+/// The administrator's `carpdemote`: adds `step` to what it has added before, and has the
+/// group's masters say so at once if that is more. Process context, may sleep.
+///
+/// # Errors
+///
+/// As [`crate::proto::carp::causes::step`], or there is no memory. Nothing changed.
+pub(super) fn carpdemote(net: &Net, group: &Arc<Group>, step: i32) -> Result<Result<(), Refusal>> {
+    let more = match group.step(step, Instant(timer::now()))? {
+        Ok(more) => more,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let manual = core::str::from_utf8(MANUAL).unwrap_or_default();
+    notify::demoted(net, group, step, manual, &Reason::NONE);
+    if more {
+        advertise_group(net, group);
+    }
+    Ok(Ok(()))
+}
+
+/// The time of causes that were set by name may be over. Softirq context.
+pub(super) fn end_causes(carp: &Carp) {
+    let now = Instant(timer::now());
+    let own = {
+        let host = carp.host.lock();
+        if host.demotion.next_end().is_none_or(|at| at > now) {
+            return;
+        }
+        host.own.clone()
+    };
+    let Some(own) = own else {
+        return;
+    };
+    for index in 0..usize::MAX {
+        let Some(group) = carp.group(index) else {
+            break;
+        };
+        while let Some((cause, by)) = group.take_over(now) {
+            let name = cause.name.as_str();
+            notify::demoted(own.net(), &group, by, name, &cause.reason);
+            tell(&own, &group, by, name);
+        }
+    }
+    // What the timer is set to was that end.
+    election::arm(carp, &carp.host.lock());
+}
+
+/// A cause of the group was set by name: its carp interfaces are to look when it ends.
+/// Process context.
+pub(super) fn watch_causes(net: &Net, group: &Arc<Group>) {
+    each_member(net, group, |carp| election::arm(carp, &carp.host.lock()));
 }
 
 /// Lets every master of the namespace that is `wanted` advertise at once.
-pub(super) fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
+fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
+    each_interface(net, |carp| {
+        if wanted(carp) {
+            election::advertise_now(carp);
+        }
+    });
+}
+
+/// Lets every master in the group advertise at once.
+pub(super) fn advertise_group(net: &Net, group: &Arc<Group>) {
+    each_member(net, group, election::advertise_now);
+}
+
+/// Calls `each` with the carp interfaces in the group.
+fn each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
+    each_interface(net, |carp| {
+        let is_in = carp.host.lock().demotion.is_in(group);
+        if is_in {
+            each(carp);
+        }
+    });
+}
+
+/// Calls `each` with the carp interfaces of the namespace.
+fn each_interface(net: &Net, each: impl Fn(&Carp)) {
     let rcu = rcu::read_lock();
     for dev in Device::walk(net, 0, &rcu) {
         if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
-            if wanted(carp) {
-                election::advertise_now(carp);
-            }
+            each(carp);
         }
     }
 }

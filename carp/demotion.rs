@@ -3,21 +3,70 @@
 //! What an interface knows of demotion: the groups that it is in, and what it brings upon
 //! them by itself.
 
-use super::{groups::Group, limits::GROUPS_MAX};
-use crate::proto::carp::{
-    demotion::{self, GroupName},
-    send_errors::SendErrors,
+use super::{
+    groups::{Group, Share},
+    limits::GROUPS_MAX,
+};
+use crate::{
+    linux::netdevice::DeviceName,
+    proto::carp::{
+        causes::CAUSE_NAME_MAX,
+        demotion::{self, GroupName},
+        send_errors::SendErrors,
+        time::Instant,
+    },
 };
 use kernel::{prelude::*, sync::Arc};
+
+/// Why an interface demotes its groups by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnCause {
+    /// Its parent has no link, is down or gone.
+    Link,
+    /// Advertisements cannot be sent.
+    SendErrors,
+}
+
+/// The name of such a cause, with the device that it is about: "link:eth0".
+#[derive(Clone, Copy)]
+pub(super) struct OwnCauseName {
+    bytes: [u8; CAUSE_NAME_MAX],
+    len: usize,
+}
+
+impl OwnCauseName {
+    fn new(prefix: &str, device: DeviceName) -> Self {
+        let mut name = Self {
+            bytes: [0; CAUSE_NAME_MAX],
+            len: 0,
+        };
+        let text = Iterator::chain(prefix.bytes(), device.as_bytes().iter().copied());
+        for (to, byte) in name.bytes.iter_mut().zip(text) {
+            *to = byte;
+            name.len = name.len.saturating_add(1);
+        }
+        name
+    }
+
+    /// Its characters.
+    pub(super) fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
 
 /// What an interface knows of demotion; behind the host's lock.
 pub(super) struct Demotion {
     /// The groups, in order of joining, with room for all that there may be. Changes
     /// under RTNL only.
     pub(super) groups: KVec<Arc<Group>>,
-    /// What this interface has brought upon its groups.
-    pub(super) own: demotion::Counter,
-    /// Whether the parent's failure is among that.
+    /// What this interface has brought upon its groups for its parent's failure.
+    link: Share,
+    /// The same for errors of sending.
+    errors: Share,
+    /// The parent's name when it was last seen.
+    pub(super) carpdev: DeviceName,
+    /// Whether the parent fails, which is to be a part of that.
     pub(super) suppressed: bool,
     /// Whether it is, but was not logged yet.
     pub(super) is_unlogged: bool,
@@ -34,7 +83,9 @@ impl Demotion {
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             groups: KVec::with_capacity(GROUPS_MAX, GFP_KERNEL_ACCOUNT)?,
-            own: demotion::Counter::default(),
+            link: Share::NONE,
+            errors: Share::NONE,
+            carpdev: DeviceName::default(),
             suppressed: false,
             is_unlogged: false,
             send_errors: SendErrors::new(),
@@ -43,16 +94,51 @@ impl Demotion {
 
     /// What the interface sends and compares.
     pub(super) fn count(&self) -> u8 {
-        let groups = self.groups.iter().map(|group| {
-            let automatic = demotion::is_automatic(group.name.as_bytes());
-            (automatic, group.counter())
-        });
-        demotion::count(groups, self.own)
+        let groups = self.groups.iter();
+        let groups = groups.map(|group| (group.is_automatic(), group.counter()));
+        demotion::count(groups, demotion::Counter::new(self.own()))
+    }
+
+    /// What this interface has brought upon its groups.
+    fn own(&self) -> u32 {
+        self.link.amount.saturating_add(self.errors.amount)
+    }
+
+    /// Changes it by so much.
+    pub(super) fn adjust(&mut self, cause: OwnCause, by: i32, now: Instant) {
+        match cause {
+            OwnCause::Link => self.link.adjust(by, now),
+            OwnCause::SendErrors => self.errors.adjust(by, now),
+        }
+    }
+
+    /// The name of a cause of the interface called `own`.
+    pub(super) fn name_of(&self, cause: OwnCause, own: DeviceName) -> OwnCauseName {
+        match cause {
+            OwnCause::Link => OwnCauseName::new("link:", self.carpdev),
+            OwnCause::SendErrors => OwnCauseName::new("send-errors:", own),
+        }
+    }
+
+    /// All that it has brought upon its groups.
+    pub(super) fn shares(&self) -> [(OwnCause, Share); 2] {
+        [
+            (OwnCause::Link, self.link),
+            (OwnCause::SendErrors, self.errors),
+        ]
+    }
+
+    /// When a cause of one of the groups ends by itself next.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.groups
+            .iter()
+            .filter_map(|group| group.next_end())
+            .min()
     }
 
     /// What a group gains or loses with this interface.
     pub(super) fn share(&self) -> i32 {
-        i32::try_from(self.own.get()).unwrap_or(i32::MAX)
+        i32::try_from(self.own()).unwrap_or(i32::MAX)
     }
 
     /// The group with this index.

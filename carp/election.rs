@@ -7,8 +7,8 @@
 //! ([`deliver`]), so that no lock of ours is held on the parent's way out.
 
 use super::{
-    advertise, counters::Counter, deliver::deliver, demote, device::Carp, hooks, host::Host,
-    notify, outbox::Outbox, published::state_to_u32, stopping,
+    advertise, counters::Counter, deliver::deliver, demote, device::Carp, history::Past, hooks,
+    host::Host, notify, outbox::Outbox, published::state_to_u32, stopping,
 };
 use crate::{
     linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
@@ -105,7 +105,13 @@ fn enter(carp: &Carp, host: &mut Host, transition: &Transition) {
 
 /// A virtual host has changed its state. Under the host's lock, so that listeners
 /// hear of changes in their order.
-fn note(carp: &Carp, host: &Host, vhid: u8, demote: u8, transition: &Transition) {
+fn note(carp: &Carp, host: &mut Host, vhid: u8, demote: u8, transition: &Transition) {
+    host.history.push(Past {
+        at: Instant(timer::now()),
+        vhid,
+        transition: *transition,
+        demote,
+    });
     if let Some(own) = &host.own {
         notify::state_changed(own, vhid, demote, transition);
         carp.changes.add(vhid);
@@ -147,6 +153,7 @@ pub(super) fn publish(carp: &Carp, host: &mut Host) {
 /// The timer has expired. Softirq context.
 pub(super) fn timer_expired(carp: &Carp) {
     demote::try_sending(carp);
+    demote::end_causes(carp);
     handle(carp, Event::Timer);
 }
 

@@ -5,9 +5,11 @@
 
 use super::{
     address_requests::AddressGet,
+    cause_requests::{CauseDel, CauseGet, CauseSet},
     counters::{Counter, Counters},
     device::Carp,
     group_requests::{GroupDemote, GroupGet},
+    history_requests::HistoryGet,
     netns::Namespace,
     notify::{interface, state_number},
     parent::Parent,
@@ -26,13 +28,17 @@ use crate::linux::{
 use kernel::{prelude::*, sync::rcu};
 
 /// In ascending order, as [`genetlink::Family::register`] wants them.
-pub(super) static OPERATIONS: [Operation; 6] = [
+pub(super) static OPERATIONS: [Operation; 10] = [
     Operation::list::<VhostGet>(),
     Operation::once::<GroupGet>(),
     Operation::list::<GroupGet>(),
     Operation::once::<GroupDemote>(),
     Operation::once::<StatsGet>(),
     Operation::list::<AddressGet>(),
+    Operation::list::<CauseGet>(),
+    Operation::once::<CauseSet>(),
+    Operation::once::<CauseDel>(),
+    Operation::list::<HistoryGet>(),
 ];
 
 /// CARP_CMD_VHOST_GET: all virtual hosts, or those of one interface.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     linux::{netlink::Extack, rtnl::Rtnl},
-    proto::carp::demotion::{self, GroupName},
+    proto::carp::{causes::Reason, demotion::GroupName},
 };
 use kernel::prelude::*;
 
@@ -137,8 +137,8 @@ pub(super) fn leave_all(carp: &Carp, groups: &Groups, rtnl: &Rtnl) {
 fn bring_along(host: &Host, group: &Group, by: i32, cause: &str) -> bool {
     let announce = group.adjust(by);
     if let (Some(dev), true) = (&host.own, by != 0) {
-        if demotion::is_automatic(group.name.as_bytes()) {
-            notify::demoted(dev.net(), group, by, cause);
+        if group.is_automatic() {
+            notify::demoted(dev.net(), group, by, cause, &Reason::NONE);
         }
     }
     announce

@@ -3,11 +3,11 @@
 //! What is asked about groups over generic netlink, and `carpdemote`.
 
 use super::{
-    demote::advertise_all,
+    demote::carpdemote,
     device::Carp,
     groups::{Group, Groups},
     netns::Namespace,
-    notify,
+    requested,
 };
 use crate::{
     linux::{
@@ -17,15 +17,15 @@ use crate::{
         netdevice::Device,
         netlink::{attribute_size, Message, Policies, Policy},
     },
-    proto::carp::demotion::{GroupName, GROUP_NAME_MAX},
+    proto::carp::{
+        causes::{Cause, CAUSES_MAX, MANUAL},
+        demotion::{Refusal, GROUP_NAME_MAX},
+    },
 };
 use kernel::{
     prelude::*,
     sync::{rcu, Arc},
 };
-
-/// Why a counter changes, in events.
-const CAUSE: &str = "carpdemote";
 
 /// CARP_CMD_GROUP_GET: a group, or all.
 pub(super) struct GroupGet;
@@ -41,7 +41,7 @@ impl Do for GroupGet {
     const ATTRIBUTES: Table = Table::new(&GROUP_GET);
 
     fn call(request: &Request<'_>) -> Result {
-        let group = named(request)?;
+        let group = requested::group(request)?;
         let mut members: usize = 0;
         each_member(request.net, &group, 0, |_| {
             members = members.saturating_add(1);
@@ -117,47 +117,38 @@ impl Do for GroupDemote {
 
     fn call(request: &Request<'_>) -> Result {
         let extack = &request.extack;
-        let group = named(request)?;
+        let group = requested::group(request)?;
         let step = request
             .attributes
             .s32(bindings::CARP_A_STEP)
             .ok_or_else(|| extack.error(EINVAL, format_args!("by how much is not said")))?;
-        let advertise = group
-            .step(step)
-            .map_err(|refusal| extack.error(ERANGE, format_args!("{}", refusal.as_str())))?;
-        notify::demoted(request.net, &group, step, CAUSE);
-        if advertise {
-            advertise_all(request.net, |carp| carp.host.lock().demotion.is_in(&group));
-        }
-        Ok(())
+        carpdemote(request.net, &group, step)?.map_err(|refusal| {
+            // Whose it is, of whom more would be taken.
+            match other_cause(&group) {
+                Some(cause) if refusal == Refusal::NotManual => extack.error(
+                    ERANGE,
+                    format_args!(
+                        "carpdemote has added less than that to {}, which {} demotes too",
+                        group.name.as_str(),
+                        cause.name.as_str()
+                    ),
+                ),
+                _ => requested::refuse(request, refusal),
+            }
+        })
     }
+}
+
+/// The first cause that was set by another name.
+fn other_cause(group: &Group) -> Option<Cause> {
+    let causes = (0..CAUSES_MAX).map_while(|index| group.cause(index));
+    causes
+        .into_iter()
+        .find(|cause| cause.name.as_bytes() != MANUAL)
 }
 
 fn groups(net: &Net) -> Option<&Groups> {
     Namespace::of(net).map(Namespace::groups)
-}
-
-/// The group that a request names, or in words why there is none.
-fn named(request: &Request<'_>) -> Result<Arc<Group>> {
-    let extack = &request.extack;
-    let name = request
-        .attributes
-        .string(bindings::CARP_A_GROUP)
-        .ok_or_else(|| extack.error(EINVAL, format_args!("no group is named")))?;
-    let name = GroupName::new(name).ok_or_else(|| {
-        extack.error(
-            EINVAL,
-            format_args!("a group's name is 1-15 visible characters, the last not a digit"),
-        )
-    })?;
-    groups(request.net)
-        .and_then(|groups| groups.find(&name))
-        .ok_or_else(|| {
-            extack.error(
-                ENOENT,
-                format_args!("no carp interface is in a group {}", name.as_str()),
-            )
-        })
 }
 
 fn fill(message: &mut Message<'_>, group: &Group) -> Result {

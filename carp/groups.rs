@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Interface groups and their demotion counters, per network namespace.
+//! Interface groups and their demotion, per network namespace.
 //!
 //! A group is there while an interface is in it. Its counter is read with every
 //! advertisement and every decision, so it is an atomic number; the list of
-//! groups is needed only to find one by its name.
+//! groups is needed only to find one by its name, and the causes that make up the counter
+//! only to change or show them.
 
 use crate::{
     linux::{
         lock::{new_spinlock_bh, SpinLockBh},
         rtnl::Rtnl,
     },
-    proto::carp::demotion::{self, GroupName, Refusal},
+    proto::carp::{
+        causes::{self, Cause, CauseName, Reason, CAUSES_MAX},
+        demotion::{self, GroupName, Refusal},
+        time::Instant,
+    },
 };
 use kernel::{
     prelude::*,
@@ -21,7 +26,65 @@ use kernel::{
     },
 };
 
+/// What pfsync interfaces demote the groups for that they are in.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum PfsyncCause {
+    /// A bulk update is not complete.
+    #[default]
+    Bulk,
+    /// The syncdev has no link.
+    Link,
+}
+
+impl PfsyncCause {
+    /// All of them.
+    pub(super) const ALL: [Self; 2] = [Self::Bulk, Self::Link];
+
+    /// Its name.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bulk => "pfsync-bulk",
+            Self::Link => "pfsync-link",
+        }
+    }
+}
+
+/// How much a cause demotes, and since when.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    /// 0: not at all.
+    pub(super) amount: u32,
+    /// Since when it is not 0.
+    pub(super) since: Instant,
+}
+
+impl Share {
+    /// No demotion.
+    pub(super) const NONE: Self = Self {
+        amount: 0,
+        since: Instant(0),
+    };
+
+    /// Changes the amount by `by`.
+    pub(super) fn adjust(&mut self, by: i32, now: Instant) {
+        if self.amount == 0 {
+            self.since = now;
+        }
+        self.amount = self.amount.saturating_add_signed(by);
+    }
+}
+
+/// What a group's counter is made up of, but for what its carp interfaces know themselves.
+struct Causes {
+    /// Those that were set by name, in the order in which they were, with room for all
+    /// that there may be once there is one.
+    named: KVec<Cause>,
+    /// Those of pfsync interfaces, as [`PfsyncCause::ALL`].
+    pfsync: [Share; 2],
+}
+
 /// A group.
+#[pin_data]
 pub(crate) struct Group {
     /// Its name, unique in the namespace.
     pub(crate) name: GroupName,
@@ -29,18 +92,31 @@ pub(crate) struct Group {
     count: Atomic<u32>,
     /// How many interfaces are in it; RTNL.
     members: Atomic<usize>,
+    #[pin]
+    causes: SpinLockBh<Causes>,
+    /// When the first of the causes ends by itself; [`NEVER`].
+    next_end: Atomic<u64>,
 }
+
+/// No cause ends by itself.
+const NEVER: u64 = u64::MAX;
 
 impl Group {
     fn new(name: GroupName) -> Result<Arc<Self>> {
-        Ok(Arc::new(
-            Self {
+        let causes = Causes {
+            named: KVec::new(),
+            pfsync: [Share::NONE; 2],
+        };
+        Arc::pin_init(
+            pin_init!(Self {
                 name,
                 count: Atomic::new(0),
                 members: Atomic::new(0),
-            },
+                causes <- new_spinlock_bh!(causes, "carp_causes"),
+                next_end: Atomic::new(NEVER),
+            }),
             GFP_KERNEL_ACCOUNT,
-        )?)
+        )
     }
 
     /// The demotion counter. Any context.
@@ -61,18 +137,153 @@ impl Group {
         }
     }
 
-    /// Automatic demotion; [`demotion::Counter::adjust`]. Any context.
-    pub(crate) fn adjust(&self, by: i32) -> bool {
-        demotion::is_automatic(self.name.as_bytes()) && self.update(|counter| counter.adjust(by))
+    /// Whether automatic demotion touches it.
+    pub(crate) fn is_automatic(&self) -> bool {
+        demotion::is_automatic(self.name.as_bytes())
     }
 
-    /// The administrator's; [`demotion::Counter::step`]. Any context.
+    /// Automatic demotion by a carp interface, which knows its cause;
+    /// [`demotion::Counter::adjust`]. Any context.
+    pub(super) fn adjust(&self, by: i32) -> bool {
+        self.is_automatic() && self.update(|counter| counter.adjust(by))
+    }
+
+    /// The same by a pfsync interface. Any context.
+    pub(crate) fn adjust_for(&self, cause: PfsyncCause, by: i32, now: Instant) -> bool {
+        if !self.is_automatic() {
+            return false;
+        }
+        let mut causes = self.causes.lock();
+        let shares = PfsyncCause::ALL.iter().zip(&mut causes.pfsync);
+        for (_, share) in shares.filter(|(it, _)| **it == cause) {
+            share.adjust(by, now);
+        }
+        self.update(|counter| counter.adjust(by))
+    }
+
+    /// What its pfsync interfaces demote it by. Any context.
+    pub(super) fn pfsync_shares(&self) -> [(PfsyncCause, Share); 2] {
+        let [bulk, link] = self.causes.lock().pfsync;
+        [(PfsyncCause::Bulk, bulk), (PfsyncCause::Link, link)]
+    }
+
+    /// The administrator's `carpdemote`: adds `by` to what it has added before. Returns
+    /// whether the masters among the group's interfaces should advertise at once. Process
+    /// context, may sleep.
     ///
     /// # Errors
     ///
-    /// The step is too large, or would lead out of 0–255.
-    pub(crate) fn step(&self, by: i32) -> Result<bool, Refusal> {
-        self.update(|counter| counter.step(by))
+    /// As [`causes::step`], or there is no memory. Nothing changed.
+    pub(super) fn step(&self, by: i32, now: Instant) -> Result<Result<bool, Refusal>> {
+        let name = CauseName::manual().ok_or(EINVAL)?;
+        let room = self.room()?;
+        let mut causes = self.causes.lock();
+        let old = causes.named.iter().find(|it| it.name == name);
+        let manual = old.map_or(0, |it| it.amount);
+        let since = old.map_or(now, |it| it.since);
+        let amount = match causes::step(self.counter(), manual, by) {
+            Ok(amount) => amount,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let cause = Cause {
+            name,
+            amount,
+            since,
+            until: None,
+            reason: Reason::NONE,
+        };
+        Ok(self.put(&mut causes, cause, room).map(|by| by > 0))
+    }
+
+    /// Sets a cause, which may have another amount, time or reason already. Returns by how
+    /// much the counter changed. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// There are too many, or there is no memory. Nothing changed.
+    pub(super) fn set(&self, mut cause: Cause) -> Result<Result<i32, Refusal>> {
+        let room = self.room()?;
+        let mut causes = self.causes.lock();
+        if let Some(old) = causes.named.iter().find(|it| it.name == cause.name) {
+            cause.since = old.since;
+        }
+        Ok(self.put(&mut causes, cause, room))
+    }
+
+    /// Room for all causes that there may be, if there is none yet.
+    fn room(&self) -> Result<KVec<Cause>> {
+        let has_room = self.causes.lock().named.capacity() != 0;
+        let wanted = if has_room { 0 } else { CAUSES_MAX };
+        Ok(KVec::with_capacity(wanted, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Puts a cause in, or away if its amount is 0. Returns by how much the counter changed.
+    fn put(&self, causes: &mut Causes, cause: Cause, room: KVec<Cause>) -> Result<i32, Refusal> {
+        if causes.named.capacity() == 0 {
+            causes.named = room;
+        }
+        let index = causes.named.iter().position(|it| it.name == cause.name);
+        let old = match index.and_then(|index| causes.named.get_mut(index)) {
+            Some(known) => core::mem::replace(known, cause).amount,
+            None if cause.amount == 0 => 0,
+            None => {
+                let pushed = causes.named.push_within_capacity(cause);
+                pushed.map_err(|_| Refusal::TooMany)?;
+                0
+            }
+        };
+        if cause.amount == 0 {
+            causes.named.retain(|it| it.name != cause.name);
+        }
+        Ok(self.changed(
+            causes,
+            i64::from(cause.amount).saturating_sub(i64::from(old)),
+        ))
+    }
+
+    /// Takes a cause back. Returns by how much the counter changed; nothing, if there is no
+    /// cause of that name. Any context.
+    pub(super) fn unset(&self, name: &CauseName) -> Option<i32> {
+        self.take(|it| it.name == *name).map(|(_, by)| by)
+    }
+
+    /// Takes a cause back whose time is over, and returns it and by how much the counter
+    /// changed. Any context.
+    pub(super) fn take_over(&self, now: Instant) -> Option<(Cause, i32)> {
+        if self.next_end.load(Relaxed) > now.0 {
+            return None;
+        }
+        self.take(|it| it.is_over(now))
+    }
+
+    fn take(&self, wanted: impl Fn(&Cause) -> bool) -> Option<(Cause, i32)> {
+        let mut causes = self.causes.lock();
+        let index = causes.named.iter().position(wanted)?;
+        let cause = causes.named.remove(index).ok()?;
+        let by = self.changed(&causes, i64::from(cause.amount).saturating_neg());
+        Some((cause, by))
+    }
+
+    /// The causes were changed, and their sum by so much.
+    fn changed(&self, causes: &Causes, by: i64) -> i32 {
+        let ends = causes.named.iter().filter_map(|it| it.until);
+        self.next_end
+            .store(ends.min().map_or(NEVER, |Instant(at)| at), Relaxed);
+        let by = i32::try_from(by).unwrap_or(0);
+        self.update(|counter| counter.change(by));
+        by
+    }
+
+    /// When a cause ends by itself next. Any context.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        Some(self.next_end.load(Relaxed))
+            .filter(|at| *at != NEVER)
+            .map(Instant)
+    }
+
+    /// The cause in this place of the order in which they were set. Any context.
+    pub(super) fn cause(&self, index: usize) -> Option<Cause> {
+        self.causes.lock().named.get(index).copied()
     }
 }
 

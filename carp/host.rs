@@ -7,6 +7,7 @@
 use super::{
     addresses::Addresses,
     demotion::Demotion,
+    history::History,
     mismatch::Mismatch,
     netns::Namespace,
     node::{Common, Node},
@@ -55,6 +56,8 @@ pub(crate) struct Host {
     unhashed: Option<Instant>,
     /// Groups, and what this interface brings upon them.
     pub(super) demotion: Demotion,
+    /// What has happened to the virtual hosts.
+    pub(super) history: History,
     /// To whom advertisements go instead of to the group of their family.
     pub(super) peers: KVec<IpAddr>,
     /// Who sends digests that are wrong.
@@ -85,6 +88,7 @@ impl Host {
             exposure: Exposure::new(),
             unhashed: None,
             demotion: Demotion::new()?,
+            history: History::new()?,
             peers: KVec::new(),
             mismatch: Mismatch::new(),
             own: None,
@@ -253,6 +257,7 @@ impl Host {
         let elections = self.nodes.iter().map(|node| node.election.deadline());
         let others = [
             self.demotion.send_errors.deadline(),
+            self.demotion.next_end(),
             self.announcements.deadline(),
         ];
         // The kernel crate has a `chain` of its own.

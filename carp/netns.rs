@@ -8,7 +8,7 @@ use crate::{
         log::{self as limits, RateLimit},
         namespace::{Net, NetState, Registration},
         rtnl::Rtnl,
-        sysctl::{Entry, Integer, Sysctls},
+        sysctl::{Entry, Integer, Sysctls, Value},
     },
     proto::carp::log,
 };
@@ -83,32 +83,16 @@ impl NetState for Namespace {
             backupsource: Integer::new(0),
         };
         let sysctls = Sysctls::new(net, c"net/inet/carp", values, |values| {
+            let integer = |name, value, range| Entry {
+                name,
+                value: Value::Integer(value, range),
+            };
             [
-                Entry {
-                    name: c"allow",
-                    value: &values.allow,
-                    range: SWITCH,
-                },
-                Entry {
-                    name: c"preempt",
-                    value: &values.preempt,
-                    range: SWITCH,
-                },
-                Entry {
-                    name: c"log",
-                    value: &values.log,
-                    range: LEVELS,
-                },
-                Entry {
-                    name: c"arpbalance",
-                    value: &values.arpbalance,
-                    range: SWITCH,
-                },
-                Entry {
-                    name: c"backupsource",
-                    value: &values.backupsource,
-                    range: SWITCH,
-                },
+                integer(c"allow", &values.allow, SWITCH),
+                integer(c"preempt", &values.preempt, SWITCH),
+                integer(c"log", &values.log, LEVELS),
+                integer(c"arpbalance", &values.arpbalance, SWITCH),
+                integer(c"backupsource", &values.backupsource, SWITCH),
             ]
         })?;
         KBox::pin_init(

@@ -13,8 +13,9 @@ use crate::{
         netlink::{attribute_size, Message},
     },
     proto::carp::{
+        causes::{Reason, REASON_MAX},
         demotion::GROUP_NAME_MAX,
-        effects::{Reason, Transition},
+        effects::{self, Transition},
         election::{Family, State},
     },
 };
@@ -54,27 +55,46 @@ pub(super) fn state_changed(own: &OwnDevice, vhid: u8, demote: u8, transition: &
         SIZE,
         |message| {
             interface(message, own)?;
-            message.u8(bindings::CARP_A_VHID, vhid)?;
-            message.u8(bindings::CARP_A_OLD_STATE, state_number(transition.from))?;
-            message.u8(bindings::CARP_A_STATE, state_number(transition.to))?;
-            message.u8(bindings::CARP_A_REASON, reason(transition.reason))?;
-            message.u32(bindings::CARP_A_DEMOTE, u32::from(demote))
+            fill_transition(message, vhid, demote, transition)
         },
     );
 }
 
+/// Writes a change of a virtual host's state.
+///
+/// # Errors
+///
+/// EMSGSIZE: there is no room.
+pub(super) fn fill_transition(
+    message: &mut Message<'_>,
+    vhid: u8,
+    demote: u8,
+    transition: &Transition,
+) -> Result {
+    message.u8(bindings::CARP_A_VHID, vhid)?;
+    message.u8(bindings::CARP_A_OLD_STATE, state_number(transition.from))?;
+    message.u8(bindings::CARP_A_STATE, state_number(transition.to))?;
+    message.u8(bindings::CARP_A_REASON, reason(transition.reason))?;
+    message.u32(bindings::CARP_A_DEMOTE, u32::from(demote))
+}
+
 /// Tells listeners that the demotion counter of a group was changed. Any context; a lock
 /// may be held.
-pub(super) fn demoted(net: &Net, group: &Group, step: i32, cause: &str) {
+pub(super) fn demoted(net: &Net, group: &Group, step: i32, cause: &str, reason: &Reason) {
     let size = attribute_size(GROUP_NAME_MAX.saturating_add(1))
         .saturating_add(2 * attribute_size(4))
-        .saturating_add(attribute_size(cause.len().saturating_add(1)));
+        .saturating_add(attribute_size(cause.len().saturating_add(1)))
+        .saturating_add(attribute_size(REASON_MAX + 1));
     let command = bindings::CARP_CMD_DEMOTE_NTF;
     FAMILY.event(net, EVENTS, command, size, |message| {
         message.string(bindings::CARP_A_GROUP, group.name.as_bytes())?;
         message.u32(bindings::CARP_A_DEMOTE, group.counter().get())?;
         message.s32(bindings::CARP_A_STEP, step)?;
-        message.string(bindings::CARP_A_CAUSE, cause.as_bytes())
+        message.string(bindings::CARP_A_CAUSE, cause.as_bytes())?;
+        match reason.as_bytes() {
+            [] => Ok(()),
+            reason => message.string(bindings::CARP_A_CAUSE_REASON, reason),
+        }
     });
 }
 
@@ -104,24 +124,26 @@ pub(super) fn state_number(state: State) -> u8 {
 }
 
 /// A reason's number in `carp.h`, `enum carp_reason`.
-fn reason(reason: Reason) -> u8 {
+fn reason(reason: effects::Reason) -> u8 {
     let number = match reason {
-        Reason::Started => bindings::carp_reason_CARP_REASON_STARTED,
-        Reason::Stopped => bindings::carp_reason_CARP_REASON_STOPPED,
-        Reason::NoAddress => bindings::carp_reason_CARP_REASON_NO_ADDRESS,
-        Reason::Reconfigured => bindings::carp_reason_CARP_REASON_RECONFIGURED,
-        Reason::MasterTimedOut(Family::Ipv4) => bindings::carp_reason_CARP_REASON_MASTER_TIMED_OUT,
-        Reason::MasterTimedOut(Family::Ipv6) => {
+        effects::Reason::Started => bindings::carp_reason_CARP_REASON_STARTED,
+        effects::Reason::Stopped => bindings::carp_reason_CARP_REASON_STOPPED,
+        effects::Reason::NoAddress => bindings::carp_reason_CARP_REASON_NO_ADDRESS,
+        effects::Reason::Reconfigured => bindings::carp_reason_CARP_REASON_RECONFIGURED,
+        effects::Reason::MasterTimedOut(Family::Ipv4) => {
+            bindings::carp_reason_CARP_REASON_MASTER_TIMED_OUT
+        }
+        effects::Reason::MasterTimedOut(Family::Ipv6) => {
             bindings::carp_reason_CARP_REASON_MASTER_TIMED_OUT_IPV6
         }
-        Reason::MasterBowedOut => bindings::carp_reason_CARP_REASON_MASTER_BOWED_OUT,
-        Reason::Preempting => bindings::carp_reason_CARP_REASON_PREEMPTING,
-        Reason::MasterDemoted => bindings::carp_reason_CARP_REASON_MASTER_DEMOTED,
-        Reason::MasterTooSlow => bindings::carp_reason_CARP_REASON_MASTER_TOO_SLOW,
-        Reason::BetterMaster => bindings::carp_reason_CARP_REASON_BETTER_MASTER,
-        Reason::EqualMaster => bindings::carp_reason_CARP_REASON_EQUAL_MASTER,
-        Reason::LessDemotedMaster => bindings::carp_reason_CARP_REASON_LESS_DEMOTED_MASTER,
-        Reason::Administrator => bindings::carp_reason_CARP_REASON_ADMINISTRATOR,
+        effects::Reason::MasterBowedOut => bindings::carp_reason_CARP_REASON_MASTER_BOWED_OUT,
+        effects::Reason::Preempting => bindings::carp_reason_CARP_REASON_PREEMPTING,
+        effects::Reason::MasterDemoted => bindings::carp_reason_CARP_REASON_MASTER_DEMOTED,
+        effects::Reason::MasterTooSlow => bindings::carp_reason_CARP_REASON_MASTER_TOO_SLOW,
+        effects::Reason::BetterMaster => bindings::carp_reason_CARP_REASON_BETTER_MASTER,
+        effects::Reason::EqualMaster => bindings::carp_reason_CARP_REASON_EQUAL_MASTER,
+        effects::Reason::LessDemotedMaster => bindings::carp_reason_CARP_REASON_LESS_DEMOTED_MASTER,
+        effects::Reason::Administrator => bindings::carp_reason_CARP_REASON_ADMINISTRATOR,
     };
     u8::try_from(number).unwrap_or(u8::MAX)
 }

@@ -4,20 +4,17 @@
 //! and while it cannot hear of them.
 
 use crate::{
-    carp::{self, Group},
-    linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
+    carp::{self, Group, PfsyncCause},
+    linux::{netdevice_ops::OwnDevice, rtnl::Rtnl, timer},
     proto::{
-        carp::demotion::{GroupName, GROUP_CARP},
+        carp::{
+            demotion::{GroupName, GROUP_CARP},
+            time::Instant,
+        },
         pfsync::bulk_request::Effects,
     },
 };
 use kernel::{prelude::*, sync::Arc};
-
-/// Why demotion changes, in OpenBSD's words.
-const BULK_START: &str = "pfsync bulk start";
-const BULK_END: &str = "pfsync bulk done";
-const LINK_DOWN: &str = "pfsync link down";
-const LINK_UP: &str = "pfsync link up";
 
 /// Joins the group that a new interface is in.
 ///
@@ -41,7 +38,7 @@ pub(super) fn leave(own: &OwnDevice, group: &Arc<Group>, rtnl: &Rtnl) {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Demoted {
     by: i32,
-    cause: &'static str,
+    cause: PfsyncCause,
     announce: bool,
 }
 
@@ -49,16 +46,15 @@ pub(super) struct Demoted {
 /// done later, what takes a demotion back might come before the demotion, which then
 /// nobody would take back.
 pub(super) fn demote(group: &Group, effects: &Effects) -> [Demoted; 2] {
-    let cause = |by, more, less| if by > 0 { more } else { less };
-    let (bulk, link) = (effects.demote, effects.demote_for_link);
+    let now = Instant(timer::now());
     [
-        (bulk, cause(bulk, BULK_START, BULK_END)),
-        (link, cause(link, LINK_DOWN, LINK_UP)),
+        (effects.demote, PfsyncCause::Bulk),
+        (effects.demote_for_link, PfsyncCause::Link),
     ]
     .map(|(by, cause)| Demoted {
         by,
         cause,
-        announce: by != 0 && group.adjust(by),
+        announce: by != 0 && group.adjust_for(cause, by, now),
     })
 }
 

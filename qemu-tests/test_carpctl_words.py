@@ -55,7 +55,7 @@ def test_typed_step_by_step(host: Host) -> None:
     carpctl(host, "carp0 group test")
     assert carpctl(host, "-g test") == "test: carp demote count 0\n"
     carpctl(host, "-g test carpdemote 50")
-    assert carpctl(host, "-g test") == "test: carp demote count 50\n"
+    assert carpctl(host, "-g test") == "test: carp demote count 50\n\tmanual 50 since 0 s\n"
     carpctl(host, "carp0 advskew 254")
     assert c.info(host)["advskew"] == 254
     carpctl(host, "carp0 down")

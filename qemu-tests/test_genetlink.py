@@ -461,12 +461,12 @@ def test_carpdemote(lan: Lan, talk: type[Talk]) -> None:
     (vhost,) = conversation.dump()
     assert u32(vhost, DEMOTE) == 50
     events = conversation.genl.wait_events(conversation.family, 2)
-    assert demotions(events) == [("carp", 50, 50, "carpdemote")]
+    assert demotions(events) == [("carp", 50, 50, "manual")]
     assert told(events[1]) == ("master", "backup", "less demoted master")
     assert u32(events[1], DEMOTE) == 50
     conversation.do(GROUP_DEMOTE, named("carp"), step(-50))
     events = conversation.genl.wait_events(conversation.family, 1)
-    assert demotions(events) == [("carp", 0, -50, "carpdemote")]
+    assert demotions(events) == [("carp", 0, -50, "manual")]
 
 
 def test_demotion_that_comes_by_itself(lan: Lan, talk: type[Talk]) -> None:
@@ -476,7 +476,7 @@ def test_demotion_that_comes_by_itself(lan: Lan, talk: type[Talk]) -> None:
     conversation.listen()
     lan.cable_pull(lan.a)
     events = conversation.genl.wait_events(conversation.family, 2)
-    assert demotions(events) == [("carp", 1, 1, "carpdev")]
+    assert demotions(events) == [("carp", 1, 1, "link:eth0")]
     assert ("master", "init", "stopped") in [told(e) for e in events if e.command == STATE_NTF]
     lan.a.ip(*"link set carp0 type carp group test".split())
     assert demotions(conversation.genl.wait_events(conversation.family, 1)) == [
@@ -488,7 +488,9 @@ def test_demotion_that_comes_by_itself(lan: Lan, talk: type[Talk]) -> None:
     ]
     lan.cable_plug(lan.a)
     c.wait_state(lan.a, "master")
-    assert demotions(conversation.genl.events(conversation.family)) == [("carp", 0, -1, "carpdev")]
+    assert demotions(conversation.genl.events(conversation.family)) == [
+        ("carp", 0, -1, "link:eth0")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -499,7 +501,7 @@ def test_demotion_that_comes_by_itself(lan: Lan, talk: type[Talk]) -> None:
         (named("carp") + step(129), errno.ERANGE, "at most 128"),
         (named("carp") + step(-129), errno.ERANGE, "at most 128"),
         (named("carp") + step(-(1 << 31)), errno.ERANGE, "at most 128"),
-        (named("carp") + step(-1), errno.ERANGE, "between 0 and 255"),
+        (named("carp") + step(-1), errno.ERANGE, "carpdemote has added less"),
         (named("nobody") + step(1), errno.ENOENT, "no carp interface is in a group nobody"),
         (named("test1") + step(1), errno.EINVAL, "the last not a digit"),
         (named("a/b") + step(1), errno.EINVAL, "visible characters"),

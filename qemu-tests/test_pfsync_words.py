@@ -183,7 +183,9 @@ def test_while_a_peer_answers(lan: Lan) -> None:
         p.create(lan.a)
         assert peer.wait(Action.UPD_REQ).frame.all(Action.UPD_REQ) == [w.EVERYTHING]
         assert p.bulk(lan.a) == "asking"
-        assert carpctl(lan.a, "-g carp") == "carp: carp demote count 32\n"
+        assert (
+            carpctl(lan.a, "-g carp") == "carp: carp demote count 32\n\tpfsync-bulk 32 since 0 s\n"
+        )
         peer.send(frame((Action.BUS, w.Bulk(CREATOR, w.Bulk.START))))
         p.wait_bulk(lan.a, "receiving", 1)
         state = w.State.of(

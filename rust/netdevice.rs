@@ -169,6 +169,11 @@ impl Device {
         unsafe { (*self.as_ptr()).name }
     }
 
+    /// The interface's name, kept.
+    pub(crate) fn name_now(&self) -> DeviceName {
+        DeviceName(self.name_bytes())
+    }
+
     /// The interface's name, for messages.
     pub(crate) fn name(&self) -> Name<'_> {
         Name(self)
@@ -368,6 +373,17 @@ impl Device {
     pub(crate) fn is_bridge(&self) -> bool {
         // SAFETY: `self` is a live device.
         unsafe { bindings::netif_is_bridge_master(self.as_ptr()) }
+    }
+}
+
+/// The name that a device had at a time, with zero bytes behind it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DeviceName([u8; bindings::IFNAMSIZ as usize]);
+
+impl DeviceName {
+    /// Its characters.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.split(|&byte| byte == 0).next().unwrap_or_default()
     }
 }
 

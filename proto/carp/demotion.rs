@@ -57,24 +57,10 @@ impl Counter {
         by > 0 && self.0 == 1
     }
 
-    /// The administrator's `carpdemote`: adds `step`.
-    ///
-    /// Returns whether the masters among the group's interfaces should advertise
-    /// at once: after every step up.
-    ///
-    /// # Errors
-    ///
-    /// The step is too large, or would lead out of 0–255. Nothing has changed.
-    pub fn step(&mut self, step: i32) -> Result<bool, Refusal> {
-        if step.unsigned_abs() > STEP_MAX.unsigned_abs() {
-            return Err(Refusal::Step);
-        }
-        let count = self.0.checked_add_signed(step).ok_or(Refusal::Range)?;
-        if count > COUNT_MAX {
-            return Err(Refusal::Range);
-        }
-        self.0 = count;
-        Ok(step > 0)
+    /// A cause that was set by name has another amount: adds the difference. The causes
+    /// are a part of the counter, so it never becomes negative.
+    pub fn change(&mut self, by: i32) {
+        self.0 = self.0.saturating_add_signed(by);
     }
 }
 
@@ -118,13 +104,27 @@ impl GroupName {
     }
 }
 
-/// Why a `carpdemote` was refused.
+/// Why a change of a group's demotion was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// It is a step of more than 128.
     Step,
-    /// The counter would leave 0–255.
+    /// The counter would exceed 255.
     Range,
+    /// More would be taken away than `carpdemote` has added.
+    NotManual,
+    /// A cause's name is malformed.
+    CauseName,
+    /// A cause's name is one of this module's own.
+    OwnCause,
+    /// A cause's amount is not 1–255.
+    Amount,
+    /// A cause's time is not 1 s to a year.
+    For,
+    /// A reason is malformed.
+    Reason,
+    /// There are as many causes as there may be.
+    TooMany,
 }
 
 impl Refusal {
@@ -134,6 +134,15 @@ impl Refusal {
         match self {
             Self::Step => "a step of carpdemote is at most 128",
             Self::Range => "the demotion counter must stay between 0 and 255",
+            Self::NotManual => {
+                "carpdemote has added less than that; other causes demote the group (carpctl -g)"
+            }
+            Self::CauseName => "a cause's name has 1-31 visible ASCII characters",
+            Self::OwnCause => "link:, send-errors: and pfsync- are causes of the kernel's own",
+            Self::Amount => "a cause demotes by 1-255",
+            Self::For => "a cause lasts 1 second to a year",
+            Self::Reason => "a reason has at most 127 bytes of UTF-8, without control characters",
+            Self::TooMany => "a group has at most 32 causes that were set by name",
         }
     }
 }
@@ -148,9 +157,7 @@ pub fn is_automatic(group: &[u8]) -> bool {
 /// its `own` share if no group carries that, as of an interface in no group. A group is
 /// `(automatic, counter)`, see [`is_automatic`].
 ///
-/// `carp_group_demote_count` takes the own share wherever the sum is 0. There an
-/// administrator who takes away what a group shows leaves the interface demoted by what
-/// nothing shows. Here the group's counter has the last word.
+/// `carp_group_demote_count` takes the own share wherever the sum is 0.
 #[must_use]
 pub fn count(groups: impl IntoIterator<Item = (bool, Counter)>, own: Counter) -> u8 {
     let (carried, sum) = groups

@@ -20,6 +20,7 @@ pub mod announcements;
 pub mod arp_hash;
 pub mod balancing;
 pub mod carpnodes;
+pub mod causes;
 pub mod demotion;
 pub mod digest;
 pub mod effects;

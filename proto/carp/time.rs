@@ -17,6 +17,15 @@ impl Instant {
     pub const fn after(self, interval: Interval) -> Self {
         Self(self.0.saturating_add(interval.as_nanos()))
     }
+
+    /// The point so many seconds after this one, at most the end of time.
+    #[must_use]
+    pub const fn after_seconds(self, seconds: u32) -> Self {
+        Self(
+            self.0
+                .saturating_add((seconds as u64).saturating_mul(1_000_000_000)),
+        )
+    }
 }
 
 /// A span of time in units of 1/256 s, in which CARP counts.

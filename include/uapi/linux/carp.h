@@ -26,7 +26,7 @@ enum {
 	 * CARP_A_MEMBER for each interface in it.
 	 */
 	CARP_CMD_GROUP_GET,
-	/* Do: CARP_A_GROUP, STEP. Needs CAP_NET_ADMIN. */
+	/* Do: CARP_A_GROUP, STEP: changes the cause "manual". Needs CAP_NET_ADMIN. */
 	CARP_CMD_GROUP_DEMOTE,
 	/*
 	 * Do: CARP_A_STATS, the sum over the namespace: its interfaces, their
@@ -39,8 +39,8 @@ enum {
 	 */
 	CARP_CMD_STATE_NTF,
 	/*
-	 * Event: a group's counter changed: CARP_A_GROUP, DEMOTE, STEP, and
-	 * CARP_A_CAUSE in words.
+	 * Event: a group's counter changed: CARP_A_GROUP, DEMOTE, STEP, CAUSE, and
+	 * CARP_A_CAUSE_REASON if there is one.
 	 */
 	CARP_CMD_DEMOTE_NTF,
 	/*
@@ -55,6 +55,27 @@ enum {
 	 * interface.
 	 */
 	CARP_CMD_ADDRESS_GET,
+	/*
+	 * Dump: why groups are demoted, one message for each cause: CARP_A_GROUP,
+	 * CAUSE, AMOUNT, AGE, FOR if it ends by itself, CAUSE_REASON if there is
+	 * one; of an interface's own causes IFINDEX and IFNAME. With CARP_A_GROUP
+	 * in the request: those of this group.
+	 */
+	CARP_CMD_CAUSE_GET,
+	/*
+	 * Do: CARP_A_GROUP, CAUSE, AMOUNT, and perhaps FOR and CAUSE_REASON: the
+	 * group is demoted by this amount under this name, whatever it was before.
+	 * Needs CAP_NET_ADMIN.
+	 */
+	CARP_CMD_CAUSE_SET,
+	/* Do: CARP_A_GROUP, CAUSE: takes it back. Needs CAP_NET_ADMIN. */
+	CARP_CMD_CAUSE_DEL,
+	/*
+	 * Dump: the last 64 changes of state of each interface, the oldest first:
+	 * CARP_A_IFINDEX, IFNAME, VHID, OLD_STATE, STATE, REASON, DEMOTE, AGO. With
+	 * CARP_A_IFINDEX in the request: those of this interface.
+	 */
+	CARP_CMD_HISTORY_GET,
 
 	__CARP_CMD_MAX,
 };
@@ -77,10 +98,16 @@ enum {
 	CARP_A_GROUP,		/* string */
 	CARP_A_STEP,		/* s32, -128 to 128 */
 	CARP_A_MEMBER,		/* u32, ifindex; several */
-	CARP_A_CAUSE,		/* string */
+	CARP_A_CAUSE,		/* string, at most 31 bytes */
 	CARP_A_STATS,		/* nest of CARP_STATS_* of if_carp.h */
 	CARP_A_CARPDEV_NAME,	/* string, in the parent's network namespace */
 	CARP_A_ADDRESS,		/* binary, 4 or 16 bytes in network order; several */
+	CARP_A_AMOUNT,		/* u32, 1-255 of a cause that was set by name */
+	CARP_A_AGE,		/* u32, seconds since it is so */
+	CARP_A_FOR,		/* u32, seconds until it ends */
+	CARP_A_CAUSE_REASON,	/* string, at most 127 bytes of UTF-8 */
+	CARP_A_AGO,		/* u64, nanoseconds since it happened */
+	CARP_A_PAD,
 
 	__CARP_A_MAX,
 };

@@ -4,9 +4,8 @@
 
 use crate::common::theirs;
 use carp_proto::carp::demotion::{
-    count, is_automatic, visible_to_all, Counter, GroupName, Refusal, COUNT_MAX, DEMOTED_ADVSKEW,
+    count, is_automatic, visible_to_all, Counter, GroupName, DEMOTED_ADVSKEW,
 };
-use proptest::prelude::*;
 
 fn counter(value: i32) -> Counter {
     let mut counter = Counter::default();
@@ -57,60 +56,6 @@ fn the_group_of_all_interfaces_is_skipped() {
     }
 }
 
-// --- carpdemote ---
-
-#[test]
-fn carpdemote_adds_and_takes_away() {
-    let mut group = Counter::default();
-    assert_eq!(group.step(50), Ok(true));
-    assert_eq!(group.step(-20), Ok(false));
-    assert_eq!(group.step(0), Ok(false));
-    assert_eq!(group.get(), 30);
-}
-
-#[test]
-fn every_step_up_is_advertised() {
-    for value in 0..255 {
-        assert_eq!(counter(value).step(1), Ok(true));
-    }
-}
-
-#[test]
-fn a_step_is_at_most_128() {
-    assert_eq!(counter(0).step(128), Ok(true));
-    assert_eq!(counter(200).step(-128), Ok(false));
-    for step in [129, -129, i32::MAX, i32::MIN] {
-        let mut group = counter(130);
-        assert_eq!(group.step(step), Err(Refusal::Step));
-        assert_eq!(group, counter(130));
-    }
-}
-
-#[test]
-fn carpdemote_is_refused_outside_0_to_255() {
-    assert_eq!(counter(127).step(128), Ok(true));
-    assert_eq!(counter(128).step(128), Err(Refusal::Range));
-    assert_eq!(counter(1).step(-1), Ok(false));
-    let mut group = counter(1);
-    assert_eq!(group.step(-2), Err(Refusal::Range));
-    assert_eq!(group, counter(1));
-}
-
-#[test]
-fn carpdemote_leads_back_from_beyond_255() {
-    let mut group = counter(300);
-    assert_eq!(group.step(-1), Err(Refusal::Range));
-    assert_eq!(group.step(-45), Ok(false));
-    assert_eq!(group.get(), COUNT_MAX);
-}
-
-#[test]
-fn refusals_are_sentences() {
-    for refusal in [Refusal::Step, Refusal::Range] {
-        assert!(refusal.as_str().contains("demot"));
-    }
-}
-
 // --- the interface's count ---
 
 /// Groups that carry automatic demotion.
@@ -147,21 +92,6 @@ fn the_own_share_counts_where_no_group_carries_it() {
     assert_eq!(count([all(3), (true, counter(2))], counter(2)), 5);
 }
 
-#[test]
-fn what_an_administrator_takes_away_is_gone() {
-    let (mut group, mut own) = (Counter::default(), Counter::default());
-    for it in [&mut group, &mut own] {
-        it.adjust(1);
-    }
-    assert_eq!(group.step(-1), Ok(false));
-    assert_eq!(count([(true, group)], own), 0);
-    // and the automatic end of it is no news
-    for it in [&mut group, &mut own] {
-        it.adjust(-1);
-    }
-    assert_eq!(count([(true, group)], own), 0);
-}
-
 // --- peers that ignore the count ---
 
 #[test]
@@ -180,18 +110,6 @@ fn a_demoted_host_can_raise_its_advskew_for_freebsd_and_ucarp() {
     assert_eq!(visible_to_all(theirs(1, 100, 0)), theirs(1, 100, 0));
     // and still bows out
     assert!(visible_to_all(theirs(255, 255, 1)).is_bow_out());
-}
-
-proptest! {
-    #[test]
-    fn carpdemote_keeps_within_its_range(value in 0i32..=255, step: i32) {
-        let mut group = counter(value);
-        match group.step(step) {
-            Ok(_) => prop_assert_eq!(group.get() as i32, value + step),
-            Err(_) => prop_assert_eq!(group.get() as i32, value),
-        }
-        prop_assert!(group.get() <= COUNT_MAX);
-    }
 }
 
 #[test]

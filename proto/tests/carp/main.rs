@@ -7,6 +7,7 @@
 mod address_change;
 mod announcements;
 mod balancing;
+mod causes;
 mod cluster;
 mod common;
 mod demotion;

@@ -16,6 +16,7 @@ use proto::carp::announcements::{Addresses, Announcements, Batch};
 use proto::carp::arp_hash::{write_seed_input, ArpHash, SEED_INPUT_LEN};
 use proto::carp::balancing::{arpbalance, hash_of_ipv4, hash_of_ipv6, Balancing, Masters};
 use proto::carp::carpnodes::{Carpnode, Carpnodes};
+use proto::carp::causes::{self, seconds_since, Cause, CauseName, Reason};
 use proto::carp::demotion::{count, is_automatic, Counter, GroupName};
 use proto::carp::digest::{hashed_lladdr, write_key, Digests, Input, Mac, KEY_LEN};
 use proto::carp::effects::Effects;
@@ -200,9 +201,20 @@ pub fn every_count(
         if is_automatic(name) {
             advertise = advertise.wrapping_add(usize::from(group.adjust(by.unwrap_or(step))));
         }
-        match group.step(step) {
-            Ok(now) => advertise = advertise.wrapping_add(usize::from(now)),
+        group.change(step);
+        match causes::step(*group, hosts, step) {
+            Ok(manual) => advertise = advertise.wrapping_add(manual as usize),
             Err(refusal) => advertise = advertise.wrapping_add(refusal.as_str().len()),
+        }
+    }
+    if let (Ok(cause_name), Ok(reason)) = (CauseName::new(name), Reason::new(name)) {
+        if let Ok(cause) = Cause::new(cause_name, hosts, now, Some(hosts), reason) {
+            let left = cause
+                .seconds_left(now)
+                .unwrap_or(seconds_since(cause.since, now));
+            let bytes = cause.name.as_bytes().len() ^ cause.reason.as_bytes().len();
+            advertise =
+                advertise.wrapping_add(left as usize ^ bytes ^ usize::from(cause.is_over(now)));
         }
     }
     let carried = groups.iter().map(|group| (is_automatic(name), *group));

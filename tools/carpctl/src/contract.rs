@@ -82,6 +82,10 @@ pub mod family {
     pub const CARP_CMD_STATE_NTF: u8 = 5;
     pub const CARP_CMD_DEMOTE_NTF: u8 = 6;
     pub const CARP_CMD_CARPDEV_NTF: u8 = 7;
+    pub const CARP_CMD_CAUSE_GET: u8 = 9;
+    pub const CARP_CMD_CAUSE_SET: u8 = 10;
+    pub const CARP_CMD_CAUSE_DEL: u8 = 11;
+    pub const CARP_CMD_HISTORY_GET: u8 = 12;
 
     pub const CARP_A_IFINDEX: u16 = 1;
     pub const CARP_A_IFNAME: u16 = 2;
@@ -99,6 +103,11 @@ pub mod family {
     pub const CARP_A_CAUSE: u16 = 14;
     pub const CARP_A_STATS: u16 = 15;
     pub const CARP_A_CARPDEV_NAME: u16 = 16;
+    pub const CARP_A_AMOUNT: u16 = 18;
+    pub const CARP_A_AGE: u16 = 19;
+    pub const CARP_A_FOR: u16 = 20;
+    pub const CARP_A_CAUSE_REASON: u16 = 21;
+    pub const CARP_A_AGO: u16 = 22;
 }
 
 /// The generic netlink family "pfsync".

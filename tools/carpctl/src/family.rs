@@ -4,7 +4,8 @@
 //! "pfsync", of states and peers.
 
 use crate::{
-    attributes::{emit, i32, text, Attributes},
+    attributes::{emit, i32, text, u32, Attributes},
+    causes::{merged, Cause},
     contract::{
         family::*,
         name,
@@ -14,6 +15,7 @@ use crate::{
     },
     counters::Counters,
     error::{failed, Error, Result},
+    history::Change,
     peers::Peer,
     socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
     states::State,
@@ -73,6 +75,8 @@ pub struct Group {
     pub demote: u32,
     /// Its members' indexes.
     pub members: Vec<u32>,
+    /// What its count is made up of; [`Family::causes`].
+    pub causes: Vec<Cause>,
 }
 
 impl Group {
@@ -84,7 +88,16 @@ impl Group {
                 .all(CARP_A_MEMBER)
                 .filter_map(|index| Some(u32::from_ne_bytes(index.try_into().ok()?)))
                 .collect(),
+            causes: Vec::new(),
         })
+    }
+}
+
+impl Group {
+    /// Takes those that are its own.
+    fn add(&mut self, causes: &[Cause]) {
+        let own = causes.iter().filter(|cause| cause.group == self.group);
+        self.causes = own.cloned().collect();
     }
 }
 
@@ -106,6 +119,8 @@ pub enum Event {
         demote: u32,
         step: i32,
         cause: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause_reason: Option<String>,
     },
     /// An interface has lost its parent, or has it again with an index.
     Carpdev {
@@ -139,6 +154,7 @@ impl Event {
                 demote: said.u32(CARP_A_DEMOTE)?,
                 step: said.i32(CARP_A_STEP).unwrap_or_default(),
                 cause: said.text(CARP_A_CAUSE).unwrap_or_default(),
+                cause_reason: said.text(CARP_A_CAUSE_REASON),
             }),
             CARP_CMD_CARPDEV_NTF => Some(Self::Carpdev {
                 ifname: said.text(CARP_A_IFNAME)?,
@@ -226,13 +242,19 @@ impl Family {
             .request(self.id, 0, &Self::body(command, attributes))
     }
 
-    fn dump(&mut self, command: u8) -> Result<Vec<Raw>> {
-        self.netlink.dump(self.id, &Self::body(command, &[]))
-    }
-
     /// Whatever of a dump can be read.
     fn list<T>(&mut self, command: u8, read: fn(Attributes<'_>) -> Option<T>) -> Result<Vec<T>> {
-        let answers = self.dump(command)?;
+        self.list_of(command, &[], read)
+    }
+
+    /// The same of what some attributes name.
+    fn list_of<T>(
+        &mut self,
+        command: u8,
+        wanted: &[DefaultNla],
+        read: fn(Attributes<'_>) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        let answers = self.netlink.dump(self.id, &Self::body(command, wanted))?;
         let answers = answers.iter().map(said);
         Ok(answers.filter_map(read).collect())
     }
@@ -253,18 +275,46 @@ impl Family {
 
     /// None, where the kernel knows of virtual hosts but not of groups.
     pub fn groups(&mut self) -> Result<Vec<Group>> {
-        match self.list(CARP_CMD_GROUP_GET, Group::read) {
+        let mut groups = match self.list(CARP_CMD_GROUP_GET, Group::read) {
+            Err(Error::Kernel {
+                code: EOPNOTSUPP, ..
+            }) => return Ok(Vec::new()),
+            groups => groups?,
+        };
+        let causes = self.causes()?;
+        for group in &mut groups {
+            group.add(&causes);
+        }
+        Ok(groups)
+    }
+
+    /// What groups are demoted for; nothing, where the kernel knows of no causes.
+    fn causes(&mut self) -> Result<Vec<Cause>> {
+        match self.list(CARP_CMD_CAUSE_GET, Cause::read) {
             Err(Error::Kernel {
                 code: EOPNOTSUPP, ..
             }) => Ok(Vec::new()),
-            groups => groups,
+            causes => Ok(merged(causes?)),
         }
+    }
+
+    /// The last changes of all interfaces, or of one.
+    pub fn history(&mut self, ifindex: Option<u32>) -> Result<Vec<Change>> {
+        let wanted: Vec<_> = ifindex
+            .map(|it| u32(CARP_A_IFINDEX, it))
+            .into_iter()
+            .collect();
+        self.list_of(CARP_CMD_HISTORY_GET, &wanted, Change::read)
     }
 
     pub fn group(&mut self, name: &str) -> Result<Group> {
         let answers = self.ask(CARP_CMD_GROUP_GET, &[text(CARP_A_GROUP, name)])?;
+        let causes = self.causes()?;
         match answers.iter().find_map(|answer| Group::read(said(answer))) {
-            Some(group) => Ok(group),
+            Some(mut group) => {
+                group.add(&causes);
+                Ok(group)
+            }
             None => failed(format!("the kernel told nothing of group {name}")),
         }
     }
@@ -272,6 +322,31 @@ impl Family {
     pub fn demote(&mut self, group: &str, step: i32) -> Result<()> {
         let words = [text(CARP_A_GROUP, group), i32(CARP_A_STEP, step)];
         self.ask(CARP_CMD_GROUP_DEMOTE, &words)?;
+        Ok(())
+    }
+
+    pub fn set_cause(
+        &mut self,
+        group: &str,
+        name: &str,
+        amount: u32,
+        seconds: Option<u32>,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        let mut words = vec![
+            text(CARP_A_GROUP, group),
+            text(CARP_A_CAUSE, name),
+            u32(CARP_A_AMOUNT, amount),
+        ];
+        words.extend(seconds.map(|seconds| u32(CARP_A_FOR, seconds)));
+        words.extend(reason.map(|reason| text(CARP_A_CAUSE_REASON, reason)));
+        self.ask(CARP_CMD_CAUSE_SET, &words)?;
+        Ok(())
+    }
+
+    pub fn unset_cause(&mut self, group: &str, name: &str) -> Result<()> {
+        let words = [text(CARP_A_GROUP, group), text(CARP_A_CAUSE, name)];
+        self.ask(CARP_CMD_CAUSE_DEL, &words)?;
         Ok(())
     }
 
@@ -333,7 +408,7 @@ fn events_group(group: &[McastGrpAttrs]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attributes::{u32, u8};
+    use crate::attributes::u8;
 
     #[test]
     fn a_virtual_host() {
@@ -373,7 +448,8 @@ mod tests {
             Group {
                 group: "carp".into(),
                 demote: 50,
-                members: vec![7, 9]
+                members: vec![7, 9],
+                causes: vec![]
             }
         );
     }
@@ -398,12 +474,12 @@ mod tests {
             text(CARP_A_GROUP, "carp"),
             u32(CARP_A_DEMOTE, 1),
             i32(CARP_A_STEP, -2),
-            text(CARP_A_CAUSE, "carpdev"),
+            text(CARP_A_CAUSE, "link:eth0"),
         ];
         let event = Event::read(&Family::body(CARP_CMD_DEMOTE_NTF, &demote)).expect("is one");
         assert_eq!(
             serde_json::to_string(&event).expect("is JSON"),
-            r#"{"event":"demote","group":"carp","demote":1,"step":-2,"cause":"carpdev"}"#
+            r#"{"event":"demote","group":"carp","demote":1,"step":-2,"cause":"link:eth0"}"#
         );
         assert_eq!(Event::read(&Family::body(99, &demote)), None);
         assert_eq!(Event::read(&[]), None);

@@ -11,6 +11,7 @@ mod apply;
 mod attributes;
 mod carp;
 mod carp_words;
+mod causes;
 mod change;
 mod complete;
 mod contract;
@@ -20,6 +21,7 @@ mod difference;
 mod error;
 mod family;
 mod gateway;
+mod history;
 mod hostname_file;
 mod interface;
 mod interface_file;
@@ -103,7 +105,8 @@ Of a pfsync interface:
   [-]established      tell of TCP connections only when they are established
   bulkwait N          wait for a first peer, 0-255 seconds
 
-A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change it.
+A group's demotion: -g NAME shows it and why, carpdemote [N] and -carpdemote [N] change it;
+demote and undemote do that for others under a name of their own.
 ";
 
 /// Shows and configures carp and pfsync interfaces, and groups, in ifconfig(8)'s words.
@@ -115,9 +118,12 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
     override_usage = "carpctl [-a | -A | carp | pfsync]\n       \
                       carpctl INTERFACE [WORD...]\n       \
                       carpctl -g GROUP [carpdemote [N] | -carpdemote [N]]\n       \
+                      carpctl demote NAME [-g GROUP] [--by N] [--for SECONDS] [--reason TEXT]\n       \
+                      carpctl undemote NAME [-g GROUP]\n       \
                       carpctl netstart [--check | --boot] [--etc DIR] [INTERFACE...]\n       \
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
+                      carpctl history [--json] [INTERFACE]\n       \
                       carpctl stats [--json] [INTERFACE]\n       \
                       carpctl states [--json] [FILTER...]\n       \
                       carpctl peers [--json]"
@@ -151,6 +157,10 @@ enum Command {
         etc: PathBuf,
         interfaces: Vec<String>,
     },
+    /// Demote a group under a name
+    Demote(causes::Demote),
+    /// Take back what was demoted under a name
+    Undemote(causes::Undemote),
     /// Show all virtual hosts and groups
     Status {
         /// One line of JSON
@@ -165,6 +175,13 @@ enum Command {
         /// A line of JSON for each event
         #[arg(long)]
         json: bool,
+    },
+    /// Show the last changes of state, of one interface or of all
+    History {
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+        interface: Option<String>,
     },
     /// Show the counters, of one interface or of all
     Stats {
@@ -219,8 +236,13 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             };
             netstart(output, purpose, etc, interfaces)
         }
+        Some(Command::Demote(words)) => causes::demote(words),
+        Some(Command::Undemote(words)) => causes::undemote(words),
         Some(Command::Status { json, watch }) => status::status(output, *json, *watch),
         Some(Command::Monitor { json }) => status::monitor(output, *json),
+        Some(Command::History { json, interface }) => {
+            history::history(output, *json, interface.as_deref())
+        }
         Some(Command::Stats { json, interface }) => {
             status::stats(output, *json, interface.as_deref())
         }

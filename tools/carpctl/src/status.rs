@@ -4,6 +4,7 @@
 
 use crate::{
     carp_words::check_group,
+    causes,
     counters::Counters,
     error::{usage, Result},
     family::{Event, Family, Group, VirtualHost},
@@ -84,7 +85,7 @@ impl Status {
         }));
         let mut text = table(&rows);
         for group in &self.groups {
-            text += &group_line(group);
+            text += &group_lines(group);
         }
         for (interface, trouble) in &self.digest_differs {
             text += &format!("{interface}: {trouble}\n");
@@ -112,9 +113,10 @@ pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// As `ifconfig -g` says it.
-fn group_line(group: &Group) -> String {
-    format!("{}: carp demote count {}\n", group.group, group.demote)
+/// As `ifconfig -g` says it, and below it why.
+fn group_lines(group: &Group) -> String {
+    let count = format!("{}: carp demote count {}\n", group.group, group.demote);
+    count + &causes::lines(&group.causes)
 }
 
 pub fn status(output: &mut Output, json: bool, watch: bool) -> Result<()> {
@@ -192,8 +194,11 @@ fn event_line(event: &Event) -> String {
             demote,
             step,
             cause,
+            cause_reason,
         } => {
-            format!("group {group}: carp demote count {demote} ({step:+}: {cause})\n")
+            let reason = cause_reason.as_ref().map(|it| format!(": {it}"));
+            let reason = reason.unwrap_or_default();
+            format!("group {group}: carp demote count {demote} ({step:+}: {cause}{reason})\n")
         }
         Event::Carpdev {
             ifname,
@@ -243,7 +248,7 @@ pub fn group(output: &mut Output, words: &[String]) -> Result<()> {
             let group = Family::open()?
                 .group(name)
                 .map_err(|error| error.about(name))?;
-            output.text(&group_line(&group))
+            output.text(&group_lines(&group))
         }
         (name, Some(step)) => Family::open()?
             .demote(name, step)
@@ -294,6 +299,18 @@ mod tests {
         }
     }
 
+    fn cause() -> causes::Cause {
+        causes::Cause {
+            group: "carp".into(),
+            cause: "link:eth0".into(),
+            amount: 1,
+            age: 5,
+            left: None,
+            reason: None,
+            interfaces: vec!["carp0".into()],
+        }
+    }
+
     fn example() -> Status {
         let trouble = ("carp0".to_owned(), "digest differs".to_owned());
         Status {
@@ -302,6 +319,7 @@ mod tests {
                 group: "carp".into(),
                 demote: 1,
                 members: vec![7],
+                causes: vec![cause()],
             }],
             digest_differs: [trouble].into(),
         }
@@ -315,6 +333,7 @@ mod tests {
              carp0      1     MASTER  1        100      0       eth0\n\
              carp10     255   BACKUP  1        100      0       eth0\n\
              carp: carp demote count 1\n\
+             \tlink:eth0 1 since 5 s\n\
              carp0: digest differs\n"
         );
     }
@@ -352,11 +371,12 @@ mod tests {
             group: "carp".into(),
             demote: 1,
             step: 1,
-            cause: "carpdev".into(),
+            cause: "check:web".into(),
+            cause_reason: Some("no answer".into()),
         };
         assert_eq!(
             event_line(&demote),
-            "group carp: carp demote count 1 (+1: carpdev)\n"
+            "group carp: carp demote count 1 (+1: check:web: no answer)\n"
         );
         let stamped = Stamped {
             time: 1.5,
