@@ -45,6 +45,11 @@ fn what_is_confirmed_is_not_told_again() {
     // a peer that is not behind knows the change
     let _ = pending.updated_by_peer(at(1000), Verdict::both(true), false);
     assert_eq!(to(pending.settled()), (Place::Nowhere, false));
+    let _ = pending.updated(&CONFIRM, at(2000), true);
+    let _ = pending.sent(&CONFIRM, at(3000));
+    // one that is behind does not
+    let _ = pending.updated_by_peer(at(3000), Verdict::both(false), false);
+    assert!(pending.is_unsettled());
     let _ = pending.updated(&CONFIRM, at(4000), true);
     let _ = pending.sent(&CONFIRM, at(5000));
     let _ = pending.sent_in_bulk(&CONFIRM, at(5000));
@@ -232,6 +237,21 @@ fn a_delete_is_said_several_times() {
 }
 
 #[test]
+fn what_is_deleted_twice_is_not_said_more_often() {
+    let mut pending = told();
+    let _ = pending.deleted();
+    for _ in 1..DELETE_ATTEMPTS {
+        assert_eq!(pending.sent(&CONFIRM, at(0)).to, Place::Awaiting);
+        let _ = pending.timer(at(500));
+        assert_eq!(
+            to(pending.deleted()),
+            (queued(Queue::DeleteCompressed), false)
+        );
+    }
+    assert_eq!(pending.sent(&CONFIRM, at(0)).to, Place::Nowhere);
+}
+
+#[test]
 fn a_bulk_update_waits_for_confirmation_too() {
     let mut pending = Pending::found();
     assert!(pending.is_bulk());
@@ -242,4 +262,7 @@ fn a_bulk_update_waits_for_confirmation_too() {
     assert_eq!(pending.sent_in_bulk(&QUIET, at(0)).to, Place::Nowhere);
     let (mut pending, _) = Pending::created(false);
     assert!(!pending.sent_in_bulk(&CONFIRM, at(0)).moves());
+    let mut pending = told();
+    let _ = pending.deleted();
+    assert!(!pending.is_bulk(), "of what is gone it says nothing");
 }

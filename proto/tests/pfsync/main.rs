@@ -27,6 +27,8 @@ mod reconcile;
 mod simulation;
 mod syncpeers;
 mod tcp;
+mod time;
+mod tuples;
 mod twins;
 mod vectors;
 mod wheel;

@@ -126,6 +126,19 @@ fn a_frame_is_never_longer_than_its_buffer() {
 }
 
 #[test]
+fn a_frame_is_as_long_as_its_header_can_say() {
+    let mut buffer = vec![0; 70_000];
+    let mut writer = Writer::new(&mut buffer).unwrap();
+    let mut count = 0;
+    while writer.push(Outgoing::InsertAck(&id(1))).is_ok() {
+        count += 1;
+    }
+    assert_eq!(count, (65_535 - 24) / 12);
+    let len = writer.finish();
+    assert_eq!(messages(&buffer[..len]).len(), count);
+}
+
+#[test]
 fn a_state_and_what_goes_beside_it_are_written_together_or_not_at_all() {
     let entry = tcp_entry(TcpState::Established);
     let out = carp_proto::pfsync::state::Direction::Out;

@@ -9,7 +9,7 @@ use carp_proto::pfsync::pending::{
     Config, Pending, Place, Queue, Step, ATTEMPTS, DEFAULT_MAX_UPDATES,
 };
 use carp_proto::pfsync::state::FLAG_ACK;
-use carp_proto::pfsync::time::{Instant, Millis};
+use carp_proto::pfsync::time::Millis;
 use proptest::prelude::*;
 
 /// As OpenBSD does it.
@@ -157,6 +157,8 @@ fn a_state_that_peers_have_asks_whether_anybody_is_there() {
     assert_eq!(pending.flags(&CONFIRM), 0, "once");
     let _ = pending.deleted();
     assert_eq!(to(pending.ask()), (queued(Queue::DeleteCompressed), false));
+    let _ = pending.sent(&QUIET, at(0));
+    assert_eq!(to(pending.ask()), (Place::Nowhere, false), "it is gone");
 }
 
 #[test]
@@ -248,6 +250,22 @@ fn an_insert_acknowledgement_leaves_at_once() {
     let (mut pending, _) = Pending::received(at(0), true);
     let step = pending.updated(&QUIET, at(5000), true);
     assert_eq!(to(step), (queued(Queue::UpdateCompressed), false));
+}
+
+#[test]
+fn what_waits_to_be_told_answers_who_wants_a_confirmation() {
+    let mut changed = told();
+    let _ = changed.updated(&QUIET, at(0), true);
+    let (mut new, _) = Pending::created(false);
+    for (pending, queue) in [
+        (&mut changed, Queue::UpdateCompressed),
+        (&mut new, Queue::Insert),
+    ] {
+        for confirm in [false, true] {
+            let step = pending.updated_by_peer(at(0), Verdict::both(true), confirm);
+            assert_eq!(to(step), (queued(queue), confirm));
+        }
+    }
 }
 
 #[test]
@@ -368,12 +386,5 @@ proptest! {
             let _ = pending.sent(&config, at(now));
         }
         prop_assert_eq!(pending.place(), Place::Nowhere);
-    }
-
-    #[test]
-    fn time_stops_at_its_end(ms in any::<u32>(), start in any::<u64>()) {
-        let end = Millis(ms).after(Instant(start));
-        prop_assert!(end >= Instant(start));
-        prop_assert!(Millis::from_secs(ms).plus(Millis(ms)) >= Millis(ms));
     }
 }
