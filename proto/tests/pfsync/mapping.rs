@@ -113,7 +113,7 @@ fn the_fields_that_are_the_same_for_all() {
         assert_eq!([state.rule, state.anchor, state.nat_rule], [NO_RULE; 3]);
         assert_eq!((state.creation, state.expire), (7, 100));
         assert_eq!((state.packets, state.bytes), ([3, 2], [300, 200]));
-        assert!(state.wants_ack());
+        assert_eq!(state.flags, FLAG_ACK);
         let expected = match direction {
             Direction::In => [-1, 0],
             _ => [0, -1],
