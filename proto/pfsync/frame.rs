@@ -40,9 +40,6 @@ pub const DEFAULT_MTU: usize = 1500;
 /// Bytes of the IP header, which has no options.
 pub const IP_HEADER_LEN: usize = 20;
 
-/// The longest message: its length is a byte that counts words.
-pub const MESSAGE_LEN_MAX: usize = 1020;
-
 const VERSION: u8 = 6;
 
 /// The bytes of the wire, in their order.

@@ -241,9 +241,8 @@ impl Pending {
     /// told of the first one.
     pub fn updated_often(&mut self) -> Step {
         match self.place {
-            Place::Queued(Queue::Insert | Queue::Update | Queue::UpdateCompressed)
-                if !self.deleted =>
-            {
+            // What is deleted is in none of these.
+            Place::Queued(Queue::Insert | Queue::Update | Queue::UpdateCompressed) => {
                 self.again(true)
             }
             _ => self.stay(),

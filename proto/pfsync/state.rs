@@ -342,12 +342,6 @@ impl State {
             flags: self.flags as u8,
         }
     }
-
-    /// Whether the sender wants an INS_ACK.
-    #[must_use]
-    pub const fn wants_ack(&self) -> bool {
-        self.flags & FLAG_ACK != 0
-    }
 }
 
 const _: () = assert!(State::LEN == 264);

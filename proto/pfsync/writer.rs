@@ -15,7 +15,7 @@ use super::confirmation::{Confirmation, FrameNumber};
 use super::conntrack::Entry;
 use super::expectation::Expectation;
 use super::extra::{Extra, GREETING};
-use super::frame::{header, section_header, HEADER_LEN, MESSAGE_LEN_MAX, SECTION_LEN};
+use super::frame::{header, section_header, HEADER_LEN, SECTION_LEN};
 use super::id::StateId;
 use super::short::{Bulk, Clear, Tdb};
 use super::state::State;
@@ -82,7 +82,6 @@ impl Outgoing<'_> {
         match self {
             Self::Extra(_, extra) => extra.message_len(),
             Self::Greeting => GREETING.len(),
-            Self::Expectation(_) => Expectation::LEN,
             Self::Confirmation(confirmation) => confirmation.message_len(),
             _ => self.action().message_len(),
         }
@@ -231,9 +230,7 @@ impl<'b> Writer<'b> {
     /// The section to which a message of this length belongs, with it, and where that
     /// begins.
     fn section(&self, action: Action, len: usize) -> Result<(Open, usize), Full> {
-        if len > MESSAGE_LEN_MAX {
-            return Err(Full);
-        }
+        // Lengths are whole words, of which a byte says how many.
         let words = u8::try_from(len / 4).map_err(|_| Full)?;
         let same = |open: &Open| open.action == action && open.words == words;
         Ok(match self.open.filter(same) {

@@ -78,6 +78,15 @@ fn a_backup_with_neither_waits_three_256ths() {
 }
 
 #[test]
+fn no_seconds_are_no_interval() {
+    assert_eq!(Interval::from_seconds(0), None);
+    for seconds in 1..=255 {
+        let nanos = Interval::from_seconds(seconds).map(Interval::as_nanos);
+        assert_eq!(nanos, Some(u64::from(seconds) * SECOND));
+    }
+}
+
+#[test]
 fn time_stops_at_its_end() {
     let end = Instant(u64::MAX);
     assert_eq!(end.after(Interval(1)), end);

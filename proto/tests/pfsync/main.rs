@@ -4,6 +4,7 @@
 //!
 //! One program for all of it: a changed line of `carp_proto` links it once.
 
+mod attempts;
 mod bulk_answer;
 mod bulk_request;
 mod common;
@@ -17,6 +18,7 @@ mod mapping;
 mod merge;
 mod messages;
 mod network;
+mod outbox;
 mod packet;
 mod pending;
 #[path = "../random/mod.rs"]
@@ -25,6 +27,8 @@ mod reconcile;
 mod simulation;
 mod syncpeers;
 mod tcp;
+mod time;
+mod tuples;
 mod twins;
 mod vectors;
 mod wheel;

@@ -9,6 +9,7 @@ use carp_proto::pfsync::frame::Discard;
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::peer::PeerState;
+use carp_proto::pfsync::short::{Bulk, BulkStatus};
 use carp_proto::pfsync::state::{InterfaceName, State, FLAG_ACK, FLAG_NO_SYNC, FLAG_SLOPPY};
 use carp_proto::pfsync::timeout::Timeout;
 use carp_proto::pfsync::update::Update;
@@ -48,6 +49,22 @@ fn for_insert(bytes: &[u8; 264]) -> Option<Discard> {
 fn for_update(bytes: &[u8; 264]) -> Option<Discard> {
     let received = carp_proto::pfsync::state::Received::new(bytes).unwrap();
     received.for_update().err()
+}
+
+#[test]
+fn one_flag_asks_for_a_confirmation() {
+    for bit in 0..16 {
+        let flags: u16 = 1 << bit;
+        let wants_ack = |flags: u16| {
+            let bytes = state_bytes(|bytes| {
+                bytes[260..262].copy_from_slice(&flags.to_be_bytes());
+            });
+            let received = carp_proto::pfsync::state::Received::new(&bytes).unwrap();
+            received.wants_ack()
+        };
+        assert_eq!(wants_ack(flags), flags == FLAG_ACK, "{flags:#x}");
+        assert_eq!(wants_ack(!flags), flags != FLAG_ACK, "{flags:#x}");
+    }
 }
 
 #[test]
@@ -123,6 +140,32 @@ fn a_frame_is_never_longer_than_its_buffer() {
         let len = writer.finish();
         assert_eq!(messages(&buffer[..len]).len(), usize::from(count));
     }
+}
+
+#[test]
+fn a_frame_is_as_long_as_its_header_can_say() {
+    let mut buffer = vec![0; 70_000];
+    let mut writer = Writer::new(&mut buffer).unwrap();
+    let mut count = 0;
+    while writer.push(Outgoing::InsertAck(&id(1))).is_ok() {
+        count += 1;
+    }
+    assert_eq!(count, (65_535 - 24) / 12);
+    let len = writer.finish();
+    assert_eq!(messages(&buffer[..len]).len(), count);
+}
+
+#[test]
+fn start_and_end_in_one_frame_are_in_two_sections() {
+    let [start, end] = [BulkStatus::Start, BulkStatus::End].map(|it| Bulk::new(*b"here", it));
+    let mut buffer = [0; 100];
+    let mut writer = Writer::new(&mut buffer).unwrap();
+    writer.push(Outgoing::Bulk(&start)).unwrap();
+    writer.end_section();
+    writer.push(Outgoing::Bulk(&end)).unwrap();
+    let len = writer.finish();
+    let read = messages(&buffer[..len]);
+    assert!(matches!(read[..], [Message::Bulk(a), Message::Bulk(b)] if (a, b) == (start, end)));
 }
 
 #[test]

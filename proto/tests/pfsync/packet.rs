@@ -20,6 +20,7 @@ fn sum(header: &[u8]) -> u32 {
 #[test]
 fn to_the_group() {
     let headers = to_group([2, 0, 0, 0, 0, 1], SOURCE, 100);
+    assert_eq!(headers.len(), 14 + 20);
     let (ethernet, ip) = headers.split_at(14);
     assert_eq!(
         ethernet,

@@ -102,6 +102,9 @@ fn states_that_pf_does_not_use_count_as_their_neighbours() {
     let closing = |src, dst| tcp_state(PeerState::new(src).unwrap(), PeerState::new(dst).unwrap());
     assert_eq!(closing(7, 9).1, Some(Closer::Other));
     assert_eq!(closing(9, 7).1, Some(Closer::Initiator));
+    // both or none acknowledged: nobody knows
+    assert_eq!(closing(7, 7).1, Some(Closer::Initiator));
+    assert_eq!(closing(9, 9).1, Some(Closer::Initiator));
 }
 
 #[test]

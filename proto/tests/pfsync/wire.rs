@@ -6,7 +6,7 @@ use crate::common::{self, id, messages};
 use carp_proto::pfsync::action::{is_unused, Action};
 use carp_proto::pfsync::extra::Companion;
 use carp_proto::pfsync::frame::{
-    Discard, Frame, Section, Skipped, GROUP, HEADER_LEN, MESSAGE_LEN_MAX, PROTOCOL, TTL,
+    Discard, Frame, Section, Skipped, GROUP, HEADER_LEN, PROTOCOL, TTL,
 };
 use carp_proto::pfsync::id::StateId;
 use carp_proto::pfsync::message::Message;
@@ -14,6 +14,9 @@ use carp_proto::pfsync::short::{Bulk, BulkStatus};
 use carp_proto::pfsync::update::Update;
 use carp_proto::pfsync::writer::{Outgoing, Writer};
 use proptest::prelude::*;
+
+/// The longest message: its length is a byte that counts words.
+const MESSAGE_LEN_MAX: usize = 4 * 255;
 
 /// A frame of these sections: action, words, count, bytes.
 fn frame(sections: &[(u8, u8, u16, &[u8])]) -> Vec<u8> {
