@@ -14,7 +14,7 @@ use crate::{
         namespace::Net,
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        netfilter_arp::{ArpFilter, ArpPacket, Hooks, Incoming, Operation, Outgoing},
+        netfilter_arp::{ArpFilter, ArpPacket, Incoming, Operation, Outgoing},
         route::Query,
         rx_handler,
         skbuff::Skb,
@@ -26,9 +26,6 @@ use kernel::sync::rcu;
 
 /// The filter of all carp interfaces of a namespace.
 pub(crate) struct Filter;
-
-/// Its hooks.
-pub(crate) static ARP_HOOKS: Hooks<Filter> = Hooks::new();
 
 /// The device and the interface that a virtual address belongs to.
 #[derive(Clone, Copy)]

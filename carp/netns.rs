@@ -2,15 +2,14 @@
 
 //! What each network namespace has: sysctls, counters, hooks.
 
-use super::{
-    arp::ARP_HOOKS, counters::Counters, demotion::Rounds, groups::Groups, routes::Routes,
-    source::SOURCE_HOOKS,
-};
+use super::{arp, counters::Counters, demotion::Rounds, groups::Groups, routes::Routes, source};
 use crate::{
     linux::{
         fib::NewRoutes,
         log::{self as limits, RateLimit},
         namespace::{Net, NetState, Registration},
+        netfilter_arp::ArpHooks,
+        netfilter_local_out::LocalOutHooks,
         rtnl::Rtnl,
         sysctl::{Entry, Integer, Sysctls},
     },
@@ -51,6 +50,8 @@ pub(crate) struct Namespace {
     hosts: Atomic<usize>,
     /// How many need the ARP hooks here, interfaces and parents; RTNL.
     arp_users: Atomic<usize>,
+    #[pin]
+    arp_hooks: ArpHooks<arp::Filter>,
     /// How many interfaces are here; RTNL.
     interfaces: Atomic<usize>,
     /// Routes that are added while the interface is not master.
@@ -60,8 +61,9 @@ pub(crate) struct Namespace {
     standby: Atomic<i32>,
     /// Counts the changes of addresses and virtual hosts.
     generation: Atomic<u32>,
-    /// Whether the hooks for what programs send are there; RTNL.
-    filters_sources: Atomic<bool>,
+    /// The hooks for what programs send.
+    #[pin]
+    source_hooks: LocalOutHooks<source::Filter>,
 }
 
 /// `net.inet.carp.*`, with OpenBSD's meanings and defaults.
@@ -136,11 +138,12 @@ impl NetState for Namespace {
                 messages <- RateLimit::new(),
                 hosts: Atomic::new(0),
                 arp_users: Atomic::new(0),
+                arp_hooks <- ArpHooks::new(),
                 interfaces: Atomic::new(0),
                 new_routes <- NewRoutes::new(),
                 standby: Atomic::new(0),
                 generation: Atomic::new(0),
-                filters_sources: Atomic::new(false),
+                source_hooks <- LocalOutHooks::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -245,7 +248,7 @@ impl Namespace {
             return Err(error);
         }
         let interfaces = this.interfaces.load(Relaxed);
-        if interfaces == 0 && this.new_routes.register(net, rtnl).is_err() {
+        if interfaces == 0 && this.new_routes.register::<Self>(net, rtnl).is_err() {
             // An interface is not worth less for it: a route that is added later is
             // passed over as well, from the next change of state on.
             pr_debug!("routing tables change too fast to be followed\n");
@@ -265,7 +268,7 @@ impl Namespace {
         let interfaces = this.interfaces.load(Relaxed);
         this.interfaces.store(interfaces.saturating_sub(1), Relaxed);
         if interfaces == 1 {
-            this.new_routes.unregister(net, rtnl);
+            this.new_routes.unregister(rtnl);
         }
         Self::unhook_arp(net, rtnl);
     }
@@ -286,16 +289,12 @@ impl Namespace {
     /// # Errors
     ///
     /// Out of memory: they are not there.
-    pub(super) fn follow_standby(net: &Net, _rtnl: &Rtnl) -> Result {
+    pub(super) fn follow_standby(net: &Net, rtnl: &Rtnl) -> Result {
         let this = Self::of(net).ok_or(ENODEV)?;
-        let needed = this.standby.load(Relaxed) != 0;
-        if needed != this.filters_sources.load(Relaxed) {
-            if needed {
-                SOURCE_HOOKS.register(net)?;
-            } else {
-                SOURCE_HOOKS.unregister(net);
-            }
-            this.filters_sources.store(needed, Relaxed);
+        if this.standby.load(Relaxed) == 0 {
+            this.source_hooks.unregister(rtnl);
+        } else if !this.source_hooks.is_registered(rtnl) {
+            this.source_hooks.register::<Self>(net, rtnl)?;
         }
         Ok(())
     }
@@ -318,25 +317,25 @@ impl Namespace {
     /// # Errors
     ///
     /// Out of memory; it was not counted.
-    pub(crate) fn hook_arp(net: &Net, _rtnl: &Rtnl) -> Result {
+    pub(crate) fn hook_arp(net: &Net, rtnl: &Rtnl) -> Result {
         let this = Self::of(net).ok_or(ENODEV)?;
         let users = this.arp_users.load(Relaxed);
         if users == 0 {
-            ARP_HOOKS.register(net)?;
+            this.arp_hooks.register::<Self>(net, rtnl)?;
         }
         this.arp_users.store(users.saturating_add(1), Relaxed);
         Ok(())
     }
 
     /// One less: with the last the ARP hooks go.
-    pub(crate) fn unhook_arp(net: &Net, _rtnl: &Rtnl) {
+    pub(crate) fn unhook_arp(net: &Net, rtnl: &Rtnl) {
         let Some(this) = Self::of(net) else {
             return;
         };
         let users = this.arp_users.load(Relaxed);
         this.arp_users.store(users.saturating_sub(1), Relaxed);
         if users == 1 {
-            ARP_HOOKS.unregister(net);
+            this.arp_hooks.unregister(rtnl);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         namespace::Net,
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        netfilter_local_out::{Hooks, LocalOutFilter, LocalPacket, Verdict},
+        netfilter_local_out::{LocalOutFilter, LocalPacket, Verdict},
         rx_handler,
     },
     proto::{carp::packet, pfsync::frame as pfsync},
@@ -22,9 +22,6 @@ use kernel::sync::rcu;
 
 /// The filter of all carp interfaces of a namespace.
 pub(crate) struct Filter;
-
-/// Its hooks.
-pub(crate) static SOURCE_HOOKS: Hooks<Filter> = Hooks::new();
 
 /// What hosts say to their link, in whatever name.
 const IGMP: u8 = 2;

@@ -29,6 +29,7 @@ pub(crate) mod ndisc;
 pub(crate) mod netdevice;
 pub(crate) mod netdevice_ops;
 pub(crate) mod netdevice_work;
+pub(crate) mod netfilter;
 pub(crate) mod netfilter_arp;
 pub(crate) mod netfilter_ingress;
 pub(crate) mod netfilter_ipv6;

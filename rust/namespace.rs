@@ -6,9 +6,22 @@ use super::{
     bindings,
     netdevice::Device,
     once::{Once, OnceGuard},
+    rtnl::Rtnl,
 };
-use core::{cell::UnsafeCell, marker::PhantomData, ptr};
-use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
+use core::{
+    cell::UnsafeCell,
+    marker::{PhantomData, PhantomPinned},
+    ptr,
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu,
+    },
+    types::Opaque,
+};
 
 /// A network namespace (`struct net`) that is alive.
 #[repr(transparent)]
@@ -126,6 +139,83 @@ pub(crate) trait NetState: Sized + Send + Sync + 'static {
 /// What lies in the namespace's memory: a pointer, so that the state may be
 /// pinned and dropped like any other.
 struct Slot<T>(*mut T);
+
+/// Where a part of a [`NetState`] is registered: in that state's namespace, or not at all.
+///
+/// # Invariants
+///
+/// `net` is null, or the namespace in whose state this lies, and with it what it is part of. It
+/// stays there until it is dropped, for it is pinned: [`Self::new`] is the only way to have one.
+/// The state is dropped while the namespace is alive.
+#[pin_data]
+pub(super) struct NetPlace {
+    /// Changes under RTNL.
+    net: Atomic<*mut bindings::net>,
+    #[pin]
+    _pinned: PhantomPinned,
+}
+
+// SAFETY: The pointer is used only while the namespace is alive, by any thread.
+unsafe impl Send for NetPlace {}
+// SAFETY: What changes changes under RTNL.
+unsafe impl Sync for NetPlace {}
+
+impl NetPlace {
+    /// Nowhere.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // INVARIANT: It is null.
+            net: Atomic::new(ptr::null_mut()),
+            _pinned: PhantomPinned,
+        })
+    }
+
+    /// Registers what this is part of in `net`, by a function that returns an error or 0.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST: it is registered already. EINVAL: it is no part of `net`'s `S`. Or the
+    /// function's.
+    pub(super) fn enter<S: NetState>(
+        &self,
+        net: &Net,
+        rtnl: &Rtnl,
+        register: impl FnOnce(*mut bindings::net) -> c_int,
+    ) -> Result {
+        if self.is_taken(rtnl) {
+            return Err(EEXIST);
+        }
+        let state = net
+            .state::<S>()
+            .map_or(0, |state| ptr::from_ref(state) as usize);
+        let offset = (ptr::from_ref(self) as usize).checked_sub(state);
+        if offset.is_none_or(|offset| offset >= size_of::<S>()) {
+            return Err(EINVAL);
+        }
+        to_result(register(net.as_ptr()))?;
+        // INVARIANT: The state of this namespace has it.
+        self.net.store(net.as_ptr(), Relaxed);
+        Ok(())
+    }
+
+    /// Whether it is registered.
+    pub(super) fn is_taken(&self, _rtnl: &Rtnl) -> bool {
+        !self.net.load(Relaxed).is_null()
+    }
+
+    /// Takes [`Self::enter`] back, if there was one, by a function that gets the namespace.
+    pub(super) fn leave(&self, _rtnl: &Rtnl, unregister: impl FnOnce(*mut bindings::net)) {
+        if let Some(net) = self.last() {
+            self.net.store(ptr::null_mut(), Relaxed);
+            unregister(net);
+        }
+    }
+
+    /// Where it is registered: for who holds RTNL, or drops it. Alive.
+    pub(super) fn last(&self) -> Option<*mut bindings::net> {
+        Some(self.net.load(Relaxed)).filter(|net| !net.is_null())
+    }
+}
 
 /// The registration of a [`NetState`], to be kept in a static.
 pub(crate) struct Registration<T> {

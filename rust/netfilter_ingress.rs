@@ -32,8 +32,9 @@ unsafe impl Sync for Ops {}
 ///
 /// # Invariants
 ///
-/// `ops` is registered in the namespace that `dev` is in: whoever has the hook drops it
-/// before the device leaves, on NETDEV_UNREGISTER.
+/// `ops` is in the list of hooks of `dev` (`nf_hooks_ingress`), with which it moves to another
+/// namespace. The count of `dev` keeps both: whoever has the hook drops it on
+/// NETDEV_UNREGISTER, or the device never goes.
 pub(crate) struct IngressHook<T> {
     dev: ARef<Device>,
     ops: Option<Prepared<Ops>>,
@@ -72,7 +73,8 @@ impl<T: IngressFilter> IngressHook<T> {
 impl<T> Drop for IngressHook<T> {
     fn drop(&mut self) {
         if let Some(ops) = self.ops.take() {
-            // SAFETY: By the type invariant they are registered there.
+            // SAFETY: By the type invariant they are in the device's list, which is found by
+            // way of the namespace that the device is in now (`nf_hook_entry_head`).
             unsafe {
                 bindings::nf_unregister_net_hooks(self.dev.net().as_ptr(), ops.value().0.get(), 1);
             }
