@@ -63,7 +63,7 @@ impl<'a> Owner<'a> {
     /// With `net.inet.carp.arpbalance`, of several interfaces on the segment that
     /// have the address the one that is to answer this sender.
     fn instead(self, packet: &ArpPacket, rcu: &'a rcu::Guard) -> Self {
-        if !Namespace::of(self.own.net()).is_some_and(Namespace::balances_arp) {
+        if !Namespace::of(self.own.net(), rcu).is_some_and(Namespace::balances_arp) {
             return self;
         }
         let Some(parent) = self
@@ -175,7 +175,7 @@ pub(super) fn is_shared(net: &Net, carpdev: &Device, address: Ipv4Addr, rcu: &rc
                 .count(),
         )
     };
-    Namespace::of(net).is_some_and(Namespace::balances_arp)
+    Namespace::of(net, rcu).is_some_and(Namespace::balances_arp)
         && interfaces().is_some_and(|interfaces| interfaces > 1)
 }
 

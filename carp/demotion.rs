@@ -181,23 +181,23 @@ impl Carp {
 
     /// The parent is about to fail: demotes. [`Self::say_parent_fails`] comes when all
     /// interfaces on the parent know, for they say farewell, not that they are demoted.
-    pub(super) fn parent_fails(&self, _rtnl: &Rtnl) {
+    pub(super) fn parent_fails(&self, rtnl: &Rtnl) {
         if core::mem::replace(&mut self.host.lock().demotion.suppressed, true) {
             return;
         }
         if let Some((own, announce)) = self.adjust(1, CARPDEV) {
             self.host.lock().demotion.is_unlogged = true;
-            if let (Some(namespace), true) = (Namespace::of(own.net()), announce) {
+            if let (Some(namespace), true) = (Namespace::of(own.net(), rtnl), announce) {
                 namespace.rounds().want();
             }
         }
     }
 
     /// Lets the namespace's other masters advertise, once for all interfaces on the parent.
-    pub(super) fn say_parent_fails(&self, _rtnl: &Rtnl) {
+    pub(super) fn say_parent_fails(&self, rtnl: &Rtnl) {
         let own = self.host.lock().own.clone();
         if let Some(own) = own {
-            if let Some(namespace) = Namespace::of(own.net()) {
+            if let Some(namespace) = Namespace::of(own.net(), rtnl) {
                 namespace.rounds().run_wanted(|| advertise_well(own.net()));
             }
         }
@@ -361,7 +361,7 @@ impl Carp {
 /// One that cannot may be demoted for it, and so ask for this again: that is done after
 /// it, never within it, for there may be many of them and the stack is small.
 fn advertise_everywhere(net: &Net) {
-    if let Some(namespace) = Namespace::of(net) {
+    if let Some(namespace) = Namespace::of(net, &rcu::read_lock()) {
         namespace.rounds().run(|| advertise_well(net));
     }
 }

@@ -258,7 +258,7 @@ impl Driver for Carp {
             (host.own.take(), host.timer.take())
         };
         drop(timer);
-        if let Some(namespace) = Namespace::of(dev.net()) {
+        if let Some(namespace) = Namespace::of(dev.net(), rtnl) {
             self.leave_all(namespace.groups(), rtnl);
         }
         self.leave_home(dev, rtnl);
@@ -324,7 +324,7 @@ impl Carp {
             host.at_home = true;
             host.settings.hosts()
         };
-        if let Some(namespace) = Namespace::of(own.net()) {
+        if let Some(namespace) = Namespace::of(own.net(), rtnl) {
             namespace.count_hosts(0, hosts, rtnl);
         }
         Ok(())
@@ -339,7 +339,7 @@ impl Carp {
             return;
         }
         Namespace::leave(own.net(), rtnl);
-        if let Some(namespace) = Namespace::of(own.net()) {
+        if let Some(namespace) = Namespace::of(own.net(), rtnl) {
             namespace.count_hosts(hosts, 0, rtnl);
         }
     }
@@ -347,7 +347,7 @@ impl Carp {
     /// The interface is about to move to another namespace. It is down by now and its
     /// addresses are about to go; the parent stays, and stays where it is.
     pub(super) fn leave_namespace(&self, own: &OwnDevice, rtnl: &Rtnl) {
-        if let Some(namespace) = Namespace::of(own.net()) {
+        if let Some(namespace) = Namespace::of(own.net(), rtnl) {
             self.leave_groups_behind(namespace.groups(), rtnl);
             namespace.count_waiting(self.has_lost_parent(), false, rtnl);
         }
@@ -360,10 +360,10 @@ impl Carp {
         if self.host.lock().own.is_none() {
             return;
         }
-        if let Some(namespace) = Namespace::of(own.net()) {
+        if let Some(namespace) = Namespace::of(own.net(), rtnl) {
             namespace.count_waiting(false, self.has_lost_parent(), rtnl);
         }
-        let groups = Namespace::of(own.net()).map(Namespace::groups);
+        let groups = Namespace::of(own.net(), rtnl).map(Namespace::groups);
         let joined = groups.map_or(Ok(()), |groups| self.join_groups_again(groups, rtnl));
         // Nobody could be told in another way.
         if self.find_home(own, rtnl).and(joined).is_err() {

@@ -67,14 +67,12 @@ impl Dump for GroupGet {
     const ATTRIBUTES: Table = Table::NONE;
 
     fn generation(net: &Net) -> u32 {
-        groups(net).map_or(0, Groups::generation)
+        groups(net, &rcu::read_lock()).map_or(0, Groups::generation)
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
-        let Some(groups) = groups(request.net) else {
-            return Ok(());
-        };
-        while let Some(group) = groups.nth(position.outer as usize) {
+        let nth = |n| groups(request.net, &rcu::read_lock())?.nth(n);
+        while let Some(group) = nth(position.outer as usize) {
             // A group that is too large for any buffer is divided, others are not.
             let divide = entries.is_empty();
             let mut next = position.inner;
@@ -133,8 +131,8 @@ impl Do for GroupDemote {
     }
 }
 
-fn groups(net: &Net) -> Option<&Groups> {
-    Namespace::of(net).map(Namespace::groups)
+fn groups<'a>(net: &'a Net, rcu: &'a rcu::Guard) -> Option<&'a Groups> {
+    Namespace::of(net, rcu).map(Namespace::groups)
 }
 
 /// The group that a request names, or in words why there is none.
@@ -150,7 +148,7 @@ fn named(request: &Request<'_>) -> Result<Arc<Group>> {
             format_args!("a group's name is 1-15 visible characters, the last not a digit"),
         )
     })?;
-    groups(request.net)
+    groups(request.net, &rcu::read_lock())
         .and_then(|groups| groups.find(&name))
         .ok_or_else(|| {
             extack.error(

@@ -151,9 +151,14 @@ impl Host {
             .any(|peer| peer.is_ipv4() == (family == Family::Ipv4))
     }
 
+    fn namespace<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Namespace> {
+        Namespace::of(self.own.as_ref()?.net(), rcu)
+    }
+
     /// What elections are to know of the interface.
     pub(super) fn environment(&self) -> Environment {
-        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        let rcu = rcu::read_lock();
+        let namespace = self.namespace(&rcu);
         Environment {
             preempt: namespace.is_some_and(Namespace::preempts),
             demote: self.demotion.count(),
@@ -164,7 +169,8 @@ impl Host {
 
     /// Addresses or virtual hosts change: who reads them in pieces is to know.
     fn note_change(&self) {
-        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        let rcu = rcu::read_lock();
+        let namespace = self.namespace(&rcu);
         if let Some(namespace) = namespace {
             namespace.interface_changed();
         }
@@ -173,7 +179,8 @@ impl Host {
     /// Whether interfaces on the parent may share an address, each with a MAC address
     /// of its own (`net.inet.carp.arpbalance`).
     pub(super) fn balances_arp(&self) -> bool {
-        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        let rcu = rcu::read_lock();
+        let namespace = self.namespace(&rcu);
         namespace.is_some_and(Namespace::balances_arp)
     }
 
@@ -381,7 +388,7 @@ impl Carp {
         };
         let speaks = self.masters().is_any();
         if speaks != before.1 {
-            if let Some(namespace) = Namespace::of(own.net()) {
+            if let Some(namespace) = Namespace::of(own.net(), &rcu::read_lock()) {
                 namespace.count_standby(speaks);
             }
         }

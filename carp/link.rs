@@ -80,7 +80,7 @@ impl LinkKind for Carp {
         change: Change<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
+        let namespace = Namespace::of(dev.net(), rtnl).ok_or(ENODEV)?;
         self.begin(dev, rtnl);
         if let Some(mtu) = request.mtu {
             self.begin_with_mtu(mtu, change.carpdev.flatten(), &request.extack)?;
@@ -251,7 +251,8 @@ impl Carp {
             .place
             .as_ref()
             .map(|place| place.parent().clone());
-        let namespace = Namespace::of(dev.net());
+        let rcu = rcu::read_lock();
+        let namespace = Namespace::of(dev.net(), &rcu);
         for (counter, attribute) in Counter::ALL {
             let of_parent = parent.as_ref().map_or(0, |it| it.counters.get(counter));
             let of_namespace = namespace.map_or(0, |it| it.counters.get(counter));
@@ -289,7 +290,7 @@ impl Carp {
                 format_args!("state cannot be set while the interface is INIT"),
             ));
         }
-        let namespace = Namespace::of(own.net()).ok_or(ENODEV)?;
+        let namespace = Namespace::of(own.net(), rtnl).ok_or(ENODEV)?;
         let groups = namespace.groups();
         limits::check(own.net(), &old, &new, extack, rtnl)?;
         self.check_peers(&change, extack)?;

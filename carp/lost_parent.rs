@@ -89,7 +89,7 @@ impl Carp {
     /// There is nothing to wait for any more, or something else.
     pub(super) fn set_lost(&self, own: &OwnDevice, lost: Option<LostParent>, rtnl: &Rtnl) {
         let was = core::mem::replace(&mut self.host.lock().lost, lost);
-        if let Some(namespace) = Namespace::of(own.net()) {
+        if let Some(namespace) = Namespace::of(own.net(), rtnl) {
             namespace.count_waiting(was.is_some(), lost.is_some(), rtnl);
         }
     }
@@ -136,7 +136,7 @@ pub(super) fn device_appeared(dev: &Device, _rtnl: &Rtnl) {
     let rcu = rcu::read_lock();
     // Namespaces of others need not be searched, and make nobody slow.
     let waiting = |home: &&Net| {
-        Namespace::of(home).is_some_and(Namespace::is_waiting) && home.governs(dev.net())
+        Namespace::of(home, &rcu).is_some_and(Namespace::is_waiting) && home.governs(dev.net())
     };
     for home in Net::walk(&rcu).filter(waiting) {
         for other in Device::walk(home, 1, &rcu) {

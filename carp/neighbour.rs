@@ -93,7 +93,7 @@ fn owner<'a>(
             .filter(|port| port.place == 0 && port.dev.has_address6(solicitation.target, rcu))
     };
     let first = owners().next()?;
-    if !Namespace::of(first.dev.net()).is_some_and(Namespace::balances_arp) {
+    if !Namespace::of(first.dev.net(), rcu).is_some_and(Namespace::balances_arp) {
         return Some(first);
     }
     let running = || owners().filter(|port| port.carp.state() != 0);

@@ -7,7 +7,7 @@ use crate::{
     linux::{
         fib::NewRoutes,
         log::{self as limits, RateLimit},
-        namespace::{Net, NetState, Registration},
+        namespace::{Held, Net, NetState, Registration},
         netfilter_arp::ArpHooks,
         netfilter_local_out::LocalOutHooks,
         rtnl::Rtnl,
@@ -17,7 +17,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{Atomic, Relaxed},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu,
+    },
 };
 
 /// Logs a line about an interface, given its device, the level, and what
@@ -152,8 +155,8 @@ impl NetState for Namespace {
 
 impl Namespace {
     /// The state of `net`.
-    pub(crate) fn of(net: &Net) -> Option<&Self> {
-        net.state()
+    pub(crate) fn of<'a>(net: &'a Net, held: impl Into<Held<'a>>) -> Option<&'a Self> {
+        net.state(held)
     }
 
     /// `net.inet.carp.allow`
@@ -205,7 +208,8 @@ impl Namespace {
     ///
     /// `strangers` says that anybody on the wire can cause it.
     pub(crate) fn prints(net: &Net, level: log::Level, strangers: bool) -> Option<u8> {
-        let this = Self::of(net)?;
+        let rcu = rcu::read_lock();
+        let this = Self::of(net, &rcu)?;
         let log = u8::try_from(this.sysctls.values().log.get()).ok()?;
         if !level.is_printed(log) {
             return None;
@@ -239,7 +243,7 @@ impl Namespace {
     ///
     /// Out of memory; it was not counted.
     pub(crate) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
-        let this = Self::of(net).ok_or(ENODEV)?;
+        let this = Self::of(net, rtnl).ok_or(ENODEV)?;
         Self::hook_arp(net, rtnl)?;
         this.standby.add(1, Relaxed);
         if let Err(error) = Self::follow_standby(net, rtnl) {
@@ -259,7 +263,7 @@ impl Namespace {
 
     /// One less, which is master of nothing.
     pub(crate) fn leave(net: &Net, rtnl: &Rtnl) {
-        let Some(this) = Self::of(net) else {
+        let Some(this) = Self::of(net, rtnl) else {
             return;
         };
         this.standby.add(-1, Relaxed);
@@ -290,7 +294,7 @@ impl Namespace {
     ///
     /// Out of memory: they are not there.
     pub(super) fn follow_standby(net: &Net, rtnl: &Rtnl) -> Result {
-        let this = Self::of(net).ok_or(ENODEV)?;
+        let this = Self::of(net, rtnl).ok_or(ENODEV)?;
         if this.standby.load(Relaxed) == 0 {
             this.source_hooks.unregister(rtnl);
         } else if !this.source_hooks.is_registered(rtnl) {
@@ -318,7 +322,7 @@ impl Namespace {
     ///
     /// Out of memory; it was not counted.
     pub(crate) fn hook_arp(net: &Net, rtnl: &Rtnl) -> Result {
-        let this = Self::of(net).ok_or(ENODEV)?;
+        let this = Self::of(net, rtnl).ok_or(ENODEV)?;
         let users = this.arp_users.load(Relaxed);
         if users == 0 {
             this.arp_hooks.register::<Self>(net, rtnl)?;
@@ -329,7 +333,7 @@ impl Namespace {
 
     /// One less: with the last the ARP hooks go.
     pub(crate) fn unhook_arp(net: &Net, rtnl: &Rtnl) {
-        let Some(this) = Self::of(net) else {
+        let Some(this) = Self::of(net, rtnl) else {
             return;
         };
         let users = this.arp_users.load(Relaxed);

@@ -246,7 +246,7 @@ impl Driver for Pfsync {
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
         // Unreachable first: no frame, no event. The device was set down before, so
         // the table is detached by now.
-        if let Some(namespace) = Namespace::of(dev.net()) {
+        if let Some(namespace) = Namespace::of(dev.net(), rtnl) {
             namespace.clear_interface(rtnl);
         }
         self.set_syncdev(None, rtnl);

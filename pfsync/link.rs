@@ -58,7 +58,7 @@ impl LinkKind for Pfsync {
         change.reaches(None, settings.syncpeer, extack)?;
         {
             let rcu = rcu::read_lock();
-            let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
+            let namespace = Namespace::of(dev.net(), &rcu).ok_or(ENODEV)?;
             if let Some((other, _)) = namespace.interface(&rcu) {
                 return Err(extack.error(
                     EEXIST,
@@ -81,7 +81,7 @@ impl LinkKind for Pfsync {
         change: Change<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
+        let namespace = Namespace::of(dev.net(), rtnl).ok_or(ENODEV)?;
         let interface = RcuSlot::prepare(dev.hold())?;
         let group = demotion::join(dev, rtnl)?;
         self.begin(dev, group, rtnl);

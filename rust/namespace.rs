@@ -3,6 +3,7 @@
 //! Network namespaces and state of one's own in each (`pernet_operations`).
 
 use super::{
+    atomic::read_once,
     bindings,
     netdevice::Device,
     once::{Once, OnceGuard},
@@ -17,7 +18,7 @@ use kernel::{
     error::to_result,
     prelude::*,
     sync::{
-        atomic::{Atomic, Relaxed},
+        atomic::{Atomic, Relaxed, Release},
         rcu,
     },
     types::Opaque,
@@ -97,26 +98,25 @@ impl Net {
         }
     }
 
-    /// The module's state in this namespace.
-    ///
-    /// Nothing where the registration is not (or no longer) in place, which
-    /// only callbacks that race with the module's start can see.
-    pub(crate) fn state<T: NetState>(&self) -> Option<&T> {
-        // SAFETY: The identifier is written once, before the first `init`.
-        let id = unsafe { *T::registration().id.get() };
+    /// The module's state in this namespace; nothing where the registration is not in place
+    /// (yet, or any more).
+    pub(crate) fn state<'a, T: NetState>(&'a self, _held: impl Into<Held<'a>>) -> Option<&'a T> {
+        let id = read_once(&T::registration().published);
         if id == 0 {
             return None;
         }
-        // SAFETY: `id` was given out for a slot of this type, whose memory lives
-        // as long as the namespace.
+        // SAFETY: `id` is that of the registration, which is in place and stays so for as
+        // long as what the caller holds: `Registered::drop` waits for it.
         let slot = unsafe { bindings::net_generic(self.as_ptr(), id) }.cast::<Slot<T>>();
         if slot.is_null() {
             return None;
         }
-        // SAFETY: The kernel allocated the slot zeroed, and `init` and `exit` are
-        // its only writers; `exit` runs when no device is left in the namespace.
+        // SAFETY: The kernel allocated the slot zeroed, and `init` and `exit` are its only
+        // writers: the former before the identifier was published, or before the namespace
+        // was; the latter when the namespace dies, or the registration goes.
         let state = unsafe { (*slot).0 };
-        // SAFETY: A pointer that is not null came from a box that `exit` frees.
+        // SAFETY: A pointer that is not null came from a box that `exit` frees. The namespace
+        // is alive, and the registration as above.
         unsafe { state.as_ref() }
     }
 }
@@ -186,7 +186,7 @@ impl NetPlace {
             return Err(EEXIST);
         }
         let state = net
-            .state::<S>()
+            .state::<S>(rtnl)
             .map_or(0, |state| ptr::from_ref(state) as usize);
         let offset = (ptr::from_ref(self) as usize).checked_sub(state);
         if offset.is_none_or(|offset| offset >= size_of::<S>()) {
@@ -217,16 +217,38 @@ impl NetPlace {
     }
 }
 
+/// Evidence that what was found in a namespace stays where it is: RCU's read lock, or RTNL.
+pub(crate) struct Held<'a>(PhantomData<&'a ()>);
+
+impl<'a> From<&'a rcu::Guard> for Held<'a> {
+    fn from(_rcu: &'a rcu::Guard) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'a> From<&'a Rtnl> for Held<'a> {
+    fn from(_rtnl: &'a Rtnl) -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// The registration of a [`NetState`], to be kept in a static.
+///
+/// # Invariants
+///
+/// `published` is 0 or `id`, that of operations that are registered. After it has become 0 they
+/// are so until everybody who holds RCU's read lock or RTNL at that moment has let go.
 pub(crate) struct Registration<T> {
     ops: UnsafeCell<bindings::pernet_operations>,
+    /// Written by the kernel when `ops` are registered.
     id: UnsafeCell<u32>,
+    published: Atomic<u32>,
     once: Once,
     _state: PhantomData<T>,
 }
 
-// SAFETY: `ops` is touched by the kernel alone under its own lock, `id` written
-// once before any reader.
+// SAFETY: `ops` and `id` are touched by the kernel alone under its own lock, and by its
+// callbacks.
 unsafe impl<T> Sync for Registration<T> {}
 
 impl<T: NetState> Registration<T> {
@@ -236,6 +258,7 @@ impl<T: NetState> Registration<T> {
             // SAFETY: All zeroes is a valid `pernet_operations`.
             ops: UnsafeCell::new(unsafe { core::mem::zeroed() }),
             id: UnsafeCell::new(0),
+            published: Atomic::new(0),
             once: Once::new(),
             _state: PhantomData,
         }
@@ -264,6 +287,8 @@ impl<T: NetState> Registration<T> {
                 },
             );
             to_result(bindings::register_pernet_subsys(ops))?;
+            // INVARIANT: They are registered. Whoever sees the identifier sees the states.
+            self.published.store(*self.id.get(), Release);
         }
         Ok(Registered {
             registration: self,
@@ -272,7 +297,7 @@ impl<T: NetState> Registration<T> {
     }
 }
 
-/// Keeps a [`Registration`] in place.
+/// Keeps a [`Registration`] in place. It is dropped in process context, without RTNL.
 pub(crate) struct Registered<T: NetState> {
     registration: &'static Registration<T>,
     _once: OnceGuard,
@@ -280,8 +305,17 @@ pub(crate) struct Registered<T: NetState> {
 
 impl<T: NetState> Drop for Registered<T> {
     fn drop(&mut self) {
-        // SAFETY: `register` has registered these operations.
-        unsafe { bindings::unregister_pernet_subsys(self.registration.ops.get()) }
+        // INVARIANT: Who holds RTNL now keeps this waiting below, and who holds RCU's read
+        // lock keeps the kernel waiting, which calls `exit` after a grace period
+        // (`ops_undo_list`).
+        self.registration.published.store(0, Relaxed);
+        // SAFETY: It is process context, and a registration is not dropped under RTNL, as
+        // that would not end. `register` has registered these operations.
+        unsafe {
+            bindings::rtnl_lock();
+            bindings::rtnl_unlock();
+            bindings::unregister_pernet_subsys(self.registration.ops.get());
+        }
     }
 }
 
