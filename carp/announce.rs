@@ -13,7 +13,8 @@ use crate::{
         log::print_at,
         netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
-        skbuff::{Skb, SkbList, ETH_P_IP},
+        skbuff::{SkbList, ETH_P_IP},
+        skbuff_tx::TxFrame,
         timer,
     },
     proto::carp::{
@@ -60,11 +61,11 @@ impl Packet {
 /// What is to be sent and told once the host's lock is released.
 pub(super) struct Outbox {
     /// Complete frames.
-    frames: SkbList,
+    frames: SkbList<TxFrame>,
     /// Packets to unicast peers.
     packets: KVec<Packet>,
     /// Complete frames whose only purpose is to show switches the virtual MAC.
-    probes: SkbList,
+    probes: SkbList<TxFrame>,
     /// The parent, whose device the frames name, and over which the packets go.
     carpdev: Option<ARef<Device>>,
     /// The interface's device, if anything is to be sent or told.
@@ -173,7 +174,7 @@ impl Carp {
         if let Some(carpdev) = self.carpdev.get(&rcu) {
             let target = host.addresses.ipv4.first();
             let probe = frame::arp_probe(mac, target.unwrap_or(Ipv4Addr::UNSPECIFIED));
-            match Skb::from_frame(carpdev, &probe, PRIORITY) {
+            match TxFrame::new(carpdev, &probe, PRIORITY) {
                 Some(skb) => outbox.probes.push(skb),
                 None => self.counters.count(Counter::NoMemory),
             }
@@ -217,7 +218,7 @@ impl Carp {
             // Switches learn from it where the master is.
             mode => source_mac(mode, node, host.settings.mac()),
         };
-        let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
+        let mut post = |frame: &[u8]| match TxFrame::new(carpdev, frame, PRIORITY) {
             Some(skb) => outbox.frames.push(skb),
             None => self.counters.count(Counter::NoMemory),
         };

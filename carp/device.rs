@@ -23,7 +23,7 @@ use crate::{
         netdevice_ops::{AddressLock, Driver, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
-        skbuff::Skb,
+        skbuff_tx::XmitSkb,
         timer::{self, HasTimer, Timer},
     },
     proto::carp::{
@@ -275,7 +275,7 @@ impl Driver for Carp {
         this.set_lladdr(dev, *mac, rtnl)
     }
 
-    fn start_xmit(&self, dev: &OwnDevice, mut skb: Skb, rcu: &rcu::Guard) {
+    fn start_xmit(&self, dev: &OwnDevice, mut skb: XmitSkb, rcu: &rcu::Guard) {
         // Whatever left here while another is master would show switches the
         // virtual MAC at the wrong port.
         match self.carpdev.get(rcu) {

@@ -22,7 +22,8 @@ use crate::{
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
         rx_handler::{self, RxHandler, Verdict},
-        skbuff::{PacketType, Skb, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        skbuff::{PacketType, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        skbuff_rx::RxSkb,
     },
     proto::carp::{frame, neighbour::Place, packet, way_back::WayBack},
 };
@@ -352,7 +353,7 @@ impl Parent {
     /// Whether a packet is certainly for no interface. Asked first: nearly every packet is
     /// somebody else's, and this is all that it costs.
     #[inline]
-    fn is_foreign(&self, skb: &Skb, rcu: &rcu::Guard) -> bool {
+    fn is_foreign(&self, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool {
         !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none()
     }
 
@@ -378,7 +379,7 @@ fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
 
 impl RxHandler for Parent {
     #[inline]
-    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    fn receive<'a>(&'a self, dev: &'a Device, skb: RxSkb<'a>, rcu: &'a rcu::Guard) -> Verdict<'a> {
         if self.is_foreign(&skb, rcu) {
             return Verdict::Pass(skb);
         }
@@ -388,7 +389,7 @@ impl RxHandler for Parent {
 
 impl IngressFilter for Parent {
     /// What [`RxHandler::receive`] would not let pass either.
-    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool {
+    fn drops(&self, dev: &Device, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool {
         if self.is_foreign(skb, rcu) {
             return false;
         }
@@ -415,7 +416,12 @@ const SOLICITED_NODE: u64 = 0x3333_ff00_0000;
 
 impl Parent {
     #[inline(never)]
-    fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    fn receive_chosen<'a>(
+        &'a self,
+        dev: &'a Device,
+        skb: RxSkb<'a>,
+        rcu: &'a rcu::Guard,
+    ) -> Verdict<'a> {
         let mac = skb.ethernet_destination();
         let vhid = match self.vhid_of(mac, rcu) {
             Some(vhid) => vhid,
@@ -435,7 +441,7 @@ impl Parent {
     }
 
     /// What the parent keeps of the frames for a group, interfaces may have as well.
-    fn distribute(&self, mac: u64, verdict: Verdict, rcu: &rcu::Guard) -> Verdict {
+    fn distribute<'a>(&self, mac: u64, verdict: Verdict<'a>, rcu: &rcu::Guard) -> Verdict<'a> {
         match verdict {
             Verdict::Pass(skb) => {
                 copies::distribute(self, mac, skb, rcu).map_or(Verdict::Consumed, Verdict::Pass)
@@ -454,14 +460,14 @@ const fn is_virtual(mac: u64) -> bool {
 impl Parent {
     /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
     /// users' firewall rules expect it, and where the way back leads.
-    fn receive_virtual(
-        &self,
-        dev: &Device,
+    fn receive_virtual<'a>(
+        &'a self,
+        dev: &'a Device,
         vhid: u8,
         mac: u64,
-        skb: Skb,
-        rcu: &rcu::Guard,
-    ) -> Verdict {
+        skb: RxSkb<'a>,
+        rcu: &'a rcu::Guard,
+    ) -> Verdict<'a> {
         let Some(port) = self.port(vhid, rcu) else {
             return Verdict::Pass(skb);
         };
@@ -474,7 +480,13 @@ impl Parent {
 
     /// A packet that is ours. What is done to all of them is one call: it is what costs
     /// here.
-    fn receive_ours(&self, port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    fn receive_ours<'a>(
+        &self,
+        port: &'a Port,
+        dev: &'a Device,
+        skb: RxSkb<'a>,
+        rcu: &rcu::Guard,
+    ) -> Verdict<'a> {
         let (skb, way_back) = match skb.protocol() {
             ETH_P_IP => (skb, port.carp.ways_back.ipv4()),
             ETH_P_IPV6 => {
@@ -516,19 +528,19 @@ impl Parent {
 
 /// A packet that is not linear, or very short, and its place; none without memory.
 #[inline(never)]
-fn place_of_scattered(skb: Skb) -> Option<(Skb, Place)> {
+fn place_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Place)> {
     let mut skb = skb.unshare()?;
     let place = skb
         .pull_up_to(neighbour::NEEDED)
         .map_or(Place::Parent, Place::of);
-    Some((skb, place))
+    Some((skb.into(), place))
 }
 
 /// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
 /// which is ours as well: to IP that is a martian, unless the packet brings its
 /// route along.
 #[inline(never)]
-fn receive_group(dev: &Device, skb: Skb) -> Verdict {
+fn receive_group<'a>(dev: &'a Device, skb: RxSkb<'a>) -> Verdict<'a> {
     if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() || skb.protocol() != ETH_P_IP
     {
         return Verdict::Pass(skb);
@@ -543,5 +555,5 @@ fn receive_group(dev: &Device, skb: Skb) -> Verdict {
     if advertisement {
         skb.route_multicast_to_this_host(dev);
     }
-    Verdict::Pass(skb)
+    Verdict::Pass(skb.into())
 }

@@ -15,7 +15,8 @@ use crate::{
         netdevice_ops::OwnDevice,
         route::{self, Query},
         rx_handler::{self, Verdict},
-        skbuff::{Skb, ETH_HLEN, ETH_P_IP},
+        skbuff::{ETH_HLEN, ETH_P_IP},
+        skbuff_rx::RxSkb,
     },
     proto::carp::way_back::{Subnet, WayBack},
 };
@@ -160,20 +161,25 @@ impl Carp {
 }
 
 /// The interface receives the packet that came in on its parent. Softirq.
-pub(super) fn receive_there(port: &Port, skb: Skb) -> Verdict {
+pub(super) fn receive_there<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
     skb.set_to_this_host();
     port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
     skb.set_device(&port.dev);
-    Verdict::Another(skb)
+    Verdict::Another(skb.into())
 }
 
 /// The routing table says whether the interface or its parent `dev` receives an IP packet.
 /// Softirq; RCU read lock held.
 #[inline(never)]
-pub(super) fn receive_by_route(port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+pub(super) fn receive_by_route<'a>(
+    port: &'a Port,
+    dev: &Device,
+    skb: RxSkb<'a>,
+    rcu: &rcu::Guard,
+) -> Verdict<'a> {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
@@ -188,9 +194,9 @@ pub(super) fn receive_by_route(port: &Port, dev: &Device, skb: Skb, rcu: &rcu::G
             .is_some_and(|header| port.carp.leads_back6(&port.dev, &query6(header, mark), rcu)),
     };
     if interface {
-        return receive_there(port, skb);
+        return receive_there(port, skb.into());
     }
-    match skb.receive_on_behalf(&port.dev) {
+    match RxSkb::from(skb).receive_on_behalf(&port.dev) {
         Some(skb) => Verdict::Pass(skb),
         None => Verdict::Consumed,
     }

@@ -45,6 +45,8 @@ pub(crate) mod rtnl;
 pub(crate) mod rx_handler;
 pub(crate) mod siphash;
 pub(crate) mod skbuff;
+pub(crate) mod skbuff_rx;
+pub(crate) mod skbuff_tx;
 pub(crate) mod state_table;
 pub(crate) mod sysctl;
 pub(crate) mod timer;

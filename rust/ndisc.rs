@@ -14,7 +14,6 @@ use super::{
     bindings,
     inet6::enabled,
     netdevice::{Device, MacAddress},
-    skbuff::Skb,
 };
 use core::net::Ipv6Addr;
 use kernel::sync::rcu;
@@ -71,21 +70,4 @@ pub(crate) fn knows(dev: &Device, address: Ipv6Addr, _rcu: &rcu::Guard) -> bool 
     let address = address.octets();
     // SAFETY: `dev` is live, RCU is held; the key is 16 bytes.
     unsafe { bindings::ipv6_neigh_known(dev.as_ptr(), address.as_ptr().cast()) }
-}
-
-impl Skb {
-    /// The source address of the Ethernet header of a packet that an rx handler got:
-    /// where an answer goes if the question does not say.
-    pub(crate) fn ethernet_source(&self) -> MacAddress {
-        let mut address = [0; 6];
-        // SAFETY: A received packet on an Ethernet device has its header before the
-        // data, linear, where the MAC header's offset points.
-        unsafe {
-            let skb = self.as_ptr();
-            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
-            let source = (*skb).head.add(usize::from(offset)).add(address.len());
-            core::ptr::copy_nonoverlapping(source, address.as_mut_ptr(), address.len());
-        }
-        address
-    }
 }

@@ -9,7 +9,7 @@ use super::{
     netdevice::{Device, MacAddress},
     netlink::Extack,
     rtnl::Rtnl,
-    skbuff::Skb,
+    skbuff_tx::XmitSkb,
 };
 use core::{
     marker::PhantomData,
@@ -83,7 +83,7 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
     /// Sends a packet (`ndo_start_xmit`). Softirqs are off, no lock; the caller holds RCU.
-    fn start_xmit(&self, dev: &OwnDevice, skb: Skb, rcu: &rcu::Guard);
+    fn start_xmit(&self, dev: &OwnDevice, skb: XmitSkb, rcu: &rcu::Guard);
 
     /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
     /// who asked since it was done last (`ndo_work`). Process context.
@@ -573,7 +573,7 @@ unsafe extern "C" fn start_xmit<T: Driver>(
     // buffer that is ours now.
     unsafe {
         let device = OwnDevice::from_raw(dev);
-        data::<T>(dev).start_xmit(device, Skb::from_raw(skb), super::rcu::held());
+        data::<T>(dev).start_xmit(device, XmitSkb::from_raw(skb), super::rcu::held());
     }
     bindings::netdev_tx_NETDEV_TX_OK
 }

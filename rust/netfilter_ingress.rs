@@ -9,7 +9,7 @@ use super::{
     rcu::{Prepared, RcuSlot},
     rtnl::Rtnl,
     rx_handler::{self, RxHandler},
-    skbuff::Skb,
+    skbuff_rx::RxSkb,
 };
 use core::{marker::PhantomData, mem::ManuallyDrop};
 use kernel::{error::to_result, prelude::*, sync::aref::ARef, sync::rcu, types::Opaque};
@@ -18,7 +18,7 @@ use kernel::{error::to_result, prelude::*, sync::aref::ARef, sync::rcu, types::O
 pub(crate) trait IngressFilter: RxHandler {
     /// Whether a packet that came in on `dev` is dropped. Others may share the buffer, which
     /// is only read. Softirq; RCU read lock held.
-    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool;
+    fn drops(&self, dev: &Device, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool;
 }
 
 struct Ops(Opaque<bindings::nf_hook_ops>);
@@ -97,7 +97,7 @@ unsafe extern "C" fn ingress<T: IngressFilter>(
     let (dev, skb, rcu) = unsafe {
         (
             Device::from_raw((*state).in_),
-            ManuallyDrop::new(Skb::from_raw(skb)),
+            ManuallyDrop::new(RxSkb::from_raw(skb)),
             super::rcu::held(),
         )
     };

@@ -2,7 +2,7 @@
 
 //! A look at every packet that a device receives (`netdev_rx_handler_register`).
 
-use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, skbuff::Skb};
+use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, skbuff_rx::RxSkb};
 use core::mem::ManuallyDrop;
 use kernel::{
     error::to_result,
@@ -11,11 +11,11 @@ use kernel::{
 };
 
 /// What becomes of a packet.
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<'a> {
     /// It goes on, on the device that it came in on.
-    Pass(Skb),
+    Pass(RxSkb<'a>),
     /// It goes on, as if it had come in on the device that it names now.
-    Another(Skb),
+    Another(RxSkb<'a>),
     /// It was dropped or kept.
     Consumed,
 }
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
 /// Who looks at the packets of a device.
 pub(crate) trait RxHandler: Send + Sync + 'static {
     /// A packet came in on `dev`. Softirq context, no lock; the caller holds RCU.
-    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict;
+    fn receive<'a>(&'a self, dev: &'a Device, skb: RxSkb<'a>, rcu: &'a rcu::Guard) -> Verdict<'a>;
 }
 
 /// Puts a handler on a device, which can have only one. The device keeps one count
@@ -32,13 +32,16 @@ pub(crate) trait RxHandler: Send + Sync + 'static {
 /// # Errors
 ///
 /// EBUSY, and words for the user, if the device has a handler already: a bridge
-/// port, a bond's member, a parent of macvlan.
+/// port, a bond's member, a parent of macvlan. EINVAL: it is not Ethernet, or lets nobody look.
 pub(crate) fn register<T: RxHandler>(
     dev: &Device,
     handler: Arc<T>,
     extack: &Extack<'_>,
     _rtnl: &Rtnl,
 ) -> Result {
+    if !dev.is_ethernet() {
+        return Err(extack.error(EINVAL, format_args!("{} is not Ethernet", dev.name())));
+    }
     let data = handler.into_raw();
     if dev.refuses_rx_handlers() {
         // SAFETY: The pointer came from `into_raw` and was not taken.
@@ -128,7 +131,7 @@ unsafe extern "C" fn receive<T: RxHandler>(
             .dev;
         let data = (&raw const (*dev).rx_handler_data).read_volatile();
         let data: *const T = data.cast::<T>().cast_const();
-        (&*data, Device::from_raw(dev), Skb::from_raw(skb))
+        (&*data, Device::from_raw(dev), RxSkb::from_raw(skb))
     };
     // SAFETY: As above.
     let rcu = unsafe { super::rcu::held() };
