@@ -4,7 +4,7 @@
 
 use super::{device::Carp, netns::report};
 use crate::{
-    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer, rtnl::Rtnl},
+    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl},
     proto::carp::log::NO_PARENT,
 };
 use kernel::sync::{aref::ARef, rcu};
@@ -32,8 +32,7 @@ impl Carp {
             return;
         };
         let settings = self.host.lock().settings;
-        let mut words = ExtackBuffer::new();
-        let moved = this.move_to(own, &dev, &settings, &words.extack(), rtnl);
+        let (moved, words) = Words::of(|extack| this.move_to(own, &dev, &settings, extack, rtnl));
         match moved {
             Ok(()) => self.update(rtnl),
             Err(error) => report!(
@@ -42,7 +41,7 @@ impl Carp {
                 "{}: {}, which has an address in the same subnet, cannot be its carpdev: {} ({})\n",
                 own.name(),
                 dev.name(),
-                words.text(),
+                words,
                 error.to_errno()
             ),
         }

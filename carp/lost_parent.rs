@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     linux::{
-        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer,
-        rtnl::Rtnl,
+        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl,
     },
     proto::carp::log::CARPDEV,
 };
@@ -107,9 +106,10 @@ impl Carp {
         let dev = dev.filter(|dev| dev.is_registered(rtnl));
         if let (Some(dev), Some(this)) = (dev, own.data::<Self>(rtnl)) {
             let settings = self.host.lock().settings;
-            let mut words = ExtackBuffer::new();
-            let taken = check_parent(&dev, &words.extack(), rtnl)
-                .and_then(|()| this.move_to(own, &dev, &settings, &words.extack(), rtnl));
+            let (taken, words) = Words::of(|extack| {
+                check_parent(&dev, extack, rtnl)?;
+                this.move_to(own, &dev, &settings, extack, rtnl)
+            });
             match taken {
                 Ok(()) => {
                     self.update(rtnl);
@@ -121,7 +121,7 @@ impl Carp {
                     fmt!(
                         "{} is back, but cannot be the carpdev: {} ({})",
                         dev.name(),
-                        words.text(),
+                        words,
                         error.to_errno()
                     ),
                 ),

@@ -21,7 +21,7 @@ use crate::{
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
-        rx_handler::{self, RxHandler, Verdict},
+        rx_handler::{self, Handler, Kind, RxHandler, Verdict},
         skbuff::{PacketType, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
         skbuff_rx::RxSkb,
     },
@@ -127,13 +127,13 @@ impl Parent {
     /// # Errors
     ///
     /// In words: `dev` cannot carry carp interfaces.
-    pub(super) fn of(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
+    pub(super) fn of(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result<Arc<Handler<Self>>> {
         if let Some(parent) = rx_handler::get(dev, rtnl) {
             return Ok(parent);
         }
         // In place: it is too large for the stack.
         let parent = Arc::pin_init(
-            pin_init!(Self {
+            Handler::new(pin_init!(Self {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 occupied: [const { Atomic::new(0) }; 4],
@@ -143,7 +143,7 @@ impl Parent {
                 guards_ingress: Atomic::new(false),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
-            }),
+            })),
             GFP_KERNEL_ACCOUNT,
         )?;
         Namespace::hook_arp(dev.net(), rtnl)?;
@@ -161,8 +161,8 @@ impl Parent {
     pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {
             if let Some(groups) = self.groups.lock().take() {
-                groups.ipv4.leave(&self.dev, rtnl);
-                groups.ipv6.leave(&self.dev, rtnl);
+                groups.ipv4.leave(rtnl);
+                groups.ipv6.leave(rtnl);
             }
             drop(self.ingress.lock().take());
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
@@ -173,8 +173,8 @@ impl Parent {
     /// Joins the groups again that the device has lost.
     pub(super) fn refresh_groups(&self, rtnl: &Rtnl) {
         if let Some(groups) = &mut *self.groups.lock() {
-            groups.ipv4.refresh(&self.dev, rtnl);
-            groups.ipv6.refresh(&self.dev, rtnl);
+            groups.ipv4.refresh(rtnl);
+            groups.ipv6.refresh(rtnl);
         }
     }
 
@@ -377,7 +377,14 @@ fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
         .map(|it| it.vhid)
 }
 
+/// What tells parents from devices with other handlers.
+static PARENT: Kind<Parent> = Kind::new();
+
 impl RxHandler for Parent {
+    fn kind() -> &'static Kind<Self> {
+        &PARENT
+    }
+
     #[inline]
     fn receive<'a>(&'a self, dev: &'a Device, skb: RxSkb<'a>, rcu: &'a rcu::Guard) -> Verdict<'a> {
         if self.is_foreign(&skb, rcu) {

@@ -17,6 +17,7 @@ use crate::{
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
+        rx_handler::Handler,
     },
     proto::carp::{
         balancing::{Balancing, Masters},
@@ -32,7 +33,7 @@ use kernel::{
 
 /// A place; [`Self::detach`] gives it up.
 pub(super) struct Place {
-    parent: Arc<Parent>,
+    parent: Arc<Handler<Parent>>,
     /// The vhids that lead to the interface.
     vhids: KVec<u8>,
     /// What the parent's filter lets through for it.
@@ -215,7 +216,7 @@ impl Place {
         self.close_filter(rtnl);
         while let Some(first) = self.groups.cursor_front_mut() {
             let (_, membership) = first.remove_current().1.to_key_value();
-            membership.leave(self.parent.device(), rtnl);
+            membership.leave(rtnl);
         }
         self.parent.device().unlink_upper(own, rtnl);
         self.parent.leave(rtnl);
@@ -289,19 +290,19 @@ impl Place {
     /// The parent need not be a member of a group any more.
     pub(super) fn leave(&mut self, group: Ipv6Addr, rtnl: &Rtnl) {
         if let Some(membership) = self.groups.remove(&group) {
-            membership.leave(self.parent.device(), rtnl);
+            membership.leave(rtnl);
         }
     }
 
     /// Joins again what the parent has lost.
     pub(super) fn refresh_groups(&mut self, rtnl: &Rtnl) {
         for membership in self.groups.values_mut() {
-            membership.refresh(self.parent.device(), rtnl);
+            membership.refresh(rtnl);
         }
     }
 
     /// The parent.
-    pub(super) fn parent(&self) -> &Arc<Parent> {
+    pub(super) fn parent(&self) -> &Arc<Handler<Parent>> {
         &self.parent
     }
 }

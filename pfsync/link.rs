@@ -282,9 +282,10 @@ impl Pfsync {
         let joined = dev.map(|dev| dev.join_group(GROUP, rtnl));
         let left = core::mem::replace(&mut *self.membership.lock(), joined);
         let old = core::mem::replace(&mut self.session.lock().syncdev, dev.map(|dev| dev.hold()));
-        if let Some((old, left)) = old.zip(left) {
-            left.leave(&old, rtnl);
+        if let Some(left) = left {
+            left.leave(rtnl);
         }
+        drop(old);
         // The old one's link is not the new one's.
         self.link_changed(dev.is_some_and(has_link));
     }
