@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     linux::{
+        bug::warn_on_once,
         inet6addr::Inet6Addr,
         inetaddr::{AddressId, InetAddr},
         netlink::Extack,
@@ -106,6 +107,7 @@ impl<T: Copy + Ord> Sorted<T> {
     /// there.
     fn remove(&mut self, key: &Key<T>) -> Option<bool> {
         self.tree.remove(key)?;
+        warn_on_once!(self.len == 0);
         self.len = self.len.saturating_sub(1);
         Some(!self.contains(key.0))
     }

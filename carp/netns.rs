@@ -5,6 +5,7 @@
 use super::{arp, counters::Counters, demotion::Rounds, groups::Groups, routes::Routes, source};
 use crate::{
     linux::{
+        bug::warn_on_once,
         fib::NewRoutes,
         log::{self as limits, RateLimit},
         namespace::{Held, Net, NetState, Registration},
@@ -233,7 +234,9 @@ impl Namespace {
 
     /// An interface has `new` virtual hosts here, and had `old`.
     pub(super) fn count_hosts(&self, old: usize, new: usize, _rtnl: &Rtnl) {
-        let others = self.hosts.load(Relaxed).saturating_sub(old);
+        let hosts = self.hosts.load(Relaxed);
+        warn_on_once!(hosts < old);
+        let others = hosts.saturating_sub(old);
         self.hosts.store(others.saturating_add(new), Relaxed);
     }
 
@@ -270,6 +273,7 @@ impl Namespace {
         // To unregister needs no memory.
         let _ = Self::follow_standby(net, rtnl);
         let interfaces = this.interfaces.load(Relaxed);
+        warn_on_once!(interfaces == 0);
         this.interfaces.store(interfaces.saturating_sub(1), Relaxed);
         if interfaces == 1 {
             this.new_routes.unregister(rtnl);
@@ -305,7 +309,9 @@ impl Namespace {
 
     /// An interface here that did or did not wait for its parent does or does not now.
     pub(super) fn count_waiting(&self, did: bool, does: bool, _rtnl: &Rtnl) {
-        let others = self.waiting.load(Relaxed).saturating_sub(usize::from(did));
+        let waiting = self.waiting.load(Relaxed);
+        warn_on_once!(did && waiting == 0);
+        let others = waiting.saturating_sub(usize::from(did));
         self.waiting
             .store(others.saturating_add(usize::from(does)), Relaxed);
     }
@@ -337,6 +343,7 @@ impl Namespace {
             return;
         };
         let users = this.arp_users.load(Relaxed);
+        warn_on_once!(users == 0);
         this.arp_users.store(users.saturating_sub(1), Relaxed);
         if users == 1 {
             this.arp_hooks.unregister(rtnl);

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     linux::{
+        bug::warn_on_once,
         membership::Membership,
         netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::OwnDevice,
@@ -307,6 +308,7 @@ impl Parent {
     /// One interface less stands here; see [`Self::release`].
     pub(super) fn leave(&self, _rtnl: &Rtnl) {
         let interfaces = self.interfaces.load(Relaxed);
+        warn_on_once!(interfaces == 0);
         self.interfaces.store(interfaces.saturating_sub(1), Relaxed);
     }
 

@@ -8,6 +8,7 @@
 pub(crate) mod arp;
 pub(crate) mod atomic;
 pub(crate) mod bindings;
+pub(crate) mod bug;
 pub(crate) mod capability;
 pub(crate) mod compat;
 pub(crate) mod crypto;
