@@ -25,6 +25,7 @@ use super::{
     netdevice::Device,
     netdevice_ops::{Driver, OwnDevice},
     rtnl::Rtnl,
+    rwonce::{read_once, write_once},
 };
 use core::{marker::PhantomData, mem::offset_of, slice};
 use kernel::{prelude::*, sync::rcu, types::Opaque};
@@ -80,8 +81,8 @@ impl OwnDevice {
             }
             if let Some(idev) = bindings::in6_dev_peek(self.as_ptr()).as_mut() {
                 let ignore = &raw mut idev.cnf.ignore_routes_with_linkdown;
-                if ignore.read_volatile() != 0 {
-                    ignore.write_volatile(0);
+                if read_once(ignore) != 0 {
+                    write_once(ignore, 0);
                     passed_over.ipv6 = true;
                 }
             }
@@ -101,7 +102,7 @@ impl OwnDevice {
                 passed_over.ipv6,
                 bindings::in6_dev_peek(self.as_ptr()).as_mut(),
             ) {
-                (&raw mut idev.cnf.ignore_routes_with_linkdown).write_volatile(1);
+                write_once(&raw mut idev.cnf.ignore_routes_with_linkdown, 1);
             }
         }
     }
@@ -199,7 +200,7 @@ fn rebalance(nexthops: &mut [bindings::fib_nh]) {
             }
         };
         // SAFETY: An `atomic_t` that readers read as a whole.
-        unsafe { (&raw mut nh.nh_common.nhc_upper_bound.counter).write_volatile(bound) };
+        unsafe { write_once(&raw mut nh.nh_common.nhc_upper_bound.counter, bound) };
     }
 }
 

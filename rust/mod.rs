@@ -43,6 +43,7 @@ pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod route;
 pub(crate) mod rtnl;
+mod rwonce;
 pub(crate) mod rx_handler;
 pub(crate) mod siphash;
 pub(crate) mod skbuff;

@@ -14,6 +14,7 @@ use super::{
     bindings,
     inet6::enabled,
     netdevice::{Device, MacAddress},
+    rwonce::read_once,
 };
 use core::net::Ipv6Addr;
 use kernel::sync::rcu;
@@ -21,11 +22,11 @@ use kernel::sync::rcu;
 /// Whether the host forwards IPv6 packets that come in on `dev`, and says in
 /// neighbour advertisements that it is a router. Any context.
 pub(crate) fn is_forwarding(dev: &Device, _rcu: &rcu::Guard) -> bool {
-    // SAFETY: `dev` is live, RCU is held; a plain field, read as by `READ_ONCE`.
+    // SAFETY: `dev` is live, RCU is held; a plain field.
     unsafe {
         bindings::in6_dev_peek(dev.as_ptr())
             .as_ref()
-            .is_some_and(|idev| (&raw const idev.cnf.forwarding).read_volatile() != 0)
+            .is_some_and(|idev| read_once(&raw const idev.cnf.forwarding) != 0)
     }
 }
 

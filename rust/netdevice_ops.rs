@@ -9,6 +9,7 @@ use super::{
     netdevice::{Device, MacAddress},
     netlink::Extack,
     rtnl::Rtnl,
+    rwonce::write_once,
     skbuff_tx::XmitSkb,
 };
 use core::{
@@ -342,7 +343,7 @@ impl OwnDevice {
     pub(crate) fn set_max_mtu(&self, mtu: u32, _rtnl: &Rtnl) {
         // SAFETY: `self` is a live device of ours. RTNL serialises writers; who reads
         // without it reads a word.
-        unsafe { (&raw mut (*self.as_ptr()).max_mtu).write_volatile(mtu) }
+        unsafe { write_once(&raw mut (*self.as_ptr()).max_mtu, mtu) }
     }
 
     /// Asks who depends on it whether the device may get another link-layer address

@@ -2,7 +2,10 @@
 
 //! A look at every packet that a device receives (`netdev_rx_handler_register`).
 
-use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, skbuff_rx::RxSkb};
+use super::{
+    bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, rwonce::rcu_dereference,
+    skbuff_rx::RxSkb,
+};
 use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr};
 use kernel::{
     error::to_result,
@@ -188,14 +191,13 @@ unsafe extern "C" fn receive<T: RxHandler>(
     // handler, under RCU.
     let (this, device, skb) = unsafe {
         let skb = *pskb;
-        // Read in place, for every packet of the device comes this way. RCU's
-        // dependency ordering is that of a volatile load.
+        // Read in place, for every packet of the device comes this way.
         let dev = (*skb)
             .__bindgen_anon_1
             .__bindgen_anon_1
             .__bindgen_anon_1
             .dev;
-        let data = (&raw const (*dev).rx_handler_data).read_volatile();
+        let data = rcu_dereference(&raw const (*dev).rx_handler_data);
         let data: *const Handler<T> = data.cast::<Handler<T>>().cast_const();
         (&*data, Device::from_raw(dev), RxSkb::from_raw(skb))
     };

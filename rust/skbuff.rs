@@ -7,7 +7,9 @@
 //! with a route ([`super::ip_output::RoutedSkb`]). All of them are an [`Skb`], which has what
 //! can be asked of any buffer.
 
-use super::{bindings, compat::ENOBUFS, netdevice::Device, netdevice_ops::OwnDevice};
+use super::{
+    bindings, compat::ENOBUFS, netdevice::Device, netdevice_ops::OwnDevice, rwonce::read_once,
+};
 use core::{marker::PhantomData, mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::prelude::*;
 
@@ -100,7 +102,7 @@ impl Skb {
     #[inline]
     pub(super) fn is_shared(&self) -> bool {
         // SAFETY: The buffer is ours; the count is read as by `refcount_read`.
-        unsafe { (&raw const (*self.as_ptr()).users.refs.counter).read_volatile() != 1 }
+        unsafe { read_once(&raw const (*self.as_ptr()).users.refs.counter) != 1 }
     }
 
     /// Ends the packet's way where it was meant to end (`consume_skb`).
