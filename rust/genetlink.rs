@@ -3,8 +3,21 @@
 //! Generic netlink: a family of one's own, its operations and its events
 //! (`struct genl_family`).
 //!
-//! The kernel crate's `net::netlink` knows multicast groups in the first namespace
-//! only, and no operations.
+//! This does not build on the kernel crate's `net::netlink` (`rust/kernel/net/netlink.rs`), which
+//! as of 7.3 has what a driver in the first namespace needs to send events:
+//!
+//! - its `Family` has no operations, and its `genl_family` cannot be given any: neither
+//!   `split_ops` nor policies, `resv_start_op`, `extack`, dumps or permissions;
+//! - `GenlMsg::multicast` and `Family::has_listeners` mean `init_net`; interfaces here belong to
+//!   namespaces, and so do their events (`genlmsg_multicast_netns`, `genl_has_listeners`);
+//! - nobody is told of events that were lost (`genl_set_err`);
+//! - a message is always a new buffer without flags: no reply to a request
+//!   (`genlmsg_reply`), no `NLM_F_MULTI`, no entry in a dump's buffer;
+//! - attributes are u32, strings and flags; there are no nests, u8, u16, u64 or bytes.
+//!
+//! A family registered there cannot be one here: one module has one `genl_family` of a name.
+//! Should the crate get operations and namespaces, `Family` and `Registered` here become
+//! its `Family` and `Registration`, and [`Message`] wraps its `GenlMsg`.
 //!
 //! Operations run in process context, any number at once (`parallel_ops`): neither
 //! the lock that serialises other families is held nor RTNL, so a reader who asks

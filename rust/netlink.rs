@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Netlink attributes, in and out, and the errors in words (extack).
+//!
+//! The kernel crate (as of 7.3) has no policies, reads no attributes and knows no extack. It
+//! writes u32, strings and flags into messages of its own making, of generic netlink
+//! (`net::netlink::GenlMsg`); here most are written into buffers of rtnetlink, in nests, and of
+//! other types. See [`super::genetlink`] for the rest.
 
 use super::bindings;
 use core::{
