@@ -354,12 +354,7 @@ impl Operation {
     pub(crate) const fn once<O: Do>() -> Self {
         // SAFETY: All zeroes is a valid `genl_split_ops`.
         let mut operation: bindings::genl_split_ops = unsafe { core::mem::zeroed() };
-        operation.__bindgen_anon_1.__bindgen_anon_1 =
-            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
-                pre_doit: None,
-                doit: Some(doit::<O>),
-                post_doit: None,
-            };
+        bindings::genl_set_doit(&mut operation, doit::<O>);
         operation.policy = O::ATTRIBUTES.policies;
         operation.maxattr = O::ATTRIBUTES.max;
         operation.cmd = O::COMMAND as u8;
@@ -371,12 +366,7 @@ impl Operation {
     pub(crate) const fn list<O: Dump>() -> Self {
         // SAFETY: As above.
         let mut operation: bindings::genl_split_ops = unsafe { core::mem::zeroed() };
-        operation.__bindgen_anon_1.__bindgen_anon_2 =
-            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
-                start: None,
-                dumpit: Some(dumpit::<O>),
-                done: None,
-            };
+        bindings::genl_set_dumpit(&mut operation, dumpit::<O>);
         operation.policy = O::ATTRIBUTES.policies;
         operation.maxattr = O::ATTRIBUTES.max;
         operation.cmd = O::COMMAND as u8;
@@ -601,7 +591,7 @@ unsafe extern "C" fn dumpit<O: Dump>(
                 command: O::COMMAND as u8,
             },
         };
-        let position = (&raw mut (*callback).__bindgen_anon_1.ctx).cast::<Position>();
+        let position = bindings::netlink_callback_ctx::<Position>(callback);
         (request, entries, &mut *position)
     };
     entries.look_for_changes();

@@ -40,8 +40,8 @@ impl<A> Packet<'_, A> {
         // SAFETY: The packet is with us; plain fields. Between the offsets of the MAC
         // header and of the network header lies the former, linear.
         unsafe {
-            let headers = (*self.skb).__bindgen_anon_4.headers.as_ref();
-            let (mac, network) = (headers.mac_header, headers.network_header);
+            let mac = bindings::skb_mac_header_offset(self.skb);
+            let network = bindings::skb_network_header_offset(self.skb);
             if u32::from(network.checked_sub(mac)?) < ETH_HLEN {
                 return None;
             }

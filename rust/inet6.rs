@@ -220,18 +220,17 @@ impl OwnDevice {
     /// that is about to be added. It changes settings once, so what the user sets
     /// afterwards stays.
     pub(crate) fn silence_inet6(&self, _rtnl: &Rtnl) -> bool {
-        let none = bindings::netdev_priv_flags_IFF_NO_ADDRCONF as c_ulong;
+        let none = bindings::netdev_priv_flags_IFF_NO_ADDRCONF;
         // SAFETY: The device is live; RTNL keeps what it has of IPv6, and serialises
         // changes of its flags. Readers of the settings read single words.
         unsafe {
             let dev = self.as_ptr();
             let idev = bindings::in6_dev_peek(dev);
-            let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
             if idev.is_null() {
-                flags.set_priv_flags(flags.priv_flags() | none);
+                bindings::netdev_change_priv_flags(dev, none, 0);
                 return false;
             }
-            if flags.priv_flags() & none == 0 {
+            if bindings::netdev_change_priv_flags(dev, 0, 0) & none == 0 {
                 return true;
             }
             let cnf = &raw mut (*idev).cnf;
@@ -247,7 +246,7 @@ impl OwnDevice {
                 &raw mut (*cnf).addr_gen_mode,
                 bindings::in6_addr_gen_mode_IN6_ADDR_GEN_MODE_NONE,
             );
-            flags.set_priv_flags(flags.priv_flags() & !none);
+            bindings::netdev_change_priv_flags(dev, 0, none);
             true
         }
     }

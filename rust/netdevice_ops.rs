@@ -404,15 +404,14 @@ impl NewDevice<'_> {
             bindings::ether_setup(dev);
             (*dev).netdev_ops = &T::operations().ops;
             (*dev).needs_free_netdev = true;
-            let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
             let set = bindings::netdev_priv_flags_IFF_NO_QUEUE
                 | bindings::netdev_priv_flags_IFF_NO_ADDRCONF
                 | bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE
                 // What transmits takes locks that netpoll's callers may hold.
                 | bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL;
             let clear = bindings::netdev_priv_flags_IFF_TX_SKB_SHARING;
-            flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
-            flags.set_lltx(1);
+            bindings::netdev_change_priv_flags(dev, set, clear);
+            bindings::netdev_set_lltx(dev);
             (*dev).set_pcpu_stat_type(bindings::netdev_stat_type_NETDEV_PCPU_STAT_TSTATS);
             // What the parent cannot do, the kernel does on the way to it.
             bindings::netif_set_software_features(dev);

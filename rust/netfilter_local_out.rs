@@ -4,7 +4,8 @@
 //! namespace.
 
 use super::{
-    bindings, inet6,
+    bindings,
+    inet6::Header,
     namespace::Net,
     netdevice::Device,
     netfilter::{HookSet, Hooks},
@@ -86,13 +87,10 @@ unsafe extern "C" fn local_out4<T: LocalOutFilter>(
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     // SAFETY: The kernel passes a packet whose IPv4 header is linear.
-    let (source, protocol) = unsafe {
-        let header: *const bindings::iphdr = bindings::skb_network_header(skb).cast();
-        let source = (*header).__bindgen_anon_1.addrs.saddr;
-        (source.to_ne_bytes(), (*header).protocol)
-    };
+    let header: [u8; 20] = unsafe { bindings::skb_network_header(skb).cast::<[u8; 20]>().read() };
+    let [_, _, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, ..] = header;
     // SAFETY: As the caller promises.
-    unsafe { local_out::<T>(skb, state, Ipv4Addr::from(source).into(), protocol) }
+    unsafe { local_out::<T>(skb, state, Ipv4Addr::new(s0, s1, s2, s3).into(), protocol) }
 }
 
 /// # Safety
@@ -104,13 +102,10 @@ unsafe extern "C" fn local_out6<T: LocalOutFilter>(
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     // SAFETY: The kernel passes a packet whose IPv6 header is linear.
-    let (source, protocol) = unsafe {
-        let header: *const bindings::ipv6hdr = bindings::skb_network_header(skb).cast();
-        let source = inet6::from_raw(&(*header).__bindgen_anon_1.addrs.saddr);
-        (source, (*header).nexthdr)
-    };
+    let header: [u8; 40] = unsafe { bindings::skb_network_header(skb).cast::<[u8; 40]>().read() };
+    let header = Header::from(header);
     // SAFETY: As the caller promises.
-    unsafe { local_out::<T>(skb, state, source.into(), protocol) }
+    unsafe { local_out::<T>(skb, state, header.source.into(), header.next) }
 }
 
 /// # Safety

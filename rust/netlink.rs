@@ -56,7 +56,7 @@ impl<const N: usize> Policies<N> {
         }
         // Strictness begins with the first attribute; entry 0 holds this.
         table[0].type_ = bindings::NLA_UNSPEC as u8;
-        table[0].__bindgen_anon_1.strict_start_type = 1;
+        bindings::nla_policy_set_strict_start(&mut table[0], 1);
         let mut i = 0;
         while i < list.len() {
             let (attribute, policy) = list[i];

@@ -192,11 +192,7 @@ unsafe extern "C" fn receive<T: RxHandler>(
     let (this, device, skb) = unsafe {
         let skb = *pskb;
         // Read in place, for every packet of the device comes this way.
-        let dev = (*skb)
-            .__bindgen_anon_1
-            .__bindgen_anon_1
-            .__bindgen_anon_1
-            .dev;
+        let dev = bindings::skb_dev(skb);
         let data = rcu_dereference(&raw const (*dev).rx_handler_data);
         let data: *const Handler<T> = data.cast::<Handler<T>>().cast_const();
         (&*data, Device::from_raw(dev), RxSkb::from_raw(skb))

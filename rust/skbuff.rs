@@ -88,13 +88,7 @@ impl Skb {
     #[inline]
     pub(super) unsafe fn put_device(&self, dev: &Device) {
         // SAFETY: The buffer is ours; a plain field.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = dev.as_ptr();
-        }
+        unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) };
     }
 
     /// Whether somebody else has a count of the buffer (`skb_shared`). In place, for every
@@ -115,13 +109,7 @@ impl Skb {
     #[inline]
     pub(super) fn device(&self) -> *mut bindings::net_device {
         // SAFETY: The buffer is ours; a plain field.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev
-        }
+        unsafe { bindings::skb_dev(self.as_ptr()) }
     }
 
     /// Says to whom the packet is addressed.
@@ -132,13 +120,7 @@ impl Skb {
     #[inline]
     pub(super) unsafe fn put_packet_type(&self, kind: u32) {
         // SAFETY: The buffer is ours, and nobody else looks at it; a plain field.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_mut()
-                .set_pkt_type(kind as u8);
-        }
+        unsafe { bindings::skb_set_pkt_type(self.as_ptr(), kind) };
     }
 
     /// The length in bytes from where the current layer begins.
@@ -150,20 +132,13 @@ impl Skb {
     /// The protocol of layer 3 (`ETH_P_*`), in host order.
     pub(crate) fn protocol(&self) -> u16 {
         // SAFETY: The buffer is ours; a plain field.
-        u16::from_be(unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_ref().protocol })
+        u16::from_be(unsafe { bindings::skb_protocol(self.as_ptr()) })
     }
 
     /// To whom the packet is addressed.
     pub(crate) fn packet_type(&self) -> PacketType {
         // SAFETY: The buffer is ours; a plain field.
-        let kind = unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_ref()
-                .pkt_type()
-        };
-        match u32::from(kind) {
+        match unsafe { bindings::skb_pkt_type(self.as_ptr()) } {
             bindings::PACKET_HOST => PacketType::Host,
             bindings::PACKET_LOOPBACK => PacketType::Loopback,
             _ => PacketType::Other,
@@ -176,8 +151,7 @@ impl Skb {
         // SAFETY: The buffer is ours; plain fields, of which the first tells by itself
         // that there is no tag, as for nearly every packet.
         unsafe {
-            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_ref();
-            headers.__bindgen_anon_2.vlan_all != 0
+            bindings::skb_vlan_all(self.as_ptr()) != 0
                 && bindings::skb_vlan_tag_get_id(self.as_ptr()) != 0
         }
     }
@@ -188,7 +162,7 @@ impl Skb {
         let skb = self.as_ptr();
         // SAFETY: The buffer is ours; plain fields, and an offset within its memory.
         unsafe {
-            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
+            let offset = bindings::skb_mac_header_offset(skb);
             (*skb).head.add(usize::from(offset))
         }
     }

@@ -207,11 +207,6 @@ void carp_helper_nf_hook_ipv6_input(struct net *net, struct sk_buff *skb, struct
 	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_IN, net, NULL, skb, dev, NULL, okfn);
 }
 
-struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
-{
-	return skb->dev;
-}
-
 struct sk_buff *carp_helper_skb_next(const struct sk_buff *skb)
 {
 	return skb->next;
