@@ -40,7 +40,7 @@ impl Dump for AddressGet {
     const ATTRIBUTES: Table = Table::new(&ADDRESS_GET);
 
     fn generation(net: &Net) -> u32 {
-        Namespace::of(net).map_or(0, Namespace::generation)
+        Namespace::of(net, &rcu::read_lock()).map_or(0, Namespace::generation)
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {

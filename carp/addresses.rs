@@ -8,6 +8,7 @@
 use super::solicited::{self, SolicitedGroups};
 use crate::{
     linux::{
+        bug::warn_on_once,
         inet6addr::Inet6Addr,
         inetaddr::{AddressId, InetAddr},
     },
@@ -101,6 +102,7 @@ impl<T: Copy + Ord> Sorted<T> {
     /// there.
     fn remove(&mut self, key: &Key<T>) -> Option<bool> {
         self.tree.remove(key)?;
+        warn_on_once!(self.len == 0);
         self.len = self.len.saturating_sub(1);
         Some(!self.contains(key.0))
     }

@@ -17,7 +17,7 @@ use crate::{
         ip_output,
         netdevice::{Device, MacAddress},
         rx_handler,
-        skbuff::Skb,
+        skbuff_tx::TxFrame,
         timer,
     },
     proto::carp::{
@@ -108,7 +108,7 @@ fn show_mac(
     if let Some(carpdev) = carp.published.carpdev.get(&rcu) {
         let target = host.addresses.ipv4.first();
         let probe = frame::arp_probe(mac, target.unwrap_or(Ipv4Addr::UNSPECIFIED));
-        match Skb::from_frame(carpdev, &probe, PRIORITY) {
+        match TxFrame::new(carpdev, &probe, PRIORITY) {
             Some(skb) => outbox.probes.push(skb),
             None => carp.counters.count(Counter::NoMemory),
         }
@@ -152,7 +152,7 @@ fn build(
         // Switches learn from it where the master is.
         mode => source_mac(mode, node, host.settings.mac()),
     };
-    let mut post = |frame: &[u8]| match Skb::from_frame(carpdev, frame, PRIORITY) {
+    let mut post = |frame: &[u8]| match TxFrame::new(carpdev, frame, PRIORITY) {
         Some(skb) => outbox.frames.push(skb),
         None => carp.counters.count(Counter::NoMemory),
     };

@@ -14,7 +14,7 @@ use crate::{
         namespace::Net,
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        netfilter_arp::{ArpFilter, ArpPacket, Hooks, Incoming, Operation, Outgoing},
+        netfilter_arp::{ArpFilter, ArpPacket, Incoming, Operation, Outgoing},
         route::Query,
         rx_handler,
         skbuff::Skb,
@@ -26,9 +26,6 @@ use kernel::sync::rcu;
 
 /// The filter of all carp interfaces of a namespace.
 pub(crate) struct Filter;
-
-/// Its hooks.
-pub(crate) static ARP_HOOKS: Hooks<Filter> = Hooks::new();
 
 /// The device and the interface that a virtual address belongs to.
 #[derive(Clone, Copy)]
@@ -66,7 +63,7 @@ impl<'a> Owner<'a> {
     /// With `net.inet.carp.arpbalance`, of several interfaces on the segment that
     /// have the address the one that is to answer this sender.
     fn instead(self, packet: &ArpPacket, rcu: &'a rcu::Guard) -> Self {
-        if !Namespace::of(self.own.net()).is_some_and(Namespace::balances_arp) {
+        if !Namespace::of(self.own.net(), rcu).is_some_and(Namespace::balances_arp) {
             return self;
         }
         let Some(parent) = self
@@ -183,7 +180,7 @@ pub(super) fn is_shared(net: &Net, carpdev: &Device, address: Ipv4Addr, rcu: &rc
                 .count(),
         )
     };
-    Namespace::of(net).is_some_and(Namespace::balances_arp)
+    Namespace::of(net, rcu).is_some_and(Namespace::balances_arp)
         && interfaces().is_some_and(|interfaces| interfaces > 1)
 }
 

@@ -17,6 +17,7 @@ use crate::{
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
+        rx_handler::Handler,
     },
     proto::carp::{
         balancing::{Balancing, Masters},
@@ -32,7 +33,7 @@ use kernel::{
 
 /// It is given up by [`Self::detach`], never just dropped.
 pub(super) struct Attachment {
-    parent: Arc<Parent>,
+    parent: Arc<Handler<Parent>>,
     /// The vhids that lead to the interface.
     vhids: KVec<u8>,
     /// What the parent's filter lets through for it.
@@ -204,7 +205,7 @@ impl Attachment {
 
     /// Takes the interface with device `own` off its parent: first nobody finds
     /// it any more, then the rest is undone. Returns what was the parent.
-    pub(super) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) -> Arc<Parent> {
+    pub(super) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) -> Arc<Handler<Parent>> {
         for vhid in &self.vhids {
             self.parent.vacate(*vhid);
         }
@@ -215,7 +216,7 @@ impl Attachment {
         self.close_filter(rtnl);
         while let Some(first) = self.groups.cursor_front_mut() {
             let (_, membership) = first.remove_current().1.to_key_value();
-            membership.leave(self.parent.device(), rtnl);
+            membership.leave(rtnl);
         }
         self.parent.device().unlink_upper(own, rtnl);
         self.parent.leave(rtnl);
@@ -290,19 +291,19 @@ impl Attachment {
     /// The parent need not be a member of a group any more.
     pub(super) fn leave(&mut self, group: Ipv6Addr, rtnl: &Rtnl) {
         if let Some(membership) = self.groups.remove(&group) {
-            membership.leave(self.parent.device(), rtnl);
+            membership.leave(rtnl);
         }
     }
 
     /// Joins again what the parent has lost.
     pub(super) fn refresh_groups(&mut self, rtnl: &Rtnl) {
         for membership in self.groups.values_mut() {
-            membership.refresh(self.parent.device(), rtnl);
+            membership.refresh(rtnl);
         }
     }
 
     /// The parent.
-    pub(super) fn parent(&self) -> &Arc<Parent> {
+    pub(super) fn parent(&self) -> &Arc<Handler<Parent>> {
         &self.parent
     }
 }

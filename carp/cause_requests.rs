@@ -48,16 +48,17 @@ impl Dump for CauseGet {
     const ATTRIBUTES: Table = Table::new(&CAUSE_GET);
 
     fn generation(net: &Net) -> u32 {
-        Namespace::of(net).map_or(0, |namespace| namespace.groups().generation())
+        Namespace::of(net, &rcu::read_lock()).map_or(0, |namespace| namespace.groups().generation())
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let named = request.attributes.string(bindings::CARP_A_GROUP).is_some();
         let only = named.then(|| requested::group(request)).transpose()?;
-        let Some(groups) = Namespace::of(request.net).map(|namespace| namespace.groups()) else {
-            return Ok(());
+        let nth = |n| {
+            let rcu = rcu::read_lock();
+            Namespace::of(request.net, &rcu)?.groups().nth(n)
         };
-        while let Some(group) = groups.nth(position.outer as usize) {
+        while let Some(group) = nth(position.outer as usize) {
             if only.as_ref().is_none_or(|only| Arc::ptr_eq(only, &group)) {
                 list(request.net, &group, entries, position)?;
             }

@@ -4,7 +4,7 @@
 
 use super::{carpdev, device::Carp, election, netns::report};
 use crate::{
-    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer, rtnl::Rtnl},
+    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl},
     proto::carp::log::NO_PARENT,
 };
 use kernel::sync::{aref::ARef, rcu};
@@ -31,8 +31,8 @@ pub(super) fn choose(
         return;
     };
     let settings = carp.host.lock().settings;
-    let mut words = ExtackBuffer::new();
-    let moved = carpdev::move_to(&this, own, &dev, &settings, &words.extack(), rtnl);
+    let (moved, words) =
+        Words::of(|extack| carpdev::move_to(&this, own, &dev, &settings, extack, rtnl));
     match moved {
         Ok(()) => election::update(carp, rtnl),
         Err(error) => report!(
@@ -41,7 +41,7 @@ pub(super) fn choose(
             "{}: {}, which has an address in the same subnet, cannot be its carpdev: {} ({})\n",
             own.name(),
             dev.name(),
-            words.text(),
+            words,
             error.to_errno()
         ),
     }

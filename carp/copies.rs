@@ -21,7 +21,8 @@ use crate::{
     linux::{
         arp, ndisc,
         netdevice_ops::OwnDevice,
-        skbuff::{PacketType, Skb, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        skbuff::{PacketType, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        skbuff_rx::{RxSkb, UniqueRxSkb},
     },
     proto::carp::{neighbour, way_back::WayBack},
 };
@@ -81,7 +82,7 @@ impl Arp {
 
 impl Reason {
     /// Why a frame for the group `mac` may be copied.
-    fn of(mac: u64, skb: &mut Skb) -> Option<Self> {
+    fn of(mac: u64, skb: &mut UniqueRxSkb<'_>) -> Option<Self> {
         let protocol = skb.protocol();
         Some(match (mac, protocol) {
             (BROADCAST, ETH_P_ARP) => Self::Arp(Arp::parse(skb.pull_up_to(28)?)?),
@@ -116,13 +117,18 @@ impl Reason {
 
 /// Copies a frame for the group `mac` to the interfaces on the parent that have a use for
 /// it; what comes back goes on on the parent. Softirq; RCU read lock held.
-pub(super) fn distribute(parent: &Parent, mac: u64, skb: Skb, rcu: &rcu::Guard) -> Option<Skb> {
+pub(super) fn distribute<'a>(
+    parent: &Parent,
+    mac: u64,
+    skb: RxSkb<'a>,
+    rcu: &rcu::Guard,
+) -> Option<RxSkb<'a>> {
     if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() {
         return Some(skb);
     }
     let mut skb = skb.unshare()?;
     let Some(reason) = Reason::of(mac, &mut skb) else {
-        return Some(skb);
+        return Some(skb.into());
     };
     let most = if reason.is_invited() {
         usize::MAX
@@ -137,5 +143,5 @@ pub(super) fn distribute(parent: &Parent, mac: u64, skb: Skb, rcu: &rcu::Guard) 
             port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
         }
     }
-    Some(skb)
+    Some(skb.into())
 }

@@ -126,7 +126,7 @@ pub(super) fn parent_fails(carp: &Carp, _rtnl: &Rtnl) {
     }
     if let Some((own, _, announce)) = adjust(carp, 1, OwnCause::Link) {
         carp.host.lock().demotion.is_unlogged = true;
-        if let (Some(namespace), true) = (Namespace::of(own.net()), announce) {
+        if let (Some(namespace), true) = (Namespace::of(own.net(), &rcu::read_lock()), announce) {
             namespace.rounds().want();
         }
     }
@@ -136,7 +136,7 @@ pub(super) fn parent_fails(carp: &Carp, _rtnl: &Rtnl) {
 pub(super) fn say_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
     let own = carp.host.lock().own.clone();
     if let Some(own) = own {
-        if let Some(namespace) = Namespace::of(own.net()) {
+        if let Some(namespace) = Namespace::of(own.net(), &rcu::read_lock()) {
             namespace.rounds().run_wanted(|| advertise_well(own.net()));
         }
     }
@@ -172,7 +172,7 @@ pub(super) fn forgive_send_errors(carp: &Carp) {
 /// One that cannot may be demoted for it, and so ask for this again: that is done after
 /// it, never within it, for there may be many of them and the stack is small.
 pub(super) fn advertise_everywhere(net: &Net) {
-    if let Some(namespace) = Namespace::of(net) {
+    if let Some(namespace) = Namespace::of(net, &rcu::read_lock()) {
         namespace.rounds().run(|| advertise_well(net));
     }
 }

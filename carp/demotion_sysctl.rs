@@ -11,7 +11,10 @@ use crate::{
     },
     proto::carp::demotion::{GroupName, GROUP_CARP},
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
 
 /// The entry of a namespace.
 pub(crate) struct DemotionSysctl {
@@ -53,5 +56,5 @@ impl Computed for DemotionSysctl {
 
 fn group(net: &Net) -> Option<Arc<Group>> {
     let name = GroupName::new(GROUP_CARP)?;
-    Namespace::of(net)?.groups().find(&name)
+    Namespace::of(net, &rcu::read_lock())?.groups().find(&name)
 }

@@ -11,7 +11,7 @@ use crate::{
         netdevice::MacAddress,
         netdevice_ops::{AddressLock, Driver, Operations, OwnDevice},
         rtnl::Rtnl,
-        skbuff::Skb,
+        skbuff_tx::XmitSkb,
         timer::{HasTimer, Timer},
     },
     proto::carp::balancing::Balancing,
@@ -67,7 +67,7 @@ impl Driver for Carp {
         carpdev::disconnect(self, dev, rtnl);
         let own = self.host.lock().own.take();
         drop(self.configured.timer.replace(None, rtnl));
-        if let Some(namespace) = Namespace::of(dev.net()) {
+        if let Some(namespace) = Namespace::of(dev.net(), rtnl) {
             group_membership::leave_all(self, namespace.groups(), rtnl);
         }
         move_netns::leave(self, dev, rtnl);
@@ -84,7 +84,7 @@ impl Driver for Carp {
         reconfigure::set_lladdr(&this, dev, *mac, rtnl)
     }
 
-    fn start_xmit(&self, dev: &OwnDevice, mut skb: Skb, rcu: &rcu::Guard) {
+    fn start_xmit(&self, dev: &OwnDevice, mut skb: XmitSkb, rcu: &rcu::Guard) {
         // Whatever left here while another is master would show switches the
         // virtual MAC at the wrong port.
         match self.published.carpdev.get(rcu) {

@@ -53,7 +53,7 @@ impl Dump for VhostGet {
     const ATTRIBUTES: Table = Table::new(&VHOST_GET);
 
     fn generation(net: &Net) -> u32 {
-        Namespace::of(net).map_or(0, Namespace::generation)
+        Namespace::of(net, &rcu::read_lock()).map_or(0, Namespace::generation)
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
@@ -114,10 +114,10 @@ impl Do for StatsGet {
                 *sum = sum.wrapping_add(counters.get(counter));
             }
         };
-        if let Some(namespace) = Namespace::of(request.net) {
+        let rcu = rcu::read_lock();
+        if let Some(namespace) = Namespace::of(request.net, &rcu) {
             add(&namespace.counters);
         }
-        let rcu = rcu::read_lock();
         for dev in Device::walk(request.net, 0, &rcu) {
             if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
                 add(&carp.counters);

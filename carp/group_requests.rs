@@ -67,14 +67,12 @@ impl Dump for GroupGet {
     const ATTRIBUTES: Table = Table::NONE;
 
     fn generation(net: &Net) -> u32 {
-        groups(net).map_or(0, Groups::generation)
+        groups(net, &rcu::read_lock()).map_or(0, Groups::generation)
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
-        let Some(groups) = groups(request.net) else {
-            return Ok(());
-        };
-        while let Some(group) = groups.nth(position.outer as usize) {
+        let nth = |n| groups(request.net, &rcu::read_lock())?.nth(n);
+        while let Some(group) = nth(position.outer as usize) {
             // A group that is too large for any buffer is divided, others are not.
             let divide = entries.is_empty();
             let mut next = position.inner;
@@ -147,8 +145,8 @@ fn other_cause(group: &Group) -> Option<Cause> {
         .find(|cause| cause.name.as_bytes() != MANUAL)
 }
 
-fn groups(net: &Net) -> Option<&Groups> {
-    Namespace::of(net).map(Namespace::groups)
+fn groups<'a>(net: &'a Net, rcu: &'a rcu::Guard) -> Option<&'a Groups> {
+    Namespace::of(net, rcu).map(Namespace::groups)
 }
 
 fn fill(message: &mut Message<'_>, group: &Group) -> Result {

@@ -9,6 +9,7 @@
 
 use crate::{
     linux::{
+        bug::warn_on_once,
         lock::{new_spinlock_bh, SpinLockBh},
         rtnl::Rtnl,
     },
@@ -383,7 +384,9 @@ impl Groups {
     /// One interface less is in the group. Without interfaces it is gone, and its
     /// counter with it.
     pub(crate) fn leave(&self, group: &Arc<Group>, _rtnl: &Rtnl) {
-        let members = group.members.load(Relaxed).saturating_sub(1);
+        let members = group.members.load(Relaxed);
+        warn_on_once!(members == 0);
+        let members = members.saturating_sub(1);
         group.members.store(members, Relaxed);
         if members == 0 {
             // The list's count is not the last one, so nothing is freed under the

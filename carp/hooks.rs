@@ -2,15 +2,21 @@
 
 //! The hooks of a network namespace, which are there as long as an interface needs them.
 
-use super::{arp::ARP_HOOKS, routes::Routes, source::SOURCE_HOOKS};
+use super::{arp, routes::Routes, source};
 use crate::linux::{
+    bug::warn_on_once,
     fib::NewRoutes,
-    namespace::{Net, NetState, Registration},
+    namespace::{Held, Net, NetState, Registration},
+    netfilter_arp::ArpHooks,
+    netfilter_local_out::LocalOutHooks,
     rtnl::Rtnl,
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{Atomic, Relaxed},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu,
+    },
 };
 
 /// What a namespace has of them.
@@ -18,6 +24,8 @@ use kernel::{
 pub(crate) struct Hooks {
     /// How many need the ARP hooks here, interfaces and those that stand on parents here; RTNL.
     arp_users: Atomic<usize>,
+    #[pin]
+    arp_hooks: ArpHooks<arp::Filter>,
     /// How many interfaces are here; RTNL.
     interfaces: Atomic<usize>,
     /// How many of them are master of nothing.
@@ -25,8 +33,9 @@ pub(crate) struct Hooks {
     /// Routes that are added while an interface is not master.
     #[pin]
     new_routes: NewRoutes<Routes>,
-    /// Whether the hooks for what programs send are there; RTNL.
-    filters_sources: Atomic<bool>,
+    /// The hooks for what programs send.
+    #[pin]
+    source_hooks: LocalOutHooks<source::Filter>,
 }
 
 /// The registration.
@@ -41,10 +50,11 @@ impl NetState for Hooks {
         KBox::pin_init(
             pin_init!(Self {
                 arp_users: Atomic::new(0),
+                arp_hooks <- ArpHooks::new(),
                 interfaces: Atomic::new(0),
                 standby: Atomic::new(0),
                 new_routes <- NewRoutes::new(),
-                filters_sources: Atomic::new(false),
+                source_hooks <- LocalOutHooks::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -52,8 +62,8 @@ impl NetState for Hooks {
 }
 
 /// Those of `net`.
-fn of(net: &Net) -> Option<&Hooks> {
-    net.state()
+fn of<'a>(net: &'a Net, held: impl Into<Held<'a>>) -> Option<&'a Hooks> {
+    net.state(held)
 }
 
 /// One more interface is here, which is master of nothing.
@@ -62,7 +72,7 @@ fn of(net: &Net) -> Option<&Hooks> {
 ///
 /// Out of memory; it was not counted.
 pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
-    let this = of(net).ok_or(ENODEV)?;
+    let this = of(net, rtnl).ok_or(ENODEV)?;
     hook_arp(net, rtnl)?;
     this.standby.add(1, Relaxed);
     if let Err(error) = follow_standby(net, rtnl) {
@@ -71,7 +81,7 @@ pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
         return Err(error);
     }
     let interfaces = this.interfaces.load(Relaxed);
-    if interfaces == 0 && this.new_routes.register(net, rtnl).is_err() {
+    if interfaces == 0 && this.new_routes.register::<Hooks>(net, rtnl).is_err() {
         // An interface is not worth less for it: a route that is added later is
         // passed over as well, from the next change of state on.
         pr_debug!("routing tables change too fast to be followed\n");
@@ -82,16 +92,17 @@ pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
 
 /// One less, which is master of nothing.
 pub(super) fn leave(net: &Net, rtnl: &Rtnl) {
-    let Some(this) = of(net) else {
+    let Some(this) = of(net, rtnl) else {
         return;
     };
     this.standby.add(-1, Relaxed);
     // To unregister needs no memory.
     let _ = follow_standby(net, rtnl);
     let interfaces = this.interfaces.load(Relaxed);
+    warn_on_once!(interfaces == 0);
     this.interfaces.store(interfaces.saturating_sub(1), Relaxed);
     if interfaces == 1 {
-        this.new_routes.unregister(net, rtnl);
+        this.new_routes.unregister(rtnl);
     }
     unhook_arp(net, rtnl);
 }
@@ -99,7 +110,7 @@ pub(super) fn leave(net: &Net, rtnl: &Rtnl) {
 /// An interface of the namespace has become master of something, or is master of
 /// nothing any more. Any context.
 pub(super) fn count_standby(net: &Net, speaks: bool) {
-    if let Some(this) = of(net) {
+    if let Some(this) = of(net, &rcu::read_lock()) {
         this.standby.add(if speaks { -1 } else { 1 }, Relaxed);
     }
 }
@@ -110,16 +121,12 @@ pub(super) fn count_standby(net: &Net, speaks: bool) {
 /// # Errors
 ///
 /// Out of memory: they are not there.
-pub(super) fn follow_standby(net: &Net, _rtnl: &Rtnl) -> Result {
-    let this = of(net).ok_or(ENODEV)?;
-    let needed = this.standby.load(Relaxed) != 0;
-    if needed != this.filters_sources.load(Relaxed) {
-        if needed {
-            SOURCE_HOOKS.register(net)?;
-        } else {
-            SOURCE_HOOKS.unregister(net);
-        }
-        this.filters_sources.store(needed, Relaxed);
+pub(super) fn follow_standby(net: &Net, rtnl: &Rtnl) -> Result {
+    let this = of(net, rtnl).ok_or(ENODEV)?;
+    if this.standby.load(Relaxed) == 0 {
+        this.source_hooks.unregister(rtnl);
+    } else if !this.source_hooks.is_registered(rtnl) {
+        this.source_hooks.register::<Hooks>(net, rtnl)?;
     }
     Ok(())
 }
@@ -130,24 +137,25 @@ pub(super) fn follow_standby(net: &Net, _rtnl: &Rtnl) -> Result {
 /// # Errors
 ///
 /// Out of memory; it was not counted.
-pub(super) fn hook_arp(net: &Net, _rtnl: &Rtnl) -> Result {
-    let this = of(net).ok_or(ENODEV)?;
+pub(super) fn hook_arp(net: &Net, rtnl: &Rtnl) -> Result {
+    let this = of(net, rtnl).ok_or(ENODEV)?;
     let users = this.arp_users.load(Relaxed);
     if users == 0 {
-        ARP_HOOKS.register(net)?;
+        this.arp_hooks.register::<Hooks>(net, rtnl)?;
     }
     this.arp_users.store(users.saturating_add(1), Relaxed);
     Ok(())
 }
 
 /// One less: with the last the ARP hooks go.
-pub(super) fn unhook_arp(net: &Net, _rtnl: &Rtnl) {
-    let Some(this) = of(net) else {
+pub(super) fn unhook_arp(net: &Net, rtnl: &Rtnl) {
+    let Some(this) = of(net, rtnl) else {
         return;
     };
     let users = this.arp_users.load(Relaxed);
+    warn_on_once!(users == 0);
     this.arp_users.store(users.saturating_sub(1), Relaxed);
     if users == 1 {
-        ARP_HOOKS.unregister(net);
+        this.arp_hooks.unregister(rtnl);
     }
 }

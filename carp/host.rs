@@ -32,7 +32,10 @@ use crate::{
     },
 };
 use core::net::IpAddr;
-use kernel::{prelude::*, sync::aref::ARef};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, rcu},
+};
 
 /// Up to so many addresses are hashed as soon as one of them changes, so that every
 /// list that there was is one that was spoken.
@@ -127,9 +130,14 @@ impl Host {
         }
     }
 
+    fn namespace<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Namespace> {
+        Namespace::of(self.own.as_ref()?.net(), rcu)
+    }
+
     /// What elections are to know of the interface.
     pub(super) fn environment(&self) -> Environment {
-        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        let rcu = rcu::read_lock();
+        let namespace = self.namespace(&rcu);
         Environment {
             preempt: namespace.is_some_and(Namespace::preempts),
             demote: self.demotion.count(),
@@ -140,7 +148,8 @@ impl Host {
 
     /// Addresses or virtual hosts change: who reads them in pieces is to know.
     pub(super) fn note_change(&self) {
-        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        let rcu = rcu::read_lock();
+        let namespace = self.namespace(&rcu);
         if let Some(namespace) = namespace {
             namespace.interface_changed();
         }
@@ -149,7 +158,8 @@ impl Host {
     /// Whether interfaces on the parent may share an address, each with a MAC address
     /// of its own (`net.inet.carp.arpbalance`).
     pub(super) fn balances_arp(&self) -> bool {
-        let namespace = self.own.as_ref().and_then(|own| Namespace::of(own.net()));
+        let rcu = rcu::read_lock();
+        let namespace = self.namespace(&rcu);
         namespace.is_some_and(Namespace::balances_arp)
     }
 

@@ -47,7 +47,7 @@ pub(super) fn check(
         privileged(extack, format_args!("an interval below 100 ms needs"))?;
     }
     let more = new.hosts().saturating_sub(old.hosts());
-    let others = Namespace::of(net).map_or(0, |namespace| namespace.hosts(rtnl));
+    let others = Namespace::of(net, rtnl).map_or(0, |namespace| namespace.hosts(rtnl));
     if more != 0 && others.saturating_add(more) > HOSTS_MAX {
         privileged(
             extack,

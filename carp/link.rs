@@ -80,7 +80,7 @@ impl LinkKind for Carp {
         change: Change<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
+        let namespace = Namespace::of(dev.net(), rtnl).ok_or(ENODEV)?;
         self.begin(dev, rtnl);
         if let Some(mtu) = request.mtu {
             mtu::begin(self, mtu, change.carpdev.flatten(), &request.extack, rtnl)?;
@@ -246,7 +246,7 @@ fn fill_counters(carp: &Carp, dev: &OwnDevice, message: &mut Message<'_>) -> Res
     let rcu = rcu::read_lock();
     let carpdev = carp.published.carpdev.get(&rcu);
     let parent = carpdev.and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, &rcu));
-    let namespace = Namespace::of(dev.net());
+    let namespace = Namespace::of(dev.net(), &rcu);
     for (counter, attribute) in Counter::ALL {
         let of_parent = parent.map_or(0, |it| it.counters.get(counter));
         let of_namespace = namespace.map_or(0, |it| it.counters.get(counter));

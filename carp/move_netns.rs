@@ -22,7 +22,7 @@ pub(super) fn enter(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) -> Result {
     hooks::enter(own.net(), rtnl)?;
     carp.configured.in_netns.replace(true, rtnl);
     let hosts = carp.host.lock().settings.hosts();
-    if let Some(namespace) = Namespace::of(own.net()) {
+    if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_hosts(0, hosts, rtnl);
     }
     Ok(())
@@ -35,7 +35,7 @@ pub(super) fn leave(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
     let hosts = carp.host.lock().settings.hosts();
     hooks::leave(own.net(), rtnl);
-    if let Some(namespace) = Namespace::of(own.net()) {
+    if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_hosts(hosts, 0, rtnl);
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn leave(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
 /// The interface is about to move to another namespace. It is down by now and its
 /// addresses are about to go; the parent stays, and stays where it is.
 pub(super) fn moving_out(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
-    if let Some(namespace) = Namespace::of(own.net()) {
+    if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         group_membership::leave_groups_behind(carp, namespace.groups(), rtnl);
         namespace.count_waiting(carp.has_lost_parent(rtnl), false, rtnl);
     }
@@ -56,10 +56,10 @@ pub(super) fn registered(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     if carp.host.lock().own.is_none() {
         return;
     }
-    if let Some(namespace) = Namespace::of(own.net()) {
+    if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_waiting(false, carp.has_lost_parent(rtnl), rtnl);
     }
-    let groups = Namespace::of(own.net()).map(Namespace::groups);
+    let groups = Namespace::of(own.net(), rtnl).map(Namespace::groups);
     let joined = groups.map_or(Ok(()), |groups| {
         group_membership::join_groups_again(carp, groups, rtnl)
     });

@@ -15,7 +15,9 @@ use crate::{
         netfilter_ipv6::{self, Ipv6Input},
         route::Query,
         rx_handler::{self, Verdict},
-        skbuff::{PacketType, Skb, ETH_P_IPV6},
+        skbuff::{PacketType, ETH_P_IPV6},
+        skbuff_rx::RxSkb,
+        skbuff_tx::TxFrame,
     },
     proto::carp::{
         balancing,
@@ -39,7 +41,7 @@ const PRIORITY: u32 = 7;
 
 /// A packet for a solicited-node group, or a solicitation for a virtual MAC, came in
 /// on the parent `dev`.
-pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
+pub(super) fn receive<'a>(parent: &Parent, dev: &Device, skb: RxSkb<'a>) -> Verdict<'a> {
     if skb.packet_type() == PacketType::Loopback
         || skb.has_vlan_tag()
         || skb.protocol() != ETH_P_IPV6
@@ -50,11 +52,11 @@ pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
         return Verdict::Consumed;
     };
     let Some(solicitation) = skb.pull_up_to(LONGEST).and_then(Solicitation::parse) else {
-        return Verdict::Pass(skb);
+        return Verdict::Pass(skb.into());
     };
     let rcu = rcu::read_lock();
     if owner(parent, &solicitation, &rcu).is_none() {
-        return Verdict::Pass(skb);
+        return Verdict::Pass(skb.into());
     }
     netfilter_ipv6::input::<Input>(dev, skb);
     Verdict::Consumed
@@ -64,7 +66,10 @@ pub(super) fn receive(parent: &Parent, dev: &Device, skb: Skb) -> Verdict {
 struct Input;
 
 impl Ipv6Input for Input {
-    fn accepted(dev: &Device, mut skb: Skb, rcu: &rcu::Guard) {
+    fn accepted(dev: &Device, skb: RxSkb<'_>, rcu: &rcu::Guard) {
+        let Some(mut skb) = skb.unshare() else {
+            return;
+        };
         let asker = skb.ethernet_source();
         let Some(parent) = rx_handler::get_rcu::<Parent>(dev, rcu) else {
             return;
@@ -93,7 +98,7 @@ fn owner<'a>(
             .filter(|port| port.index == 0 && port.dev.has_address6(solicitation.target, rcu))
     };
     let first = owners().next()?;
-    if !Namespace::of(first.dev.net()).is_some_and(Namespace::balances_arp) {
+    if !Namespace::of(first.dev.net(), rcu).is_some_and(Namespace::balances_arp) {
         return Some(first);
     }
     let running = || owners().filter(|port| port.carp.published.state() != 0);
@@ -142,7 +147,7 @@ fn answer(
         .and_then(|index| carp.vhid_at(index))
         .map_or_else(|| carp.published.mac(), virtual_mac);
     let frame = speaker(&port.dev, carp, dev, at, rcu).answer(solicitation, asker);
-    if let Some(skb) = Skb::from_frame(dev, &frame, PRIORITY) {
+    if let Some(skb) = TxFrame::new(dev, &frame, PRIORITY) {
         // Who got no answer asks again.
         let _ = skb.transmit();
     }
@@ -182,7 +187,7 @@ pub(super) fn announce(
     rcu: &rcu::Guard,
 ) {
     let frame = speaker(own, carp, carpdev, carp.published.mac(), rcu).announce(address);
-    if let Some(skb) = Skb::from_frame(carpdev, &frame, PRIORITY) {
+    if let Some(skb) = TxFrame::new(carpdev, &frame, PRIORITY) {
         // It is said again later.
         let _ = skb.transmit();
     }

@@ -5,8 +5,9 @@
 use super::{counters::Counters, groups::Groups, rounds::Rounds};
 use crate::{
     linux::{
+        bug::warn_on_once,
         log::{self as limits, RateLimit},
-        namespace::{Net, NetState, Registration},
+        namespace::{Held, Net, NetState, Registration},
         rtnl::Rtnl,
         sysctl::{Entry, Integer, Sysctls, Value},
     },
@@ -14,7 +15,10 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::atomic::{Atomic, Relaxed},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu,
+    },
 };
 
 /// Logs a line about an interface, given its device, the level, and what
@@ -113,8 +117,8 @@ impl NetState for Namespace {
 
 impl Namespace {
     /// The state of `net`.
-    pub(crate) fn of(net: &Net) -> Option<&Self> {
-        net.state()
+    pub(crate) fn of<'a>(net: &'a Net, held: impl Into<Held<'a>>) -> Option<&'a Self> {
+        net.state(held)
     }
 
     /// `net.inet.carp.allow`
@@ -166,7 +170,8 @@ impl Namespace {
     ///
     /// `strangers` says that anybody on the wire can cause it.
     pub(crate) fn prints(net: &Net, level: log::Level, strangers: bool) -> Option<u8> {
-        let this = Self::of(net)?;
+        let rcu = rcu::read_lock();
+        let this = Self::of(net, &rcu)?;
         let log = u8::try_from(this.sysctls.values().log.get()).ok()?;
         if !level.is_printed(log) {
             return None;
@@ -190,13 +195,17 @@ impl Namespace {
 
     /// An interface has `new` virtual hosts here, and had `old`.
     pub(super) fn count_hosts(&self, old: usize, new: usize, _rtnl: &Rtnl) {
-        let others = self.hosts.load(Relaxed).saturating_sub(old);
+        let hosts = self.hosts.load(Relaxed);
+        warn_on_once!(hosts < old);
+        let others = hosts.saturating_sub(old);
         self.hosts.store(others.saturating_add(new), Relaxed);
     }
 
     /// An interface here that did or did not wait for its parent does or does not now.
     pub(super) fn count_waiting(&self, did: bool, does: bool, _rtnl: &Rtnl) {
-        let others = self.waiting.load(Relaxed).saturating_sub(usize::from(did));
+        let waiting = self.waiting.load(Relaxed);
+        warn_on_once!(did && waiting == 0);
+        let others = waiting.saturating_sub(usize::from(did));
         self.waiting
             .store(others.saturating_add(usize::from(does)), Relaxed);
     }

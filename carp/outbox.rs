@@ -4,7 +4,9 @@
 
 use super::{counters::Counter, host::Host};
 use crate::{
-    linux::{ip_output, netdevice::Device, netdevice_ops::OwnDevice, skbuff::SkbList},
+    linux::{
+        ip_output, netdevice::Device, netdevice_ops::OwnDevice, skbuff::SkbList, skbuff_tx::TxFrame,
+    },
     proto::carp::{
         announcements::{self, Batch},
         balancing::HOSTS_MAX,
@@ -46,11 +48,11 @@ impl Packet {
 /// What is to be sent and told once the host's lock is released.
 pub(super) struct Outbox {
     /// Complete frames.
-    pub(super) frames: SkbList,
+    pub(super) frames: SkbList<TxFrame>,
     /// Packets to unicast peers.
     pub(super) packets: KVec<Packet>,
     /// Complete frames whose only purpose is to show switches the virtual MAC.
-    pub(super) probes: SkbList,
+    pub(super) probes: SkbList<TxFrame>,
     /// The parent, whose device the frames name, and over which the packets go.
     pub(super) carpdev: Option<ARef<Device>>,
     /// The interface's device, if anything is to be sent or told.

@@ -5,6 +5,7 @@
 use super::{counters::Counters, device::Carp};
 use crate::{
     linux::{
+        bug::warn_on_once,
         membership::Membership,
         netdevice::{ether_addr_to_u64, Device, MacAddress},
         netdevice_ops::OwnDevice,
@@ -12,8 +13,8 @@ use crate::{
         netlink::Extack,
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
-        rx_handler,
-        skbuff::Skb,
+        rx_handler::{self, Handler},
+        skbuff_rx::RxSkb,
     },
     proto::carp::packet,
 };
@@ -117,13 +118,13 @@ impl Parent {
     /// # Errors
     ///
     /// In words: `dev` cannot carry carp interfaces.
-    pub(super) fn of(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result<Arc<Self>> {
+    pub(super) fn of(dev: &Device, extack: &Extack<'_>, rtnl: &Rtnl) -> Result<Arc<Handler<Self>>> {
         if let Some(parent) = rx_handler::get(dev, rtnl) {
             return Ok(parent);
         }
         // In place: it is too large for the stack.
         let parent = Arc::pin_init(
-            pin_init!(Self {
+            Handler::new(pin_init!(Self {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 occupied: [const { Atomic::new(0) }; 4],
@@ -133,7 +134,7 @@ impl Parent {
                 guards_ingress: Atomic::new(false),
                 interfaces: Atomic::new(0),
                 counters: Counters::new(),
-            }),
+            })),
             GFP_KERNEL_ACCOUNT,
         )?;
         rx_handler::register(dev, parent.clone(), extack, rtnl)?;
@@ -149,8 +150,8 @@ impl Parent {
     pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {
             if let Some(groups) = self.groups.lock().take() {
-                groups.ipv4.leave(&self.dev, rtnl);
-                groups.ipv6.leave(&self.dev, rtnl);
+                groups.ipv4.leave(rtnl);
+                groups.ipv6.leave(rtnl);
             }
             drop(self.ingress.lock().take());
             drop(rx_handler::unregister::<Self>(&self.dev, rtnl));
@@ -160,8 +161,8 @@ impl Parent {
     /// Joins the groups again that the device has lost.
     pub(super) fn refresh_groups(&self, rtnl: &Rtnl) {
         if let Some(groups) = &mut *self.groups.lock() {
-            groups.ipv4.refresh(&self.dev, rtnl);
-            groups.ipv6.refresh(&self.dev, rtnl);
+            groups.ipv4.refresh(rtnl);
+            groups.ipv6.refresh(rtnl);
         }
     }
 
@@ -296,6 +297,7 @@ impl Parent {
     /// One interface less stands here; see [`Self::release`].
     pub(super) fn leave(&self, _rtnl: &Rtnl) {
         let interfaces = self.interfaces.load(Relaxed);
+        warn_on_once!(interfaces == 0);
         self.interfaces.store(interfaces.saturating_sub(1), Relaxed);
     }
 
@@ -342,7 +344,7 @@ impl Parent {
     /// Whether a packet is certainly for no interface. Asked first: nearly every packet is
     /// somebody else's, and this is all that it costs.
     #[inline]
-    pub(super) fn is_foreign(&self, skb: &Skb, rcu: &rcu::Guard) -> bool {
+    pub(super) fn is_foreign(&self, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool {
         !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none()
     }
 

@@ -74,7 +74,7 @@ fn receive<A: Into<IpAddr> + Copy>(
     let (parent, port) = addressed(packet, dev, multicast, rcu);
     // Its administrator decides who may be in another namespace than the parent.
     let net = port.map_or(packet.net, |port| port.dev.net());
-    let namespace = Namespace::of(net).ok_or(())?;
+    let namespace = Namespace::of(net, rcu).ok_or(())?;
     let Err(discard) = dispatch(packet, family, multicast, namespace, parent, port) else {
         return Ok(());
     };

@@ -42,7 +42,7 @@ pub(super) fn reconfigure(
             format_args!("state cannot be set while the interface is INIT"),
         ));
     }
-    let namespace = Namespace::of(own.net()).ok_or(ENODEV)?;
+    let namespace = Namespace::of(own.net(), rtnl).ok_or(ENODEV)?;
     let groups = namespace.groups();
     limits::check(own.net(), &old, &new, extack, rtnl)?;
     check_peers(carp, &change, extack)?;

@@ -43,7 +43,7 @@ pub(super) fn group(request: &Request<'_>) -> Result<Arc<Group>> {
             format_args!("a group's name is 1-15 visible characters, the last not a digit"),
         )
     })?;
-    Namespace::of(request.net)
+    Namespace::of(request.net, &rcu::read_lock())
         .and_then(|namespace| namespace.groups().find(&name))
         .ok_or_else(|| {
             extack.error(

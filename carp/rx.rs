@@ -13,8 +13,9 @@ use crate::{
         netdevice::{ether_addr_to_u64, Device},
         netfilter_ingress::IngressFilter,
         route::Query,
-        rx_handler::{RxHandler, Verdict},
-        skbuff::{PacketType, Skb, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        rx_handler::{Kind, RxHandler, Verdict},
+        skbuff::{PacketType, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
+        skbuff_rx::RxSkb,
     },
     proto::carp::{frame, neighbour::Class, packet, way_back::WayBack},
 };
@@ -26,9 +27,16 @@ const ADVERTISEMENTS: u64 = ether_addr_to_u64(frame::multicast_mac(packet::GROUP
 /// The solicited-node groups of RFC 4291, but for their last three bytes.
 const SOLICITED_NODE: u64 = 0x3333_ff00_0000;
 
+/// What tells parents from devices with other handlers.
+static PARENT: Kind<Parent> = Kind::new();
+
 impl RxHandler for Parent {
+    fn kind() -> &'static Kind<Self> {
+        &PARENT
+    }
+
     #[inline]
-    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    fn receive<'a>(&'a self, dev: &'a Device, skb: RxSkb<'a>, rcu: &'a rcu::Guard) -> Verdict<'a> {
         if self.is_foreign(&skb, rcu) {
             return Verdict::Pass(skb);
         }
@@ -38,7 +46,7 @@ impl RxHandler for Parent {
 
 impl IngressFilter for Parent {
     /// What [`RxHandler::receive`] would not let pass either.
-    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool {
+    fn drops(&self, dev: &Device, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool {
         if self.is_foreign(skb, rcu) {
             return false;
         }
@@ -50,7 +58,12 @@ impl IngressFilter for Parent {
 
 impl Parent {
     #[inline(never)]
-    fn receive_chosen(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    fn receive_chosen<'a>(
+        &'a self,
+        dev: &'a Device,
+        skb: RxSkb<'a>,
+        rcu: &'a rcu::Guard,
+    ) -> Verdict<'a> {
         let mac = skb.ethernet_destination();
         let vhid = match self.vhid_of(mac, rcu) {
             Some(vhid) => vhid,
@@ -70,7 +83,7 @@ impl Parent {
     }
 
     /// What the parent keeps of the frames for a group, interfaces may have as well.
-    fn distribute(&self, mac: u64, verdict: Verdict, rcu: &rcu::Guard) -> Verdict {
+    fn distribute<'a>(&self, mac: u64, verdict: Verdict<'a>, rcu: &rcu::Guard) -> Verdict<'a> {
         match verdict {
             Verdict::Pass(skb) => {
                 copies::distribute(self, mac, skb, rcu).map_or(Verdict::Consumed, Verdict::Pass)
@@ -83,14 +96,14 @@ impl Parent {
 impl Parent {
     /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
     /// users' firewall rules expect it, and where the way back leads.
-    fn receive_virtual(
-        &self,
-        dev: &Device,
+    fn receive_virtual<'a>(
+        &'a self,
+        dev: &'a Device,
         vhid: u8,
         mac: u64,
-        skb: Skb,
-        rcu: &rcu::Guard,
-    ) -> Verdict {
+        skb: RxSkb<'a>,
+        rcu: &'a rcu::Guard,
+    ) -> Verdict<'a> {
         let Some(port) = self.port(vhid, rcu) else {
             return Verdict::Pass(skb);
         };
@@ -103,7 +116,13 @@ impl Parent {
 
     /// A packet that is ours. What is done to all of them is one call: it is what costs
     /// here.
-    fn receive_ours(&self, port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+    fn receive_ours<'a>(
+        &self,
+        port: &'a Port,
+        dev: &'a Device,
+        skb: RxSkb<'a>,
+        rcu: &rcu::Guard,
+    ) -> Verdict<'a> {
         let (skb, way_back) = match skb.protocol() {
             ETH_P_IP => (skb, port.carp.published.ways_back.ipv4()),
             ETH_P_IPV6 => {
@@ -145,19 +164,19 @@ impl Parent {
 
 /// A packet that is not linear, or very short, and its class; none without memory.
 #[inline(never)]
-fn class_of_scattered(skb: Skb) -> Option<(Skb, Class)> {
+fn class_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
     let mut skb = skb.unshare()?;
     let class = skb
         .pull_up_to(neighbour::NEEDED)
         .map_or(Class::Parent, Class::of);
-    Some((skb, class))
+    Some((skb.into(), class))
 }
 
 /// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
 /// which is ours as well: to IP that is a martian, unless the packet brings its
 /// route along.
 #[inline(never)]
-fn receive_group(dev: &Device, skb: Skb) -> Verdict {
+fn receive_group<'a>(dev: &'a Device, skb: RxSkb<'a>) -> Verdict<'a> {
     if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() || skb.protocol() != ETH_P_IP
     {
         return Verdict::Pass(skb);
@@ -172,24 +191,29 @@ fn receive_group(dev: &Device, skb: Skb) -> Verdict {
     if advertisement {
         skb.route_multicast_to_this_host(dev);
     }
-    Verdict::Pass(skb)
+    Verdict::Pass(skb.into())
 }
 
 /// The interface receives the packet that came in on its parent. Softirq.
-pub(super) fn receive_there(port: &Port, skb: Skb) -> Verdict {
+pub(super) fn receive_there<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
     skb.set_to_this_host();
     port.dev.count_received(skb.len().saturating_add(ETH_HLEN));
     skb.set_device(&port.dev);
-    Verdict::Another(skb)
+    Verdict::Another(skb.into())
 }
 
 /// The routing table says whether the interface or its parent `dev` receives an IP packet.
 /// Softirq; RCU read lock held.
 #[inline(never)]
-pub(super) fn receive_by_route(port: &Port, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict {
+pub(super) fn receive_by_route<'a>(
+    port: &'a Port,
+    dev: &Device,
+    skb: RxSkb<'a>,
+    rcu: &rcu::Guard,
+) -> Verdict<'a> {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
@@ -209,9 +233,9 @@ pub(super) fn receive_by_route(port: &Port, dev: &Device, skb: Skb, rcu: &rcu::G
         }),
     };
     if interface {
-        return receive_there(port, skb);
+        return receive_there(port, skb.into());
     }
-    match skb.receive_on_behalf(&port.dev) {
+    match RxSkb::from(skb).receive_on_behalf(&port.dev) {
         Some(skb) => Verdict::Pass(skb),
         None => Verdict::Consumed,
     }

@@ -7,6 +7,7 @@
 //! remembered here, and carried out later by whoever may sleep: one group for each
 //! change, however many there are.
 
+use crate::linux::bug::warn_on_once;
 use core::net::Ipv6Addr;
 use kernel::rbtree::{RBTree, RBTreeNodeReservation};
 
@@ -50,12 +51,14 @@ impl SolicitedGroups {
     /// One address less is in `group`. Any context.
     pub(super) fn remove(&mut self, group: Ipv6Addr) {
         if let Some(addresses) = self.changed.get_mut(&group) {
+            warn_on_once!(*addresses == 0);
             *addresses = addresses.saturating_sub(1);
             return;
         }
         let Some(addresses) = self.settled.get_mut(&group) else {
             return;
         };
+        warn_on_once!(*addresses == 0);
         *addresses = addresses.saturating_sub(1);
         if *addresses == 0 {
             if let Some(node) = self.settled.remove_node(&group) {

@@ -12,7 +12,7 @@ use crate::{
         namespace::Net,
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        netfilter_local_out::{Hooks, LocalOutFilter, LocalPacket, Verdict},
+        netfilter_local_out::{LocalOutFilter, LocalPacket, Verdict},
         rx_handler,
     },
     proto::{carp::packet, pfsync::frame as pfsync},
@@ -22,9 +22,6 @@ use kernel::sync::rcu;
 
 /// The filter of all carp interfaces of a namespace.
 pub(crate) struct Filter;
-
-/// Its hooks.
-pub(crate) static SOURCE_HOOKS: Hooks<Filter> = Hooks::new();
 
 /// What hosts say to their link, in whatever name.
 const IGMP: u8 = 2;
@@ -119,7 +116,7 @@ impl<'a> Source<'a> {
         rcu: &'a rcu::Guard,
     ) -> bool {
         let speaks = |carp: &Carp| carp.published.masters().is_any();
-        if speaks(self.carp) || Namespace::of(net).is_some_and(Namespace::lets_backups_speak) {
+        if speaks(self.carp) || Namespace::of(net, rcu).is_some_and(Namespace::lets_backups_speak) {
             return true;
         }
         // Somebody's who asked on another way than the one that leads to the master: a

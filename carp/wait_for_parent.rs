@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     linux::{
-        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackBuffer,
-        rtnl::Rtnl,
+        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl,
     },
     proto::carp::log::CARPDEV,
 };
@@ -46,9 +45,10 @@ pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     let dev = dev.filter(|dev| dev.is_registered(rtnl));
     if let (Some(dev), Some(this)) = (dev, own.data::<Carp>(rtnl)) {
         let settings = carp.host.lock().settings;
-        let mut words = ExtackBuffer::new();
-        let taken = check_parent(&dev, &words.extack(), rtnl)
-            .and_then(|()| carpdev::move_to(&this, own, &dev, &settings, &words.extack(), rtnl));
+        let (taken, words) = Words::of(|extack| {
+            check_parent(&dev, extack, rtnl)?;
+            carpdev::move_to(&this, own, &dev, &settings, extack, rtnl)
+        });
         match taken {
             Ok(()) => {
                 election::update(carp, rtnl);
@@ -60,7 +60,7 @@ pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
                 fmt!(
                     "{} is back, but cannot be the carpdev: {} ({})",
                     dev.name(),
-                    words.text(),
+                    words,
                     error.to_errno()
                 ),
             ),
@@ -74,7 +74,8 @@ pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
     let rcu = rcu::read_lock();
     // Namespaces of others need not be searched, and make nobody slow.
     let waiting = |home: &&Net| {
-        Namespace::of(home).is_some_and(Namespace::is_waiting) && home.governs(dev.net())
+        Namespace::of(home, &rcu::read_lock()).is_some_and(Namespace::is_waiting)
+            && home.governs(dev.net())
     };
     for home in Net::walk(&rcu).filter(waiting) {
         for other in Device::walk(home, 1, &rcu) {

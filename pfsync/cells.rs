@@ -7,7 +7,10 @@ use super::{
     paged::{Paged, PAGE},
     record::Record,
 };
-use crate::proto::pfsync::wheel::{Link, Links};
+use crate::{
+    linux::bug::warn_on_once,
+    proto::pfsync::wheel::{Link, Links},
+};
 use kernel::{alloc::Flags, prelude::*};
 
 /// The number of a record; one that was freed is given out again.
@@ -192,11 +195,13 @@ impl Cells {
             chunk.next = room;
             self.room = number;
         }
+        warn_on_once!(chunk.used == 0);
         chunk.used = chunk.used.saturating_sub(1);
         if chunk.used == 0 {
             chunk.cells = KVec::new();
             chunk.free = FULL;
         }
+        warn_on_once!(self.len == 0);
         self.len = self.len.saturating_sub(1);
         Some(record)
     }

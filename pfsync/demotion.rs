@@ -22,14 +22,14 @@ use kernel::{prelude::*, sync::Arc};
 ///
 /// Out of memory.
 pub(super) fn join(own: &OwnDevice, rtnl: &Rtnl) -> Result<Arc<Group>> {
-    let namespace = carp::Namespace::of(own.net()).ok_or(ENODEV)?;
+    let namespace = carp::Namespace::of(own.net(), rtnl).ok_or(ENODEV)?;
     let name = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
     namespace.groups().join(name, rtnl)
 }
 
 /// Leaves it. What the interface had brought upon it was taken back before.
 pub(super) fn leave(own: &OwnDevice, group: &Arc<Group>, rtnl: &Rtnl) {
-    if let Some(namespace) = carp::Namespace::of(own.net()) {
+    if let Some(namespace) = carp::Namespace::of(own.net(), rtnl) {
         namespace.groups().leave(group, rtnl);
     }
 }

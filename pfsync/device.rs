@@ -19,7 +19,7 @@ use crate::{
         netdevice_ops::{Driver, LinkLayer, Operations, OwnDevice},
         rcu::RcuSlot,
         rtnl::Rtnl,
-        skbuff::Skb,
+        skbuff_tx::XmitSkb,
         state_table::{Adapter, Borrowed, Entry, Held, TableEvents},
         timer::{self, HasTimer, Timer},
         watch::Watch,
@@ -246,7 +246,7 @@ impl Driver for Pfsync {
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
         // Unreachable first: no frame, no event. The device was set down before, so
         // the table is detached by now.
-        if let Some(namespace) = Namespace::of(dev.net()) {
+        if let Some(namespace) = Namespace::of(dev.net(), rtnl) {
             namespace.clear_interface(rtnl);
         }
         self.set_syncdev(None, rtnl);
@@ -265,7 +265,7 @@ impl Driver for Pfsync {
         drop(own);
     }
 
-    fn start_xmit(&self, dev: &OwnDevice, _skb: Skb, _rcu: &rcu::Guard) {
+    fn start_xmit(&self, dev: &OwnDevice, _skb: XmitSkb, _rcu: &rcu::Guard) {
         // Nothing is sent here but what pfsync sends by itself.
         dev.count_not_sent();
     }

@@ -45,7 +45,7 @@ impl Notified for Events {
         match event {
             DeviceEvent::Mtu => {
                 if let (Some(membership), false) = (&mut *this.membership.lock(), is_own) {
-                    membership.refresh(dev, rtnl);
+                    membership.refresh(rtnl);
                 }
                 this.mtu_changed(rtnl);
             }

@@ -58,7 +58,7 @@ impl LinkKind for Pfsync {
         change.reaches(None, settings.syncpeer, extack)?;
         {
             let rcu = rcu::read_lock();
-            let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
+            let namespace = Namespace::of(dev.net(), &rcu).ok_or(ENODEV)?;
             if let Some((other, _)) = namespace.interface(&rcu) {
                 return Err(extack.error(
                     EEXIST,
@@ -81,7 +81,7 @@ impl LinkKind for Pfsync {
         change: Change<'_>,
         rtnl: &Rtnl,
     ) -> Result {
-        let namespace = Namespace::of(dev.net()).ok_or(ENODEV)?;
+        let namespace = Namespace::of(dev.net(), rtnl).ok_or(ENODEV)?;
         let interface = RcuSlot::prepare(dev.hold())?;
         let group = demotion::join(dev, rtnl)?;
         self.begin(dev, group, rtnl);
@@ -282,9 +282,10 @@ impl Pfsync {
         let joined = dev.map(|dev| dev.join_group(GROUP, rtnl));
         let left = core::mem::replace(&mut *self.membership.lock(), joined);
         let old = core::mem::replace(&mut self.session.lock().syncdev, dev.map(|dev| dev.hold()));
-        if let Some((old, left)) = old.zip(left) {
-            left.leave(&old, rtnl);
+        if let Some(left) = left {
+            left.leave(rtnl);
         }
+        drop(old);
         // The old one's link is not the new one's.
         self.link_changed(dev.is_some_and(has_link));
     }

@@ -5,7 +5,7 @@
 use super::device::Pfsync;
 use crate::linux::{
     log::RateLimit,
-    namespace::{Net, NetState, Registration},
+    namespace::{Held, Net, NetState, Registration},
     netdevice_ops::OwnDevice,
     rcu::{Prepared, RcuSlot},
     rtnl::Rtnl,
@@ -46,8 +46,8 @@ impl NetState for Namespace {
 
 impl Namespace {
     /// The state of `net`.
-    pub(crate) fn of(net: &Net) -> Option<&Self> {
-        net.state()
+    pub(crate) fn of<'a>(net: &'a Net, held: impl Into<Held<'a>>) -> Option<&'a Self> {
+        net.state(held)
     }
 
     /// Its interface, if there is one. Any context.
@@ -63,13 +63,13 @@ impl Namespace {
         net: &'a Net,
         rcu: &'a rcu::Guard,
     ) -> Option<(&'a OwnDevice, &'a Pfsync)> {
-        Self::of(net)?.interface(rcu)
+        Self::of(net, rcu)?.interface(rcu)
     }
 
     /// Whether one more message that a peer's frames cause may be logged in `net` now.
     /// Any context.
     pub(super) fn prints(net: &Net) -> bool {
-        Self::of(net).is_some_and(|this| this.messages.passes())
+        Self::of(net, &rcu::read_lock()).is_some_and(|this| this.messages.passes())
     }
 
     /// There is an interface now. There was none before.

@@ -10,14 +10,15 @@ use super::{
 use crate::{
     linux::{
         compat::{EADDRNOTAVAIL, ENETDOWN},
-        ip_output,
+        ip_output::{self, RoutedSkb},
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        skbuff::{Skb, SkbList},
+        skbuff::SkbList,
+        skbuff_tx::TxFrame,
     },
     proto::pfsync::packet,
 };
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use kernel::{prelude::*, sync::aref::ARef};
 
 /// `TC_PRIO_CONTROL`: before users' traffic in the syncdev's queue.
@@ -28,26 +29,20 @@ pub(super) const HEAD: usize = 40;
 
 const _: () = assert!(packet::GROUP_LEN <= HEAD && packet::IPV6_LEN <= HEAD);
 
-/// How frames go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Group,
-    Ipv4,
-    Ipv6,
-}
-
 /// Frames that are to be sent when the lock is released.
 pub(super) struct Frames {
-    list: SkbList,
-    way: Way,
+    to_group: SkbList<TxFrame>,
+    to_ipv4: SkbList<RoutedSkb<Ipv4Addr>>,
+    to_ipv6: SkbList<RoutedSkb<Ipv6Addr>>,
     syncdev: Option<ARef<Device>>,
 }
 
 impl Frames {
     pub(super) const fn new() -> Self {
         Self {
-            list: SkbList::new(),
-            way: Way::Group,
+            to_group: SkbList::new(),
+            to_ipv4: SkbList::new(),
+            to_ipv6: SkbList::new(),
             syncdev: None,
         }
     }
@@ -57,27 +52,30 @@ impl Frames {
         let Some(syncdev) = self.syncdev.take() else {
             return;
         };
-        while let Some(mut skb) = self.list.pop() {
-            let len = skb.len();
-            skb.show_ip_to_taps(own);
-            let sent = match self.way {
-                Way::Group => skb.transmit(),
-                Way::Ipv4 => ip_output::send_routed_ipv4(&syncdev, skb),
-                Way::Ipv6 => ip_output::send_routed_ipv6(&syncdev, skb),
-            };
-            match sent {
-                Ok(()) => {
-                    counters.count(match self.way {
-                        Way::Ipv6 => Counter::SentIpv6,
-                        _ => Counter::SentIpv4,
-                    });
-                    own.count_sent_by_itself(len);
-                }
-                Err(_) => {
-                    counters.count(Counter::SendError);
-                    own.count_not_sent();
-                }
+        let count = |len, counter, sent: Result| match sent {
+            Ok(()) => {
+                counters.count(counter);
+                own.count_sent_by_itself(len);
             }
+            Err(_) => {
+                counters.count(Counter::SendError);
+                own.count_not_sent();
+            }
+        };
+        while let Some(mut frame) = self.to_group.pop() {
+            let len = frame.len();
+            frame.show_ip_to_taps(own);
+            count(len, Counter::SentIpv4, frame.transmit());
+        }
+        while let Some(mut packet) = self.to_ipv4.pop() {
+            let len = packet.len();
+            packet.show_ip_to_taps(own);
+            count(len, Counter::SentIpv4, packet.send(&syncdev));
+        }
+        while let Some(mut packet) = self.to_ipv6.pop() {
+            let len = packet.len();
+            packet.show_ip_to_taps(own);
+            count(len, Counter::SentIpv6, packet.send(&syncdev));
         }
     }
 }
@@ -103,36 +101,39 @@ impl Session {
             .buffer
             .get_mut(..HEAD.saturating_add(len))
             .ok_or(EMSGSIZE)?;
-        let (way, skb) = match self.settings.syncpeer {
+        let mtu = match self.settings.syncpeer {
             None => {
                 let group = crate::proto::pfsync::frame::GROUP;
                 let source = ip_output::source_ipv4(syncdev, group).ok_or(EADDRNOTAVAIL)?;
                 let headers = packet::to_group(syncdev.mac(), source, bytes);
                 let frame = with_headers(buffer, &headers).ok_or(EMSGSIZE)?;
-                (
-                    Way::Group,
-                    Skb::from_frame(syncdev, frame, PRIORITY).ok_or(ENOMEM)?,
-                )
+                let frame = TxFrame::new(syncdev, frame, PRIORITY).ok_or(ENOMEM)?;
+                frames.to_group.push(frame);
+                None
             }
             Some(IpAddr::V4(peer)) => {
                 let source = ip_output::source_ipv4(syncdev, peer).ok_or(EADDRNOTAVAIL)?;
                 let header = packet::to_ipv4(source, peer, bytes);
                 let packet = with_headers(buffer, &header).ok_or(EMSGSIZE)?;
-                (Way::Ipv4, ip_output::route_ipv4(syncdev, packet, PRIORITY)?)
+                let packet = RoutedSkb::<Ipv4Addr>::route(syncdev, packet, PRIORITY)?;
+                let mtu = packet.mtu();
+                frames.to_ipv4.push(packet);
+                Some(mtu)
             }
             Some(IpAddr::V6(peer)) => {
                 let source = ip_output::source_ipv6(syncdev, peer).ok_or(EADDRNOTAVAIL)?;
                 let header = packet::to_ipv6(source, peer, bytes);
                 let packet = with_headers(buffer, &header).ok_or(EMSGSIZE)?;
-                (Way::Ipv6, ip_output::route_ipv6(syncdev, packet, PRIORITY)?)
+                let packet = RoutedSkb::<Ipv6Addr>::route(syncdev, packet, PRIORITY)?;
+                let mtu = packet.mtu();
+                frames.to_ipv6.push(packet);
+                Some(mtu)
             }
         };
-        frames.way = way;
         frames.syncdev = Some(syncdev.clone());
-        if way != Way::Group {
-            self.note_route_mtu(ip_output::route_mtu(&skb));
+        if let Some(mtu) = mtu {
+            self.note_route_mtu(mtu);
         }
-        frames.list.push(skb);
         Ok(())
     }
 

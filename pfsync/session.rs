@@ -18,6 +18,7 @@ use super::{
 use crate::{
     carp::Group,
     linux::{
+        bug::warn_on_once,
         netdevice::Device,
         netdevice_ops::OwnDevice,
         random,
@@ -272,7 +273,10 @@ impl Session {
         };
         match (core::mem::replace(&mut record.in_bulk, on), on) {
             (false, true) => self.in_bulk = self.in_bulk.saturating_add(1),
-            (true, false) => self.in_bulk = self.in_bulk.saturating_sub(1),
+            (true, false) => {
+                warn_on_once!(self.in_bulk == 0);
+                self.in_bulk = self.in_bulk.saturating_sub(1);
+            }
             _ => {}
         }
     }

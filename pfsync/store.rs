@@ -10,11 +10,14 @@ use super::{
     buckets::Buckets,
     cells::{Cells, NONE},
 };
-use crate::proto::pfsync::{
-    id::StateId,
-    pending::{Place, Step},
-    time::{seconds_since, Instant},
-    wheel::Wheel,
+use crate::{
+    linux::bug::warn_on_once,
+    proto::pfsync::{
+        id::StateId,
+        pending::{Place, Step},
+        time::{seconds_since, Instant},
+        wheel::Wheel,
+    },
 };
 use kernel::{alloc::Flags, prelude::*};
 
@@ -99,6 +102,7 @@ impl Store {
                 record.other = NONE;
             }
         }
+        warn_on_once!(self.pairs == 0);
         self.pairs = self.pairs.saturating_sub(1);
         Some(other)
     }
@@ -287,6 +291,7 @@ impl Store {
             if next == NONE {
                 list.last = previous;
             }
+            warn_on_once!(list.len == 0);
             list.len = list.len.saturating_sub(1);
         }
     }

@@ -21,13 +21,14 @@
 
 use super::{
     bindings,
-    namespace::Net,
+    namespace::{Net, NetPlace, NetState},
     netdevice::Device,
     netdevice_ops::{Driver, OwnDevice},
     rtnl::Rtnl,
+    rwonce::{read_once, write_once},
 };
 use core::{marker::PhantomData, mem::offset_of, slice};
-use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
+use kernel::{prelude::*, sync::rcu, types::Opaque};
 
 const DEAD: u8 = bindings::RTNH_F_DEAD as u8;
 const LINKDOWN: u8 = bindings::RTNH_F_LINKDOWN as u8;
@@ -80,8 +81,8 @@ impl OwnDevice {
             }
             if let Some(idev) = bindings::in6_dev_peek(self.as_ptr()).as_mut() {
                 let ignore = &raw mut idev.cnf.ignore_routes_with_linkdown;
-                if ignore.read_volatile() != 0 {
-                    ignore.write_volatile(0);
+                if read_once(ignore) != 0 {
+                    write_once(ignore, 0);
                     passed_over.ipv6 = true;
                 }
             }
@@ -101,7 +102,7 @@ impl OwnDevice {
                 passed_over.ipv6,
                 bindings::in6_dev_peek(self.as_ptr()).as_mut(),
             ) {
-                (&raw mut idev.cnf.ignore_routes_with_linkdown).write_volatile(1);
+                write_once(&raw mut idev.cnf.ignore_routes_with_linkdown, 1);
             }
         }
     }
@@ -199,7 +200,7 @@ fn rebalance(nexthops: &mut [bindings::fib_nh]) {
             }
         };
         // SAFETY: An `atomic_t` that readers read as a whole.
-        unsafe { (&raw mut nh.nh_common.nhc_upper_bound.counter).write_volatile(bound) };
+        unsafe { write_once(&raw mut nh.nh_common.nhc_upper_bound.counter, bound) };
     }
 }
 
@@ -218,8 +219,16 @@ pub(crate) trait Routed: 'static {
 /// The kernel tells only of the best route to a destination, which is the one that matters.
 /// IPv6 routes of several nexthops, which it tells of without the table's lock, stay as they
 /// are until the device changes.
-#[pin_data]
+///
+/// A part of the module's state of a namespace ([`NetState`]); dropping it ends it.
+///
+/// # Invariants
+///
+/// `block` is in the chain of the namespace that `place` names, if it does.
+#[pin_data(PinnedDrop)]
 pub(crate) struct NewRoutes<T> {
+    #[pin]
+    place: NetPlace,
     #[pin]
     block: Opaque<bindings::notifier_block>,
     _routed: PhantomData<fn() -> T>,
@@ -234,6 +243,7 @@ impl<T: Routed> NewRoutes<T> {
     /// Nothing is marked yet.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
+            place <- NetPlace::new(),
             block: Opaque::new(bindings::notifier_block {
                 notifier_call: Some(changed::<T>),
                 next: core::ptr::null_mut(),
@@ -243,28 +253,43 @@ impl<T: Routed> NewRoutes<T> {
         })
     }
 
-    /// Begins with the routes of a namespace. Process context, may sleep. Each time it needs
-    /// an [`Self::unregister`] before the next, and before the value is dropped.
+    /// Begins with the routes of a namespace. Process context, may sleep.
     ///
     /// # Errors
     ///
-    /// The tables changed all the time (EBUSY); nothing is marked.
-    pub(crate) fn register(&self, net: &Net, _rtnl: &Rtnl) -> Result {
-        // SAFETY: The block is pinned, and the caller unregisters it before it goes.
-        to_result(unsafe {
-            bindings::register_fib_notifier(
-                net.as_ptr(),
-                self.block.get(),
-                None,
-                core::ptr::null_mut(),
-            )
+    /// The tables changed all the time (EBUSY); and those of [`NetPlace::enter`]. Nothing is
+    /// marked.
+    pub(crate) fn register<S: NetState>(&self, net: &Net, rtnl: &Rtnl) -> Result {
+        // INVARIANT: It is in the chain, or the place stays empty.
+        self.place.enter::<S>(net, rtnl, |net| {
+            // SAFETY: The namespace is alive, and the block pinned.
+            unsafe {
+                bindings::register_fib_notifier(net, self.block.get(), None, core::ptr::null_mut())
+            }
         })
     }
+}
 
-    /// Takes [`Self::register`] back. Process context, sleeps.
-    pub(crate) fn unregister(&self, net: &Net, _rtnl: &Rtnl) {
-        // SAFETY: The block is in the chain of this namespace, or in none.
-        let _ = unsafe { bindings::unregister_fib_notifier(net.as_ptr(), self.block.get()) };
+impl<T> NewRoutes<T> {
+    /// Ends it, if it has begun. Process context, sleeps.
+    pub(crate) fn unregister(&self, rtnl: &Rtnl) {
+        self.place.leave(rtnl, |net| self.take_out(net));
+    }
+
+    /// Only for what `place` names, which is alive.
+    fn take_out(&self, net: *mut bindings::net) {
+        // SAFETY: By the type invariant the block is in the chain of this namespace.
+        let _ = unsafe { bindings::unregister_fib_notifier(net, self.block.get()) };
+    }
+}
+
+#[pinned_drop]
+impl<T> PinnedDrop for NewRoutes<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // Nobody else has a reference.
+        if let Some(net) = self.place.last() {
+            self.take_out(net);
+        }
     }
 }
 

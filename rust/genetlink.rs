@@ -3,8 +3,21 @@
 //! Generic netlink: a family of one's own, its operations and its events
 //! (`struct genl_family`).
 //!
-//! The kernel crate's `net::netlink` knows multicast groups in the first namespace
-//! only, and no operations.
+//! This does not build on the kernel crate's `net::netlink` (`rust/kernel/net/netlink.rs`), which
+//! as of 7.3 has what a driver in the first namespace needs to send events:
+//!
+//! - its `Family` has no operations, and its `genl_family` cannot be given any: neither
+//!   `split_ops` nor policies, `resv_start_op`, `extack`, dumps or permissions;
+//! - `GenlMsg::multicast` and `Family::has_listeners` mean `init_net`; interfaces here belong to
+//!   namespaces, and so do their events (`genlmsg_multicast_netns`, `genl_has_listeners`);
+//! - nobody is told of events that were lost (`genl_set_err`);
+//! - a message is always a new buffer without flags: no reply to a request
+//!   (`genlmsg_reply`), no `NLM_F_MULTI`, no entry in a dump's buffer;
+//! - attributes are u32, strings and flags; there are no nests, u8, u16, u64 or bytes.
+//!
+//! A family registered there cannot be one here: one module has one `genl_family` of a name.
+//! Should the crate get operations and namespaces, `Family` and `Registered` here become
+//! its `Family` and `Registration`, and [`Message`] wraps its `GenlMsg`.
 //!
 //! Operations run in process context, any number at once (`parallel_ops`): neither
 //! the lock that serialises other families is held nor RTNL, so a reader who asks
@@ -341,12 +354,7 @@ impl Operation {
     pub(crate) const fn once<O: Do>() -> Self {
         // SAFETY: All zeroes is a valid `genl_split_ops`.
         let mut operation: bindings::genl_split_ops = unsafe { core::mem::zeroed() };
-        operation.__bindgen_anon_1.__bindgen_anon_1 =
-            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
-                pre_doit: None,
-                doit: Some(doit::<O>),
-                post_doit: None,
-            };
+        bindings::genl_set_doit(&mut operation, doit::<O>);
         operation.policy = O::ATTRIBUTES.policies;
         operation.maxattr = O::ATTRIBUTES.max;
         operation.cmd = O::COMMAND as u8;
@@ -358,12 +366,7 @@ impl Operation {
     pub(crate) const fn list<O: Dump>() -> Self {
         // SAFETY: As above.
         let mut operation: bindings::genl_split_ops = unsafe { core::mem::zeroed() };
-        operation.__bindgen_anon_1.__bindgen_anon_2 =
-            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
-                start: None,
-                dumpit: Some(dumpit::<O>),
-                done: None,
-            };
+        bindings::genl_set_dumpit(&mut operation, dumpit::<O>);
         operation.policy = O::ATTRIBUTES.policies;
         operation.maxattr = O::ATTRIBUTES.max;
         operation.cmd = O::COMMAND as u8;
@@ -586,7 +589,7 @@ unsafe extern "C" fn dumpit<O: Dump>(
                 command: O::COMMAND as u8,
             },
         };
-        let position = (&raw mut (*callback).__bindgen_anon_1.ctx).cast::<Position>();
+        let position = bindings::netlink_callback_ctx::<Position>(callback);
         (request, entries, &mut *position)
     };
     entries.look_for_changes();

@@ -40,8 +40,8 @@ impl<A> Packet<'_, A> {
         // SAFETY: The packet is with us; plain fields. Between the offsets of the MAC
         // header and of the network header lies the former, linear.
         unsafe {
-            let headers = (*self.skb).__bindgen_anon_4.headers.as_ref();
-            let (mac, network) = (headers.mac_header, headers.network_header);
+            let mac = bindings::skb_mac_header_offset(self.skb);
+            let network = bindings::skb_network_header_offset(self.skb);
             if u32::from(network.checked_sub(mac)?) < ETH_HLEN {
                 return None;
             }
@@ -169,31 +169,4 @@ unsafe extern "C" fn receive<T: Ipv4Receiver>(skb: *mut bindings::sk_buff) -> c_
         skb.consume();
     }
     0
-}
-
-impl Skb {
-    /// Gives a received IPv4 multicast packet its route: to this host. IP then
-    /// asks no questions about its source, which may be an address that this
-    /// host has itself. The buffer must not be shared; nothing happens when
-    /// there is no memory.
-    pub(crate) fn route_multicast_to_this_host(&mut self, dev: &Device) {
-        // SAFETY: The buffer is ours. The loopback device outlives every packet
-        // of its namespace; the route is new, and given to the packet with its
-        // only count.
-        unsafe {
-            let loopback = bindings::net_loopback_dev(dev.net().as_ptr());
-            let route = bindings::rt_dst_alloc(
-                loopback,
-                bindings::RTCF_MULTICAST | bindings::RTCF_LOCAL,
-                bindings::RTN_MULTICAST as u16,
-                false,
-            );
-            if route.is_null() {
-                return;
-            }
-            (*route).rt_is_input = 1;
-            bindings::skb_dst_drop(self.as_ptr());
-            bindings::skb_dst_set(self.as_ptr(), &raw mut (*route).dst);
-        }
-    }
 }

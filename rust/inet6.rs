@@ -17,6 +17,7 @@ use super::{
     netdevice_ops::OwnDevice,
     once::{Once, OnceGuard},
     rtnl::Rtnl,
+    rwonce::{rcu_dereference, read_once, write_once},
     skbuff::Skb,
 };
 use core::{cell::UnsafeCell, marker::PhantomData, net::Ipv6Addr};
@@ -192,12 +193,11 @@ impl Device {
     /// Whether IPv6 takes packets that come in on the device: it may be unknown to
     /// IPv6, or turned off there (`disable_ipv6`). Any context.
     pub(crate) fn speaks_inet6(&self, _rcu: &rcu::Guard) -> bool {
-        // SAFETY: `self` is live, RCU is held; a plain field, read as by `READ_ONCE`.
+        // SAFETY: `self` is live, RCU is held; a plain field.
         unsafe {
-            (&raw const (*self.as_ptr()).ip6_ptr)
-                .read_volatile()
+            rcu_dereference(&raw const (*self.as_ptr()).ip6_ptr)
                 .as_ref()
-                .is_some_and(|idev| (&raw const idev.cnf.disable_ipv6).read_volatile() == 0)
+                .is_some_and(|idev| read_once(&raw const idev.cnf.disable_ipv6) == 0)
         }
     }
 }
@@ -220,32 +220,33 @@ impl OwnDevice {
     /// that is about to be added. It changes settings once, so what the user sets
     /// afterwards stays.
     pub(crate) fn silence_inet6(&self, _rtnl: &Rtnl) -> bool {
-        let none = bindings::netdev_priv_flags_IFF_NO_ADDRCONF as c_ulong;
+        let none = bindings::netdev_priv_flags_IFF_NO_ADDRCONF;
         // SAFETY: The device is live; RTNL keeps what it has of IPv6, and serialises
         // changes of its flags. Readers of the settings read single words.
         unsafe {
             let dev = self.as_ptr();
             let idev = bindings::in6_dev_peek(dev);
-            let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
             if idev.is_null() {
-                flags.set_priv_flags(flags.priv_flags() | none);
+                bindings::netdev_change_priv_flags(dev, none, 0);
                 return false;
             }
-            if flags.priv_flags() & none == 0 {
+            if bindings::netdev_change_priv_flags(dev, 0, 0) & none == 0 {
                 return true;
             }
             let cnf = &raw mut (*idev).cnf;
-            (&raw mut (*cnf).accept_ra).write_volatile(0);
-            (&raw mut (*cnf).autoconf).write_volatile(0);
-            (&raw mut (*cnf).rtr_solicits).write_volatile(0);
-            (&raw mut (*cnf).use_tempaddr).write_volatile(0);
-            (&raw mut (*cnf).accept_dad).write_volatile(0);
-            (&raw mut (*cnf).dad_transmits).write_volatile(0);
-            (&raw mut (*cnf).keep_addr_on_down).write_volatile(1);
-            (&raw mut (*cnf).ignore_routes_with_linkdown).write_volatile(1);
-            (&raw mut (*cnf).addr_gen_mode)
-                .write_volatile(bindings::in6_addr_gen_mode_IN6_ADDR_GEN_MODE_NONE);
-            flags.set_priv_flags(flags.priv_flags() & !none);
+            write_once(&raw mut (*cnf).accept_ra, 0);
+            write_once(&raw mut (*cnf).autoconf, 0);
+            write_once(&raw mut (*cnf).rtr_solicits, 0);
+            write_once(&raw mut (*cnf).use_tempaddr, 0);
+            write_once(&raw mut (*cnf).accept_dad, 0);
+            write_once(&raw mut (*cnf).dad_transmits, 0);
+            write_once(&raw mut (*cnf).keep_addr_on_down, 1);
+            write_once(&raw mut (*cnf).ignore_routes_with_linkdown, 1);
+            write_once(
+                &raw mut (*cnf).addr_gen_mode,
+                bindings::in6_addr_gen_mode_IN6_ADDR_GEN_MODE_NONE,
+            );
+            bindings::netdev_change_priv_flags(dev, 0, none);
             true
         }
     }

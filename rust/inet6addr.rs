@@ -11,6 +11,7 @@ use super::{
     inetaddr::AddressId,
     namespace::Net,
     netdevice::Device,
+    rwonce::{rcu_dereference, read_once},
 };
 use core::{mem::offset_of, net::Ipv6Addr};
 use kernel::{sync::rcu, types::Opaque};
@@ -54,9 +55,8 @@ impl Inet6Addr {
 
     /// Whether its removal has begun. That is marked before it is told.
     pub(crate) fn is_dead(&self) -> bool {
-        // SAFETY: It is in memory by the invariant; a plain field, read as by
-        // `READ_ONCE`.
-        let state = unsafe { (&raw const (*self.0.get()).state).read_volatile() };
+        // SAFETY: It is in memory by the invariant; a plain field.
+        let state = unsafe { read_once(&raw const (*self.0.get()).state) };
         u32::try_from(state) == Ok(bindings::INET6_IFADDR_STATE_DEAD)
     }
 }
@@ -113,12 +113,11 @@ impl Device {
     /// source. Any context.
     pub(crate) fn link_local_address(&self, _rcu: &rcu::Guard) -> Option<Ipv6Addr> {
         let mut oldest = None;
-        // SAFETY: RCU is held. The flags are a plain field of a live address, read as
-        // by `READ_ONCE`.
+        // SAFETY: RCU is held. The flags are a plain field of a live address.
         unsafe {
             self.walk_inet6(|ifa| {
                 let address = from_raw(&ifa.addr);
-                let flags = (&raw const ifa.flags).read_volatile();
+                let flags = read_once(&raw const ifa.flags);
                 if address.is_unicast_link_local() && flags & UNUSABLE == 0 {
                     oldest = Some(address);
                 }
@@ -139,16 +138,16 @@ impl Device {
                 return;
             };
             let head = &raw const idev.addr_list;
-            let mut element = (&raw const (*head).next).read_volatile();
+            let mut element = rcu_dereference(&raw const (*head).next);
             while !core::ptr::eq(element, head) {
                 let ifa = &*element
                     .byte_sub(offset_of!(bindings::inet6_ifaddr, if_list))
                     .cast::<bindings::inet6_ifaddr>();
-                let state = (&raw const ifa.state).read_volatile();
+                let state = read_once(&raw const ifa.state);
                 if u32::try_from(state) != Ok(bindings::INET6_IFADDR_STATE_DEAD) {
                     each(ifa);
                 }
-                element = (&raw const (*element).next).read_volatile();
+                element = rcu_dereference(&raw const (*element).next);
             }
         }
     }
@@ -168,7 +167,7 @@ impl Device {
                 .as_ref()
                 .map(|idev| &raw const idev.addr_list);
             let next = move |element: *const bindings::list_head| {
-                let element = (&raw const (*element).next).read_volatile().cast_const();
+                let element = rcu_dereference(&raw const (*element).next).cast_const();
                 (Some(element) != head).then_some(element)
             };
             (head, next)
@@ -181,8 +180,8 @@ impl Device {
                     .cast::<bindings::inet6_ifaddr>()
             })
             .filter(|ifa| {
-                // SAFETY: A plain field of a live address, read as by `READ_ONCE`.
-                let state = unsafe { (&raw const ifa.state).read_volatile() };
+                // SAFETY: A plain field of a live address.
+                let state = unsafe { read_once(&raw const ifa.state) };
                 u32::try_from(state) != Ok(bindings::INET6_IFADDR_STATE_DEAD)
             })
             .map(|ifa| {

@@ -2,7 +2,7 @@
 
 //! The IPv4 addresses of devices.
 
-use super::{bindings, netdevice::Device, rtnl::Rtnl};
+use super::{bindings, netdevice::Device, rtnl::Rtnl, rwonce::rcu_dereference};
 use core::net::Ipv4Addr;
 use kernel::{sync::rcu, types::Opaque};
 
@@ -158,10 +158,10 @@ impl Device {
     /// The first IPv4 address of the device: its primary one. Any context.
     pub(crate) fn primary_address(&self, _rcu: &rcu::Guard) -> Option<Ipv4Addr> {
         // SAFETY: `self` is live, RCU is held: entries that leave the list stay
-        // in memory. RCU's dependency ordering is that of a volatile load.
+        // in memory.
         unsafe {
-            let in_dev = (&raw const (*self.as_ptr()).ip_ptr).read_volatile();
-            let first = (&raw const in_dev.as_ref()?.ifa_list).read_volatile();
+            let in_dev = rcu_dereference(&raw const (*self.as_ptr()).ip_ptr);
+            let first = rcu_dereference(&raw const in_dev.as_ref()?.ifa_list);
             first.as_ref().map(local)
         }
     }

@@ -11,9 +11,14 @@ use super::{
     compat::EAFNOSUPPORT,
     inet6::{enabled, from_raw, to_raw, Header},
     netdevice::Device,
-    skbuff::{xmit_result, Skb},
+    netdevice_ops::OwnDevice,
+    skbuff::{xmit_result, Skb, State},
 };
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::{
+    marker::PhantomData,
+    net::{Ipv4Addr, Ipv6Addr},
+    ops::Deref,
+};
 use kernel::{error::from_err_ptr, error::to_result, prelude::*, sync::rcu};
 
 /// `<linux/rtnetlink.h>`: an address that may be used anywhere.
@@ -64,172 +69,216 @@ fn out_on(dev: &Device) -> Result<c_int> {
     Ok(unsafe { bindings::l3mdev_master_ifindex_rcu(dev.as_ptr()) })
 }
 
-/// Sends a complete IPv4 packet without options (`ip_route_output_flow`,
-/// `ip_local_out`): out on `dev`, by way of a gateway if there is a route to one, else
-/// to `dev`'s own link, which is what IPv4 takes for granted where a device is named. For
-/// Ethernet without ARP it leaves by whatever route leads there.
-/// Its source is an address of this host. Total length and checksum are filled in
-/// again.
+/// An IP packet of the family of `A` with its route. A lock may be held while it is made, and it
+/// is sent later.
+///
+/// # Invariants
+///
+/// The data begin with the packet's IP header of that family, without options; the offsets of
+/// the network and the transport header are set. The packet has a count of its route, whose
+/// device that holds.
+pub(crate) struct RoutedSkb<A> {
+    skb: Skb,
+    _family: PhantomData<fn() -> A>,
+}
+
+impl<A> RoutedSkb<A> {
+    /// How long a packet may be that goes this way: less than what the device takes, if IPsec or
+    /// a tunnel is on the way.
+    pub(crate) fn mtu(&self) -> u32 {
+        // SAFETY: The packet is ours, and by the type invariant has a route.
+        unsafe { bindings::dst_mtu(bindings::skb_dst(self.skb.as_ptr())) }
+    }
+
+    /// Shows the packet to the taps of a device that has no link layer. Any context but hard
+    /// interrupts.
+    pub(crate) fn show_ip_to_taps(&mut self, dev: &OwnDevice) {
+        // SAFETY: By the type invariant the network header is in place.
+        unsafe { self.skb.show_ip_to_taps(dev) }
+    }
+
+    /// A buffer with `packet`, its length being `len`, and its route.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    ///
+    /// # Safety
+    ///
+    /// `len` is the packet's length, and it begins with an IP header of the family, of `header`
+    /// bytes. `route` is valid, and of the family; the caller gives up a count of it.
+    unsafe fn new(
+        packet: &[u8],
+        len: u16,
+        header: usize,
+        route: *mut bindings::dst_entry,
+        priority: u32,
+    ) -> Result<Self> {
+        let len = u32::from(len);
+        // SAFETY: A route holds its device. The buffer is new, ours, and has room for the
+        // packet behind what layer 2 needs.
+        unsafe {
+            let dev = bindings::dst_dev(route);
+            let head = bindings::ll_reserved_space(dev);
+            let tail = u32::from((*dev).needed_tailroom);
+            let skb = bindings::alloc_skb(head as u32 + len + tail, kernel::bindings::GFP_ATOMIC);
+            if skb.is_null() {
+                bindings::dst_release(route);
+                return Err(ENOMEM);
+            }
+            bindings::skb_reserve(skb, head);
+            let data = bindings::skb_put(skb, len);
+            core::ptr::copy_nonoverlapping(packet.as_ptr(), data.cast(), packet.len());
+            bindings::skb_reset_network_header(skb);
+            bindings::skb_set_transport_header(skb, header as c_int);
+            bindings::skb_set_priority(skb, priority);
+            bindings::skb_dst_set(skb, route);
+            // INVARIANT: The caller promises the header; the route is the packet's.
+            Ok(Self {
+                skb: Skb::from_raw(skb),
+                _family: PhantomData,
+            })
+        }
+    }
+}
+
+impl RoutedSkb<Ipv4Addr> {
+    /// Finds a complete IPv4 packet without options its way (`ip_route_output_flow`): out on
+    /// `dev`, by way of a gateway if there is a route to one, else to `dev`'s own link, which is
+    /// what IPv4 takes for granted where a device is named. For Ethernet without ARP it leaves
+    /// by whatever route leads there. Its source is an address of this host.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL: it is no such packet, or not our source. ENOBUFS and ENOMEM: too much at once.
+    pub(crate) fn route(dev: &Device, packet: &[u8], priority: u32) -> Result<Self> {
+        let len = u16::try_from(packet.len())?;
+        let header = packet.first_chunk::<IPV4_LEN>().ok_or(EINVAL)?;
+        let [0x45, tos, _, _, _, _, _, _, _, protocol, _, _, rest @ ..] = header else {
+            return Err(EINVAL);
+        };
+        let [s0, s1, s2, s3, d0, d1, d2, d3] = *rest;
+        let _rcu = rcu::Guard::new();
+        // SAFETY: All zeroes is a valid `flowi4`.
+        let mut flow: bindings::flowi4 = unsafe { core::mem::zeroed() };
+        flow.__fl_common.flowic_oif = out_on(dev)?;
+        flow.__fl_common.flowic_proto = *protocol;
+        // SAFETY: The function has no preconditions.
+        flow.__fl_common.flowic_dscp = unsafe { bindings::inet_dsfield_to_dscp(*tos) };
+        flow.saddr = u32::from_ne_bytes([s0, s1, s2, s3]);
+        flow.daddr = u32::from_ne_bytes([d0, d1, d2, d3]);
+        let net = dev.net().as_ptr();
+        // SAFETY: The namespace is live, no socket asks.
+        let route = unsafe { bindings::ip_route_output_flow(net, &mut flow, core::ptr::null()) };
+        let route = from_err_ptr(route)?;
+        // SAFETY: The length is the packet's; the route is ours, and given to the packet.
+        unsafe { Self::new(packet, len, IPV4_LEN, &raw mut (*route).dst, priority) }
+    }
+
+    /// Sends the packet (`ip_local_out`), which was made for `dev`. Total length and checksum are
+    /// filled in again.
+    ///
+    /// # Errors
+    ///
+    /// EPERM: a filter took it. ENOBUFS and ENOMEM: too much at once. That nobody answers for the
+    /// next hop shows too late to be told.
+    pub(crate) fn send(self, dev: &Device) -> Result {
+        let net = dev.net().as_ptr();
+        let skb = self.skb.into_raw();
+        let _rcu = rcu::Guard::new();
+        // SAFETY: The packet is ours and given away, with its route and its headers.
+        xmit_result(unsafe { bindings::ip_local_out(net, core::ptr::null_mut(), skb) })
+    }
+}
+
+impl RoutedSkb<Ipv6Addr> {
+    /// The same for an IPv6 packet without extension headers (`ip6_dst_lookup_flow`). Without a
+    /// route on `dev` it goes nowhere.
+    ///
+    /// # Errors
+    ///
+    /// As for IPv4; ENETUNREACH: no route; EHOSTUNREACH, EACCES: a route that says so;
+    /// EAFNOSUPPORT where IPv6 is turned off.
+    pub(crate) fn route(dev: &Device, packet: &[u8], priority: u32) -> Result<Self> {
+        if !enabled() {
+            return Err(EAFNOSUPPORT);
+        }
+        let len = u16::try_from(packet.len())?;
+        let header = packet.first_chunk::<IPV6_LEN>().ok_or(EINVAL)?;
+        if !matches!(header, [0x60..=0x6f, ..]) {
+            return Err(EINVAL);
+        }
+        let header = Header::from(*header);
+        let _rcu = rcu::Guard::new();
+        // SAFETY: All zeroes is a valid `flowi6`.
+        let mut flow: bindings::flowi6 = unsafe { core::mem::zeroed() };
+        flow.__fl_common.flowic_oif = out_on(dev)?;
+        flow.__fl_common.flowic_proto = header.next;
+        flow.saddr = to_raw(header.source);
+        flow.daddr = to_raw(header.destination);
+        let net = dev.net().as_ptr();
+        // SAFETY: The namespace is live, no socket asks, no other destination is the last.
+        let route = unsafe {
+            bindings::ip6_dst_lookup_flow(net, core::ptr::null(), &mut flow, core::ptr::null())
+        };
+        let route = from_err_ptr(route)?;
+        // SAFETY: The length is the packet's; the route is ours, and given to the packet.
+        unsafe { Self::new(packet, len, IPV6_LEN, route, priority) }
+    }
+
+    /// Sends the packet (`ip6_local_out`), which was made for `dev`. The payload's length is
+    /// filled in again.
+    ///
+    /// # Errors
+    ///
+    /// As for IPv4.
+    pub(crate) fn send(self, dev: &Device) -> Result {
+        let net = dev.net().as_ptr();
+        let skb = self.skb.into_raw();
+        let _rcu = rcu::Guard::new();
+        // SAFETY: The packet is ours and given away, with its route and its headers.
+        xmit_result(unsafe { bindings::ip6_local_out(net, core::ptr::null_mut(), skb) })
+    }
+}
+
+impl<A> Deref for RoutedSkb<A> {
+    type Target = Skb;
+
+    fn deref(&self) -> &Skb {
+        &self.skb
+    }
+}
+
+// SAFETY: The route is the buffer's.
+unsafe impl<A> State for RoutedSkb<A> {
+    fn into_raw(self) -> *mut bindings::sk_buff {
+        self.skb.into_raw()
+    }
+
+    unsafe fn from_raw(ptr: *mut bindings::sk_buff) -> Self {
+        // INVARIANT: The caller has the buffer from `into_raw`.
+        Self {
+            // SAFETY: As above.
+            skb: unsafe { Skb::from_raw(ptr) },
+            _family: PhantomData,
+        }
+    }
+}
+
+/// Finds an IPv4 packet its way and sends it: [`RoutedSkb::route`], [`RoutedSkb::send`].
 ///
 /// # Errors
 ///
-/// EINVAL: it is no such packet, or not our source. EPERM: a filter took it. ENOBUFS
-/// and ENOMEM: too much at once. That nobody answers for the next hop shows too late to
-/// be told.
+/// Those of both.
 pub(crate) fn send_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result {
-    let skb = route_ipv4(dev, packet, priority)?;
-    send_routed_ipv4(dev, skb)
+    RoutedSkb::<Ipv4Addr>::route(dev, packet, priority)?.send(dev)
 }
 
-/// A packet for [`send_routed_ipv4`], as [`send_ipv4`] takes it. A lock may be held.
+/// The same for IPv6.
 ///
 /// # Errors
 ///
-/// As [`send_ipv4`].
-pub(crate) fn route_ipv4(dev: &Device, packet: &[u8], priority: u32) -> Result<Skb> {
-    let len = u16::try_from(packet.len())?;
-    let header = packet.first_chunk::<IPV4_LEN>().ok_or(EINVAL)?;
-    let [0x45, tos, _, _, _, _, _, _, _, protocol, _, _, rest @ ..] = header else {
-        return Err(EINVAL);
-    };
-    let [s0, s1, s2, s3, d0, d1, d2, d3] = *rest;
-    let _rcu = rcu::Guard::new();
-    // SAFETY: All zeroes is a valid `flowi4`.
-    let mut flow: bindings::flowi4 = unsafe { core::mem::zeroed() };
-    flow.__fl_common.flowic_oif = out_on(dev)?;
-    flow.__fl_common.flowic_proto = *protocol;
-    // SAFETY: The function has no preconditions.
-    flow.__fl_common.flowic_dscp = unsafe { bindings::inet_dsfield_to_dscp(*tos) };
-    flow.saddr = u32::from_ne_bytes([s0, s1, s2, s3]);
-    flow.daddr = u32::from_ne_bytes([d0, d1, d2, d3]);
-    let net = dev.net().as_ptr();
-    // SAFETY: The namespace is live, no socket asks.
-    let route = unsafe { bindings::ip_route_output_flow(net, &mut flow, core::ptr::null()) };
-    let route = from_err_ptr(route)?;
-    // SAFETY: The length is the packet's; the route is ours, and given to the packet.
-    unsafe { routed(packet, len, IPV4_LEN, &raw mut (*route).dst, priority) }
-}
-
-/// Sends what [`route_ipv4`] has made for `dev`.
-///
-/// # Errors
-///
-/// As [`send_ipv4`]; EINVAL: the packet has no route.
-pub(crate) fn send_routed_ipv4(dev: &Device, skb: Skb) -> Result {
-    let net = dev.net().as_ptr();
-    // SAFETY: The packet is ours.
-    if !unsafe { bindings::skb_has_dst(skb.as_ptr()) } {
-        return Err(EINVAL);
-    }
-    let _rcu = rcu::Guard::new();
-    // SAFETY: The packet is ours and given away, with its route and its headers.
-    xmit_result(unsafe { bindings::ip_local_out(net, core::ptr::null_mut(), skb.into_raw()) })
-}
-
-/// The same for an IPv6 packet without extension headers (`ip6_dst_lookup_flow`,
-/// `ip6_local_out`). The payload's length is filled in again. Without a route on
-/// `dev` it goes nowhere.
-///
-/// # Errors
-///
-/// As [`send_ipv4`]; ENETUNREACH: no route; EHOSTUNREACH, EACCES: a route that says so;
-/// EAFNOSUPPORT where IPv6 is turned off.
+/// Those of both.
 pub(crate) fn send_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result {
-    let skb = route_ipv6(dev, packet, priority)?;
-    send_routed_ipv6(dev, skb)
-}
-
-/// A packet for [`send_routed_ipv6`], as [`send_ipv6`] takes it. A lock may be held.
-///
-/// # Errors
-///
-/// As [`send_ipv6`].
-pub(crate) fn route_ipv6(dev: &Device, packet: &[u8], priority: u32) -> Result<Skb> {
-    if !enabled() {
-        return Err(EAFNOSUPPORT);
-    }
-    let len = u16::try_from(packet.len())?;
-    let header = packet.first_chunk::<IPV6_LEN>().ok_or(EINVAL)?;
-    if !matches!(header, [0x60..=0x6f, ..]) {
-        return Err(EINVAL);
-    }
-    let header = Header::from(*header);
-    let _rcu = rcu::Guard::new();
-    // SAFETY: All zeroes is a valid `flowi6`.
-    let mut flow: bindings::flowi6 = unsafe { core::mem::zeroed() };
-    flow.__fl_common.flowic_oif = out_on(dev)?;
-    flow.__fl_common.flowic_proto = header.next;
-    flow.saddr = to_raw(header.source);
-    flow.daddr = to_raw(header.destination);
-    let net = dev.net().as_ptr();
-    // SAFETY: The namespace is live, no socket asks, no other destination is the last.
-    let route = unsafe {
-        bindings::ip6_dst_lookup_flow(net, core::ptr::null(), &mut flow, core::ptr::null())
-    };
-    let route = from_err_ptr(route)?;
-    // SAFETY: The length is the packet's; the route is ours, and given to the packet.
-    unsafe { routed(packet, len, IPV6_LEN, route, priority) }
-}
-
-/// Sends what [`route_ipv6`] has made for `dev`.
-///
-/// # Errors
-///
-/// As [`send_ipv6`]; EINVAL: the packet has no route.
-pub(crate) fn send_routed_ipv6(dev: &Device, skb: Skb) -> Result {
-    let net = dev.net().as_ptr();
-    // SAFETY: The packet is ours.
-    if !unsafe { bindings::skb_has_dst(skb.as_ptr()) } {
-        return Err(EINVAL);
-    }
-    let _rcu = rcu::Guard::new();
-    // SAFETY: The packet is ours and given away, with its route and its headers.
-    xmit_result(unsafe { bindings::ip6_local_out(net, core::ptr::null_mut(), skb.into_raw()) })
-}
-
-/// How long a packet may be that goes the way of one that [`route_ipv4`] or [`route_ipv6`]
-/// has made: less than what the device takes, if IPsec or a tunnel is on the way.
-pub(crate) fn route_mtu(skb: &Skb) -> u32 {
-    // SAFETY: The packet is ours; a route that it has is valid.
-    unsafe {
-        match bindings::skb_has_dst(skb.as_ptr()) {
-            true => bindings::dst_mtu(bindings::skb_dst(skb.as_ptr())),
-            false => u32::MAX,
-        }
-    }
-}
-
-/// A buffer with `packet`, its length being `len`, and its route.
-///
-/// # Safety
-///
-/// `len` is the packet's length. `route` is valid; the caller gives up a count of it.
-unsafe fn routed(
-    packet: &[u8],
-    len: u16,
-    header: usize,
-    route: *mut bindings::dst_entry,
-    priority: u32,
-) -> Result<Skb> {
-    let len = u32::from(len);
-    // SAFETY: A route holds its device. The buffer is new, ours, and has room for the
-    // packet behind what layer 2 needs.
-    unsafe {
-        let dev = bindings::dst_dev(route);
-        let head = bindings::ll_reserved_space(dev);
-        let tail = u32::from((*dev).needed_tailroom);
-        let skb = bindings::alloc_skb(head as u32 + len + tail, kernel::bindings::GFP_ATOMIC);
-        if skb.is_null() {
-            bindings::dst_release(route);
-            return Err(ENOMEM);
-        }
-        bindings::skb_reserve(skb, head);
-        let data = bindings::skb_put(skb, len);
-        core::ptr::copy_nonoverlapping(packet.as_ptr(), data.cast(), packet.len());
-        bindings::skb_reset_network_header(skb);
-        bindings::skb_set_transport_header(skb, header as c_int);
-        bindings::skb_set_priority(skb, priority);
-        bindings::skb_dst_set(skb, route);
-        Ok(Skb::from_raw(skb))
-    }
+    RoutedSkb::<Ipv6Addr>::route(dev, packet, priority)?.send(dev)
 }

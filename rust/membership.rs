@@ -7,7 +7,7 @@ use core::{
     net::{Ipv4Addr, Ipv6Addr},
     ptr::NonNull,
 };
-use kernel::error::to_result;
+use kernel::{error::to_result, sync::aref::ARef};
 
 /// A group's address.
 ///
@@ -131,15 +131,17 @@ unsafe impl Group for Ipv6Addr {
 /// set. A membership remembers for which it holds; [`Self::refresh`] after these events
 /// joins again where it is needed.
 ///
-/// It keeps the device from being unregistered: [`Self::leave`] on NETDEV_UNREGISTER at
-/// the latest. One that is dropped instead leaves the device a member until it goes.
+/// It holds its device, and so keeps it from being unregistered: [`Self::leave`] on
+/// NETDEV_UNREGISTER at the latest. One that is dropped instead leaves the device a member until
+/// that goes.
 ///
 /// # Invariants
 ///
-/// If something is `joined`, we hold a count of it, and have joined the group with it
-/// once.
+/// If something is `joined`, it is or was what IP knows of `dev`, we hold a count of it, and have
+/// joined the group with it once.
 pub(crate) struct Membership<G: Group> {
     group: G,
+    dev: ARef<Device>,
     joined: Option<NonNull<G::Device>>,
 }
 
@@ -149,11 +151,12 @@ unsafe impl<G: Group + Send> Send for Membership<G> {}
 unsafe impl<G: Group + Sync> Sync for Membership<G> {}
 
 impl<G: Group> Membership<G> {
-    /// Joins `dev` to the group again if it has lost it, or could not join before.
-    /// `dev` is the device that it was made for. Process context, may sleep.
-    pub(crate) fn refresh(&mut self, dev: &Device, _rtnl: &Rtnl) {
+    /// Joins the device to the group again if it has lost it, or could not join before.
+    /// Process context, may sleep.
+    pub(crate) fn refresh(&mut self, _rtnl: &Rtnl) {
+        let dev = self.dev.as_ptr();
         // SAFETY: `dev` is live; RTNL keeps what IP knows of it.
-        let current = NonNull::new(unsafe { G::current(dev.as_ptr()) });
+        let current = NonNull::new(unsafe { G::current(dev) });
         if current == self.joined {
             return;
         }
@@ -164,7 +167,7 @@ impl<G: Group> Membership<G> {
         // SAFETY: `dev` is live and in process context; RTNL keeps `current`, of
         // which a count is taken if the group was joined with it.
         unsafe {
-            if self.group.join(dev.as_ptr(), current.as_ptr()) {
+            if self.group.join(dev, current.as_ptr()) {
                 G::hold(current.as_ptr());
                 // INVARIANT: The count and the group are ours.
                 self.joined = Some(current);
@@ -174,12 +177,13 @@ impl<G: Group> Membership<G> {
 
     /// Leaves the group, if the device is still a member by our doing. Process
     /// context, may sleep.
-    pub(crate) fn leave(mut self, dev: &Device, _rtnl: &Rtnl) {
+    pub(crate) fn leave(mut self, _rtnl: &Rtnl) {
+        let dev = self.dev.as_ptr();
         // SAFETY: `dev` is live; RTNL keeps what IP knows of it.
-        let current = NonNull::new(unsafe { G::current(dev.as_ptr()) });
+        let current = NonNull::new(unsafe { G::current(dev) });
         if let Some(joined) = current.filter(|_| current == self.joined) {
             // SAFETY: `dev` is live, in process context, and a member by the invariant.
-            unsafe { self.group.leave(dev.as_ptr(), joined.as_ptr()) };
+            unsafe { self.group.leave(dev, joined.as_ptr()) };
         }
         self.forget();
     }
@@ -206,9 +210,10 @@ impl Device {
         // INVARIANT: Nothing is joined yet.
         let mut membership = Membership {
             group,
+            dev: self.hold(),
             joined: None,
         };
-        membership.refresh(self, rtnl);
+        membership.refresh(rtnl);
         membership
     }
 }

@@ -3,12 +3,26 @@
 //! Network namespaces and state of one's own in each (`pernet_operations`).
 
 use super::{
+    atomic::read_once,
     bindings,
     netdevice::Device,
     once::{Once, OnceGuard},
+    rtnl::Rtnl,
 };
-use core::{cell::UnsafeCell, marker::PhantomData, ptr};
-use kernel::{error::to_result, prelude::*, sync::rcu, types::Opaque};
+use core::{
+    cell::UnsafeCell,
+    marker::{PhantomData, PhantomPinned},
+    ptr,
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed, Release},
+        rcu,
+    },
+    types::Opaque,
+};
 
 /// A network namespace (`struct net`) that is alive.
 #[repr(transparent)]
@@ -84,26 +98,25 @@ impl Net {
         }
     }
 
-    /// The module's state in this namespace.
-    ///
-    /// Nothing where the registration is not (or no longer) in place, which
-    /// only callbacks that race with the module's start can see.
-    pub(crate) fn state<T: NetState>(&self) -> Option<&T> {
-        // SAFETY: The identifier is written once, before the first `init`.
-        let id = unsafe { *T::registration().id.get() };
+    /// The module's state in this namespace; nothing where the registration is not in place
+    /// (yet, or any more).
+    pub(crate) fn state<'a, T: NetState>(&'a self, _held: impl Into<Held<'a>>) -> Option<&'a T> {
+        let id = read_once(&T::registration().published);
         if id == 0 {
             return None;
         }
-        // SAFETY: `id` was given out for a slot of this type, whose memory lives
-        // as long as the namespace.
+        // SAFETY: `id` is that of the registration, which is in place and stays so for as
+        // long as what the caller holds: `Registered::drop` waits for it.
         let slot = unsafe { bindings::net_generic(self.as_ptr(), id) }.cast::<Slot<T>>();
         if slot.is_null() {
             return None;
         }
-        // SAFETY: The kernel allocated the slot zeroed, and `init` and `exit` are
-        // its only writers; `exit` runs when no device is left in the namespace.
+        // SAFETY: The kernel allocated the slot zeroed, and `init` and `exit` are its only
+        // writers: the former before the identifier was published, or before the namespace
+        // was; the latter when the namespace dies, or the registration goes.
         let state = unsafe { (*slot).0 };
-        // SAFETY: A pointer that is not null came from a box that `exit` frees.
+        // SAFETY: A pointer that is not null came from a box that `exit` frees. The namespace
+        // is alive, and the registration as above.
         unsafe { state.as_ref() }
     }
 }
@@ -127,16 +140,115 @@ pub(crate) trait NetState: Sized + Send + Sync + 'static {
 /// pinned and dropped like any other.
 struct Slot<T>(*mut T);
 
+/// Where a part of a [`NetState`] is registered: in that state's namespace, or not at all.
+///
+/// # Invariants
+///
+/// `net` is null, or the namespace in whose state this lies, and with it what it is part of. It
+/// stays there until it is dropped, for it is pinned: [`Self::new`] is the only way to have one.
+/// The state is dropped while the namespace is alive.
+#[pin_data]
+pub(super) struct NetPlace {
+    /// Changes under RTNL.
+    net: Atomic<*mut bindings::net>,
+    #[pin]
+    _pinned: PhantomPinned,
+}
+
+// SAFETY: The pointer is used only while the namespace is alive, by any thread.
+unsafe impl Send for NetPlace {}
+// SAFETY: What changes changes under RTNL.
+unsafe impl Sync for NetPlace {}
+
+impl NetPlace {
+    /// Nowhere.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // INVARIANT: It is null.
+            net: Atomic::new(ptr::null_mut()),
+            _pinned: PhantomPinned,
+        })
+    }
+
+    /// Registers what this is part of in `net`, by a function that returns an error or 0.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST: it is registered already. EINVAL: it is no part of `net`'s `S`. Or the
+    /// function's.
+    pub(super) fn enter<S: NetState>(
+        &self,
+        net: &Net,
+        rtnl: &Rtnl,
+        register: impl FnOnce(*mut bindings::net) -> c_int,
+    ) -> Result {
+        if self.is_taken(rtnl) {
+            return Err(EEXIST);
+        }
+        let state = net
+            .state::<S>(rtnl)
+            .map_or(0, |state| ptr::from_ref(state) as usize);
+        let offset = (ptr::from_ref(self) as usize).checked_sub(state);
+        if offset.is_none_or(|offset| offset >= size_of::<S>()) {
+            return Err(EINVAL);
+        }
+        to_result(register(net.as_ptr()))?;
+        // INVARIANT: The state of this namespace has it.
+        self.net.store(net.as_ptr(), Relaxed);
+        Ok(())
+    }
+
+    /// Whether it is registered.
+    pub(super) fn is_taken(&self, _rtnl: &Rtnl) -> bool {
+        !self.net.load(Relaxed).is_null()
+    }
+
+    /// Takes [`Self::enter`] back, if there was one, by a function that gets the namespace.
+    pub(super) fn leave(&self, _rtnl: &Rtnl, unregister: impl FnOnce(*mut bindings::net)) {
+        if let Some(net) = self.last() {
+            self.net.store(ptr::null_mut(), Relaxed);
+            unregister(net);
+        }
+    }
+
+    /// Where it is registered: for who holds RTNL, or drops it. Alive.
+    pub(super) fn last(&self) -> Option<*mut bindings::net> {
+        Some(self.net.load(Relaxed)).filter(|net| !net.is_null())
+    }
+}
+
+/// Evidence that what was found in a namespace stays where it is: RCU's read lock, or RTNL.
+pub(crate) struct Held<'a>(PhantomData<&'a ()>);
+
+impl<'a> From<&'a rcu::Guard> for Held<'a> {
+    fn from(_rcu: &'a rcu::Guard) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'a> From<&'a Rtnl> for Held<'a> {
+    fn from(_rtnl: &'a Rtnl) -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// The registration of a [`NetState`], to be kept in a static.
+///
+/// # Invariants
+///
+/// `published` is 0 or `id`, that of operations that are registered. After it has become 0 they
+/// are so until everybody who holds RCU's read lock or RTNL at that moment has let go.
 pub(crate) struct Registration<T> {
     ops: UnsafeCell<bindings::pernet_operations>,
+    /// Written by the kernel when `ops` are registered.
     id: UnsafeCell<u32>,
+    published: Atomic<u32>,
     once: Once,
     _state: PhantomData<T>,
 }
 
-// SAFETY: `ops` is touched by the kernel alone under its own lock, `id` written
-// once before any reader.
+// SAFETY: `ops` and `id` are touched by the kernel alone under its own lock, and by its
+// callbacks.
 unsafe impl<T> Sync for Registration<T> {}
 
 impl<T: NetState> Registration<T> {
@@ -146,6 +258,7 @@ impl<T: NetState> Registration<T> {
             // SAFETY: All zeroes is a valid `pernet_operations`.
             ops: UnsafeCell::new(unsafe { core::mem::zeroed() }),
             id: UnsafeCell::new(0),
+            published: Atomic::new(0),
             once: Once::new(),
             _state: PhantomData,
         }
@@ -174,6 +287,8 @@ impl<T: NetState> Registration<T> {
                 },
             );
             to_result(bindings::register_pernet_subsys(ops))?;
+            // INVARIANT: They are registered. Whoever sees the identifier sees the states.
+            self.published.store(*self.id.get(), Release);
         }
         Ok(Registered {
             registration: self,
@@ -182,7 +297,7 @@ impl<T: NetState> Registration<T> {
     }
 }
 
-/// Keeps a [`Registration`] in place.
+/// Keeps a [`Registration`] in place. It is dropped in process context, without RTNL.
 pub(crate) struct Registered<T: NetState> {
     registration: &'static Registration<T>,
     _once: OnceGuard,
@@ -190,8 +305,17 @@ pub(crate) struct Registered<T: NetState> {
 
 impl<T: NetState> Drop for Registered<T> {
     fn drop(&mut self) {
-        // SAFETY: `register` has registered these operations.
-        unsafe { bindings::unregister_pernet_subsys(self.registration.ops.get()) }
+        // INVARIANT: Who holds RTNL now keeps this waiting below, and who holds RCU's read
+        // lock keeps the kernel waiting, which calls `exit` after a grace period
+        // (`ops_undo_list`).
+        self.registration.published.store(0, Relaxed);
+        // SAFETY: It is process context, and a registration is not dropped under RTNL, as
+        // that would not end. `register` has registered these operations.
+        unsafe {
+            bindings::rtnl_lock();
+            bindings::rtnl_unlock();
+            bindings::unregister_pernet_subsys(self.registration.ops.get());
+        }
     }
 }
 

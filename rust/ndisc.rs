@@ -14,7 +14,7 @@ use super::{
     bindings,
     inet6::enabled,
     netdevice::{Device, MacAddress},
-    skbuff::Skb,
+    rwonce::read_once,
 };
 use core::net::Ipv6Addr;
 use kernel::sync::rcu;
@@ -22,11 +22,11 @@ use kernel::sync::rcu;
 /// Whether the host forwards IPv6 packets that come in on `dev`, and says in
 /// neighbour advertisements that it is a router. Any context.
 pub(crate) fn is_forwarding(dev: &Device, _rcu: &rcu::Guard) -> bool {
-    // SAFETY: `dev` is live, RCU is held; a plain field, read as by `READ_ONCE`.
+    // SAFETY: `dev` is live, RCU is held; a plain field.
     unsafe {
         bindings::in6_dev_peek(dev.as_ptr())
             .as_ref()
-            .is_some_and(|idev| (&raw const idev.cnf.forwarding).read_volatile() != 0)
+            .is_some_and(|idev| read_once(&raw const idev.cnf.forwarding) != 0)
     }
 }
 
@@ -71,21 +71,4 @@ pub(crate) fn knows(dev: &Device, address: Ipv6Addr, _rcu: &rcu::Guard) -> bool 
     let address = address.octets();
     // SAFETY: `dev` is live, RCU is held; the key is 16 bytes.
     unsafe { bindings::ipv6_neigh_known(dev.as_ptr(), address.as_ptr().cast()) }
-}
-
-impl Skb {
-    /// The source address of the Ethernet header of a packet that an rx handler got:
-    /// where an answer goes if the question does not say.
-    pub(crate) fn ethernet_source(&self) -> MacAddress {
-        let mut address = [0; 6];
-        // SAFETY: A received packet on an Ethernet device has its header before the
-        // data, linear, where the MAC header's offset points.
-        unsafe {
-            let skb = self.as_ptr();
-            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
-            let source = (*skb).head.add(usize::from(offset)).add(address.len());
-            core::ptr::copy_nonoverlapping(source, address.as_mut_ptr(), address.len());
-        }
-        address
-    }
 }

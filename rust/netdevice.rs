@@ -4,7 +4,13 @@
 //!
 //! What a driver of its own devices needs is in [`super::netdevice_ops`].
 
-use super::{bindings, namespace::Net, netlink::Extack, rtnl::Rtnl};
+use super::{
+    bindings,
+    namespace::Net,
+    netlink::Extack,
+    rtnl::Rtnl,
+    rwonce::{rcu_dereference, read_once},
+};
 use core::{fmt, net::Ipv4Addr, ptr::NonNull};
 use kernel::{
     error::to_result,
@@ -143,7 +149,7 @@ impl Device {
     pub(crate) fn net(&self) -> &Net {
         // SAFETY: A device holds its namespace until it is unregistered, and the
         // namespace's memory is not freed before an RCU grace period after that.
-        unsafe { Net::from_raw((&raw const (*self.as_ptr()).nd_net.net).read_volatile()) }
+        unsafe { Net::from_raw(read_once(&raw const (*self.as_ptr()).nd_net.net)) }
     }
 
     /// Whether it is registered and not leaving for good. A device that moves to
@@ -180,8 +186,8 @@ impl Device {
     }
 
     fn flags(&self) -> u32 {
-        // SAFETY: A plain field of a live device, read as by `READ_ONCE`.
-        unsafe { (&raw const (*self.as_ptr()).flags).read_volatile() }
+        // SAFETY: A plain field of a live device.
+        unsafe { read_once(&raw const (*self.as_ptr()).flags) }
     }
 
     /// Whether the administrator has set the device up (`IFF_UP`).
@@ -197,8 +203,8 @@ impl Device {
 
     /// The largest payload of a frame, in bytes.
     pub(crate) fn mtu(&self) -> u32 {
-        // SAFETY: A plain field of a live device, read as by `READ_ONCE`.
-        unsafe { (&raw const (*self.as_ptr()).mtu).read_volatile() }
+        // SAFETY: A plain field of a live device.
+        unsafe { read_once(&raw const (*self.as_ptr()).mtu) }
     }
 
     /// Whether it speaks Ethernet: not loopback.
@@ -347,13 +353,9 @@ impl Device {
     /// How many netfilter hooks look at what it receives before anybody else does
     /// (`NF_NETDEV_INGRESS`): chains and flowtables. Any context.
     pub(crate) fn ingress_hooks(&self, _rcu: &rcu::Guard) -> usize {
-        // SAFETY: `self` is a live device. The list is read as by `rcu_dereference`, and
-        // stays in memory while RCU is held.
-        let hooks = unsafe {
-            (&raw const (*self.as_ptr()).nf_hooks_ingress)
-                .read_volatile()
-                .as_ref()
-        };
+        // SAFETY: `self` is a live device. The list stays in memory while RCU is held.
+        let hooks =
+            unsafe { rcu_dereference(&raw const (*self.as_ptr()).nf_hooks_ingress).as_ref() };
         hooks.map_or(0, |hooks| usize::from(hooks.num_hook_entries))
     }
 

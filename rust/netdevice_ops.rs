@@ -9,7 +9,8 @@ use super::{
     netdevice::{Device, MacAddress},
     netlink::Extack,
     rtnl::Rtnl,
-    skbuff::Skb,
+    rwonce::write_once,
+    skbuff_tx::XmitSkb,
 };
 use core::{
     marker::PhantomData,
@@ -83,7 +84,7 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
     /// Sends a packet (`ndo_start_xmit`). Softirqs are off, no lock; the caller holds RCU.
-    fn start_xmit(&self, dev: &OwnDevice, skb: Skb, rcu: &rcu::Guard);
+    fn start_xmit(&self, dev: &OwnDevice, skb: XmitSkb, rcu: &rcu::Guard);
 
     /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
     /// who asked since it was done last (`ndo_work`). Process context.
@@ -342,7 +343,7 @@ impl OwnDevice {
     pub(crate) fn set_max_mtu(&self, mtu: u32, _rtnl: &Rtnl) {
         // SAFETY: `self` is a live device of ours. RTNL serialises writers; who reads
         // without it reads a word.
-        unsafe { (&raw mut (*self.as_ptr()).max_mtu).write_volatile(mtu) }
+        unsafe { write_once(&raw mut (*self.as_ptr()).max_mtu, mtu) }
     }
 
     /// Asks who depends on it whether the device may get another link-layer address
@@ -403,15 +404,14 @@ impl NewDevice<'_> {
             bindings::ether_setup(dev);
             (*dev).netdev_ops = &T::operations().ops;
             (*dev).needs_free_netdev = true;
-            let flags = &mut (*dev).__bindgen_anon_1.__bindgen_anon_1;
             let set = bindings::netdev_priv_flags_IFF_NO_QUEUE
                 | bindings::netdev_priv_flags_IFF_NO_ADDRCONF
                 | bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE
                 // What transmits takes locks that netpoll's callers may hold.
                 | bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL;
             let clear = bindings::netdev_priv_flags_IFF_TX_SKB_SHARING;
-            flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
-            flags.set_lltx(1);
+            bindings::netdev_change_priv_flags(dev, set, clear);
+            bindings::netdev_set_lltx(dev);
             (*dev).set_pcpu_stat_type(bindings::netdev_stat_type_NETDEV_PCPU_STAT_TSTATS);
             // What the parent cannot do, the kernel does on the way to it.
             bindings::netif_set_software_features(dev);
@@ -573,7 +573,7 @@ unsafe extern "C" fn start_xmit<T: Driver>(
     // buffer that is ours now.
     unsafe {
         let device = OwnDevice::from_raw(dev);
-        data::<T>(dev).start_xmit(device, Skb::from_raw(skb), super::rcu::held());
+        data::<T>(dev).start_xmit(device, XmitSkb::from_raw(skb), super::rcu::held());
     }
     bindings::netdev_tx_NETDEV_TX_OK
 }

@@ -6,9 +6,10 @@ use super::{
     bindings,
     namespace::Net,
     netdevice::{Device, MacAddress},
+    netfilter::{HookSet, Hooks},
 };
 use core::{marker::PhantomData, net::Ipv4Addr};
-use kernel::{error::to_result, prelude::*, sync::rcu};
+use kernel::{prelude::*, sync::rcu};
 
 /// What an ARP packet wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,50 +68,19 @@ pub(crate) trait ArpFilter: 'static {
     fn outgoing(net: &Net, dev: &Device, packet: &ArpPacket, rcu: &rcu::Guard) -> Outgoing;
 }
 
-/// The hooks of one filter, to be kept in a static.
-pub(crate) struct Hooks<T> {
-    ops: [bindings::nf_hook_ops; 2],
-    _filter: PhantomData<fn() -> T>,
-}
+/// The hooks of one filter in a namespace.
+pub(crate) type ArpHooks<T> = Hooks<Arp<T>>;
 
-// SAFETY: The kernel copies what it needs.
-unsafe impl<T> Sync for Hooks<T> {}
+/// The set of them.
+pub(crate) struct Arp<T>(PhantomData<fn() -> T>);
 
-impl<T: ArpFilter> Hooks<T> {
-    /// Hooks that are not registered yet.
-    pub(crate) const fn new() -> Self {
-        Self {
-            ops: [
-                hook(incoming::<T>, bindings::NF_ARP_IN),
-                hook(outgoing::<T>, bindings::NF_ARP_OUT),
-            ],
-            _filter: PhantomData,
-        }
-    }
-
-    /// Registers the hooks in a namespace. Process context, may sleep.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory.
-    pub(crate) fn register(&'static self, net: &Net) -> Result {
-        // SAFETY: The operations live in a static.
-        to_result(unsafe {
-            bindings::nf_register_net_hooks(net.as_ptr(), self.ops.as_ptr(), self.ops.len() as u32)
-        })
-    }
-
-    /// Takes [`Self::register`] back. Process context, may sleep.
-    pub(crate) fn unregister(&'static self, net: &Net) {
-        // SAFETY: The operations live in a static.
-        unsafe {
-            bindings::nf_unregister_net_hooks(
-                net.as_ptr(),
-                self.ops.as_ptr(),
-                self.ops.len() as u32,
-            );
-        }
-    }
+// SAFETY: The functions are hooks of these places, and look for nothing that is not always
+// there.
+unsafe impl<T: ArpFilter> HookSet for Arp<T> {
+    const OPS: &'static [bindings::nf_hook_ops] = &[
+        hook(incoming::<T>, bindings::NF_ARP_IN),
+        hook(outgoing::<T>, bindings::NF_ARP_OUT),
+    ];
 }
 
 const fn hook(

@@ -9,7 +9,7 @@ use super::{
     rcu::{Prepared, RcuSlot},
     rtnl::Rtnl,
     rx_handler::{self, RxHandler},
-    skbuff::Skb,
+    skbuff_rx::RxSkb,
 };
 use core::{marker::PhantomData, mem::ManuallyDrop};
 use kernel::{error::to_result, prelude::*, sync::aref::ARef, sync::rcu, types::Opaque};
@@ -18,7 +18,7 @@ use kernel::{error::to_result, prelude::*, sync::aref::ARef, sync::rcu, types::O
 pub(crate) trait IngressFilter: RxHandler {
     /// Whether a packet that came in on `dev` is dropped. Others may share the buffer, which
     /// is only read. Softirq; RCU read lock held.
-    fn drops(&self, dev: &Device, skb: &Skb, rcu: &rcu::Guard) -> bool;
+    fn drops(&self, dev: &Device, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool;
 }
 
 struct Ops(Opaque<bindings::nf_hook_ops>);
@@ -32,8 +32,9 @@ unsafe impl Sync for Ops {}
 ///
 /// # Invariants
 ///
-/// `ops` is registered in the namespace that `dev` is in: whoever has the hook drops it
-/// before the device leaves, on NETDEV_UNREGISTER.
+/// `ops` is in the list of hooks of `dev` (`nf_hooks_ingress`), with which it moves to another
+/// namespace. The count of `dev` keeps both: whoever has the hook drops it on
+/// NETDEV_UNREGISTER, or the device never goes.
 pub(crate) struct IngressHook<T> {
     dev: ARef<Device>,
     ops: Option<Prepared<Ops>>,
@@ -72,7 +73,8 @@ impl<T: IngressFilter> IngressHook<T> {
 impl<T> Drop for IngressHook<T> {
     fn drop(&mut self) {
         if let Some(ops) = self.ops.take() {
-            // SAFETY: By the type invariant they are registered there.
+            // SAFETY: By the type invariant they are in the device's list, which is found by
+            // way of the namespace that the device is in now (`nf_hook_entry_head`).
             unsafe {
                 bindings::nf_unregister_net_hooks(self.dev.net().as_ptr(), ops.value().0.get(), 1);
             }
@@ -95,7 +97,7 @@ unsafe extern "C" fn ingress<T: IngressFilter>(
     let (dev, skb, rcu) = unsafe {
         (
             Device::from_raw((*state).in_),
-            ManuallyDrop::new(Skb::from_raw(skb)),
+            ManuallyDrop::new(RxSkb::from_raw(skb)),
             super::rcu::held(),
         )
     };

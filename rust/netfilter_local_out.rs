@@ -3,12 +3,18 @@
 //! Netfilter hooks for what programs on this host send over IP: a say in what leaves a
 //! namespace.
 
-use super::{bindings, inet6, namespace::Net, netdevice::Device};
+use super::{
+    bindings,
+    inet6::Header,
+    namespace::Net,
+    netdevice::Device,
+    netfilter::{HookSet, Hooks},
+};
 use core::{
     marker::PhantomData,
     net::{IpAddr, Ipv4Addr},
 };
-use kernel::{error::to_result, prelude::*, sync::rcu};
+use kernel::{prelude::*, sync::rcu};
 
 /// A packet that this host has made.
 pub(crate) struct LocalPacket {
@@ -36,50 +42,19 @@ pub(crate) trait LocalOutFilter: 'static {
     fn local_out(net: &Net, dev: &Device, packet: &LocalPacket, rcu: &rcu::Guard) -> Verdict;
 }
 
-/// The hooks of one filter, to be kept in a static.
-pub(crate) struct Hooks<T> {
-    ops: [bindings::nf_hook_ops; 2],
-    _filter: PhantomData<fn() -> T>,
-}
+/// The hooks of one filter in a namespace.
+pub(crate) type LocalOutHooks<T> = Hooks<LocalOut<T>>;
 
-// SAFETY: The kernel copies what it needs.
-unsafe impl<T> Sync for Hooks<T> {}
+/// The set of them.
+pub(crate) struct LocalOut<T>(PhantomData<fn() -> T>);
 
-impl<T: LocalOutFilter> Hooks<T> {
-    /// Hooks that are not registered yet.
-    pub(crate) const fn new() -> Self {
-        Self {
-            ops: [
-                hook(local_out4::<T>, bindings::NFPROTO_IPV4),
-                hook(local_out6::<T>, bindings::NFPROTO_IPV6),
-            ],
-            _filter: PhantomData,
-        }
-    }
-
-    /// Registers the hooks in a namespace. Process context, may sleep.
-    ///
-    /// # Errors
-    ///
-    /// Out of memory.
-    pub(crate) fn register(&'static self, net: &Net) -> Result {
-        // SAFETY: The operations live in a static.
-        to_result(unsafe {
-            bindings::nf_register_net_hooks(net.as_ptr(), self.ops.as_ptr(), self.ops.len() as u32)
-        })
-    }
-
-    /// Takes [`Self::register`] back. Process context, may sleep.
-    pub(crate) fn unregister(&'static self, net: &Net) {
-        // SAFETY: The operations live in a static.
-        unsafe {
-            bindings::nf_unregister_net_hooks(
-                net.as_ptr(),
-                self.ops.as_ptr(),
-                self.ops.len() as u32,
-            );
-        }
-    }
+// SAFETY: The functions are hooks of these places, and look for nothing that is not always
+// there.
+unsafe impl<T: LocalOutFilter> HookSet for LocalOut<T> {
+    const OPS: &'static [bindings::nf_hook_ops] = &[
+        hook(local_out4::<T>, bindings::NFPROTO_IPV4),
+        hook(local_out6::<T>, bindings::NFPROTO_IPV6),
+    ];
 }
 
 type HookFunction = unsafe extern "C" fn(
@@ -112,13 +87,10 @@ unsafe extern "C" fn local_out4<T: LocalOutFilter>(
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     // SAFETY: The kernel passes a packet whose IPv4 header is linear.
-    let (source, protocol) = unsafe {
-        let header: *const bindings::iphdr = bindings::skb_network_header(skb).cast();
-        let source = (*header).__bindgen_anon_1.addrs.saddr;
-        (source.to_ne_bytes(), (*header).protocol)
-    };
+    let header: [u8; 20] = unsafe { bindings::skb_network_header(skb).cast::<[u8; 20]>().read() };
+    let [_, _, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, ..] = header;
     // SAFETY: As the caller promises.
-    unsafe { local_out::<T>(skb, state, Ipv4Addr::from(source).into(), protocol) }
+    unsafe { local_out::<T>(skb, state, Ipv4Addr::new(s0, s1, s2, s3).into(), protocol) }
 }
 
 /// # Safety
@@ -130,13 +102,10 @@ unsafe extern "C" fn local_out6<T: LocalOutFilter>(
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     // SAFETY: The kernel passes a packet whose IPv6 header is linear.
-    let (source, protocol) = unsafe {
-        let header: *const bindings::ipv6hdr = bindings::skb_network_header(skb).cast();
-        let source = inet6::from_raw(&(*header).__bindgen_anon_1.addrs.saddr);
-        (source, (*header).nexthdr)
-    };
+    let header: [u8; 40] = unsafe { bindings::skb_network_header(skb).cast::<[u8; 40]>().read() };
+    let header = Header::from(header);
     // SAFETY: As the caller promises.
-    unsafe { local_out::<T>(skb, state, source.into(), protocol) }
+    unsafe { local_out::<T>(skb, state, header.source.into(), header.next) }
 }
 
 /// # Safety

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Netlink attributes, in and out, and the errors in words (extack).
+//!
+//! The kernel crate (as of 7.3) has no policies, reads no attributes and knows no extack. It
+//! writes u32, strings and flags into messages of its own making, of generic netlink
+//! (`net::netlink::GenlMsg`); here most are written into buffers of rtnetlink, in nests, and of
+//! other types. See [`super::genetlink`] for the rest.
 
 use super::bindings;
 use core::{
@@ -51,7 +56,7 @@ impl<const N: usize> Policies<N> {
         }
         // Strictness begins with the first attribute; entry 0 holds this.
         table[0].type_ = bindings::NLA_UNSPEC as u8;
-        table[0].__bindgen_anon_1.strict_start_type = 1;
+        bindings::nla_policy_set_strict_start(&mut table[0], 1);
         let mut i = 0;
         while i < list.len() {
             let (attribute, policy) = list[i];
@@ -268,41 +273,47 @@ impl Extack<'_> {
     }
 }
 
-/// Room for an error in words where no user asked for anything, so that the log can
-/// tell it.
-pub(crate) struct ExtackBuffer(bindings::netlink_ext_ack);
+/// What was told in words where no user asked for anything, so that the log can tell it.
+pub(crate) struct Words {
+    bytes: [u8; WORDS_MAX],
+    len: usize,
+}
 
-impl ExtackBuffer {
-    /// Without words yet.
-    pub(crate) fn new() -> Self {
+/// The bytes that are kept of it: more than [`Extack::error`] writes.
+const WORDS_MAX: usize = 128;
+
+impl Words {
+    /// Does something with a place where an error can be told, and returns what was told,
+    /// the last if it was several times, beside the result.
+    pub(crate) fn of<R>(act: impl FnOnce(&Extack<'_>) -> R) -> (R, Self) {
         // SAFETY: All zeroes is a valid `netlink_ext_ack`.
-        Self(unsafe { core::mem::zeroed() })
-    }
-
-    /// Where the error is to be told.
-    pub(crate) fn extack(&mut self) -> Extack<'_> {
-        // SAFETY: The pointer is valid for as long as `self` is borrowed.
-        unsafe { Extack::from_raw(&raw mut self.0) }
-    }
-
-    /// What was told, or nothing.
-    pub(crate) fn text(&self) -> Told<'_> {
-        Told(self)
+        let mut raw: bindings::netlink_ext_ack = unsafe { core::mem::zeroed() };
+        // The message may lie in the structure itself, which is not moved before it is copied.
+        let ptr = &raw mut raw;
+        // SAFETY: The pointer is valid until `act` has returned.
+        let result = act(&unsafe { Extack::from_raw(ptr) });
+        let mut words = Self {
+            bytes: [0; WORDS_MAX],
+            len: 0,
+        };
+        // SAFETY: As above. Whoever sets the message points to a string that outlives the
+        // request: a literal, or the buffer beside it.
+        let message = unsafe {
+            let message = (*ptr)._msg;
+            (!message.is_null()).then(|| CStr::from_char_ptr(message))
+        };
+        let message = message.map_or(&[][..], |message| message.to_bytes());
+        for (place, &byte) in words.bytes.iter_mut().zip(message) {
+            *place = byte;
+            words.len = words.len.wrapping_add(1);
+        }
+        (result, words)
     }
 }
 
-/// The words in an [`ExtackBuffer`].
-pub(crate) struct Told<'a>(&'a ExtackBuffer);
-
-impl kernel::fmt::Display for Told<'_> {
+impl kernel::fmt::Display for Words {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
-        if self.0 .0._msg.is_null() {
-            return Ok(());
-        }
-        // SAFETY: Whoever sets it points to a string that outlives the request: a
-        // literal, or the buffer beside it.
-        let text = unsafe { CStr::from_char_ptr(self.0 .0._msg) };
-        for &byte in text.to_bytes() {
+        for &byte in self.bytes.iter().take(self.len) {
             fmt::Write::write_char(f, char::from(byte))?;
         }
         Ok(())

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A place that holds a value which readers find under RCU.
+//!
+//! The kernel crate (as of 7.3) has RCU's read lock, `synchronize_rcu` and `rcu_barrier`, but
+//! neither a pointer that is read under the lock nor `call_rcu`, which drops what nobody reads
+//! any more without waiting. 7.2 has no `rcu_barrier` either ([`super::compat`]).
 
-use super::{bindings, compat::rcu_barrier};
+use super::{bindings, compat::rcu_barrier, rwonce::rcu_dereference};
 use core::{marker::PhantomData, ptr};
 use kernel::{
     prelude::*,
@@ -122,10 +126,8 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
     /// The value, if there is one.
     pub(crate) fn get<'a>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a T> {
         // SAFETY: A node stays in memory for a grace period after it left this
-        // place, and the RCU lock is held for `'a`. The load is that of
-        // `rcu_dereference`, whose dependency ordering pairs with the exchange in `swap`;
-        // in place, for packets come this way.
-        unsafe { self.node.as_ptr().read_volatile().as_ref() }.map(|node| &node.value)
+        // place, and the RCU lock is held for `'a`. The load pairs with the exchange in `swap`.
+        unsafe { rcu_dereference(self.node.as_ptr()).as_ref() }.map(|node| &node.value)
     }
 }
 

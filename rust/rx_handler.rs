@@ -2,8 +2,11 @@
 
 //! A look at every packet that a device receives (`netdev_rx_handler_register`).
 
-use super::{bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, skbuff::Skb};
-use core::mem::ManuallyDrop;
+use super::{
+    bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, rwonce::rcu_dereference,
+    skbuff_rx::RxSkb,
+};
+use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -11,19 +14,84 @@ use kernel::{
 };
 
 /// What becomes of a packet.
-pub(crate) enum Verdict {
+pub(crate) enum Verdict<'a> {
     /// It goes on, on the device that it came in on.
-    Pass(Skb),
+    Pass(RxSkb<'a>),
     /// It goes on, as if it had come in on the device that it names now.
-    Another(Skb),
+    Another(RxSkb<'a>),
     /// It was dropped or kept.
     Consumed,
 }
 
 /// Who looks at the packets of a device.
 pub(crate) trait RxHandler: Send + Sync + 'static {
+    /// The static that tells handlers of this type from others.
+    fn kind() -> &'static Kind<Self>
+    where
+        Self: Sized;
+
     /// A packet came in on `dev`. Softirq context, no lock; the caller holds RCU.
-    fn receive(&self, dev: &Device, skb: Skb, rcu: &rcu::Guard) -> Verdict;
+    fn receive<'a>(&'a self, dev: &'a Device, skb: RxSkb<'a>, rcu: &'a rcu::Guard) -> Verdict<'a>;
+}
+
+/// One type of handlers, to be kept in a static.
+///
+/// The kernel knows a handler by its function, and so do others who look for theirs. That of
+/// a generic function may have several addresses, or one with another: which one handlers of a
+/// type are registered with stands here, and their data begin with the address of this.
+pub(crate) struct Kind<T> {
+    function: unsafe extern "C" fn(*mut *mut bindings::sk_buff) -> bindings::rx_handler_result_t,
+    _handler: PhantomData<fn() -> T>,
+}
+
+impl<T: RxHandler> Kind<T> {
+    /// Makes the kind of `T`.
+    pub(crate) const fn new() -> Self {
+        Self {
+            function: receive::<T>,
+            _handler: PhantomData,
+        }
+    }
+}
+
+/// A handler as a device has it.
+///
+/// # Invariants
+///
+/// `kind` is the address of the [`Kind`] of `T`.
+#[pin_data]
+#[repr(C)]
+pub(crate) struct Handler<T: RxHandler> {
+    // First, where it is looked for before the type is known.
+    kind: *const c_void,
+    #[pin]
+    handler: T,
+}
+
+// SAFETY: The pointer is that of a static.
+unsafe impl<T: RxHandler> Send for Handler<T> {}
+// SAFETY: As above.
+unsafe impl<T: RxHandler> Sync for Handler<T> {}
+
+impl<T: RxHandler> Handler<T> {
+    /// Makes one in place.
+    pub(crate) fn new<E>(handler: impl PinInit<T, E>) -> impl PinInit<Self, E>
+    where
+        E: From<core::convert::Infallible>,
+    {
+        try_pin_init!(Self {
+            kind: ptr::from_ref(T::kind()).cast(),
+            handler <- handler,
+        }? E)
+    }
+}
+
+impl<T: RxHandler> Deref for Handler<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.handler
+    }
 }
 
 /// Puts a handler on a device, which can have only one. The device keeps one count
@@ -32,13 +100,16 @@ pub(crate) trait RxHandler: Send + Sync + 'static {
 /// # Errors
 ///
 /// EBUSY, and words for the user, if the device has a handler already: a bridge
-/// port, a bond's member, a parent of macvlan.
+/// port, a bond's member, a parent of macvlan. EINVAL: it is not Ethernet, or lets nobody look.
 pub(crate) fn register<T: RxHandler>(
     dev: &Device,
-    handler: Arc<T>,
+    handler: Arc<Handler<T>>,
     extack: &Extack<'_>,
     _rtnl: &Rtnl,
 ) -> Result {
+    if !dev.is_ethernet() {
+        return Err(extack.error(EINVAL, format_args!("{} is not Ethernet", dev.name())));
+    }
     let data = handler.into_raw();
     if dev.refuses_rx_handlers() {
         // SAFETY: The pointer came from `into_raw` and was not taken.
@@ -52,7 +123,7 @@ pub(crate) fn register<T: RxHandler>(
     let registered = to_result(unsafe {
         bindings::netdev_rx_handler_register(
             dev.as_ptr(),
-            Some(receive::<T>),
+            Some(T::kind().function),
             data.cast_mut().cast(),
         )
     });
@@ -71,30 +142,31 @@ pub(crate) fn register<T: RxHandler>(
 
 /// Takes the handler off a device and returns the device's count of it. Waits
 /// until no packet is with it any more.
-pub(crate) fn unregister<T: RxHandler>(dev: &Device, rtnl: &Rtnl) -> Option<Arc<T>> {
+pub(crate) fn unregister<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<Handler<T>>> {
     let data = pointer::<T>(dev)?;
-    let _ = rtnl;
     // SAFETY: The device's handler is ours, RTNL is held.
     unsafe { bindings::netdev_rx_handler_unregister(dev.as_ptr()) };
     // SAFETY: The count that `register` gave to the device.
     Some(unsafe { Arc::from_raw(data) })
 }
 
-fn pointer<T: RxHandler>(dev: &Device) -> Option<*const T> {
-    let ours: unsafe extern "C" fn(*mut *mut bindings::sk_buff) -> u32 = receive::<T>;
-    // SAFETY: `dev` is live, RCU or RTNL is held by the callers.
+fn pointer<T: RxHandler>(dev: &Device) -> Option<*const Handler<T>> {
+    let kind = T::kind();
+    // SAFETY: `dev` is live, RCU or RTNL is held by the callers. A function of a `Kind` was
+    // registered by `register` alone, so there are data, a `Handler` of some type.
     unsafe {
-        let handler = bindings::rx_handler(dev.as_ptr())?;
-        if handler as usize != ours as usize {
+        let function = bindings::rx_handler(dev.as_ptr())?;
+        if function as usize != kind.function as usize {
             return None;
         }
         let data = bindings::rx_handler_data(dev.as_ptr());
-        (!data.is_null()).then_some(data.cast::<T>().cast_const())
+        let is_ours = !data.is_null() && ptr::addr_eq(*data.cast::<*const c_void>(), kind);
+        is_ours.then(|| data.cast::<Handler<T>>().cast_const())
     }
 }
 
 /// The handler of a device, if it is of this type.
-pub(crate) fn get<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<T>> {
+pub(crate) fn get<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<Handler<T>>> {
     let data = pointer::<T>(dev)?;
     // SAFETY: RTNL keeps the handler in place; the device's own count is not
     // touched by borrowing it.
@@ -119,20 +191,15 @@ unsafe extern "C" fn receive<T: RxHandler>(
     // handler, under RCU.
     let (this, device, skb) = unsafe {
         let skb = *pskb;
-        // Read in place, for every packet of the device comes this way. RCU's
-        // dependency ordering is that of a volatile load.
-        let dev = (*skb)
-            .__bindgen_anon_1
-            .__bindgen_anon_1
-            .__bindgen_anon_1
-            .dev;
-        let data = (&raw const (*dev).rx_handler_data).read_volatile();
-        let data: *const T = data.cast::<T>().cast_const();
-        (&*data, Device::from_raw(dev), Skb::from_raw(skb))
+        // Read in place, for every packet of the device comes this way.
+        let dev = bindings::skb_dev(skb);
+        let data = rcu_dereference(&raw const (*dev).rx_handler_data);
+        let data: *const Handler<T> = data.cast::<Handler<T>>().cast_const();
+        (&*data, Device::from_raw(dev), RxSkb::from_raw(skb))
     };
     // SAFETY: As above.
     let rcu = unsafe { super::rcu::held() };
-    let (skb, result) = match this.receive(device, skb, rcu) {
+    let (skb, result) = match this.handler.receive(device, skb, rcu) {
         Verdict::Pass(skb) => (skb.into_raw(), bindings::rx_handler_result_RX_HANDLER_PASS),
         Verdict::Another(skb) => (
             skb.into_raw(),

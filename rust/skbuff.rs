@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Packet buffers (`struct sk_buff`).
+//!
+//! What can be done with a packet depends on where it is, so each state is a type of its own:
+//! received ([`super::skbuff_rx`]), a frame to be transmitted ([`super::skbuff_tx`]), an IP packet
+//! with a route ([`super::ip_output::RoutedSkb`]). All of them are an [`Skb`], which has what
+//! can be asked of any buffer.
 
 use super::{
-    bindings,
-    compat::ENOBUFS,
-    netdevice::{Device, MacAddress},
-    netdevice_ops::OwnDevice,
+    bindings, compat::ENOBUFS, netdevice::Device, netdevice_ops::OwnDevice, rwonce::read_once,
 };
-use core::{mem::ManuallyDrop, ptr, ptr::NonNull};
+use core::{marker::PhantomData, mem::ManuallyDrop, ptr, ptr::NonNull};
 use kernel::prelude::*;
 
 /// Bytes of the Ethernet header, which stands in front of what a receiver counts.
@@ -37,8 +39,8 @@ pub(crate) enum PacketType {
 ///
 /// # Invariants
 ///
-/// The pointer is a buffer to which we hold the only right of use that was given
-/// to us; whether others share it, [`Self::unshare`] tells.
+/// The pointer is a buffer of which one count is ours. Others may have more of them
+/// (`skb_shared`), and read it.
 pub(crate) struct Skb(NonNull<bindings::sk_buff>);
 
 // SAFETY: A buffer is not bound to a thread.
@@ -78,106 +80,47 @@ impl Skb {
         ManuallyDrop::new(self).as_ptr()
     }
 
-    /// Makes a packet to be sent on `dev` from a complete Ethernet frame. Any
-    /// context. Nothing, if there is no memory.
-    pub(crate) fn from_frame(dev: &Device, frame: &[u8], priority: u32) -> Option<Self> {
-        let header = frame.first_chunk::<{ ETH_HLEN as usize }>()?;
-        let protocol = u16::from_ne_bytes([header[12], header[13]]);
-        let len = u32::try_from(frame.len()).ok()?;
-        // SAFETY: `dev` is a live device.
-        let (head, tail) = unsafe {
-            (
-                bindings::ll_reserved_space(dev.as_ptr()),
-                u32::from((*dev.as_ptr()).needed_tailroom),
-            )
-        };
-        let head = u32::try_from(head).ok()?;
-        // SAFETY: The function has no preconditions.
-        let skb = unsafe { bindings::alloc_skb(head + len + tail, kernel::bindings::GFP_ATOMIC) };
-        if skb.is_null() {
-            return None;
-        }
-        // SAFETY: The buffer is new, ours, and has room for `head` and `len`
-        // bytes.
-        unsafe {
-            bindings::skb_reserve(skb, head as c_int);
-            let data = bindings::skb_put(skb, len);
-            core::ptr::copy_nonoverlapping(frame.as_ptr(), data.cast(), frame.len());
-            bindings::skb_reset_mac_header(skb);
-            bindings::skb_set_network_header(skb, ETH_HLEN as c_int);
-            bindings::skb_prepare_xmit(skb, dev.as_ptr(), protocol, priority);
-            Some(Self::from_raw(skb))
-        }
-    }
-
-    /// Sends the packet, a complete frame, on the device that it names. Softirqs
-    /// may be on or off; no lock that a receiver takes may be held.
+    /// Has the buffer name a device (`skb->dev`).
     ///
-    /// # Errors
+    /// # Safety
     ///
-    /// ENOBUFS: a queue on the way was full, or a filter behind it took the packet, which
-    /// looks the same. Any other: the device or its driver did not take it.
-    pub(crate) fn transmit(self) -> Result {
-        // `dev_queue_xmit` without a call more.
-        // SAFETY: The buffer is ours and given away; it names its device.
-        xmit_result(unsafe { bindings::__dev_queue_xmit(self.into_raw(), ptr::null_mut()) })
-    }
-
-    /// The same before all that waits in the device's queue, if nobody filters what leaves
-    /// there: for a packet that must not wait for those of users.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::transmit`].
-    pub(crate) fn transmit_first(self) -> Result {
-        // SAFETY: The buffer is ours and given away; it names its device.
-        xmit_result(unsafe { bindings::dev_xmit_first(self.into_raw()) })
-    }
-
-    /// Moves the packet to another device for sending; see [`Self::transmit`].
-    pub(crate) fn transmit_on(self, dev: &Device) -> Result {
-        self.put_device(dev);
-        self.transmit()
-    }
-
+    /// The device stays for as long as anybody looks at the field.
     #[inline]
-    fn put_device(&self, dev: &Device) {
+    pub(super) unsafe fn put_device(&self, dev: &Device) {
         // SAFETY: The buffer is ours; a plain field.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = dev.as_ptr();
-        }
+        unsafe { bindings::skb_set_dev(self.as_ptr(), dev.as_ptr()) };
     }
 
-    /// Changes the source address of a complete frame. Whether there was memory to
-    /// do so.
-    pub(crate) fn set_ethernet_source(&mut self, mac: &MacAddress) -> bool {
-        // SAFETY: The buffer is ours, `mac` as long as an Ethernet address.
-        unsafe { bindings::skb_set_ethernet_source(self.as_ptr(), mac.as_ptr()) }
-    }
-
-    /// Makes sure that no one else uses the buffer's fields (`skb_share_check`):
-    /// copies them if they are shared. Nothing, if there is no memory.
-    pub(crate) fn unshare(self) -> Option<Self> {
-        // Nearly always; asked in place, for every packet of an interface comes this way.
+    /// Whether somebody else has a count of the buffer (`skb_shared`). In place, for every
+    /// packet of an interface comes this way.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
         // SAFETY: The buffer is ours; the count is read as by `refcount_read`.
-        if unsafe { (&raw const (*self.as_ptr()).users.refs.counter).read_volatile() } == 1 {
-            return Some(self);
-        }
-        // SAFETY: The buffer is ours and given away; the result is ours.
-        let skb =
-            unsafe { bindings::skb_share_check(self.into_raw(), kernel::bindings::GFP_ATOMIC) };
-        // SAFETY: As above.
-        (!skb.is_null()).then(|| unsafe { Self::from_raw(skb) })
+        unsafe { read_once(&raw const (*self.as_ptr()).users.refs.counter) != 1 }
     }
 
     /// Ends the packet's way where it was meant to end (`consume_skb`).
     pub(crate) fn consume(self) {
         // SAFETY: The buffer is ours and given away.
         unsafe { bindings::consume_skb(self.into_raw()) }
+    }
+
+    /// The device that the buffer names.
+    #[inline]
+    pub(super) fn device(&self) -> *mut bindings::net_device {
+        // SAFETY: The buffer is ours; a plain field.
+        unsafe { bindings::skb_dev(self.as_ptr()) }
+    }
+
+    /// Says to whom the packet is addressed.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else has a count of the buffer.
+    #[inline]
+    pub(super) unsafe fn put_packet_type(&self, kind: u32) {
+        // SAFETY: The buffer is ours, and nobody else looks at it; a plain field.
+        unsafe { bindings::skb_set_pkt_type(self.as_ptr(), kind) };
     }
 
     /// The length in bytes from where the current layer begins.
@@ -189,36 +132,16 @@ impl Skb {
     /// The protocol of layer 3 (`ETH_P_*`), in host order.
     pub(crate) fn protocol(&self) -> u16 {
         // SAFETY: The buffer is ours; a plain field.
-        u16::from_be(unsafe { (*self.as_ptr()).__bindgen_anon_4.headers.as_ref().protocol })
+        u16::from_be(unsafe { bindings::skb_protocol(self.as_ptr()) })
     }
 
     /// To whom the packet is addressed.
     pub(crate) fn packet_type(&self) -> PacketType {
         // SAFETY: The buffer is ours; a plain field.
-        let kind = unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_ref()
-                .pkt_type()
-        };
-        match u32::from(kind) {
+        match unsafe { bindings::skb_pkt_type(self.as_ptr()) } {
             bindings::PACKET_HOST => PacketType::Host,
             bindings::PACKET_LOOPBACK => PacketType::Loopback,
             _ => PacketType::Other,
-        }
-    }
-
-    /// Says that the packet is addressed to this host. The buffer must not be
-    /// shared ([`Self::unshare`]).
-    pub(crate) fn set_to_this_host(&mut self) {
-        // SAFETY: The buffer is ours; a plain field.
-        unsafe {
-            (*self.as_ptr())
-                .__bindgen_anon_4
-                .headers
-                .as_mut()
-                .set_pkt_type(bindings::PACKET_HOST as u8);
         }
     }
 
@@ -228,53 +151,19 @@ impl Skb {
         // SAFETY: The buffer is ours; plain fields, of which the first tells by itself
         // that there is no tag, as for nearly every packet.
         unsafe {
-            let headers = (*self.as_ptr()).__bindgen_anon_4.headers.as_ref();
-            headers.__bindgen_anon_2.vlan_all != 0
+            bindings::skb_vlan_all(self.as_ptr()) != 0
                 && bindings::skb_vlan_tag_get_id(self.as_ptr()) != 0
         }
     }
 
-    /// The first four bytes of [`Self::ethernet_destination`] as one number, at the
-    /// price of one.
-    #[inline]
-    pub(crate) fn ethernet_destination_head(&self) -> u32 {
-        // SAFETY: As there.
-        u32::from_be(unsafe { self.mac_header().cast::<u32>().read_unaligned() })
-    }
-
-    /// The destination address of the Ethernet header of a packet that an rx handler
-    /// got, as [`super::netdevice::ether_addr_to_u64`] has it. Many packets of the parent
-    /// ask for it, so it is read in place.
-    #[inline]
-    pub(crate) fn ethernet_destination(&self) -> u64 {
-        // SAFETY: A received packet on an Ethernet device has its header before
-        // the data, linear, where the MAC header's offset points.
-        let tail = u16::from_be(unsafe { self.mac_header().add(4).cast::<u16>().read_unaligned() });
-        u64::from(self.ethernet_destination_head()) << u16::BITS | u64::from(tail)
-    }
-
     /// Where the MAC header is, if there is one.
     #[inline]
-    fn mac_header(&self) -> *const u8 {
+    pub(super) fn mac_header(&self) -> *const u8 {
         let skb = self.as_ptr();
         // SAFETY: The buffer is ours; plain fields, and an offset within its memory.
         unsafe {
-            let offset = (*skb).__bindgen_anon_4.headers.as_ref().mac_header;
+            let offset = bindings::skb_mac_header_offset(skb);
             (*skb).head.add(usize::from(offset))
-        }
-    }
-
-    /// The first `N` bytes from where the current layer begins; nothing if the
-    /// packet is shorter, or there is no memory to make them linear.
-    pub(crate) fn pull<const N: usize>(&mut self) -> Option<&[u8; N]> {
-        let len = u32::try_from(N).ok()?;
-        // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
-        // least `N` bytes, which live as long as the buffer is not changed.
-        unsafe {
-            if !bindings::pskb_may_pull(self.as_ptr(), len) {
-                return None;
-            }
-            Some(&*(*self.as_ptr()).data.cast::<[u8; N]>())
         }
     }
 
@@ -307,13 +196,14 @@ impl Skb {
     }
 
     /// The first `len` bytes from where the current layer begins, or all that the
-    /// packet has; nothing, if there is no memory to make them linear.
-    pub(crate) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {
+    /// packet has; nothing, if there is no memory to make them linear, or others share the
+    /// buffer (`pskb_may_pull`).
+    pub(super) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {
         let len = self.len().min(len);
         // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
         // least `len` bytes, which live as long as the buffer is not changed.
         unsafe {
-            if !bindings::pskb_may_pull(self.as_ptr(), len) {
+            if !bindings::skb_pull_unshared(self.as_ptr(), len) {
                 return None;
             }
             Some(core::slice::from_raw_parts(
@@ -323,37 +213,15 @@ impl Skb {
         }
     }
 
-    /// A packet for an address of `dev` goes on where it came in, as one for this host:
-    /// `dev` counts it, and its taps see it, from the Ethernet header on. Others may share
-    /// the buffer; nothing is left if there is no memory to have it alone. Softirq
-    /// context; the caller holds RCU.
-    pub(crate) fn receive_on_behalf(self, dev: &OwnDevice) -> Option<Self> {
-        // SAFETY: The buffer is ours and given away, with its Ethernet header before the
-        // data; the result is ours.
-        unsafe {
-            let skb = bindings::skb_receive_on_behalf(self.into_raw(), dev.as_ptr());
-            (!skb.is_null()).then(|| Self::from_raw(skb))
-        }
-    }
-
-    /// A copy of a received packet goes on later as if it had come in on `dev`. Whether it
-    /// does: there may be no memory, or too much waits. Softirq context.
-    pub(crate) fn receive_copy(&self, dev: &Device) -> bool {
-        // SAFETY: The buffer is ours, as an rx handler got it; the copy is given away.
-        unsafe { bindings::skb_receive_copy(self.as_ptr(), dev.as_ptr()) }
-    }
-
     /// Shows an IP packet, from its network header on, to the taps of a device that
-    /// has no link layer.
-    pub(crate) fn show_ip_to_taps(&mut self, dev: &Device) {
-        // SAFETY: The buffer is ours, with its network header linear and in place;
-        // the taps copy.
+    /// has no link layer. Any context but hard interrupts.
+    ///
+    /// # Safety
+    ///
+    /// The network header is in place, and that of an IP packet.
+    pub(super) unsafe fn show_ip_to_taps(&mut self, dev: &OwnDevice) {
+        // SAFETY: The buffer is ours, with its network header in place; the taps copy.
         unsafe { bindings::skb_show_ip_to_taps(self.as_ptr(), dev.as_ptr()) }
-    }
-
-    /// Makes `dev` the device that the packet came in on.
-    pub(crate) fn set_device(&mut self, dev: &Device) {
-        self.put_device(dev);
     }
 }
 
@@ -375,29 +243,48 @@ impl Drop for Skb {
     }
 }
 
+/// What an [`Skb`] is in a certain state.
+///
+/// # Safety
+///
+/// The state is all in the buffer: a value may be taken apart and put together again.
+pub(super) unsafe trait State {
+    /// Gives the buffer out of our hands, as it is.
+    fn into_raw(self) -> *mut bindings::sk_buff;
+
+    /// # Safety
+    ///
+    /// `ptr` came from [`Self::into_raw`], once.
+    unsafe fn from_raw(ptr: *mut bindings::sk_buff) -> Self;
+}
+
 /// Packets in a row, held together by their own `next` pointers: no memory is
 /// needed for the list. Dropping it drops them.
 ///
 /// # Invariants
 ///
 /// `first` is null or the first of a chain that ends with null at `last`; all of
-/// its buffers are ours.
-pub(crate) struct SkbList {
+/// its buffers came from a `T`.
+#[expect(private_bounds, reason = "states are made in this folder alone")]
+pub(crate) struct SkbList<T: State> {
     first: *mut bindings::sk_buff,
     last: *mut bindings::sk_buff,
+    _of: PhantomData<T>,
 }
 
-impl SkbList {
+#[expect(private_bounds, reason = "states are made in this folder alone")]
+impl<T: State> SkbList<T> {
     /// An empty list.
     pub(crate) const fn new() -> Self {
         Self {
             first: ptr::null_mut(),
             last: ptr::null_mut(),
+            _of: PhantomData,
         }
     }
 
     /// Puts a packet at the end.
-    pub(crate) fn push(&mut self, skb: Skb) {
+    pub(crate) fn push(&mut self, skb: T) {
         let skb = skb.into_raw();
         // SAFETY: The buffer is ours, and so is the last one of the list.
         unsafe {
@@ -412,7 +299,7 @@ impl SkbList {
     }
 
     /// Takes the first packet out.
-    pub(crate) fn pop(&mut self) -> Option<Skb> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         if self.first.is_null() {
             return None;
         }
@@ -422,12 +309,12 @@ impl SkbList {
         unsafe {
             self.first = bindings::skb_next(skb);
             bindings::skb_set_next(skb, ptr::null_mut());
-            Some(Skb::from_raw(skb))
+            Some(T::from_raw(skb))
         }
     }
 }
 
-impl Drop for SkbList {
+impl<T: State> Drop for SkbList<T> {
     fn drop(&mut self) {
         while self.pop().is_some() {}
     }

@@ -217,8 +217,12 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    /// Empties the inbox, in the order in which it was filled. Only the owner, under
-    /// its lock.
+    /// Empties the inbox, in the order in which it was filled, with RCU's read lock held. Any
+    /// context but hard interrupts.
+    ///
+    /// Of several who do so at once each gets a part. A node that was taken out belongs to
+    /// one of them until it is [`IDLE`]; after that the packet path may put it in again, and
+    /// its owner give it up, but RCU keeps its memory.
     pub(crate) fn drain(this: &Arc<Self>, mut each: impl FnMut(News<T>)) {
         let mut last = this.inbox.xchg(ptr::null_mut(), Full);
         // What came last is first: turned around.
@@ -231,18 +235,20 @@ impl<T: Send + 'static> Watch<T> {
             }
             first = node.as_ptr();
         }
+        let _rcu = rcu::read_lock();
         while let Some(pointer) = NonNull::new(first) {
-            // SAFETY: As above; it is freed only here, or after it has left the inbox.
+            // SAFETY: As above. It is freed here, or by its owner once it is idle, a grace
+            // period later.
             let node = unsafe { pointer.as_ref() };
             first = node.next.load(Relaxed);
+            // SAFETY: It is still ours alone: it is not idle yet, and the packet path that
+            // has made it is done with it.
+            let news = unsafe { (*node.news.get()).take() };
             if node.state.cmpxchg(QUEUED, IDLE, Full).is_err() {
                 // SAFETY: The owner has given it up, and left freeing it to us.
                 unsafe { free(pointer) };
                 continue;
             }
-            // SAFETY: Only who empties the inbox takes it, and the packet path is done
-            // with it.
-            let news = unsafe { (*node.news.get()).take() };
             match news {
                 Some(news) => each(News::New(
                     Watched {

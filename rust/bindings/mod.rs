@@ -37,6 +37,10 @@ type __kernel_ptrdiff_t = isize;
 // not derive this by itself.
 unsafe impl<Storage> Zeroable for __BindgenBitfieldUnit<Storage> where Storage: Zeroable {}
 
+mod accessors;
+
+pub(crate) use accessors::*;
+
 include!(concat!(
     env!("CARP_OBJTREE"),
     "/rust/bindings/bindings_generated.rs"

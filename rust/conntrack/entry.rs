@@ -7,7 +7,9 @@ use super::{
         context::{seconds_to_jiffies, SoftirqsOff, HZ},
         net::Net,
     },
-    bindings, tuple,
+    bindings,
+    rwonce::{read_once, write_once},
+    tuple,
 };
 use core::ptr::{self, NonNull};
 use kernel::{
@@ -140,7 +142,7 @@ impl Entry {
     /// Its status now.
     pub(crate) fn status(&self) -> Status {
         // SAFETY: `self` is a live entry; others change bits at any time.
-        let status = unsafe { (&raw const (*self.as_ptr()).status).read_volatile() };
+        let status = unsafe { read_once(&raw const (*self.as_ptr()).status) };
         Status(status as u32)
     }
 
@@ -223,13 +225,13 @@ impl Entry {
     /// The mark.
     pub(crate) fn mark(&self) -> u32 {
         // SAFETY: `self` is a live entry; rules write it at any time.
-        unsafe { (&raw const (*self.as_ptr()).mark).read_volatile() }
+        unsafe { read_once(&raw const (*self.as_ptr()).mark) }
     }
 
     /// Sets the mark.
     pub(crate) fn set_mark(&self, mark: u32) {
         // SAFETY: `self` is a live entry; the kernel writes it without a lock, too.
-        unsafe { (&raw mut (*self.as_ptr()).mark).write_volatile(mark) };
+        unsafe { write_once(&raw mut (*self.as_ptr()).mark, mark) };
     }
 
     /// Seconds until it expires.

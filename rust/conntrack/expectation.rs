@@ -10,6 +10,7 @@ use super::{
     bindings,
     entry::Entry,
     helper::{padded, Helper, Name},
+    rwonce::write_once,
     tuple,
 };
 use core::marker::PhantomData;
@@ -201,7 +202,7 @@ impl Entry {
             let lock = Locked::new();
             let exp = lock.find(self, known)?;
             // SAFETY: The lock keeps it in the list.
-            unsafe { (&raw mut (*exp).timeout).write_volatile(timeout()) };
+            unsafe { write_once(&raw mut (*exp).timeout, timeout()) };
             Some(())
         };
         if update(&known).is_some() {

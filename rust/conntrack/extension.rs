@@ -2,14 +2,18 @@
 
 //! What belongs to an entry only where somebody uses it.
 
-use super::{bindings, entry::Entry};
-use core::sync::atomic::{AtomicI64, Ordering};
+use super::{bindings, entry::Entry, rwonce::read_once};
+use core::array::from_fn;
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Relaxed},
+};
 
 /// What the SYN proxy remembers.
 pub(crate) type Synproxy = bindings::nf_conn_synproxy;
 
 impl Entry {
-    fn counters(&self) -> Option<[[&AtomicI64; 2]; 2]> {
+    fn counters(&self) -> Option<[[&Atomic<i64>; 2]; 2]> {
         // SAFETY: The entry is live, its extensions are complete and go with it; the
         // kernel changes the numbers by atomic operations only.
         unsafe {
@@ -19,7 +23,7 @@ impl Entry {
             }
             Some((*acct).counter.each_mut().map(|counter| {
                 [&raw mut counter.packets, &raw mut counter.bytes]
-                    .map(|number| AtomicI64::from_ptr(number.cast()))
+                    .map(|number| Atomic::<i64>::from_ptr(number.cast()))
             }))
         }
     }
@@ -28,7 +32,7 @@ impl Entry {
     /// not counted.
     pub(crate) fn counted(&self) -> [[u64; 2]; 2] {
         self.counters().map_or([[0; 2]; 2], |counters| {
-            counters.map(|both| both.map(|number| number.load(Ordering::Relaxed) as u64))
+            counters.map(|both| both.map(|number| number.load(Relaxed) as u64))
         })
     }
 
@@ -42,7 +46,8 @@ impl Entry {
             if labels.is_null() {
                 return bytes;
             }
-            (&raw const (*labels).bits).read_volatile()
+            let bits = (&raw const (*labels).bits).cast::<c_ulong>();
+            from_fn::<_, { 16 / size_of::<c_ulong>() }, _>(|i| read_once(bits.add(i)))
         };
         let from = words.iter().flat_map(|word| word.to_ne_bytes());
         for (to, from) in bytes.iter_mut().zip(from) {

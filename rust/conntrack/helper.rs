@@ -6,6 +6,7 @@ use super::{
     bindings,
     entry::{Entry, Status},
     new_entry::NewEntry,
+    rwonce::read_once,
 };
 use core::{marker::PhantomData, ptr};
 use kernel::{prelude::*, sync::rcu};
@@ -91,7 +92,7 @@ impl<'a> Helper<'a> {
     /// Whether it is a program in user space.
     pub(crate) fn is_in_user_space(self) -> bool {
         // SAFETY: The helper is there for `'a`.
-        unsafe { (&raw const (*self.0).flags).read_volatile() & USERSPACE != 0 }
+        unsafe { read_once(&raw const (*self.0).flags) & USERSPACE != 0 }
     }
 
     /// How many classes of expectations it has, less one.

@@ -18,6 +18,8 @@ pub(crate) mod masquerade;
 pub(crate) mod nat;
 pub(crate) mod new_entry;
 pub(crate) mod packet;
+#[path = "../rwonce.rs"]
+mod rwonce;
 pub(crate) mod tracked;
 pub(crate) mod tracking;
 pub(crate) mod tuple;

@@ -2,7 +2,7 @@
 
 //! Connection tracking of a namespace as a whole.
 
-use super::{adapter::net::Net, bindings};
+use super::{adapter::net::Net, bindings, rwonce::read_once};
 use kernel::{error::to_result, prelude::*};
 
 impl Net {
@@ -40,5 +40,5 @@ impl Drop for Tracked {
 /// How many entries a namespace may have (`net.netfilter.nf_conntrack_max`).
 pub(crate) fn limit() -> u32 {
     // SAFETY: A number that the administrator may change at any time.
-    unsafe { (&raw const bindings::nf_conntrack_max).read_volatile() }
+    unsafe { read_once(&raw const bindings::nf_conntrack_max) }
 }

@@ -6,6 +6,7 @@ use super::{
     adapter::{net::Net, table::Cursor},
     bindings,
     entry::Entry,
+    rwonce::{rcu_dereference, read_once},
 };
 use core::ptr::{self, NonNull};
 use kernel::sync::{aref::ARef, rcu};
@@ -40,9 +41,8 @@ enum Link {
 ///
 /// The pointer is a head's or a node's, under RCU.
 unsafe fn follow(link: *const *mut bindings::hlist_nulls_node) -> Link {
-    // SAFETY: The caller promises a valid pointer. RCU's dependency ordering is that of
-    // a volatile load.
-    let node = unsafe { link.read_volatile() };
+    // SAFETY: The caller promises a valid pointer.
+    let node = unsafe { rcu_dereference(link) };
     if node.addr() & 1 != 0 {
         Link::End((node.addr() >> 1) as u64)
     } else {
@@ -58,7 +58,7 @@ unsafe fn follow(link: *const *mut bindings::hlist_nulls_node) -> Link {
 unsafe fn is_original(node: *mut bindings::hlist_nulls_node) -> bool {
     let hash = node.cast::<bindings::nf_conntrack_tuple_hash>();
     // SAFETY: The node is the structure's first field, and memory of a node under RCU.
-    unsafe { (&raw const (*hash).tuple.dst.dir).read_volatile() == 0 }
+    unsafe { read_once(&raw const (*hash).tuple.dst.dir) == 0 }
 }
 
 /// The entry of a node, counted, if it looks like one of `net`: counts of others', which

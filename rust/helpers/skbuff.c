@@ -84,9 +84,10 @@ struct sk_buff *carp_helper_skb_share_check(struct sk_buff *skb, gfp_t flags)
 	return skb_share_check(skb, flags);
 }
 
-bool carp_helper_pskb_may_pull(struct sk_buff *skb, unsigned int len)
+/* What is not linear stays so in a buffer that others share: pskb_expand_head() would be a BUG(). */
+bool carp_helper_skb_pull_unshared(struct sk_buff *skb, unsigned int len)
 {
-	return pskb_may_pull(skb, len);
+	return len <= skb_headlen(skb) || (!skb_shared(skb) && pskb_may_pull(skb, len));
 }
 
 unsigned int carp_helper_skb_headlen(const struct sk_buff *skb)
@@ -100,11 +101,6 @@ int carp_helper_ll_reserved_space(const struct net_device *dev)
 }
 
 struct dst_entry *carp_helper_skb_dst(const struct sk_buff *skb)
-{
-	return skb_dst(skb);
-}
-
-bool carp_helper_skb_has_dst(const struct sk_buff *skb)
 {
 	return skb_dst(skb);
 }
@@ -211,11 +207,6 @@ void carp_helper_nf_hook_ipv6_input(struct net *net, struct sk_buff *skb, struct
 	NF_HOOK(NFPROTO_IPV6, NF_INET_LOCAL_IN, net, NULL, skb, dev, NULL, okfn);
 }
 
-struct net_device *carp_helper_skb_dev(const struct sk_buff *skb)
-{
-	return skb->dev;
-}
-
 struct sk_buff *carp_helper_skb_next(const struct sk_buff *skb)
 {
 	return skb->next;
@@ -254,7 +245,7 @@ void carp_helper_skb_show_ip_to_taps(struct sk_buff *skb, struct net_device *dev
 	__be16 protocol = skb->protocol;
 
 	rcu_read_lock_bh();
-	if (!dev_nit_active_rcu(dev))
+	if (!dev_nit_active_rcu(dev) || offset >= (int)skb_headlen(skb))
 		goto out;
 	skb_move_data(skb, offset);
 	skb->dev = dev;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets that an Ethernet device has received, on their way to IP.
+
+use super::{
+    bindings,
+    netdevice::{Device, MacAddress},
+    netdevice_ops::OwnDevice,
+    skbuff::Skb,
+};
+use core::{marker::PhantomData, ops::Deref};
+
+/// A received packet, as an rx handler gets it. Others may share the buffer, so it is only
+/// read; who wants more asks for a [`UniqueRxSkb`].
+///
+/// # Invariants
+///
+/// The Ethernet header is in place and linear, before the data, which begin at the network
+/// header. `skb->dev` is a device that stays for `'a`.
+pub(crate) struct RxSkb<'a> {
+    skb: Skb,
+    _dev: PhantomData<&'a Device>,
+}
+
+impl<'a> RxSkb<'a> {
+    /// # Safety
+    ///
+    /// `ptr` is a valid buffer as [`RxSkb`] says, which the caller hands over.
+    pub(super) unsafe fn from_raw(ptr: *mut bindings::sk_buff) -> Self {
+        // INVARIANT: The caller promises it.
+        Self {
+            // SAFETY: The caller promises a valid buffer.
+            skb: unsafe { Skb::from_raw(ptr) },
+            _dev: PhantomData,
+        }
+    }
+
+    pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
+        self.skb.into_raw()
+    }
+
+    /// The first four bytes of [`Self::ethernet_destination`] as one number, at the
+    /// price of one.
+    #[inline]
+    pub(crate) fn ethernet_destination_head(&self) -> u32 {
+        // SAFETY: By the type invariant the header is there.
+        u32::from_be(unsafe { self.mac_header().cast::<u32>().read_unaligned() })
+    }
+
+    /// The destination address of the Ethernet header, as
+    /// [`super::netdevice::ether_addr_to_u64`] has it. Many packets of the parent
+    /// ask for it, so it is read in place.
+    #[inline]
+    pub(crate) fn ethernet_destination(&self) -> u64 {
+        // SAFETY: By the type invariant the header is there.
+        let tail = u16::from_be(unsafe { self.mac_header().add(4).cast::<u16>().read_unaligned() });
+        u64::from(self.ethernet_destination_head()) << u16::BITS | u64::from(tail)
+    }
+
+    /// The source address of the Ethernet header: where an answer goes if the question does
+    /// not say.
+    pub(crate) fn ethernet_source(&self) -> MacAddress {
+        const AT: usize = size_of::<MacAddress>();
+        // SAFETY: By the type invariant the header is there.
+        unsafe { self.mac_header().add(AT).cast::<MacAddress>().read() }
+    }
+
+    /// Makes sure that no one else uses the buffer's fields (`skb_share_check`):
+    /// copies them if they are shared. Nothing, if there is no memory.
+    #[inline]
+    pub(crate) fn unshare(self) -> Option<UniqueRxSkb<'a>> {
+        // Nearly always.
+        if !self.is_shared() {
+            // INVARIANT: The only count is ours.
+            return Some(UniqueRxSkb(self));
+        }
+        // SAFETY: The buffer is ours and given away; the result is ours.
+        let skb =
+            unsafe { bindings::skb_share_check(self.into_raw(), kernel::bindings::GFP_ATOMIC) };
+        // SAFETY: As above; a copy is like what it was made of.
+        // INVARIANT: And nobody else's yet.
+        (!skb.is_null()).then(|| UniqueRxSkb(unsafe { Self::from_raw(skb) }))
+    }
+
+    /// A packet for an address of `dev` goes on where it came in, as one for this host:
+    /// `dev` counts it, and its taps see it, from the Ethernet header on. Others may share
+    /// the buffer; nothing is left if there is no memory to have it alone. Softirq
+    /// context; the caller holds RCU.
+    pub(crate) fn receive_on_behalf(self, dev: &OwnDevice) -> Option<Self> {
+        // SAFETY: The buffer is ours and given away, with its Ethernet header before the
+        // data; the result is ours, and like it.
+        unsafe {
+            let skb = bindings::skb_receive_on_behalf(self.into_raw(), dev.as_ptr());
+            (!skb.is_null()).then(|| Self::from_raw(skb))
+        }
+    }
+
+    /// A copy goes on later as if it had come in on `dev`. Whether it
+    /// does: there may be no memory, or too much waits. Softirq context.
+    pub(crate) fn receive_copy(&self, dev: &Device) -> bool {
+        // SAFETY: The buffer is ours, as an rx handler got it; the copy is given away, and
+        // dropped before its device goes (`flush_all_backlogs`).
+        unsafe { bindings::skb_receive_copy(self.as_ptr(), dev.as_ptr()) }
+    }
+}
+
+impl Deref for RxSkb<'_> {
+    type Target = Skb;
+
+    fn deref(&self) -> &Skb {
+        &self.skb
+    }
+}
+
+/// A received packet that nobody else has.
+///
+/// # Invariants
+///
+/// The buffer is not shared.
+pub(crate) struct UniqueRxSkb<'a>(RxSkb<'a>);
+
+impl<'a> UniqueRxSkb<'a> {
+    /// The first `N` bytes from the network header on; nothing if the
+    /// packet is shorter, or there is no memory to make them linear.
+    pub(crate) fn pull<const N: usize>(&mut self) -> Option<&[u8; N]> {
+        let len = u32::try_from(N).ok()?;
+        self.pull_up_to(len)?.first_chunk()
+    }
+
+    /// The first `len` bytes from the network header on, or all that the
+    /// packet has; nothing, if there is no memory to make them linear.
+    pub(crate) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {
+        self.0.skb.pull_up_to(len)
+    }
+
+    /// Ends the packet's way where it was meant to end (`consume_skb`).
+    pub(crate) fn consume(self) {
+        self.0.skb.consume();
+    }
+
+    /// Says that the packet is addressed to this host.
+    pub(crate) fn set_to_this_host(&mut self) {
+        // SAFETY: By the type invariant the buffer is ours alone.
+        unsafe { self.put_packet_type(bindings::PACKET_HOST) }
+    }
+
+    /// Makes `dev` the device that the packet came in on.
+    pub(crate) fn set_device(&mut self, dev: &'a Device) {
+        // SAFETY: By the type invariant the buffer is ours alone; the device stays for `'a`.
+        unsafe { self.put_device(dev) }
+    }
+
+    /// Gives an IPv4 multicast packet its route: to this host. IP then
+    /// asks no questions about its source, which may be an address that this
+    /// host has itself. Nothing happens when there is no memory.
+    pub(crate) fn route_multicast_to_this_host(&mut self, dev: &Device) {
+        // SAFETY: By the type invariant the buffer is ours alone. The loopback device outlives
+        // every packet of its namespace; the route is new, and given to the packet with its
+        // only count.
+        unsafe {
+            let loopback = bindings::net_loopback_dev(dev.net().as_ptr());
+            let route = bindings::rt_dst_alloc(
+                loopback,
+                bindings::RTCF_MULTICAST | bindings::RTCF_LOCAL,
+                bindings::RTN_MULTICAST as u16,
+                false,
+            );
+            if route.is_null() {
+                return;
+            }
+            (*route).rt_is_input = 1;
+            bindings::skb_dst_drop(self.as_ptr());
+            bindings::skb_dst_set(self.as_ptr(), &raw mut (*route).dst);
+        }
+    }
+}
+
+impl<'a> Deref for UniqueRxSkb<'a> {
+    type Target = RxSkb<'a>;
+
+    fn deref(&self) -> &RxSkb<'a> {
+        &self.0
+    }
+}
+
+impl<'a> From<UniqueRxSkb<'a>> for RxSkb<'a> {
+    fn from(skb: UniqueRxSkb<'a>) -> Self {
+        skb.0
+    }
+}
