@@ -14,18 +14,22 @@ mod carp_words;
 mod change;
 mod complete;
 mod contract;
+mod controller;
 mod counters;
 mod cursor;
 mod difference;
 mod error;
 mod family;
 mod gateway;
+mod hook_runs;
+mod hooks;
 mod hostname_file;
 mod interface;
 mod interface_file;
 mod kind;
 mod lock;
 mod netstart;
+mod notify_socket;
 mod order;
 mod output;
 mod peers;
@@ -33,6 +37,7 @@ mod pfsync;
 mod pfsync_words;
 mod phrase;
 mod plan;
+mod react;
 mod remembered;
 mod run_folder;
 mod sentences;
@@ -42,6 +47,8 @@ mod socket;
 mod states;
 mod status;
 mod suggest;
+mod targets;
+mod transitions;
 mod value;
 mod virtual_device;
 mod wanted;
@@ -52,7 +59,7 @@ use error::{ended, usage, Result};
 use netstart::{netstart, Purpose};
 use output::Output;
 use states::{states, Filter};
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 const WORDS: &str = "\
 An interface and words, in any order; they are checked before anything is changed:
@@ -120,7 +127,8 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
                       carpctl monitor [--json]\n       \
                       carpctl stats [--json] [INTERFACE]\n       \
                       carpctl states [--json] [FILTER...]\n       \
-                      carpctl peers [--json]"
+                      carpctl peers [--json]\n       \
+                      carpctl react [--hooks DIR] [--timeout SECONDS]"
 )]
 struct Arguments {
     /// Show all carp and pfsync interfaces, as without an argument
@@ -187,6 +195,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have systemd's targets and hooks follow the state of carp interfaces, as a daemon
+    React {
+        /// The folder of the hooks
+        #[arg(long, value_name = "DIR", default_value = "/etc/carp/hooks.d")]
+        hooks: PathBuf,
+        /// How long a hook may take
+        #[arg(long, value_name = "SECONDS", default_value_t = 90,
+              value_parser = clap::value_parser!(u32).range(1..))]
+        timeout: u32,
+    },
     /// Show what the last word of a command can become, for shells
     #[command(hide = true)]
     Complete {
@@ -226,6 +244,9 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         Some(Command::States { json, filter }) => states(output, *json, filter.clone()),
         Some(Command::Peers { json }) => peers::peers(output, *json),
+        Some(Command::React { hooks, timeout }) => {
+            react::react(hooks, Duration::from_secs((*timeout).into()))
+        }
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)
         }
