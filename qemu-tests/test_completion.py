@@ -59,7 +59,7 @@ def test_names(firewall: Host) -> None:
         "carpctl stats ",
     ) == [
         "carp carp0 eth0 eth1 inside lo monitor netstart peers pfsync pfsync0".split()
-        + ["states", "stats", "status"],
+        + ["react", "states", "stats", "status"],
         ["carp", "carp0"],
         ["carp0", "eth0", "eth1", "lo", "pfsync0"],
         ["eth0", "eth1"],
