@@ -29,6 +29,8 @@ TELL = (
 )
 # it stays backup until it is told
 SLOW = "advbase 200"
+# after so many seconds it has read what is there
+LISTENS = 0.5
 
 
 class Hooks:
@@ -91,6 +93,7 @@ def test_changes(host: Host, hooks: Hooks) -> None:
     hooks.add("20-second", f"echo $CARP_STATE >>{hooks.log}; exit\n")
     hooks.add("10-first")
     react(host, hooks)
+    time.sleep(LISTENS)
     c.create(host, SLOW)
     told = ["carp0 1 INIT BACKUP started 0", "BACKUP"]
     hooks.wait(*told)
@@ -108,6 +111,7 @@ def test_changes(host: Host, hooks: Hooks) -> None:
 def test_several_virtual_hosts(host: Host, hooks: Hooks) -> None:
     hooks.add("hook")
     react(host, hooks)
+    time.sleep(LISTENS)
     c.create_nodes(host, "1:0,2:100")
     c.wait_masters(host, [1, 2])
     wait_for(lambda: len(hooks.heard()) == 4, 10, "both are master")
