@@ -59,7 +59,7 @@ def test_names(firewall: Host) -> None:
         "carpctl stats ",
     ) == [
         "carp carp0 demote eth0 eth1 history inside lo monitor netstart peers pfsync".split()
-        + "pfsync0 states stats status undemote".split(),
+        + "pfsync0 react states stats status undemote".split(),
         ["carp", "carp0"],
         ["carp0", "eth0", "eth1", "lo", "pfsync0"],
         ["eth0", "eth1"],

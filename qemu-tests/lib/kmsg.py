@@ -18,6 +18,8 @@ class Kmsg:
             self._complaints = re.compile(f.read().strip())
         self.lines: list[str] = []
         """All lines that were read so far."""
+        self.times: list[int] = []
+        """When each of them was written, in microseconds since the boot."""
 
     def read(self) -> list[str]:
         """The lines since the last call."""
@@ -29,10 +31,13 @@ class Kmsg:
                 break
             except BrokenPipeError:
                 new.append("0: BUG: the test's log outgrew the kernel's buffer")
+                self.times.append(0)
                 continue
             # "priority,sequence,time,flags;text", then lines of properties
             prefix, _, text = record.decode(errors="replace").partition(";")
-            level = int(prefix.split(",")[0]) & 7
+            priority, _, stamp, *_ = prefix.split(",")
+            level = int(priority) & 7
+            self.times.append(int(stamp))
             new.append(f"{level}: {text.splitlines()[0]}")
         self.lines += new
         return new

@@ -96,6 +96,68 @@ def test_a_reload_applies_what_was_changed(firewalls: Firewalls) -> None:
     assert state(a) == "master"
 
 
+FOLLOWS = """[Unit]
+Requisite=carp-{0}@carp0.target
+After=carp-{0}@carp0.target
+[Service]
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=carp-{0}@carp0.target
+"""
+
+
+def test_services_and_hooks_follow_the_master(firewalls: Firewalls) -> None:
+    """A service runs where its state is, and also after the daemon was started again."""
+    a, b = firewalls.a, firewalls.b
+    for machine in firewalls.machines:
+        for state_name in ("master", "backup"):
+            machine.write(
+                f"/etc/systemd/system/follows-{state_name}.service", FOLLOWS.format(state_name)
+            )
+            machine.run("systemctl", "-q", "enable", f"follows-{state_name}.service")
+        machine.write(
+            "/etc/carp/hooks.d/write-down",
+            '#!/bin/sh\necho "$CARP_INTERFACE $CARP_STATE" >>/run/hook\n',
+            0o755,
+        )
+        machine.run("systemctl", "restart", "carp-react.service")
+
+    def wait_followers(master: Machine, backup: Machine) -> None:
+        for machine, follower, other in ((master, "master", "backup"), (backup, "backup", "master")):
+            wait_for(
+                lambda m=machine, f=follower, o=other: followers(m) == {f: "active", o: "inactive"},
+                30,
+                f"what follows a {follower} runs on {machine}",
+            )
+
+    wait_followers(a, b)
+    b.run("systemctl", "start", unit("master"), check=False)
+    wait_followers(a, b)
+    a.run("carpctl", "-g", "carp", "carpdemote", "100")
+    wait_followers(b, a)
+    b.run("systemctl", "kill", "-s", "KILL", "carp-react.service")
+    a.run("carpctl", "-g", "carp", "-carpdemote", "100")
+    wait_followers(a, b)
+    wait_both(firewalls)
+    for machine, wanted in ((a, "MASTER"), (b, "BACKUP")):
+        heard = machine.run("cat", "/run/hook").splitlines()
+        assert heard[-1] == f"carp0 {wanted}", heard
+        assert not failed_units(machine)
+        machine.run("rm", "/etc/carp/hooks.d/write-down")
+        machine.run("systemctl", "disable", "-q", "--now", *map(unit, ("master", "backup")))
+
+
+def unit(follower: str) -> str:
+    return f"follows-{follower}.service"
+
+
+def followers(machine: Machine) -> dict[str, str]:
+    return {
+        name: machine.run("systemctl", "is-active", unit(name), check=False).strip()
+        for name in ("master", "backup")
+    }
+
+
 def test_a_parent_comes_late(firewalls: Firewalls) -> None:
     """After a boot without it, which nothing else has to suffer from."""
     b = firewalls.b

@@ -205,6 +205,7 @@ fn values(option: &str) -> Candidates {
             .iter()
             .map(|(name, _)| (*name).to_owned())
             .collect(),
+        "--hooks" => [FILES.to_owned()].into(),
         _ => Candidates::new(),
     }
 }

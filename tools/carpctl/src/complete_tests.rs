@@ -53,7 +53,8 @@ fn completed(line: &str) -> String {
 fn the_first_word() {
     assert_eq!(
         completed(""),
-        "carp carp0 eth0 eth1 inside lo monitor netstart peers pfsync pfsync0 states stats status"
+        "carp carp0 eth0 eth1 inside lo monitor netstart peers pfsync pfsync0 react \
+         states stats status"
     );
     assert_eq!(completed("st"), "states stats status");
     assert_eq!(completed("-"), "--help --version -A -V -a -g -h");
@@ -124,6 +125,8 @@ fn commands() {
         ("states --proto ud", "udp udplite"),
         ("stats --json p", "pfsync0"),
         ("stats carp0 ", ""),
+        ("react --", "--help --hooks --timeout"),
+        ("react --hooks /e", "/"),
         ("-a ", ""),
     ] {
         assert_eq!(completed(line), found, "{line}");
@@ -181,7 +184,7 @@ fn every_command() {
                 let option = options(argument).next().expect("has a name");
                 let found = completed(&format!("{name} {option} "));
                 match &*option {
-                    "--etc" => assert_eq!(found, FILES),
+                    "--etc" | "--hooks" => assert_eq!(found, FILES),
                     "--proto" => assert!(found.contains("udp"), "{found}"),
                     _ => assert_eq!(found, "", "a number or an address follows"),
                 }

@@ -13,6 +13,7 @@ use crate::{
         states::{PFSYNC_CMD_STATE_GET, PFSYNC_GENL_NAME},
         COUNTERS, REASONS, STATES,
     },
+    controller::{self, GENL_ID_CTRL},
     counters::Counters,
     error::{failed, Error, Result},
     history::Change,
@@ -20,7 +21,7 @@ use crate::{
     socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
     states::State,
 };
-use netlink_packet_core::{DefaultNla, Emitable, NlasIterator, Parseable};
+use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_generic::{
     ctrl::{
         nlas::{GenlCtrlAttrs, McastGrpAttrs},
@@ -30,9 +31,7 @@ use netlink_packet_generic::{
 };
 use netlink_sys::protocols::NETLINK_GENERIC;
 use serde::Serialize;
-
-/// The controller's number.
-const GENL_ID_CTRL: u16 = 16;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// A virtual host, of CARP_CMD_VHOST_GET.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -203,7 +202,7 @@ impl Family {
         };
         let told: Vec<_> = answers
             .iter()
-            .flat_map(|answer| controller(&answer.body))
+            .flat_map(|answer| controller::attributes(&answer.body))
             .collect();
         let id = told.iter().find_map(|attribute| match attribute {
             GenlCtrlAttrs::FamilyId(id) => Some(*id),
@@ -382,17 +381,15 @@ impl Family {
     }
 }
 
+impl AsFd for Family {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.netlink.as_fd()
+    }
+}
+
 /// The attributes behind the header of generic netlink.
 fn said(answer: &Raw) -> Attributes<'_> {
     Attributes::new(answer.body.get(4..).unwrap_or_default())
-}
-
-/// What the controller tells; an attribute that the library cannot read is left out.
-fn controller(body: &[u8]) -> Vec<GenlCtrlAttrs> {
-    NlasIterator::new(body.get(4..).unwrap_or_default())
-        .map_while(std::result::Result::ok)
-        .filter_map(|attribute| GenlCtrlAttrs::parse(&attribute).ok())
-        .collect()
 }
 
 fn events_group(group: &[McastGrpAttrs]) -> Option<u32> {
@@ -491,6 +488,5 @@ mod tests {
             |name: &str, id| vec![McastGrpAttrs::Name(name.to_owned()), McastGrpAttrs::Id(id)];
         assert_eq!(events_group(&group("events", 9)), Some(9));
         assert_eq!(events_group(&group("others", 9)), None);
-        assert!(controller(&[1]).is_empty());
     }
 }

@@ -15,6 +15,7 @@ mod causes;
 mod change;
 mod complete;
 mod contract;
+mod controller;
 mod counters;
 mod cursor;
 mod difference;
@@ -22,12 +23,15 @@ mod error;
 mod family;
 mod gateway;
 mod history;
+mod hook_runs;
+mod hooks;
 mod hostname_file;
 mod interface;
 mod interface_file;
 mod kind;
 mod lock;
 mod netstart;
+mod notify_socket;
 mod order;
 mod output;
 mod peers;
@@ -35,6 +39,7 @@ mod pfsync;
 mod pfsync_words;
 mod phrase;
 mod plan;
+mod react;
 mod remembered;
 mod run_folder;
 mod sentences;
@@ -44,6 +49,8 @@ mod socket;
 mod states;
 mod status;
 mod suggest;
+mod targets;
+mod transitions;
 mod value;
 mod virtual_device;
 mod wanted;
@@ -54,7 +61,7 @@ use error::{ended, usage, Result};
 use netstart::{netstart, Purpose};
 use output::Output;
 use states::{states, Filter};
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 const WORDS: &str = "\
 An interface and words, in any order; they are checked before anything is changed:
@@ -126,7 +133,8 @@ demote and undemote do that for others under a name of their own.
                       carpctl history [--json] [INTERFACE]\n       \
                       carpctl stats [--json] [INTERFACE]\n       \
                       carpctl states [--json] [FILTER...]\n       \
-                      carpctl peers [--json]"
+                      carpctl peers [--json]\n       \
+                      carpctl react [--hooks DIR] [--timeout SECONDS]"
 )]
 struct Arguments {
     /// Show all carp and pfsync interfaces, as without an argument
@@ -204,6 +212,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have systemd's targets and hooks follow the state of carp interfaces, as a daemon
+    React {
+        /// The folder of the hooks
+        #[arg(long, value_name = "DIR", default_value = "/etc/carp/hooks.d")]
+        hooks: PathBuf,
+        /// How long a hook may take
+        #[arg(long, value_name = "SECONDS", default_value_t = 90,
+              value_parser = clap::value_parser!(u32).range(1..))]
+        timeout: u32,
+    },
     /// Show what the last word of a command can become, for shells
     #[command(hide = true)]
     Complete {
@@ -248,6 +266,9 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         Some(Command::States { json, filter }) => states(output, *json, filter.clone()),
         Some(Command::Peers { json }) => peers::peers(output, *json),
+        Some(Command::React { hooks, timeout }) => {
+            react::react(hooks, Duration::from_secs((*timeout).into()))
+        }
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)
         }

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use serde::Serialize;
-use std::io::{stdout, ErrorKind, Write};
+use std::io::{stderr, stdout, ErrorKind, Write};
 
 pub struct Output {
     /// Nobody reads any more.
@@ -48,4 +48,9 @@ impl Output {
 /// Tells the user of what is not as they may expect, though it is no mistake.
 pub fn warn(sentence: &str) {
     eprintln!("carpctl: warning: {sentence}.");
+}
+
+/// Tells the log of what a daemon cannot do. One whose log is gone goes on.
+pub fn report(sentence: &str) {
+    let _ = writeln!(stderr(), "carpctl: {sentence}.");
 }

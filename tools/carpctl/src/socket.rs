@@ -13,6 +13,7 @@ use netlink_packet_core::{
     NLM_F_DUMP_INTR, NLM_F_REQUEST,
 };
 use netlink_sys::{Socket, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Of linux/netlink.h.
 const NLMSGERR_ATTR_MSG: u16 = 1;
@@ -162,6 +163,12 @@ impl Netlink {
             }
         }
         Ok(heard)
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
