@@ -195,6 +195,20 @@ impl Skb {
         room.get(..if copied == 0 { len } else { 0 }).unwrap_or(&[])
     }
 
+    /// The first `N` bytes from where the current layer begins; nothing if the packet is
+    /// shorter, or as for [`Self::pull_up_to`].
+    pub(super) fn pull<const N: usize>(&mut self) -> Option<&[u8; N]> {
+        let len = u32::try_from(N).ok()?;
+        // SAFETY: The buffer is ours; if the pull succeeds, `data` points to at
+        // least `N` bytes, which live as long as the buffer is not changed.
+        unsafe {
+            if !bindings::skb_pull_unshared(self.as_ptr(), len) {
+                return None;
+            }
+            Some(&*(*self.as_ptr()).data.cast::<[u8; N]>())
+        }
+    }
+
     /// The first `len` bytes from where the current layer begins, or all that the
     /// packet has; nothing, if there is no memory to make them linear, or others share the
     /// buffer (`pskb_may_pull`).

@@ -123,8 +123,7 @@ impl<'a> UniqueRxSkb<'a> {
     /// The first `N` bytes from the network header on; nothing if the
     /// packet is shorter, or there is no memory to make them linear.
     pub(crate) fn pull<const N: usize>(&mut self) -> Option<&[u8; N]> {
-        let len = u32::try_from(N).ok()?;
-        self.pull_up_to(len)?.first_chunk()
+        self.0.skb.pull()
     }
 
     /// The first `len` bytes from the network header on, or all that the

@@ -51,4 +51,4 @@
 #include "../../include/uapi/linux/if_carp.h"
 #include "../../include/uapi/linux/pfsync.h"
 #include "../../include/uapi/linux/if_pfsync.h"
-#include "../helpers/helpers.c"
+#include "../helpers/helpers.h"

@@ -26,4 +26,4 @@
 #include <net/netfilter/nf_nat.h>
 
 #include "../../include/pfsync_table.h"
-#include "helpers.c"
+#include "helpers/helpers.h"

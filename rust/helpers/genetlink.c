@@ -3,6 +3,8 @@
 #include <linux/netdevice.h>
 #include <net/genetlink.h>
 
+#include "helpers.h"
+
 struct net *carp_helper_genl_info_net(const struct genl_info *info)
 {
 	return genl_info_net(info);

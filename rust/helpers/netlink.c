@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <net/netlink.h>
-#include <net/rtnetlink.h>
+
+#include "helpers.h"
 
 void *carp_helper_nla_data(const struct nlattr *nla)
 {
@@ -11,16 +12,6 @@ void *carp_helper_nla_data(const struct nlattr *nla)
 int carp_helper_nla_len(const struct nlattr *nla)
 {
 	return nla_len(nla);
-}
-
-int carp_helper_nla_total_size(int payload)
-{
-	return nla_total_size(payload);
-}
-
-int carp_helper_nla_total_size_64bit(int payload)
-{
-	return nla_total_size_64bit(payload);
 }
 
 int carp_helper_nla_put_u64_64bit(struct sk_buff *skb, int attrtype, u64 value, int padattr)
@@ -41,9 +32,4 @@ int carp_helper_nla_nest_end(struct sk_buff *skb, struct nlattr *start)
 void carp_helper_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start)
 {
 	nla_nest_cancel(skb, start);
-}
-
-struct net *carp_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params)
-{
-	return rtnl_newlink_link_net(params);
 }

@@ -2,6 +2,8 @@
 
 #include <linux/ratelimit.h>
 
+#include "helpers.h"
+
 void carp_helper_ratelimit_quiet_init(struct ratelimit_state *rs)
 {
 	ratelimit_default_init(rs);

@@ -2,6 +2,8 @@
 
 #include <linux/rhashtable.h>
 
+#include "helpers.h"
+
 /* What a node of rust/watch.rs begins with. */
 struct watch_node {
 	struct rhash_head head;

@@ -2,6 +2,8 @@
 
 #include <linux/spinlock.h>
 
+#include "helpers.h"
+
 void carp_helper_spin_lock_bh(spinlock_t *lock)
 {
 	spin_lock_bh(lock);

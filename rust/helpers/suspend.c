@@ -2,6 +2,8 @@
 
 #include <linux/suspend.h>
 
+#include "helpers.h"
+
 /* Functions only where the kernel can sleep (CONFIG_PM_SLEEP). */
 
 int carp_helper_pm_register(struct notifier_block *nb)

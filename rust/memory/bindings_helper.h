@@ -6,4 +6,4 @@
 #include <net/net_namespace.h>
 
 #include "../../include/pfsync_table.h"
-#include "helpers.c"
+#include "helpers/helpers.h"

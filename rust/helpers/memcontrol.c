@@ -2,7 +2,8 @@
 
 #include <linux/memcontrol.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
+
+#include "helpers.h"
 
 struct mem_cgroup *carp_helper_mem_cgroup_of_current(void)
 {
@@ -12,9 +13,4 @@ struct mem_cgroup *carp_helper_mem_cgroup_of_current(void)
 void carp_helper_mem_cgroup_put(struct mem_cgroup *memcg)
 {
 	mem_cgroup_put(memcg);
-}
-
-struct mem_cgroup *carp_helper_set_active_memcg(struct mem_cgroup *memcg)
-{
-	return set_active_memcg(memcg);
 }
