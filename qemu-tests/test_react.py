@@ -55,9 +55,7 @@ class Hooks:
         wait_for(lambda: self.heard() == list(lines), timeout, f"{lines}, not {self.heard()}")
 
     def wait_last(self, line: str, timeout: float = 20) -> None:
-        wait_for(
-            lambda: self.heard()[-1:] == [line], timeout, f"{line}, not {self.heard()[-1:]}"
-        )
+        wait_for(lambda: self.heard()[-1:] == [line], timeout, f"{line}, not {self.heard()[-1:]}")
 
 
 @pytest.fixture
