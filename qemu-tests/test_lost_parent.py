@@ -27,7 +27,7 @@ def delete_vlan(host: Host) -> None:
 
 
 def group(host: Host) -> str:
-    return host.run("carpctl", "-g", "carp").stdout.split()[-1]
+    return host.run("carpctl", "-g", "carp").stdout.splitlines()[0].split()[-1]
 
 
 @pytest.fixture

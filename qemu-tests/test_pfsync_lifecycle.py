@@ -39,7 +39,7 @@ def state(number: int, **fields: Any) -> w.State:
 
 def demote(host: Host) -> int:
     """How far the group carp is demoted."""
-    return int(host.run("carpctl", "-g", "carp").stdout.rsplit(" ", 1)[1])
+    return int(host.run("carpctl", "-g", "carp").stdout.splitlines()[0].rsplit(" ", 1)[1])
 
 
 def is_in_group(host: Host, device: str) -> bool:

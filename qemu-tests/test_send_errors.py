@@ -4,8 +4,8 @@ of users' traffic does neither. What is counted, and for whom, is in test_groups
 
 from __future__ import annotations
 
-import socket
 import re
+import socket
 import time
 
 import pytest
