@@ -88,13 +88,14 @@ pub(crate) use netns::Namespace;
 /// namespaces, none of which has an interface to look for any more.
 pub(crate) struct Registered {
     _link: linux::link::Registered<Carp>,
+    // What is written to it sends events.
+    _demotion_sysctl: linux::namespace::Registered<demotion_sysctl::DemotionSysctl>,
     // No interface is left that could send an event; requests look into namespaces.
     _family: linux::genetlink::Registered,
     _protocol: linux::inet::Ipv4Registered<receive::Receiver>,
     _protocol6: linux::inet6::Ipv6Registered<receive::Receiver>,
     _notifiers: linux::notifier::Registered<events::Events>,
     _power: linux::power::Registered<power::Power>,
-    _demotion_sysctl: linux::namespace::Registered<demotion_sysctl::DemotionSysctl>,
     _hooks: linux::namespace::Registered<hooks::Hooks>,
     _namespaces: linux::namespace::Registered<netns::Namespace>,
 }

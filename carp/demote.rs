@@ -8,6 +8,7 @@ use super::{
     device::Carp,
     election,
     groups::{Group, PfsyncCause},
+    host::Host,
     netns::Namespace,
     notify,
 };
@@ -28,39 +29,56 @@ use kernel::{
     sync::{aref::ARef, rcu, Arc},
 };
 
-/// Demotes, or takes it back. No lock of ours is held.
-fn demote(carp: &Carp, by: i32, cause: OwnCause) {
-    let Some((own, name, announce)) = adjust(carp, by, cause) else {
-        return;
-    };
-    if announce {
-        advertise_everywhere(own.net());
-    }
-    // Last, for a console may be slow.
-    each_automatic(carp, |group| tell(&own, group, by, name.as_str()));
+/// What an interface has brought upon its groups, to be told.
+struct Demoted {
+    own: ARef<OwnDevice>,
+    cause: OwnCauseName,
+    by: i32,
+    /// Whether masters are to say so at once.
+    announce: bool,
 }
 
-/// Changes what it has brought upon its groups. The interface's device, the cause's name,
-/// and whether masters are to say so at once. No lock of ours is held.
-fn adjust(carp: &Carp, by: i32, cause: OwnCause) -> Option<(ARef<OwnDevice>, OwnCauseName, bool)> {
-    let (own, name, announce) = {
-        let mut host = carp.host.lock();
-        let own = host.own.clone()?;
-        if let Some(carpdev) = &host.carpdev {
-            host.demotion.carpdev = carpdev.name_now();
-        }
-        host.demotion.adjust(cause, by, Instant(timer::now()));
-        let name = host.demotion.name_of(cause, own.name_now());
-        let groups = &host.demotion.groups;
-        let announce = groups
-            .iter()
-            .fold(false, |announce, group| group.adjust(by) | announce);
-        (own, name, announce)
-    };
+/// Changes what the interface has brought upon its groups. Under the lock under which the
+/// cause came or went: two changes must not come in another order.
+fn adjust(host: &mut Host, by: i32, cause: OwnCause) -> Option<Demoted> {
+    let own = host.own.clone()?;
+    // A parent that is renamed meanwhile keeps the name under which it demotes.
+    if let (Some(carpdev), OwnCause::Link, 1..) = (&host.carpdev, cause, by) {
+        host.demotion.carpdev = carpdev.name_now();
+    }
+    host.demotion.adjust(cause, by, Instant(timer::now()));
+    let name = host.demotion.name_of(cause, own.name_now());
+    let groups = host.demotion.groups.iter();
+    let announce = groups.fold(false, |announce, group| group.adjust(by) | announce);
+    Some(Demoted {
+        own,
+        cause: name,
+        by,
+        announce,
+    })
+}
+
+/// Tells listeners of it. No lock of ours is held.
+fn notify_demoted(carp: &Carp, demoted: &Demoted) {
+    let net = demoted.own.net();
+    let cause = demoted.cause.as_str();
     each_automatic(carp, |group| {
-        notify::demoted(own.net(), group, by, name.as_str(), &Reason::NONE);
+        notify::demoted(net, group, demoted.by, cause, &Reason::NONE);
     });
-    Some((own, name, announce))
+}
+
+/// Tells all who are to know. No lock of ours is held.
+fn tell_demoted(carp: &Carp, demoted: Option<Demoted>) {
+    let Some(demoted) = demoted else {
+        return;
+    };
+    notify_demoted(carp, &demoted);
+    if demoted.announce {
+        advertise_everywhere(demoted.own.net());
+    }
+    // Last, for a console may be slow.
+    let cause = demoted.cause.as_str();
+    each_automatic(carp, |group| tell(&demoted.own, group, demoted.by, cause));
 }
 
 /// Calls `each` with the groups that automatic demotion touches.
@@ -76,7 +94,7 @@ fn each_automatic(carp: &Carp, each: impl Fn(&Group)) {
 
 /// What came of sending; `failed` and `sent` count advertisements.
 pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
-    let change = {
+    let demoted = {
         let mut host = carp.host.lock();
         let now = Instant(timer::now());
         let hosts = u32::try_from(host.nodes.len()).unwrap_or(u32::MAX);
@@ -91,42 +109,53 @@ pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
             // Of the trial.
             election::arm(carp, &host);
         }
-        change
+        match change {
+            0 => None,
+            by => adjust(&mut host, by, OwnCause::SendErrors),
+        }
     };
-    match change {
-        0 => {}
-        change => demote(carp, change, OwnCause::SendErrors),
-    }
+    tell_demoted(carp, demoted);
 }
 
 /// The time may have come to try whether sending works again. Softirq context.
 pub(super) fn try_sending(carp: &Carp) {
-    let now = Instant(timer::now());
-    let by = carp.host.lock().demotion.send_errors.expired(now);
-    if let Some(by) = by {
-        demote(carp, by, OwnCause::SendErrors);
-    }
+    let demoted = {
+        let mut host = carp.host.lock();
+        let by = host.demotion.send_errors.expired(Instant(timer::now()));
+        by.and_then(|by| adjust(&mut host, by, OwnCause::SendErrors))
+    };
+    tell_demoted(carp, demoted);
 }
 
 /// The parent works, or does not; without parent there is nothing to suffer.
 pub(super) fn suppress(carp: &Carp, suppressed: bool, _rtnl: &Rtnl) {
-    let was = core::mem::replace(&mut carp.host.lock().demotion.suppressed, suppressed);
-    match (was, suppressed) {
-        (false, true) => demote(carp, 1, OwnCause::Link),
-        (true, false) => demote(carp, -1, OwnCause::Link),
-        _ => {}
-    }
+    let demoted = {
+        let mut host = carp.host.lock();
+        let was = core::mem::replace(&mut host.demotion.suppressed, suppressed);
+        match (was, suppressed) {
+            (false, true) => adjust(&mut host, 1, OwnCause::Link),
+            (true, false) => adjust(&mut host, -1, OwnCause::Link),
+            _ => None,
+        }
+    };
+    tell_demoted(carp, demoted);
 }
 
 /// The parent is about to fail: demotes. [`say_parent_fails`] comes when all
 /// interfaces on the parent know, for they say farewell, not that they are demoted.
-pub(super) fn parent_fails(carp: &Carp, _rtnl: &Rtnl) {
-    if core::mem::replace(&mut carp.host.lock().demotion.suppressed, true) {
-        return;
-    }
-    if let Some((own, _, announce)) = adjust(carp, 1, OwnCause::Link) {
-        carp.host.lock().demotion.is_unlogged = true;
-        if let (Some(namespace), true) = (Namespace::of(own.net(), &rcu::read_lock()), announce) {
+pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
+    let demoted = {
+        let mut host = carp.host.lock();
+        if core::mem::replace(&mut host.demotion.suppressed, true) {
+            return;
+        }
+        host.demotion.is_unlogged = true;
+        adjust(&mut host, 1, OwnCause::Link)
+    };
+    if let Some(demoted) = demoted {
+        notify_demoted(carp, &demoted);
+        let namespace = Namespace::of(demoted.own.net(), rtnl);
+        if let (Some(namespace), true) = (namespace, demoted.announce) {
             namespace.rounds().want();
         }
     }
@@ -159,10 +188,12 @@ pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
 /// The interface stopped, or its parent is another one or none: errors of sending
 /// are forgotten.
 pub(super) fn forgive_send_errors(carp: &Carp) {
-    let by = carp.host.lock().demotion.send_errors.reset();
-    if let Some(by) = by {
-        demote(carp, by, OwnCause::SendErrors);
-    }
+    let demoted = {
+        let mut host = carp.host.lock();
+        let by = host.demotion.send_errors.reset();
+        by.and_then(|by| adjust(&mut host, by, OwnCause::SendErrors))
+    };
+    tell_demoted(carp, demoted);
 }
 
 /// Lets every master of the namespace advertise at once: the host is not well any more. Not
@@ -228,17 +259,17 @@ pub(super) fn end_causes(carp: &Carp) {
         }
         host.own.clone()
     };
-    let Some(own) = own else {
-        return;
-    };
     for index in 0..usize::MAX {
         let Some(group) = carp.group(index) else {
             break;
         };
         while let Some((cause, by)) = group.take_over(now) {
-            let name = cause.name.as_str();
-            notify::demoted(own.net(), &group, by, name, &cause.reason);
-            tell(&own, &group, by, name);
+            // Of one that leaves nobody is told; but its timer must not find the same again.
+            if let Some(own) = &own {
+                let name = cause.name.as_str();
+                notify::demoted(own.net(), &group, by, name, &cause.reason);
+                tell(own, &group, by, name);
+            }
         }
     }
     // What the timer is set to was that end.

@@ -50,8 +50,6 @@ pub(super) struct Configured {
     pub(super) attachment: RtnlRefCell<Option<Attachment>>,
     /// The parent that went away and is waited for.
     pub(super) lost: RtnlCell<Option<LostParent>>,
-    /// Whether its namespace knows of it.
-    pub(super) in_netns: RtnlCell<bool>,
     /// Whether others are being asked about a link-layer address that follows from the
     /// interface's own new settings.
     pub(super) asks_for_mac: RtnlCell<bool>,
@@ -68,7 +66,6 @@ impl Configured {
         Self {
             attachment: RtnlRefCell::new(None),
             lost: RtnlCell::new(None),
-            in_netns: RtnlCell::new(false),
             asks_for_mac: RtnlCell::new(false),
             wanted_mtu: RtnlCell::new(0),
             notified: RtnlCell::new(0),

@@ -65,8 +65,8 @@ impl Driver for Carp {
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl) {
         // Unreachable first, then the timer, then what it needed.
         carpdev::disconnect(self, dev, rtnl);
-        let own = self.host.lock().own.take();
         drop(self.configured.timer.replace(None, rtnl));
+        let own = self.host.lock().own.take();
         if let Some(namespace) = Namespace::of(dev.net(), rtnl) {
             group_membership::leave_all(self, namespace.groups(), rtnl);
         }

@@ -126,7 +126,7 @@ pub(super) fn publish(carp: &Carp, host: &mut Host) {
         return;
     };
     let speaks = carp.published.masters().is_any();
-    if speaks != before.1 {
+    if speaks != before.1 && host.is_counted {
         hooks::count_standby(own.net(), speaks);
     }
     if carp.published.state() == before.0 {

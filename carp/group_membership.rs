@@ -5,6 +5,7 @@
 use super::{
     demote::advertise_everywhere,
     device::Carp,
+    election,
     groups::{Group, Groups},
     host::Host,
     limits::GROUPS_MAX,
@@ -99,25 +100,26 @@ pub(super) fn leave_groups_behind(carp: &Carp, groups: &Groups, rtnl: &Rtnl) {
 pub(super) fn join_groups_again(carp: &Carp, groups: &Groups, rtnl: &Rtnl) -> Result {
     let mut result = Ok(());
     let mut announce = false;
-    for index in 0..usize::MAX {
-        let Some(old) = carp.group(index) else {
-            break;
-        };
-        let group = match groups.join(old.name, rtnl) {
-            Ok(group) => group,
-            Err(error) => {
-                // The old one stays, of which nobody else knows.
-                result = Err(error);
-                continue;
-            }
-        };
+    let mut index: usize = 0;
+    while let Some(old) = carp.group(index) {
+        let group = groups.join(old.name, rtnl);
         let mut host = carp.host.lock();
-        announce |= bring_along(&host, &group, host.demotion.share(), JOINED);
-        if let Some(known) = host.demotion.groups.get_mut(index) {
-            *known = group;
-            groups.membership_changed();
+        match (group, host.demotion.groups.get_mut(index)) {
+            (Ok(group), Some(known)) => {
+                *known = group.clone();
+                groups.membership_changed();
+                announce |= bring_along(&host, &group, host.demotion.share(), JOINED);
+                index = index.saturating_add(1);
+            }
+            (group, _) => {
+                // The old one was left already, and is the other namespace's.
+                let _ = host.demotion.groups.remove(index);
+                result = result.and(group.map(drop));
+            }
         }
     }
+    // A cause of theirs may end by itself.
+    election::arm(carp, &carp.host.lock());
     let dev = carp.host.lock().own.clone();
     if let (Some(dev), true) = (dev, announce) {
         advertise_everywhere(dev.net());

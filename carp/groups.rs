@@ -181,7 +181,8 @@ impl Group {
         let mut causes = self.causes.lock();
         let old = causes.named.iter().find(|it| it.name == name);
         let manual = old.map_or(0, |it| it.amount);
-        let since = old.map_or(now, |it| it.since);
+        let (since, until) = old.map_or((now, None), |it| (it.since, it.until));
+        let reason = old.map_or(Reason::NONE, |it| it.reason);
         let amount = match causes::step(self.counter(), manual, by) {
             Ok(amount) => amount,
             Err(refusal) => return Ok(Err(refusal)),
@@ -190,8 +191,8 @@ impl Group {
             name,
             amount,
             since,
-            until: None,
-            reason: Reason::NONE,
+            until,
+            reason,
         };
         Ok(self.put(&mut causes, cause, room).map(|by| by > 0))
     }

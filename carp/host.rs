@@ -71,6 +71,8 @@ pub(crate) struct Host {
     pub(super) carpdev: Option<ARef<Device>>,
     /// Whether the administrator has set the interface up.
     pub(super) admin_up: bool,
+    /// Whether its namespace counts it; see [`super::hooks`].
+    pub(super) is_counted: bool,
     /// Which routes are passed over again once a new master's are unmarked.
     pub(super) passed_over: PassedOver,
 }
@@ -97,6 +99,7 @@ impl Host {
             own: None,
             carpdev: None,
             admin_up: false,
+            is_counted: false,
             passed_over: PassedOver::default(),
         };
         let mut nodes = make_nodes(&settings)?;

@@ -20,8 +20,11 @@ use kernel::prelude::*;
 /// Out of memory: ARP is not watched for it.
 pub(super) fn enter(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) -> Result {
     hooks::enter(own.net(), rtnl)?;
-    carp.configured.in_netns.replace(true, rtnl);
-    let hosts = carp.host.lock().settings.hosts();
+    let hosts = {
+        let mut host = carp.host.lock();
+        host.is_counted = true;
+        host.settings.hosts()
+    };
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_hosts(0, hosts, rtnl);
     }
@@ -30,10 +33,13 @@ pub(super) fn enter(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) -> Result {
 
 /// The interface is in its namespace no longer.
 pub(super) fn leave(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
-    if !carp.configured.in_netns.replace(false, rtnl) {
-        return;
-    }
-    let hosts = carp.host.lock().settings.hosts();
+    let hosts = {
+        let mut host = carp.host.lock();
+        if !core::mem::take(&mut host.is_counted) {
+            return;
+        }
+        host.settings.hosts()
+    };
     hooks::leave(own.net(), rtnl);
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_hosts(hosts, 0, rtnl);

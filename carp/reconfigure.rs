@@ -93,7 +93,9 @@ pub(super) fn reconfigure(
         core::mem::swap(&mut carp.host.lock().peers, peers);
     }
     configure(carp, new, change.key.take(), fresh);
-    namespace.count_hosts(old.hosts(), new.hosts(), rtnl);
+    if carp.host.lock().is_counted {
+        namespace.count_hosts(old.hosts(), new.hosts(), rtnl);
+    }
     if own.mac() != new.mac() {
         own.change_mac(&new.mac(), rtnl);
         // Neighbours have the old one.

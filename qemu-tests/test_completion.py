@@ -58,8 +58,8 @@ def test_names(firewall: Host) -> None:
         "carpctl carp0 -group i",
         "carpctl stats ",
     ) == [
-        "carp carp0 demote eth0 eth1 history inside lo monitor netstart peers pfsync".split()
-        + "pfsync0 react states stats status undemote".split(),
+        "carp carp0 demote eth0 eth1 history inside lo maintenance monitor netstart".split()
+        + "peers pfsync pfsync0 react states stats status undemote".split(),
         ["carp", "carp0"],
         ["carp0", "eth0", "eth1", "lo", "pfsync0"],
         ["eth0", "eth1"],

@@ -55,6 +55,8 @@ trait Names {
     /// Those of carp and pfsync.
     fn ours(&mut self) -> Result<Vec<String>>;
     fn groups(&mut self) -> Result<Vec<String>>;
+    /// What groups are demoted for.
+    fn causes(&mut self) -> Result<Vec<String>>;
     fn with_file(&mut self, etc: &str) -> Result<Vec<String>>;
     /// The kinds whose words an interface takes.
     fn kinds(&mut self, name: &str, words: &[String]) -> Result<Vec<Option<Kind>>>;
@@ -83,6 +85,17 @@ impl Names for Host {
         }
         let groups = Family::open()?.groups()?;
         Ok(groups.into_iter().map(|group| group.group).collect())
+    }
+
+    fn causes(&mut self) -> Result<Vec<String>> {
+        if self.ours()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let groups = Family::open()?.groups()?.into_iter();
+        let causes = groups.flat_map(|group| group.causes);
+        // those of the kernel's own are told of interfaces
+        let named = causes.filter(|cause| cause.interfaces.is_empty());
+        Ok(named.map(|cause| cause.cause).collect())
     }
 
     fn with_file(&mut self, etc: &str) -> Result<Vec<String>> {
@@ -167,7 +180,7 @@ fn of_command(
         } else if takes_value(command, word) {
             named.insert(word.to_owned());
             if words.next().is_none() {
-                return Ok(values(word));
+                return values(word, host);
             }
         } else if let Some(folder) = word.strip_prefix("--etc=") {
             etc = folder;
@@ -176,6 +189,17 @@ fn of_command(
         }
     }
     let mut found = Candidates::new();
+    let within = command
+        .get_subcommands()
+        .filter(|it| it.get_name() != "help");
+    if let Some(one) = command
+        .get_subcommands()
+        .find(|it| named.contains(it.get_name()))
+    {
+        found.extend(one.get_arguments().flat_map(options));
+        return Ok(&found - &named);
+    }
+    found.extend(within.map(|it| it.get_name().to_owned()));
     for argument in command.get_arguments() {
         found.extend(options(argument));
         let is_many = matches!(argument.get_action(), ArgAction::Append);
@@ -184,6 +208,7 @@ fn of_command(
             match argument.get_id().as_str() {
                 "interfaces" => found.extend(host.with_file(etc)?),
                 "interface" => found.extend(host.ours()?),
+                "name" => found.extend(host.causes()?),
                 _ => {}
             }
         }
@@ -199,15 +224,16 @@ fn takes_value(command: &clap::Command, word: &str) -> bool {
 }
 
 /// What may follow it, as far as there is a list.
-fn values(option: &str) -> Candidates {
-    match option {
+fn values(option: &str, host: &mut impl Names) -> Result<Candidates> {
+    Ok(match option {
         "--proto" => PROTOCOLS
             .iter()
             .map(|(name, _)| (*name).to_owned())
             .collect(),
         "--hooks" => [FILES.to_owned()].into(),
+        "-g" | "--group" => host.groups()?.into_iter().collect(),
         _ => Candidates::new(),
-    }
+    })
 }
 
 /// What follows the name of an interface.

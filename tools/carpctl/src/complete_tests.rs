@@ -25,6 +25,10 @@ impl Names for Example {
         Ok(owned(&["carp", "inside"]))
     }
 
+    fn causes(&mut self) -> Result<Vec<String>> {
+        Ok(owned(&["check:web", "manual"]))
+    }
+
     fn with_file(&mut self, etc: &str) -> Result<Vec<String>> {
         Ok(match etc {
             "/etc" => owned(&["carp0", "eth0"]),
@@ -53,11 +57,20 @@ fn completed(line: &str) -> String {
 fn the_first_word() {
     assert_eq!(
         completed(""),
-        "carp carp0 eth0 eth1 inside lo monitor netstart peers pfsync pfsync0 react \
-         states stats status"
+        "carp carp0 demote eth0 eth1 history inside lo maintenance monitor netstart peers \
+         pfsync pfsync0 react states stats status undemote"
     );
     assert_eq!(completed("st"), "states stats status");
     assert_eq!(completed("-"), "--help --version -A -V -a -g -h");
+}
+
+#[test]
+fn causes_and_maintenance() {
+    assert_eq!(completed("undemote "), "check:web manual");
+    assert_eq!(completed("undemote --group "), "carp inside");
+    assert_eq!(completed("demote check:web --r"), "--reason");
+    assert_eq!(completed("maintenance "), "off on");
+    assert_eq!(completed("maintenance on --w"), "--wait");
 }
 
 #[test]
@@ -185,6 +198,7 @@ fn every_command() {
                 let found = completed(&format!("{name} {option} "));
                 match &*option {
                     "--etc" | "--hooks" => assert_eq!(found, FILES),
+                    "-g" => assert_eq!(found, "carp inside"),
                     "--proto" => assert!(found.contains("udp"), "{found}"),
                     _ => assert_eq!(found, "", "a number or an address follows"),
                 }

@@ -30,6 +30,7 @@ mod interface;
 mod interface_file;
 mod kind;
 mod lock;
+mod maintenance;
 mod netstart;
 mod notify_socket;
 mod order;
@@ -127,6 +128,7 @@ demote and undemote do that for others under a name of their own.
                       carpctl -g GROUP [carpdemote [N] | -carpdemote [N]]\n       \
                       carpctl demote NAME [-g GROUP] [--by N] [--for SECONDS] [--reason TEXT]\n       \
                       carpctl undemote NAME [-g GROUP]\n       \
+                      carpctl maintenance [on [--reason TEXT] [--wait SECONDS] [--force] | off]\n       \
                       carpctl netstart [--check | --boot] [--etc DIR] [INTERFACE...]\n       \
                       carpctl status [--json] [--watch]\n       \
                       carpctl monitor [--json]\n       \
@@ -169,6 +171,8 @@ enum Command {
     Demote(causes::Demote),
     /// Take back what was demoted under a name
     Undemote(causes::Undemote),
+    /// Hand over and stay behind other hosts, also after a reboot
+    Maintenance(maintenance::Words),
     /// Show all virtual hosts and groups
     Status {
         /// One line of JSON
@@ -256,6 +260,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         Some(Command::Demote(words)) => causes::demote(words),
         Some(Command::Undemote(words)) => causes::undemote(words),
+        Some(Command::Maintenance(words)) => maintenance::maintenance(output, words),
         Some(Command::Status { json, watch }) => status::status(output, *json, *watch),
         Some(Command::Monitor { json }) => status::monitor(output, *json),
         Some(Command::History { json, interface }) => {

@@ -10,6 +10,7 @@ use crate::{
     interface::Route,
     interface_file::{check, InterfaceFile},
     lock::Lock,
+    maintenance,
     order::{in_order, Named},
     output::{warn, Output},
     run_folder::FOLDER,
@@ -78,6 +79,7 @@ pub fn netstart(output: &mut Output, purpose: Purpose, etc: &Path, names: &[Stri
         };
     }
     let failures = start(etc, &files, &gateways, &mut route);
+    maintenance::restore();
     match mistakes {
         Some(mistakes) => {
             let mut told = vec![mistakes.to_string()];
