@@ -257,7 +257,7 @@ impl Family {
             Err(Error::Kernel {
                 code: EOPNOTSUPP, ..
             }) => Ok(Vec::new()),
-            groups => groups,
+            groups => groups.map(joined),
         }
     }
 
@@ -305,6 +305,18 @@ impl Family {
             })
             .collect())
     }
+}
+
+/// A group with many members comes in several messages.
+fn joined(groups: Vec<Group>) -> Vec<Group> {
+    let mut joined: Vec<Group> = Vec::new();
+    for group in groups {
+        match joined.last_mut() {
+            Some(last) if last.group == group.group => last.members.extend(group.members),
+            _ => joined.push(group),
+        }
+    }
+    joined
 }
 
 /// The attributes behind the header of generic netlink.
@@ -376,6 +388,18 @@ mod tests {
                 members: vec![7, 9]
             }
         );
+    }
+
+    #[test]
+    fn a_group_in_several_messages() {
+        let part = |group: &str, members: &[u32]| Group {
+            group: group.into(),
+            demote: 1,
+            members: members.to_vec(),
+        };
+        let parts = vec![part("carp", &[7, 8]), part("carp", &[9]), part("in", &[7])];
+        let whole = [part("carp", &[7, 8, 9]), part("in", &[7])];
+        assert_eq!(joined(parts), whole);
     }
 
     #[test]
