@@ -58,7 +58,7 @@ def test_names(firewall: Host) -> None:
         "carpctl carp0 -group i",
         "carpctl stats ",
     ) == [
-        "carp carp0 eth0 eth1 inside lo monitor netstart peers pfsync pfsync0".split()
+        "carp carp0 eth0 eth1 inside lo metrics monitor netstart peers pfsync pfsync0".split()
         + ["states", "stats", "status"],
         ["carp", "carp0"],
         ["carp0", "eth0", "eth1", "lo", "pfsync0"],

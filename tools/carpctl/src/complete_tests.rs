@@ -53,7 +53,7 @@ fn completed(line: &str) -> String {
 fn the_first_word() {
     assert_eq!(
         completed(""),
-        "carp carp0 eth0 eth1 inside lo monitor netstart peers pfsync pfsync0 states stats status"
+        "carp carp0 eth0 eth1 inside lo metrics monitor netstart peers pfsync pfsync0 states stats status"
     );
     assert_eq!(completed("st"), "states stats status");
     assert_eq!(completed("-"), "--help --version -A -V -a -g -h");
@@ -118,6 +118,7 @@ fn commands() {
         ("status --", "--help --json --watch"),
         ("monitor --j", "--json"),
         ("stats ", "carp0 pfsync0"),
+        ("metrics --", "--help --http"),
         ("peers --", "--help --json"),
         ("states --c", "--copies --creatorid"),
         ("states --port 5 --pr", "--proto"),

@@ -14,6 +14,7 @@ mod carp_words;
 mod change;
 mod complete;
 mod contract;
+mod counter_metrics;
 mod counters;
 mod cursor;
 mod difference;
@@ -21,10 +22,12 @@ mod error;
 mod family;
 mod gateway;
 mod hostname_file;
+mod http;
 mod interface;
 mod interface_file;
 mod kind;
 mod lock;
+mod metrics;
 mod netstart;
 mod order;
 mod output;
@@ -33,6 +36,7 @@ mod pfsync;
 mod pfsync_words;
 mod phrase;
 mod plan;
+mod prometheus;
 mod remembered;
 mod run_folder;
 mod sentences;
@@ -120,7 +124,8 @@ A group's demotion: -g NAME shows it, carpdemote [N] and -carpdemote [N] change 
                       carpctl monitor [--json]\n       \
                       carpctl stats [--json] [INTERFACE]\n       \
                       carpctl states [--json] [FILTER...]\n       \
-                      carpctl peers [--json]"
+                      carpctl peers [--json]\n       \
+                      carpctl metrics [--http]"
 )]
 struct Arguments {
     /// Show all carp and pfsync interfaces, as without an argument
@@ -187,6 +192,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a monitor may want to keep, in Prometheus' text format
+    Metrics {
+        /// Answer the HTTP request on standard input, which is a connection
+        #[arg(long)]
+        http: bool,
+    },
     /// Show what the last word of a command can become, for shells
     #[command(hide = true)]
     Complete {
@@ -226,6 +237,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         Some(Command::States { json, filter }) => states(output, *json, filter.clone()),
         Some(Command::Peers { json }) => peers::peers(output, *json),
+        Some(Command::Metrics { http }) => metrics::metrics(output, *http),
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)
         }
