@@ -7,7 +7,7 @@ use crate::{
     carp::Node,
     contract::{COUNTERS, PFSYNC_COUNTERS},
 };
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 fn counted(names: &[&'static str]) -> Counters {
     Counters(names.iter().map(|name| (*name, 5)).collect())
@@ -101,6 +101,12 @@ fn example() -> Snapshot {
     it
 }
 
+/// The names of all metrics.
+fn names(page: &str) -> HashSet<&str> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.filter_map(|line| line.split(' ').next()).collect()
+}
+
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_lowercase())
@@ -179,4 +185,28 @@ fn nothing_where_nothing_is() {
     let mut it = Snapshot::default();
     it.add(interface(1, "lo"));
     assert_eq!(it.page(), "");
+}
+
+/// Every metric that the dashboard asks for is one.
+#[test]
+fn the_dashboard() {
+    let page = example().page();
+    let known = names(&page);
+    let dashboard = include_str!("../../../dist/grafana/carp.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("is JSON");
+    let mut expressions = vec![&dashboard["templating"]["list"][1]["query"]];
+    for panel in dashboard["panels"].as_array().expect("is a list") {
+        let targets = panel["targets"].as_array().expect("is a list");
+        expressions.extend(targets.iter().map(|target| &target["expr"]));
+    }
+    let mut used = BTreeMap::new();
+    for expression in expressions {
+        let words = expression.as_str().expect("is text");
+        let words = words.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+        for word in words.filter(|it| it.starts_with("carp_") || it.starts_with("pfsync_")) {
+            assert!(known.contains(word), "{word} of the dashboard is no metric");
+            *used.entry(word).or_insert(0) += 1;
+        }
+    }
+    assert!(used.len() > 10, "{used:?}");
 }
