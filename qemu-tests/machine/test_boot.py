@@ -65,6 +65,26 @@ def test_a_reboot_and_the_pair_works(firewalls: Firewalls, outside: Outside) -> 
     wait_tracked(firewalls.b, outside.connect())
 
 
+def test_metrics_are_served(firewalls: Firewalls) -> None:
+    """Nobody listens until the socket is enabled; then each connection has an answer, of
+    which nothing is left."""
+    a = firewalls.a
+    ask = r"exec 3<>/dev/tcp/127.0.0.1/9476; printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3; cat <&3"
+    assert "200 OK" not in a.run("bash", "-c", ask, check=False)
+    a.run("systemctl", "-q", "enable", "--now", "carp-metrics.socket")
+    for _ in range(3):
+        told = a.run("bash", "-c", ask)
+        assert "200 OK" in told
+        assert 'carp_vhost_state{interface="carp0",vhid="1",state="master"} 1' in told
+        assert 'pfsync_bulk_done{interface="pfsync0"} 1' in told
+    units = "--all", "--plain", "--no-legend", "carp-metrics@*.service"
+    wait_for(lambda: not a.run("systemctl", "list-units", *units).strip(), 10, "all have ended")
+    # it fails where there is no entry at all
+    said = a.run("journalctl", "-b", "-q", "-u", "carp-metrics@*", check=False)
+    assert "Started" not in said and not failed_units(a)
+    a.run("systemctl", "-q", "disable", "--now", "carp-metrics.socket")
+
+
 def test_nothing_is_announced_before_the_rules(firewalls: Firewalls) -> None:
     for machine in firewalls.machines:
         rules = moment(machine, "nftables.service", "ActiveEnterTimestampMonotonic")

@@ -3,7 +3,7 @@
 //! Netlink attributes, written and read. What is read comes from kernels older and
 //! newer than this program: what has an unknown shape is as if it were absent.
 
-use netlink_packet_core::{DefaultNla, Emitable, NlaBuffer, NlasIterator, NLA_F_NESTED};
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED, NLA_TYPE_MASK};
 use std::net::IpAddr;
 
 pub fn u8(kind: u16, value: u8) -> DefaultNla {
@@ -58,17 +58,27 @@ impl<'a> Attributes<'a> {
         Self(data)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (u16, &'a [u8])> {
-        let data = self.0;
-        let mut start = 0;
-        NlasIterator::new(data).map_while(move |attribute: Result<NlaBuffer<&[u8]>, _>| {
-            let attribute = attribute.ok()?;
-            let length = usize::from(attribute.length());
-            // of `data`, which lives longer than the iterator's own borrow
-            let value = &data[start + 4..start + length];
-            start += length.next_multiple_of(4);
-            Some((attribute.kind(), value))
+    /// All of them with their kinds. An interface is asked for twenty, each from the beginning,
+    /// so a step must be cheap.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &'a [u8])> + 'a {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (header, _) = rest.split_first_chunk::<4>()?;
+            let [length, kind] = [[header[0], header[1]], [header[2], header[3]]];
+            let length = usize::from(u16::from_ne_bytes(length));
+            let value = rest.get(4..length)?;
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            Some((u16::from_ne_bytes(kind) & NLA_TYPE_MASK, value))
         })
+    }
+
+    /// The u64s, by their kinds, in the order in which they are written.
+    pub fn u64s(&self) -> impl Iterator<Item = (u16, u64)> + 'a {
+        let numbers = |(kind, value): (u16, &[u8])| {
+            let value = value.try_into().ok()?;
+            Some((kind, u64::from_ne_bytes(value)))
+        };
+        self.iter().filter_map(numbers)
     }
 
     /// Every attribute of this kind.
@@ -129,6 +139,10 @@ pub fn as_text(value: &[u8]) -> String {
         .position(|byte| *byte == 0)
         .unwrap_or(value.len());
     String::from_utf8_lossy(&value[..end]).into_owned()
+}
+
+pub fn as_u32(value: &[u8]) -> Option<u32> {
+    value.try_into().ok().map(u32::from_ne_bytes)
 }
 
 pub fn as_address(value: &[u8]) -> Option<IpAddr> {

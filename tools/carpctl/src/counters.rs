@@ -12,12 +12,22 @@ pub struct Counters(pub Vec<(&'static str, u64)>);
 impl Counters {
     /// The counters of a nest, and what they are called.
     pub fn read(nest: Attributes<'_>, names: &[&'static str]) -> Self {
-        let named = names.iter().zip(FIRST_COUNTER..);
-        Self(
-            named
-                .filter_map(|(name, kind)| Some((*name, nest.u64(kind)?)))
-                .collect(),
-        )
+        let named = nest.u64s().filter_map(|(kind, value)| {
+            let place = kind.checked_sub(FIRST_COUNTER)?;
+            Some((*names.get(usize::from(place))?, value))
+        });
+        let mut counters = Vec::with_capacity(names.len());
+        counters.extend(named);
+        Self(counters)
+    }
+
+    /// The counter of this name. `number` is its place in the list of names, where it is
+    /// found at once if the kernel knows all before it.
+    pub fn get(&self, number: usize, name: &str) -> Option<u64> {
+        let is_it = |counter: &&(&str, u64)| counter.0 == name;
+        let there = self.0.get(number).filter(is_it);
+        let found = there.or_else(|| self.0.iter().find(is_it));
+        found.map(|(_, value)| *value)
     }
 }
 

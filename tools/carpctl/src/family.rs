@@ -278,7 +278,7 @@ impl Family {
             Err(Error::Kernel {
                 code: EOPNOTSUPP, ..
             }) => return Ok(Vec::new()),
-            groups => groups?,
+            groups => joined(groups?),
         };
         let causes = self.causes()?;
         for group in &mut groups {
@@ -387,6 +387,18 @@ impl AsFd for Family {
     }
 }
 
+/// A group with many members comes in several messages.
+fn joined(groups: Vec<Group>) -> Vec<Group> {
+    let mut joined: Vec<Group> = Vec::new();
+    for group in groups {
+        match joined.last_mut() {
+            Some(last) if last.group == group.group => last.members.extend(group.members),
+            _ => joined.push(group),
+        }
+    }
+    joined
+}
+
 /// The attributes behind the header of generic netlink.
 fn said(answer: &Raw) -> Attributes<'_> {
     Attributes::new(answer.body.get(4..).unwrap_or_default())
@@ -449,6 +461,19 @@ mod tests {
                 causes: vec![]
             }
         );
+    }
+
+    #[test]
+    fn a_group_in_several_messages() {
+        let part = |group: &str, members: &[u32]| Group {
+            group: group.into(),
+            demote: 1,
+            members: members.to_vec(),
+            causes: vec![],
+        };
+        let parts = vec![part("carp", &[7, 8]), part("carp", &[9]), part("in", &[7])];
+        let whole = [part("carp", &[7, 8, 9]), part("in", &[7])];
+        assert_eq!(joined(parts), whole);
     }
 
     #[test]

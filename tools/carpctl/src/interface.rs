@@ -3,20 +3,17 @@
 //! Interfaces and their addresses, as rtnetlink tells of them.
 
 use crate::{
-    attributes::Attributes,
+    attributes::{as_text, as_u32, Attributes},
     carp::Carp,
     error::{failed, Error, Result},
     kind::Kind,
     pfsync::Pfsync,
     socket::{Netlink, Raw, ENODEV},
 };
-use netlink_packet_core::{Emitable, NlasIterator, Parseable, ParseableParametrized};
+use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::{
     address::{AddressAttribute, AddressMessage},
-    link::{
-        InfoBond, InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
-        LinkMessage,
-    },
+    link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage},
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use std::net::IpAddr;
@@ -28,6 +25,20 @@ const RTM_GETLINK: u16 = 18;
 pub const RTM_NEWADDR: u16 = 20;
 pub const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
+
+/// Of linux/if_link.h.
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_PERM_ADDRESS: u16 = 54;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VLAN_ID: u16 = 1;
+const IFLA_BOND_MODE: u16 = 1;
 
 /// Interfaces have names of at most so many bytes.
 pub const NAME_MAX: usize = 15;
@@ -57,30 +68,25 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// An attribute that the library cannot read is as if it were absent: a
-    /// kernel newer than the library must not hide an interface.
+    /// What is not read here is most of what the kernel tells of a link.
     fn read(body: &[u8]) -> Option<Self> {
         let header = LinkHeader::parse(body).ok()?;
+        let said = Attributes::new(body.get(header.buffer_len()..)?);
         let mut interface = Self {
             index: header.index,
             flags: header.flags,
             ..Self::default()
         };
-        for attribute in NlasIterator::new(body.get(header.buffer_len()..)?) {
-            let Ok(attribute) = attribute else { break };
-            match LinkAttribute::parse_with_param(&attribute, header.interface_family) {
-                Ok(LinkAttribute::IfName(name)) => interface.name = name,
-                Ok(LinkAttribute::Mtu(mtu)) => interface.mtu = mtu,
-                Ok(LinkAttribute::Address(lladdr)) => interface.lladdr = lladdr,
-                Ok(LinkAttribute::PermAddress(lladdr)) => interface.hardware_lladdr = lladdr,
-                Ok(LinkAttribute::IfAlias(alias)) => interface.description = Some(alias),
-                Ok(LinkAttribute::Link(index)) => interface.parent = Some(index),
-                Ok(LinkAttribute::Controller(index)) => interface.master = Some(index),
-                Ok(LinkAttribute::LinkInfo(info)) => {
-                    interface.read_kind(&info);
-                    interface.carp = info_data(&info, Kind::Carp).map(Carp::read);
-                    interface.pfsync = info_data(&info, Kind::Pfsync).map(Pfsync::read);
-                }
+        for (kind, value) in said.iter() {
+            match kind {
+                IFLA_ADDRESS => interface.lladdr = value.to_vec(),
+                IFLA_IFNAME => interface.name = as_text(value),
+                IFLA_MTU => interface.mtu = as_u32(value).unwrap_or_default(),
+                IFLA_LINK => interface.parent = as_u32(value),
+                IFLA_MASTER => interface.master = as_u32(value),
+                IFLA_LINKINFO => interface.read_kind(Attributes::new(value)),
+                IFLA_IFALIAS => interface.description = Some(as_text(value)),
+                IFLA_PERM_ADDRESS => interface.hardware_lladdr = value.to_vec(),
                 _ => {}
             }
         }
@@ -88,24 +94,15 @@ impl Interface {
     }
 
     /// What any kind of link tells.
-    fn read_kind(&mut self, info: &[LinkInfo]) {
-        for info in info {
-            match info {
-                LinkInfo::Kind(kind) => self.link_kind = Some(kind.to_string()),
-                LinkInfo::Data(InfoData::Vlan(told)) => {
-                    self.vlan_id = told.iter().find_map(|told| match told {
-                        InfoVlan::Id(id) => Some(*id),
-                        _ => None,
-                    });
-                }
-                LinkInfo::Data(InfoData::Bond(told)) => {
-                    self.bond_mode = told.iter().find_map(|told| match told {
-                        InfoBond::Mode(mode) => Some((*mode).into()),
-                        _ => None,
-                    });
-                }
-                _ => {}
-            }
+    fn read_kind(&mut self, info: Attributes<'_>) {
+        let data = info.nest(IFLA_INFO_DATA).unwrap_or(Attributes::new(&[]));
+        self.link_kind = info.text(IFLA_INFO_KIND);
+        match self.link_kind.as_deref() {
+            Some("carp") => self.carp = Some(Carp::read(data)),
+            Some("pfsync") => self.pfsync = Some(Pfsync::read(data)),
+            Some("vlan") => self.vlan_id = data.u16(IFLA_VLAN_ID),
+            Some("bond") => self.bond_mode = data.u8(IFLA_BOND_MODE),
+            _ => {}
         }
     }
 
@@ -136,18 +133,6 @@ impl Interface {
 /// IFLA_INFO_KIND of a kind.
 pub fn info_kind(kind: Kind) -> LinkInfo {
     LinkInfo::Kind(InfoKind::Other(kind.name().to_owned()))
-}
-
-/// Nothing: it is of another kind.
-fn info_data(info: &[LinkInfo], kind: Kind) -> Option<Attributes<'_>> {
-    if !info.contains(&info_kind(kind)) {
-        return None;
-    }
-    let data = info.iter().find_map(|info| match info {
-        LinkInfo::Data(InfoData::Other(data)) => Some(data.as_slice()),
-        _ => None,
-    });
-    Some(Attributes::new(data.unwrap_or_default()))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,6 +255,17 @@ impl Route {
         Ok(found)
     }
 
+    /// All interfaces, of any kind, in the order of their indexes.
+    pub fn links(&mut self) -> Result<Vec<Interface>> {
+        let mut message = LinkMessage::default();
+        // the statistics of all links are most of what there is to tell, and nobody asks here
+        message.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
+        let read = |answer: Raw| Interface::read(&answer.body);
+        let mut found = self.0.dump_with(RTM_GETLINK, &emit(&message), read)?;
+        found.sort_by_key(|interface| interface.index);
+        Ok(found)
+    }
+
     /// The names of all interfaces, of any kind.
     pub fn names(&mut self) -> Result<Vec<String>> {
         let answers = self.0.dump(RTM_GETLINK, &emit(&LinkMessage::default()))?;
@@ -334,9 +330,7 @@ mod tests {
     };
     use netlink_packet_core::DefaultNla;
 
-    const IFLA_IFNAME: u16 = 3;
     const IFLA_STATS64: u16 = 23;
-    const IFLA_LINKINFO: u16 = 18;
 
     fn link(info: &[DefaultNla]) -> Vec<u8> {
         let header = LinkHeader {

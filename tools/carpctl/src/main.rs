@@ -16,6 +16,7 @@ mod change;
 mod complete;
 mod contract;
 mod controller;
+mod counter_metrics;
 mod counters;
 mod cursor;
 mod difference;
@@ -26,11 +27,13 @@ mod history;
 mod hook_runs;
 mod hooks;
 mod hostname_file;
+mod http;
 mod interface;
 mod interface_file;
 mod kind;
 mod lock;
 mod maintenance;
+mod metrics;
 mod netstart;
 mod notify_socket;
 mod order;
@@ -40,6 +43,7 @@ mod pfsync;
 mod pfsync_words;
 mod phrase;
 mod plan;
+mod prometheus;
 mod react;
 mod remembered;
 mod run_folder;
@@ -136,7 +140,8 @@ demote and undemote do that for others under a name of their own.
                       carpctl stats [--json] [INTERFACE]\n       \
                       carpctl states [--json] [FILTER...]\n       \
                       carpctl peers [--json]\n       \
-                      carpctl react [--hooks DIR] [--timeout SECONDS]"
+                      carpctl react [--hooks DIR] [--timeout SECONDS]\n       \
+                      carpctl metrics [--http]"
 )]
 struct Arguments {
     /// Show all carp and pfsync interfaces, as without an argument
@@ -226,6 +231,12 @@ enum Command {
               value_parser = clap::value_parser!(u32).range(1..))]
         timeout: u32,
     },
+    /// Show what a monitor may want to keep, in Prometheus' text format
+    Metrics {
+        /// Answer the HTTP request on standard input, which is a connection
+        #[arg(long)]
+        http: bool,
+    },
     /// Show what the last word of a command can become, for shells
     #[command(hide = true)]
     Complete {
@@ -274,6 +285,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Some(Command::React { hooks, timeout }) => {
             react::react(hooks, Duration::from_secs((*timeout).into()))
         }
+        Some(Command::Metrics { http }) => metrics::metrics(output, *http),
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)
         }

@@ -18,11 +18,11 @@ use std::net::IpAddr;
 pub struct Peer {
     /// None: all that the kernel does not tell apart.
     address: Option<IpAddr>,
-    system: String,
+    pub system: String,
     heard_ms: u64,
-    frames: u64,
+    pub frames: u64,
     /// None: it confirms states one by one, or none.
-    behind: Option<u32>,
+    pub behind: Option<u32>,
 }
 
 impl Peer {
@@ -36,13 +36,35 @@ impl Peer {
         })
     }
 
-    fn row(&self) -> [String; 5] {
+    /// Its address.
+    pub fn name(&self) -> String {
         let address = self.address.map(|address| address.to_string());
+        address.unwrap_or_else(|| "others".to_owned())
+    }
+
+    /// Seconds since its last frame.
+    pub fn heard(&self) -> String {
+        format!("{}.{:03}", self.heard_ms / 1000, self.heard_ms % 1000)
+    }
+
+    /// One that was heard twelve seconds ago.
+    #[cfg(test)]
+    pub fn of_test(address: Option<&str>, system: &str, behind: Option<u32>) -> Self {
+        Self {
+            address: address.map(|address| address.parse().expect("is one")),
+            system: system.to_owned(),
+            heard_ms: 12_034,
+            frames: 7,
+            behind,
+        }
+    }
+
+    fn row(&self) -> [String; 5] {
         let behind = self.behind.map(|behind| behind.to_string());
         [
-            address.unwrap_or_else(|| "others".to_owned()),
+            self.name(),
             self.system.clone(),
-            format!("{}.{:03}", self.heard_ms / 1000, self.heard_ms % 1000),
+            self.heard(),
             self.frames.to_string(),
             behind.unwrap_or_else(|| "-".to_owned()),
         ]

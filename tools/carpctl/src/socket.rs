@@ -23,6 +23,10 @@ pub const ENODEV: i32 = 19;
 pub const EOPNOTSUPP: i32 = 95;
 pub const ENETDOWN: i32 = 100;
 const ENOBUFS: i32 = 105;
+/// Of sys/socket.h: the length of the whole datagram is told.
+const MSG_TRUNC: i32 = 0x20;
+/// Bytes; a single link with all its attributes may exceed 32 KiB.
+const DATAGRAM_MAX: usize = 1 << 18;
 /// How often a dump that changed under our eyes is asked for again.
 const ATTEMPTS: usize = 8;
 
@@ -92,20 +96,47 @@ impl Netlink {
     ///
     /// The kernel's own words, where it refuses.
     pub fn request(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<Vec<Raw>> {
-        for _ in 0..ATTEMPTS {
-            if let Some(answers) = self.attempt(kind, flags, body)? {
-                return Ok(answers);
-            }
-        }
-        failed("the kernel's answer changed while it was read, again and again")
+        self.attempts(kind, flags, body, Some)
     }
 
     pub fn dump(&mut self, kind: u16, body: &[u8]) -> Result<Vec<Raw>> {
         self.request(kind, NLM_F_DUMP, body)
     }
 
+    /// Returns what `read` makes of each answer. An answer is not kept longer than that: of
+    /// many links all together take 1 KiB each.
+    pub fn dump_with<T>(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        read: impl Fn(Raw) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        self.attempts(kind, NLM_F_DUMP, body, read)
+    }
+
+    fn attempts<T>(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+        read: impl Fn(Raw) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        for _ in 0..ATTEMPTS {
+            if let Some(answers) = self.attempt(kind, flags, body, &read)? {
+                return Ok(answers);
+            }
+        }
+        failed("the kernel's answer changed while it was read, again and again")
+    }
+
     /// Nothing: the answer was not of one piece.
-    fn attempt(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<Option<Vec<Raw>>> {
+    fn attempt<T>(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+        read: impl Fn(Raw) -> Option<T>,
+    ) -> Result<Option<Vec<T>>> {
         let dump = flags & NLM_F_DUMP == NLM_F_DUMP;
         self.sequence += 1;
         let mut header = NetlinkHeader::default();
@@ -123,8 +154,9 @@ impl Netlink {
 
         let mut answers = Vec::new();
         let mut whole = true;
+        let mut datagram = Vec::with_capacity(DATAGRAM_MAX);
         loop {
-            let (datagram, _) = self.socket.recv_from_full()?;
+            self.receive(&mut datagram)?;
             for message in messages(&datagram) {
                 let message = message?;
                 if message.header.sequence_number != self.sequence {
@@ -132,7 +164,7 @@ impl Netlink {
                 }
                 whole &= message.header.flags & NLM_F_DUMP_INTR == 0;
                 match message.payload {
-                    NetlinkPayload::InnerMessage(answer) => answers.push(answer),
+                    NetlinkPayload::InnerMessage(answer) => answers.extend(read(answer)),
                     NetlinkPayload::Error(error) => {
                         return refusal(message.header.flags, &error)
                             .map_or_else(|| Ok(Some(answers)), Err);
@@ -143,6 +175,17 @@ impl Netlink {
                     _ => {}
                 }
             }
+        }
+    }
+
+    /// The kernel makes the datagrams of a dump as large as there is room for, up to 32 KiB,
+    /// so to look for the size first would make them small.
+    fn receive(&self, datagram: &mut Vec<u8>) -> Result<()> {
+        datagram.clear();
+        let (length, _) = self.socket.recv_from(datagram, MSG_TRUNC)?;
+        match length > datagram.len() {
+            true => failed("the kernel's answer is larger than any that is known"),
+            false => Ok(()),
         }
     }
 

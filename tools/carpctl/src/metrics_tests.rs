@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The page of `carpctl metrics` by the rules of Prometheus' text format.
+
+use super::*;
+use crate::{
+    carp::Node,
+    causes::Cause,
+    contract::{COUNTERS, PFSYNC_COUNTERS},
+};
+use std::collections::{BTreeMap, HashSet};
+
+fn counted(names: &[&'static str]) -> Counters {
+    Counters(names.iter().map(|name| (*name, 5)).collect())
+}
+
+fn carp(carpdev: Option<u32>, nodes: &[(u8, u8, &str)]) -> Carp {
+    let nodes = nodes.iter().map(|(vhid, advskew, state)| Node {
+        vhid: *vhid,
+        advskew: *advskew,
+        state: (*state).to_owned(),
+    });
+    Carp {
+        carpdev,
+        advbase: 1,
+        nodes: nodes.collect(),
+        counters: counted(COUNTERS),
+        ..Carp::default()
+    }
+}
+
+fn interface(index: u32, name: &str) -> Interface {
+    Interface {
+        index,
+        name: name.to_owned(),
+        ..Interface::default()
+    }
+}
+
+fn cause(name: &str, amount: u32) -> Cause {
+    Cause {
+        group: "carp".into(),
+        cause: name.into(),
+        amount,
+        age: 1,
+        left: None,
+        reason: None,
+        interfaces: vec![],
+    }
+}
+
+/// A host with something of everything.
+fn example() -> Snapshot {
+    let mut it = Snapshot {
+        groups: vec![
+            Group {
+                group: "carp".into(),
+                demote: 32,
+                members: vec![7],
+                causes: vec![cause("link:eth0", 1), cause("check:web", 31)],
+            },
+            Group {
+                group: "inside".into(),
+                demote: 0,
+                members: vec![],
+                causes: vec![],
+            },
+        ],
+        peers: vec![
+            Peer::of_test(Some("172.16.0.3"), "linux", Some(2)),
+            Peer::of_test(None, "unknown", None),
+        ],
+        all: counted(COUNTERS),
+        ..Snapshot::default()
+    };
+    let differs = Carp {
+        digest_differs: Some(300),
+        ..carp(None, &[(3, 0, "init")])
+    };
+    let elsewhere = Carp {
+        carpdev_netnsid: Some(1),
+        ..carp(Some(2), &[(4, 0, "init")])
+    };
+    let gone = Carp {
+        carpdev_gone: Some("eth7".into()),
+        ..carp(None, &[])
+    };
+    let pfsync = Pfsync {
+        syncdev: Some(2),
+        syncpeer: Some("172.16.0.3".parse().expect("is an address")),
+        bulk: "done".into(),
+        states: 5123,
+        unconfirmed: 1,
+        counters: counted(PFSYNC_COUNTERS),
+        ..Pfsync::default()
+    };
+    for (index, name, carp, pfsync) in [
+        (2, "eth0", None, None),
+        (
+            7,
+            "carp0",
+            Some(carp(Some(2), &[(1, 0, "master"), (2, 100, "backup")])),
+            None,
+        ),
+        (8, "ou\"t\\side", Some(differs), None),
+        (9, "carp2", Some(elsewhere), None),
+        (10, "carp3", Some(gone), None),
+        (11, "pfsync0", None, Some(pfsync)),
+    ] {
+        it.add(Interface {
+            carp,
+            pfsync,
+            ..interface(index, name)
+        });
+    }
+    it
+}
+
+/// The names of all metrics.
+fn names(page: &str) -> HashSet<&str> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.filter_map(|line| line.split(' ').next()).collect()
+}
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[test]
+fn samples() {
+    let page = example().page();
+    for line in [
+        r#"carp_vhost_state{interface="carp0",vhid="1",state="master"} 1"#,
+        r#"carp_vhost_state{interface="carp0",vhid="1",state="backup"} 0"#,
+        r#"carp_vhost_state{interface="carp0",vhid="2",state="backup"} 1"#,
+        r#"carp_vhost_state{interface="ou\"t\\side",vhid="3",state="init"} 1"#,
+        r#"carp_vhost_info{interface="carp0",vhid="2",carpdev="eth0",advbase="1",advskew="100"} 1"#,
+        r#"carp_vhost_info{interface="carp2",vhid="4",carpdev="if2",advbase="1",advskew="0"} 1"#,
+        r#"carp_demotion{group="carp",cause="link:eth0"} 1"#,
+        r#"carp_demotion{group="carp",cause="check:web"} 31"#,
+        r#"carp_demotion{group="inside",cause=""} 0"#,
+        r#"carp_digest_differs{interface="carp0"} 0"#,
+        r#"carp_digest_differs{interface="ou\"t\\side"} 1"#,
+        r#"carp_advertisements_received_total{interface="carp0",family="ipv6"} 5"#,
+        r#"carp_advertisements_dropped_total{interface="carp3",reason="bad_auth"} 5"#,
+        r#"carp_send_errors_total{interface="carp3",reason="error"} 5"#,
+        r#"carp_namespace_advertisements_dropped_total{reason="bad_vhid"} 5"#,
+        r#"carp_transitions_total{interface="carp0",to="master"} 5"#,
+        r#"pfsync_info{interface="pfsync0",syncdev="eth0",syncpeer="172.16.0.3"} 1"#,
+        r#"pfsync_states{interface="pfsync0"} 5123"#,
+        r#"pfsync_unconfirmed{interface="pfsync0"} 1"#,
+        r#"pfsync_bulk_done{interface="pfsync0"} 1"#,
+        r#"pfsync_frames_dropped_total{interface="pfsync0",reason="badver"} 5"#,
+        r#"pfsync_inserted_total{interface="pfsync0"} 5"#,
+        r#"pfsync_peer_last_heard_seconds{peer="172.16.0.3"} 12.034"#,
+        r#"pfsync_peer_info{peer="others",system="unknown"} 1"#,
+        r#"pfsync_peer_behind_frames{peer="172.16.0.3"} 2"#,
+    ] {
+        assert!(
+            page.lines().any(|it| it == line),
+            "{line} is not in\n{page}"
+        );
+    }
+    assert!(!page.contains(r#"behind_frames{peer="others"}"#));
+}
+
+/// HELP, TYPE and all samples of a metric stand together; no sample is there twice.
+#[test]
+fn the_format() {
+    let page = example().page();
+    assert!(page.ends_with('\n') && !page.contains("\n\n"));
+    let (mut metric, mut kind) = ("", "");
+    let (mut metrics, mut samples) = (HashSet::new(), HashSet::new());
+    for line in page.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, words) = help.split_once(' ').expect("says something");
+            assert!(is_name(name) && metrics.insert(name), "{name}");
+            assert!(words.ends_with('.') && !words.contains('\\'), "{words}");
+            (metric, kind) = (name, "");
+        } else if let Some(word) = line.strip_prefix("# TYPE ") {
+            let (name, word) = word.split_once(' ').expect("has a type");
+            assert_eq!((name, kind), (metric, ""));
+            assert!(["gauge", "counter"].contains(&word));
+            assert_eq!(word == "counter", name.ends_with("_total"), "{name}");
+            kind = word;
+        } else {
+            let (key, value) = line.rsplit_once(' ').expect("has a value");
+            let name = key.split('{').next();
+            assert!(name == Some(metric) && !kind.is_empty(), "{line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(samples.insert(key), "{key} is there twice");
+        }
+    }
+    assert!(samples.len() > 100);
+}
+
+#[test]
+fn nothing_where_nothing_is() {
+    let mut it = Snapshot::default();
+    it.add(interface(1, "lo"));
+    assert_eq!(it.page(), "");
+}
+
+/// Every metric that the dashboard asks for is one.
+#[test]
+fn the_dashboard() {
+    let page = example().page();
+    let known = names(&page);
+    let dashboard = include_str!("../../../dist/grafana/carp.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("is JSON");
+    let mut expressions = vec![&dashboard["templating"]["list"][1]["query"]];
+    for panel in dashboard["panels"].as_array().expect("is a list") {
+        let targets = panel["targets"].as_array().expect("is a list");
+        expressions.extend(targets.iter().map(|target| &target["expr"]));
+    }
+    let mut used = BTreeMap::new();
+    for expression in expressions {
+        let words = expression.as_str().expect("is text");
+        let words = words.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+        for word in words.filter(|it| it.starts_with("carp_") || it.starts_with("pfsync_")) {
+            assert!(known.contains(word), "{word} of the dashboard is no metric");
+            *used.entry(word).or_insert(0) += 1;
+        }
+    }
+    assert!(used.len() > 10, "{used:?}");
+}
