@@ -76,6 +76,10 @@ def test_it_refuses_where_nobody_takes_over(pair: Lan) -> None:
     assert causes(pair.a) == {} and not FILE.exists()
     maintenance(pair.a, "on", "--wait", "1", "--force")
     assert causes(pair.a) == {"maintenance": 200} and FILE.exists()
+    # once more, with another reason: it stays
+    maintenance(pair.a, "on", "--wait", "1", "--reason", "disks")
+    assert maintenance(pair.a).splitlines()[0].endswith(": disks")
+    assert causes(pair.a) == {"maintenance": 200}
     # who is alone serves all the same, until another one comes
     assert c.state(pair.a) == "master"
     pair.b.ip("link", "set", "carp0", "up")

@@ -51,8 +51,9 @@ enum Change {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
         /// How long another host may take to take over
-        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-        wait: u64,
+        #[arg(long, value_name = "SECONDS", default_value_t = 30,
+              value_parser = clap::value_parser!(u32).range(..=86400))]
+        wait: u32,
         /// Begin even if no other host takes over, or has all connections
         #[arg(long)]
         force: bool,
@@ -103,7 +104,12 @@ pub fn maintenance(output: &mut Output, words: &Words) -> Result<()> {
             reason,
             wait,
             force,
-        }) => begin(path, reason.as_deref(), Duration::from_secs(*wait), *force),
+        }) => begin(
+            path,
+            reason.as_deref(),
+            Duration::from_secs((*wait).into()),
+            *force,
+        ),
         Some(Change::Off) => end(path),
     }
 }
@@ -147,6 +153,11 @@ fn relieve(family: &mut Family) -> Result<bool> {
 fn begin(path: &Path, reason: Option<&str>, wait: Duration, force: bool) -> Result<()> {
     let until = Instant::now() + wait;
     let mut family = Family::open()?;
+    if let Some(begun) = Maintenance::read(path)? {
+        // Another reason, or groups that are new.
+        demote(&mut family, reason)?;
+        return keep(path, begun.since, reason);
+    }
     let mut obstacle = wait_confirmed(until)?;
     if obstacle.is_none() || force {
         demote(&mut family, reason)?;
@@ -160,8 +171,12 @@ fn begin(path: &Path, reason: Option<&str>, wait: Duration, force: bool) -> Resu
         ));
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    keep(path, since.unwrap_or_default().as_secs_f64(), reason)
+}
+
+fn keep(path: &Path, since: f64, reason: Option<&str>) -> Result<()> {
     let maintenance = Maintenance {
-        since: since.unwrap_or_default().as_secs_f64(),
+        since,
         reason: reason.map(str::to_owned),
     };
     maintenance
