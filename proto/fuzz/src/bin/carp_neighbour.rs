@@ -4,20 +4,20 @@
 
 #![no_main]
 
-use carp_proto::carp::neighbour::{Place, Solicitation, Speaker};
+use carp_proto::carp::neighbour::{Class, Solicitation, Speaker};
 use libfuzzer_sys::fuzz_target;
 
 const ETHERNET_LEN: usize = 14;
 
 fuzz_target!(|packet: &[u8]| {
-    let place = Place::of(packet);
-    if packet.len() >= Place::NEEDED {
-        assert_eq!(Place::of(&packet[..Place::NEEDED]), place);
+    let place = Class::of(packet);
+    if packet.len() >= Class::NEEDED {
+        assert_eq!(Class::of(&packet[..Class::NEEDED]), place);
     }
     let Some(solicitation) = Solicitation::parse(packet) else {
         return;
     };
-    assert_eq!(place, Place::Solicitation);
+    assert_eq!(place, Class::Solicitation);
     assert!(!solicitation.target.is_multicast());
     let speaker = Speaker {
         from: [2; 6],
@@ -29,7 +29,7 @@ fuzz_target!(|packet: &[u8]| {
         speaker.announce(solicitation.target),
     ] {
         let answer = &frame[ETHERNET_LEN..];
-        assert_eq!(Place::of(answer), Place::Interface);
+        assert_eq!(Class::of(answer), Class::Interface);
         assert_eq!(Solicitation::parse(answer), None);
         assert_eq!(answer[8..24], solicitation.target.octets());
         // never to a group's owner in the name of nobody
