@@ -6,6 +6,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use carp_proto::carp::carpnodes::{Carpnode, Carpnodes, Refusal};
+use carp_proto::carp::causes::{self, CauseName, Reason};
 use carp_proto::carp::demotion::{count, Counter, GroupName};
 use carp_proto::carp::send_errors::SendErrors;
 use carp_proto::carp::time::{Instant, Interval};
@@ -21,6 +22,13 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         assert_eq!(group.as_bytes(), name);
         assert_eq!(group.as_str().as_bytes(), name);
         assert_eq!(GroupName::new(group.as_bytes()), Some(group));
+    }
+
+    if let Ok(cause) = CauseName::new(&name) {
+        assert_eq!(cause.as_str().as_bytes(), name);
+    }
+    if let Ok(reason) = Reason::new(&name) {
+        assert_eq!(reason.as_bytes(), name);
     }
 
     let list = <Vec<(u8, u8)>>::arbitrary(u)?;
@@ -58,13 +66,12 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
             }
             1 => {
                 let step = i32::arbitrary(u)?;
-                match group.step(step) {
-                    Ok(now) => {
-                        assert_eq!(i64::from(group.get()), i64::from(before) + i64::from(step));
-                        assert_eq!(now, step > 0);
-                        assert!(group.get() <= 255);
-                    }
-                    Err(_) => assert_eq!(group.get(), before),
+                let manual = u32::from(u8::arbitrary(u)?).min(before);
+                if let Ok(after) = causes::step(*group, manual, step) {
+                    assert_eq!(i64::from(after), i64::from(manual) + i64::from(step));
+                    group.change(step);
+                    assert_eq!(i64::from(group.get()), i64::from(before) + i64::from(step));
+                    assert!(step <= 0 || group.get() <= 255);
                 }
             }
             2 => {
