@@ -9,8 +9,6 @@ use crate::{
         bindings,
         genetlink::{Dump, Entries, Permission, Position, Request, Table},
         namespace::Net,
-        netdevice::Device,
-        netlink::{Policies, Policy},
     },
     proto::carp::digest::hash_order,
 };
@@ -23,9 +21,6 @@ use kernel::{prelude::*, sync::rcu};
 /// CARP_CMD_ADDRESS_GET: of all interfaces, or of one.
 pub(super) struct AddressGet;
 
-static ADDRESS_GET: Policies<{ bindings::CARP_A_IFINDEX as usize + 1 }> =
-    Policies::new(&[(bindings::CARP_A_IFINDEX, Policy::U32)]);
-
 /// How many addresses one message has: the smallest buffer has room for it.
 const PER_MESSAGE: usize = 64;
 
@@ -37,43 +32,28 @@ const END: u32 = 2;
 impl Dump for AddressGet {
     const COMMAND: u32 = bindings::CARP_CMD_ADDRESS_GET;
     const PERMISSION: Permission = Permission::Anyone;
-    const ATTRIBUTES: Table = Table::new(&ADDRESS_GET);
+    const ATTRIBUTES: Table = Table::new(&requested::INTERFACE);
 
     fn generation(net: &Net) -> u32 {
         Namespace::of(net, &rcu::read_lock()).map_or(0, Namespace::generation)
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
-        let rcu = rcu::read_lock();
-        let only = request.attributes.u32(bindings::CARP_A_IFINDEX);
-        if let (Some(ifindex), true) = (only, position.is_begin()) {
-            requested::check(request, ifindex, &rcu)?;
-            *position = Position::new(ifindex);
-        }
-        for dev in Device::walk(request.net, position.outer, &rcu) {
-            if dev.ifindex() != position.outer {
-                *position = Position::new(dev.ifindex());
-            }
-            if only.is_some_and(|only| only != position.outer) {
-                break;
-            }
-            if let Some((own, carp)) = dev.of_driver::<Carp>(&rcu) {
-                while position.inner != END {
-                    let (chunk, next) = Chunk::read(carp, position);
-                    if chunk.addresses().next().is_some() {
-                        entries.add(|message| {
-                            notify::interface(message, own)?;
-                            chunk
-                                .addresses()
-                                .try_for_each(|it| fill_ip(it, bindings::CARP_A_ADDRESS, message))
-                        })?;
-                    }
-                    *position = next;
+        requested::each_interface(request, position, |own, carp, position| {
+            while position.inner != END {
+                let (chunk, next) = Chunk::read(carp, position);
+                if chunk.addresses().next().is_some() {
+                    entries.add(|message| {
+                        notify::interface(message, own)?;
+                        chunk
+                            .addresses()
+                            .try_for_each(|it| fill_ip(it, bindings::CARP_A_ADDRESS, message))
+                    })?;
                 }
+                *position = next;
             }
-            *position = Position::new(position.outer.saturating_add(1));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

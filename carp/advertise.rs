@@ -16,7 +16,6 @@ use crate::{
     linux::{
         ip_output,
         netdevice::{Device, MacAddress},
-        rx_handler,
         skbuff_tx::TxFrame,
         timer,
     },
@@ -45,9 +44,7 @@ pub(super) fn send(
     // Nobody tells of flowtables. Events come often enough, and to look is one load.
     let stale = {
         let rcu = rcu::read_lock();
-        let carpdev = carp.published.carpdev.get(&rcu);
-        let parent = carpdev.and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, &rcu));
-        parent.is_some_and(Parent::is_ingress_stale)
+        Parent::below(carp, &rcu).is_some_and(Parent::is_ingress_stale)
     };
     if let (true, Some(own)) = (stale, &host.own) {
         own.ask_for_work(work::INGRESS);

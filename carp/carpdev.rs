@@ -60,7 +60,7 @@ pub(super) fn move_to(
         host.rehash();
         host.addresses.solicited.forget();
     }
-    carp.published.ways_back.find(own, dev, &rcu::read_lock());
+    carp.published.find_ways_back(own);
     join_members(own, dev, rtnl);
     mtu::follow(carp, dev, rtnl);
     join_groups(carp, own, rtnl);

@@ -14,13 +14,12 @@ use crate::{
         bindings,
         genetlink::{Do, Dump, Entries, Permission, Position, Request, Table},
         namespace::Net,
-        netdevice::Device,
         netlink::{Message, Policies, Policy},
         timer,
     },
     proto::carp::{
         causes::{seconds_since, Cause, CauseName, Reason, CAUSES_MAX, CAUSE_NAME_MAX, REASON_MAX},
-        demotion::{Refusal, GROUP_NAME_MAX},
+        demotion::Refusal,
         time::Instant,
     },
 };
@@ -32,10 +31,8 @@ use kernel::{
 /// CARP_CMD_CAUSE_GET: those of all groups, or of one.
 pub(super) struct CauseGet;
 
-static CAUSE_GET: Policies<{ bindings::CARP_A_GROUP as usize + 1 }> = Policies::new(&[(
-    bindings::CARP_A_GROUP,
-    Policy::String(GROUP_NAME_MAX as u16),
-)]);
+static CAUSE_GET: Policies<{ bindings::CARP_A_GROUP as usize + 1 }> =
+    Policies::new(&[requested::GROUP]);
 
 /// [`Position::inner`]: first the causes that were set by name, then those of pfsync
 /// interfaces, then those of carp interfaces from the index in [`Position::key`] on.
@@ -54,11 +51,7 @@ impl Dump for CauseGet {
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         let named = request.attributes.string(bindings::CARP_A_GROUP).is_some();
         let only = named.then(|| requested::group(request)).transpose()?;
-        let nth = |n| {
-            let rcu = rcu::read_lock();
-            Namespace::of(request.net, &rcu)?.groups().nth(n)
-        };
-        while let Some(group) = nth(position.outer as usize) {
+        while let Some(group) = requested::nth_group(request.net, position.outer as usize) {
             if only.as_ref().is_none_or(|only| Arc::ptr_eq(only, &group)) {
                 list(request.net, &group, entries, position)?;
             }
@@ -110,10 +103,7 @@ fn list_interfaces(
 ) -> Result {
     let rcu = rcu::read_lock();
     let [a, b, c, d, ..] = position.key;
-    for dev in Device::walk(net, u32::from_ne_bytes([a, b, c, d]), &rcu) {
-        let Some((own, carp)) = dev.of_driver::<Carp>(&rcu) else {
-            continue;
-        };
+    for (own, carp) in Carp::walk(net, u32::from_ne_bytes([a, b, c, d]), &rcu) {
         let causes = {
             let host = carp.host.lock();
             let demotion = &host.demotion;
@@ -124,7 +114,7 @@ fn list_interfaces(
                 .shares()
                 .map(|(cause, share)| (demotion.name_of(cause, own.name_now()), share))
         };
-        let [a, b, c, d] = dev.ifindex().to_ne_bytes();
+        let [a, b, c, d] = own.ifindex().to_ne_bytes();
         for (number, (name, share)) in (0_u8..).zip(&causes) {
             if share.amount == 0 || position.key == key([a, b, c, d], number.saturating_add(1)) {
                 continue;
@@ -136,7 +126,7 @@ fn list_interfaces(
             })?;
             position.key = key([a, b, c, d], number.saturating_add(1));
         }
-        position.key = key(dev.ifindex().saturating_add(1).to_ne_bytes(), 0);
+        position.key = key(own.ifindex().saturating_add(1).to_ne_bytes(), 0);
     }
     Ok(())
 }
@@ -165,18 +155,18 @@ fn fill_named(message: &mut Message<'_>, group: &Group, cause: &Cause, now: Inst
     }
 }
 
+/// The policy of a cause's name.
+const CAUSE: (u32, Policy) = (
+    bindings::CARP_A_CAUSE,
+    Policy::String(CAUSE_NAME_MAX as u16),
+);
+
 /// CARP_CMD_CAUSE_SET: a cause is set by name.
 pub(super) struct CauseSet;
 
 static CAUSE_SET: Policies<{ bindings::CARP_A_CAUSE_REASON as usize + 1 }> = Policies::new(&[
-    (
-        bindings::CARP_A_GROUP,
-        Policy::String(GROUP_NAME_MAX as u16),
-    ),
-    (
-        bindings::CARP_A_CAUSE,
-        Policy::String(CAUSE_NAME_MAX as u16),
-    ),
+    requested::GROUP,
+    CAUSE,
     (bindings::CARP_A_AMOUNT, Policy::U32),
     (bindings::CARP_A_FOR, Policy::U32),
     (
@@ -207,7 +197,7 @@ impl Do for CauseSet {
         let by = group
             .set(cause)?
             .map_err(|refusal| requested::refuse(request, refusal))?;
-        changed(request.net, &group, &cause, by);
+        notify::demoted(request.net, &group, by, name.as_str(), &cause.reason);
         if by > 0 {
             advertise_group(request.net, &group);
         }
@@ -220,16 +210,8 @@ impl Do for CauseSet {
 /// CARP_CMD_CAUSE_DEL: it is taken back.
 pub(super) struct CauseDel;
 
-static CAUSE_DEL: Policies<{ bindings::CARP_A_CAUSE as usize + 1 }> = Policies::new(&[
-    (
-        bindings::CARP_A_GROUP,
-        Policy::String(GROUP_NAME_MAX as u16),
-    ),
-    (
-        bindings::CARP_A_CAUSE,
-        Policy::String(CAUSE_NAME_MAX as u16),
-    ),
-]);
+static CAUSE_DEL: Policies<{ bindings::CARP_A_CAUSE as usize + 1 }> =
+    Policies::new(&[requested::GROUP, CAUSE]);
 
 impl Do for CauseDel {
     const COMMAND: u32 = bindings::CARP_CMD_CAUSE_DEL;
@@ -253,10 +235,6 @@ impl Do for CauseDel {
         notify::demoted(request.net, &group, by, name.as_str(), &reason);
         Ok(())
     }
-}
-
-fn changed(net: &Net, group: &Group, cause: &Cause, by: i32) {
-    notify::demoted(net, group, by, cause.name.as_str(), &cause.reason);
 }
 
 /// The name that a request has for a cause.

@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     linux::{
-        compat::ENOBUFS, log, log::print_at, netdevice_ops::OwnDevice, rx_handler,
-        skbuff::ETH_P_IP, timer,
+        compat::ENOBUFS, log, log::print_at, netdevice_ops::OwnDevice, skbuff::ETH_P_IP, timer,
     },
     proto::carp::{
         balancing::HOSTS_MAX,
@@ -87,9 +86,7 @@ pub(super) fn deliver(carp: &Carp, mut outbox: Outbox) {
 fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) {
     let sharing = {
         let rcu = rcu::read_lock();
-        let carpdev = carp.published.carpdev.get(&rcu);
-        let parent = carpdev.and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, &rcu));
-        parent.map_or(1, Parent::vhids)
+        Parent::below(carp, &rcu).map_or(1, Parent::vhids)
     };
     let mut host = carp.host.lock();
     let now = Instant(timer::now());

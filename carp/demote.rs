@@ -13,10 +13,7 @@ use super::{
     notify,
 };
 use crate::{
-    linux::{
-        log::print_at, namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, rtnl::Rtnl,
-        timer,
-    },
+    linux::{log::print_at, namespace::Net, netdevice_ops::OwnDevice, rtnl::Rtnl, timer},
     proto::carp::{
         causes::{Reason, MANUAL},
         demotion::Refusal,
@@ -241,8 +238,7 @@ pub(super) fn carpdemote(net: &Net, group: &Arc<Group>, step: i32) -> Result<Res
         Ok(more) => more,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let manual = core::str::from_utf8(MANUAL).unwrap_or_default();
-    notify::demoted(net, group, step, manual, &Reason::NONE);
+    notify::demoted(net, group, step, MANUAL, &Reason::NONE);
     if more {
         advertise_group(net, group);
     }
@@ -309,10 +305,8 @@ fn each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
 /// Calls `each` with the carp interfaces of the namespace.
 fn each_interface(net: &Net, each: impl Fn(&Carp)) {
     let rcu = rcu::read_lock();
-    for dev in Device::walk(net, 0, &rcu) {
-        if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
-            each(carp);
-        }
+    for (_, carp) in Carp::walk(net, 0, &rcu) {
+        each(carp);
     }
 }
 

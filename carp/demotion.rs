@@ -9,11 +9,14 @@ use super::{
 };
 use crate::{
     linux::netdevice::DeviceName,
-    proto::carp::{
-        causes::CAUSE_NAME_MAX,
-        demotion::{self, GroupName},
-        send_errors::SendErrors,
-        time::Instant,
+    proto::{
+        carp::{
+            causes::CAUSE_NAME_MAX,
+            demotion::{self, GroupName},
+            send_errors::SendErrors,
+            time::Instant,
+        },
+        text::Text,
     },
 };
 use kernel::{prelude::*, sync::Arc};
@@ -28,31 +31,15 @@ pub(super) enum OwnCause {
 }
 
 /// The name of such a cause, with the device that it is about: "link:eth0".
-#[derive(Clone, Copy)]
-pub(super) struct OwnCauseName {
-    bytes: [u8; CAUSE_NAME_MAX],
-    len: usize,
-}
+pub(super) type OwnCauseName = Text<CAUSE_NAME_MAX>;
 
-impl OwnCauseName {
-    fn new(prefix: &str, device: DeviceName) -> Self {
-        let mut name = Self {
-            bytes: [0; CAUSE_NAME_MAX],
-            len: 0,
-        };
-        let text = Iterator::chain(prefix.bytes(), device.as_bytes().iter().copied());
-        for (to, byte) in name.bytes.iter_mut().zip(text) {
-            *to = byte;
-            name.len = name.len.saturating_add(1);
-        }
-        name
+fn own_cause_name(prefix: &str, device: DeviceName) -> OwnCauseName {
+    let mut bytes = [0; CAUSE_NAME_MAX];
+    let text = Iterator::chain(prefix.bytes(), device.as_bytes().iter().copied());
+    for (to, byte) in bytes.iter_mut().zip(text) {
+        *to = byte;
     }
-
-    /// Its characters.
-    pub(super) fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.len).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
-    }
+    OwnCauseName::new(&bytes).unwrap_or_default()
 }
 
 /// What an interface knows of demotion; behind the host's lock.
@@ -115,8 +102,8 @@ impl Demotion {
     /// The name of a cause of the interface called `own`.
     pub(super) fn name_of(&self, cause: OwnCause, own: DeviceName) -> OwnCauseName {
         match cause {
-            OwnCause::Link => OwnCauseName::new("link:", self.carpdev),
-            OwnCause::SendErrors => OwnCauseName::new("send-errors:", own),
+            OwnCause::Link => own_cause_name("link:", self.carpdev),
+            OwnCause::SendErrors => own_cause_name("send-errors:", own),
         }
     }
 

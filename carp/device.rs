@@ -14,14 +14,18 @@ use crate::{
     linux::{
         crypto::Secret,
         lock::{new_spinlock_bh, SpinLockBh},
-        netdevice::MacAddress,
+        namespace::Net,
+        netdevice::{Device, MacAddress},
         netdevice_ops::OwnDevice,
         rtnl::{Rtnl, RtnlCell, RtnlRefCell},
         timer::{self, Timer},
     },
     proto::carp::{balancing::Balancing, digest::KEY_LEN, election::State, packet::virtual_mac},
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{rcu, Arc},
+};
 
 /// A carp interface. The device owns one count of it, its attachment to the parent
 /// another.
@@ -89,6 +93,15 @@ impl Carp {
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// The interfaces of a namespace whose index is `from` or more, in ascending order.
+    pub(super) fn walk<'a>(
+        net: &'a Net,
+        from: u32,
+        rcu: &'a rcu::Guard,
+    ) -> impl Iterator<Item = (&'a OwnDevice, &'a Self)> {
+        Device::walk(net, from, rcu).filter_map(|dev| dev.of_driver::<Self>(rcu))
     }
 
     /// Opens the timer and tells the host its device: the interface begins to

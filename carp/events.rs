@@ -10,7 +10,6 @@ use crate::linux::{
     inet6addr::Inet6Addr,
     inetaddr::InetAddr,
     netdevice::{Device, MacAddress},
-    netdevice_ops::OwnDevice,
     netlink::Extack,
     notifier::{DeviceEvent, Notified, Notifiers},
     rtnl::Rtnl,
@@ -45,7 +44,7 @@ impl Notified for Events {
                 event,
                 DeviceEvent::Register | DeviceEvent::Up | DeviceEvent::Mtu
             ) {
-                find_ways_back(carp, own);
+                carp.published.find_ways_back(own);
             }
             if matches!(event, DeviceEvent::Mtu) {
                 mtu::changed(carp, own, rtnl);
@@ -208,15 +207,7 @@ fn parent_addresses_changed(dev: &Device, rcu: &rcu::Guard) {
     }
 }
 
-/// Finds out who receives, from all addresses of the interface and its parent.
-fn find_ways_back(carp: &Carp, own: &OwnDevice) {
-    let rcu = rcu::read_lock();
-    if let Some(carpdev) = carp.published.carpdev.get(&rcu) {
-        carp.published.ways_back.find(own, carpdev, &rcu);
-    }
-}
-
-/// The same after the interface has got an address.
+/// Finds out who receives, after the interface has got an address.
 fn find_way_back_for(carp: &Carp, address: IpAddr, prefix: u8) {
     let rcu = rcu::read_lock();
     if let Some(carpdev) = carp.published.carpdev.get(&rcu) {

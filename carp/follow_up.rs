@@ -18,7 +18,7 @@ use crate::{
     linux::{netdevice_ops::OwnDevice, rtnl::Rtnl},
     proto::carp::{election::State, log::NO_MEMORY},
 };
-use kernel::{prelude::*, str::CString, sync::rcu};
+use kernel::{prelude::*, str::CString};
 
 /// Does what was asked for with these bits.
 pub(super) fn follow_up(carp: &Carp, own: &OwnDevice, bits: u32, rtnl: &Rtnl) {
@@ -26,10 +26,7 @@ pub(super) fn follow_up(carp: &Carp, own: &OwnDevice, bits: u32, rtnl: &Rtnl) {
         carpdev::join_groups(carp, own, rtnl);
     }
     if bits & work::WAYS_BACK != 0 {
-        let rcu = rcu::read_lock();
-        if let Some(carpdev) = carp.published.carpdev.get(&rcu) {
-            carp.published.ways_back.find(own, carpdev, &rcu);
-        }
+        carp.published.find_ways_back(own);
     }
     if bits & work::LOST_PARENT != 0 {
         take_parent_again(carp, own, rtnl);

@@ -22,7 +22,7 @@ use crate::linux::{
     namespace::Net,
     netdevice::Device,
     netdevice_ops::OwnDevice,
-    netlink::{attribute_size, attribute_size_u64, Message, Policies, Policy},
+    netlink::{attribute_size, attribute_size_u64, Message},
     rx_handler,
 };
 use kernel::{prelude::*, sync::rcu};
@@ -44,45 +44,27 @@ pub(super) static OPERATIONS: [Operation; 10] = [
 /// CARP_CMD_VHOST_GET: all virtual hosts, or those of one interface.
 struct VhostGet;
 
-static VHOST_GET: Policies<{ bindings::CARP_A_IFINDEX as usize + 1 }> =
-    Policies::new(&[(bindings::CARP_A_IFINDEX, Policy::U32)]);
-
 impl Dump for VhostGet {
     const COMMAND: u32 = bindings::CARP_CMD_VHOST_GET;
     const PERMISSION: Permission = Permission::Anyone;
-    const ATTRIBUTES: Table = Table::new(&VHOST_GET);
+    const ATTRIBUTES: Table = Table::new(&requested::INTERFACE);
 
     fn generation(net: &Net) -> u32 {
         Namespace::of(net, &rcu::read_lock()).map_or(0, Namespace::generation)
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
-        let rcu = rcu::read_lock();
-        let only = request.attributes.u32(bindings::CARP_A_IFINDEX);
-        if let (Some(ifindex), true) = (only, position.is_begin()) {
-            requested::check(request, ifindex, &rcu)?;
-            position.outer = ifindex;
-        }
-        for dev in Device::walk(request.net, position.outer, &rcu) {
-            if dev.ifindex() != position.outer {
-                *position = Position::new(dev.ifindex());
-            }
-            if only.is_some_and(|only| only != position.outer) {
-                break;
-            }
-            if let Some((own, carp)) = dev.of_driver::<Carp>(&rcu) {
-                let status = Status::of(carp);
-                for node in status.nodes() {
-                    let vhid = u32::from(node.vhid);
-                    if vhid >= position.inner {
-                        entries.add(|message| fill_vhost(message, own, &status, node))?;
-                        position.inner = vhid.saturating_add(1);
-                    }
+        requested::each_interface(request, position, |own, carp, position| {
+            let status = Status::of(carp);
+            for node in status.nodes() {
+                let vhid = u32::from(node.vhid);
+                if vhid >= position.inner {
+                    entries.add(|message| fill_vhost(message, own, &status, node))?;
+                    position.inner = vhid.saturating_add(1);
                 }
             }
-            *position = Position::new(position.outer.saturating_add(1));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -2,19 +2,12 @@
 
 //! What is asked about groups over generic netlink, and `carpdemote`.
 
-use super::{
-    demote::carpdemote,
-    device::Carp,
-    groups::{Group, Groups},
-    netns::Namespace,
-    requested,
-};
+use super::{demote::carpdemote, device::Carp, groups::Group, netns::Namespace, requested};
 use crate::{
     linux::{
         bindings,
         genetlink::{Do, Dump, Entries, Permission, Position, Request, Table},
         namespace::Net,
-        netdevice::Device,
         netlink::{attribute_size, Message, Policies, Policy},
     },
     proto::carp::{
@@ -30,10 +23,8 @@ use kernel::{
 /// CARP_CMD_GROUP_GET: a group, or all.
 pub(super) struct GroupGet;
 
-static GROUP_GET: Policies<{ bindings::CARP_A_GROUP as usize + 1 }> = Policies::new(&[(
-    bindings::CARP_A_GROUP,
-    Policy::String(GROUP_NAME_MAX as u16),
-)]);
+static GROUP_GET: Policies<{ bindings::CARP_A_GROUP as usize + 1 }> =
+    Policies::new(&[requested::GROUP]);
 
 impl Do for GroupGet {
     const COMMAND: u32 = bindings::CARP_CMD_GROUP_GET;
@@ -67,12 +58,12 @@ impl Dump for GroupGet {
     const ATTRIBUTES: Table = Table::NONE;
 
     fn generation(net: &Net) -> u32 {
-        groups(net, &rcu::read_lock()).map_or(0, Groups::generation)
+        let rcu = rcu::read_lock();
+        Namespace::of(net, &rcu).map_or(0, |namespace| namespace.groups().generation())
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
-        let nth = |n| groups(request.net, &rcu::read_lock())?.nth(n);
-        while let Some(group) = nth(position.outer as usize) {
+        while let Some(group) = requested::nth_group(request.net, position.outer as usize) {
             // A group that is too large for any buffer is divided, others are not.
             let divide = entries.is_empty();
             let mut next = position.inner;
@@ -100,13 +91,8 @@ impl Dump for GroupGet {
 /// CARP_CMD_GROUP_DEMOTE: the administrator's `carpdemote`.
 pub(super) struct GroupDemote;
 
-static GROUP_DEMOTE: Policies<{ bindings::CARP_A_STEP as usize + 1 }> = Policies::new(&[
-    (
-        bindings::CARP_A_GROUP,
-        Policy::String(GROUP_NAME_MAX as u16),
-    ),
-    (bindings::CARP_A_STEP, Policy::S32),
-]);
+static GROUP_DEMOTE: Policies<{ bindings::CARP_A_STEP as usize + 1 }> =
+    Policies::new(&[requested::GROUP, (bindings::CARP_A_STEP, Policy::S32)]);
 
 impl Do for GroupDemote {
     const COMMAND: u32 = bindings::CARP_CMD_GROUP_DEMOTE;
@@ -139,14 +125,8 @@ impl Do for GroupDemote {
 
 /// The first cause that was set by another name.
 fn other_cause(group: &Group) -> Option<Cause> {
-    let causes = (0..CAUSES_MAX).map_while(|index| group.cause(index));
-    causes
-        .into_iter()
-        .find(|cause| cause.name.as_bytes() != MANUAL)
-}
-
-fn groups<'a>(net: &'a Net, rcu: &'a rcu::Guard) -> Option<&'a Groups> {
-    Namespace::of(net, rcu).map(Namespace::groups)
+    let mut causes = (0..CAUSES_MAX).map_while(|index| group.cause(index));
+    causes.find(|cause| cause.name.as_str() != MANUAL)
 }
 
 fn fill(message: &mut Message<'_>, group: &Group) -> Result {
@@ -163,12 +143,9 @@ fn each_member(
     mut each: impl FnMut(u32) -> Result,
 ) -> Result {
     let rcu = rcu::read_lock();
-    for dev in Device::walk(net, from, &rcu) {
-        if dev
-            .of_driver::<Carp>(&rcu)
-            .is_some_and(|(_, carp)| carp.host.lock().demotion.is_in(group))
-        {
-            each(dev.ifindex())?;
+    for (own, carp) in Carp::walk(net, from, &rcu) {
+        if carp.host.lock().demotion.is_in(group) {
+            each(own.ifindex())?;
         }
     }
     Ok(())

@@ -272,7 +272,7 @@ impl Group {
         self.next_end
             .store(ends.min().map_or(NEVER, |Instant(at)| at), Relaxed);
         let by = i32::try_from(by).unwrap_or(0);
-        self.update(|counter| counter.change(by));
+        self.update(|counter| counter.adjust(by));
         by
     }
 

@@ -8,20 +8,16 @@ use crate::{
         bindings,
         genetlink::{Dump, Entries, Permission, Position, Request, Table},
         namespace::Net,
-        netdevice::Device,
         netdevice_ops::OwnDevice,
-        netlink::{Message, Policies, Policy},
+        netlink::Message,
         timer,
     },
     proto::carp::time::Instant,
 };
-use kernel::{prelude::*, sync::rcu};
+use kernel::prelude::*;
 
 /// CARP_CMD_HISTORY_GET: of all interfaces, or of one.
 pub(super) struct HistoryGet;
-
-static HISTORY_GET: Policies<{ bindings::CARP_A_IFINDEX as usize + 1 }> =
-    Policies::new(&[(bindings::CARP_A_IFINDEX, Policy::U32)]);
 
 /// In [`Position::key`]: [`Position::inner`] is the number of the next change.
 const BEGUN: [u8; 16] = [1; 16];
@@ -29,7 +25,7 @@ const BEGUN: [u8; 16] = [1; 16];
 impl Dump for HistoryGet {
     const COMMAND: u32 = bindings::CARP_CMD_HISTORY_GET;
     const PERMISSION: Permission = Permission::Anyone;
-    const ATTRIBUTES: Table = Table::new(&HISTORY_GET);
+    const ATTRIBUTES: Table = Table::new(&requested::INTERFACE);
 
     /// What is added while it is read comes at the end, and makes nothing wrong.
     fn generation(_net: &Net) -> u32 {
@@ -37,29 +33,14 @@ impl Dump for HistoryGet {
     }
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
-        let rcu = rcu::read_lock();
-        let only = request.attributes.u32(bindings::CARP_A_IFINDEX);
-        if let (Some(ifindex), true) = (only, position.is_begin()) {
-            requested::check(request, ifindex, &rcu)?;
-            *position = Position::new(ifindex);
-        }
-        for dev in Device::walk(request.net, position.outer, &rcu) {
-            if dev.ifindex() != position.outer {
-                *position = Position::new(dev.ifindex());
+        requested::each_interface(request, position, |own, carp, position| {
+            while let Some((number, past)) = next(carp, position) {
+                entries.add(|message| fill(message, own, &past))?;
+                position.inner = number.wrapping_add(1);
+                position.key = BEGUN;
             }
-            if only.is_some_and(|only| only != position.outer) {
-                break;
-            }
-            if let Some((own, carp)) = dev.of_driver::<Carp>(&rcu) {
-                while let Some((number, past)) = next(carp, position) {
-                    entries.add(|message| fill(message, own, &past))?;
-                    position.inner = number.wrapping_add(1);
-                    position.key = BEGUN;
-                }
-            }
-            *position = Position::new(position.outer.saturating_add(1));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
         netdevice_ops::{NewDevice, OwnDevice},
         netlink::{attribute_size, attribute_size_u64, Message},
         rtnl::Rtnl,
-        rx_handler, timer,
+        timer,
     },
     proto::carp::{
         demotion::{GroupName, GROUP_CARP, GROUP_NAME_MAX},
@@ -244,8 +244,7 @@ fn fill_node(node: &Node, message: &mut Message<'_>) -> Result {
 /// could be charged with: on its parent, and in its namespace.
 fn fill_counters(carp: &Carp, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
     let rcu = rcu::read_lock();
-    let carpdev = carp.published.carpdev.get(&rcu);
-    let parent = carpdev.and_then(|carpdev| rx_handler::get_rcu::<Parent>(carpdev, &rcu));
+    let parent = Parent::below(carp, &rcu);
     let namespace = Namespace::of(dev.net(), &rcu);
     for (counter, attribute) in Counter::ALL {
         let of_parent = parent.map_or(0, |it| it.counters.get(counter));

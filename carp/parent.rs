@@ -146,6 +146,11 @@ impl Parent {
         Ok(parent)
     }
 
+    /// That of an interface, if it has one, for readers under RCU.
+    pub(super) fn below<'a>(carp: &'a Carp, rcu: &'a rcu::Guard) -> Option<&'a Self> {
+        rx_handler::get_rcu(carp.published.carpdev.get(rcu)?, rcu)
+    }
+
     /// Lets the parent be an ordinary device again if nobody stands on it.
     pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {

@@ -6,7 +6,6 @@
 use super::{device::Carp, election, stopping};
 use crate::linux::{
     namespace::Net,
-    netdevice::Device,
     power::{PowerListener, PowerNotifiers},
 };
 use kernel::sync::rcu;
@@ -37,10 +36,8 @@ impl PowerListener for Power {
 fn for_each(each: impl Fn(&Carp)) {
     let rcu = rcu::read_lock();
     for net in Net::walk(&rcu) {
-        for dev in Device::walk(net, 0, &rcu) {
-            if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
-                each(carp);
-            }
+        for (_, carp) in Carp::walk(net, 0, &rcu) {
+            each(carp);
         }
     }
 }

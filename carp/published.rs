@@ -8,6 +8,7 @@ use crate::{
         atomic::{read_acquire, read_once},
         bindings,
         netdevice::{ether_addr_to_u64, Device, MacAddress},
+        netdevice_ops::OwnDevice,
         rcu::RcuSlot,
     },
     proto::carp::{
@@ -123,6 +124,15 @@ impl Published {
     /// Tells the packet paths the hash of the mode arp.
     pub(super) fn set_arp_hash(&self, hash: ArpHash) {
         self.arp_hash.store(hash.to_bits(), Relaxed);
+    }
+
+    /// Finds out who receives, from all addresses of the interface `own` and its parent.
+    /// Any context.
+    pub(super) fn find_ways_back(&self, own: &OwnDevice) {
+        let rcu = rcu::read_lock();
+        if let Some(carpdev) = self.carpdev.get(&rcu) {
+            self.ways_back.find(own, carpdev, &rcu);
+        }
     }
 
     /// The parent's index, if there is a parent. Any context.

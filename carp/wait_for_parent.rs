@@ -78,12 +78,10 @@ pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
             && home.governs(dev.net())
     };
     for home in Net::walk(&rcu).filter(waiting) {
-        for other in Device::walk(home, 1, &rcu) {
-            if let Some((own, carp)) = other.of_driver::<Carp>(&rcu) {
-                let lost = carp.configured.lost.get(rtnl);
-                if lost.is_some_and(|lost| lost.is_named_like(dev)) {
-                    own.ask_for_work(work::LOST_PARENT);
-                }
+        for (own, carp) in Carp::walk(home, 1, &rcu) {
+            let lost = carp.configured.lost.get(rtnl);
+            if lost.is_some_and(|lost| lost.is_named_like(dev)) {
+                own.ask_for_work(work::LOST_PARENT);
             }
         }
     }

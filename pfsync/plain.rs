@@ -4,14 +4,17 @@
 
 use crate::{
     linux::state_table::{Expected, Plain},
-    proto::pfsync::{
-        conntrack::{
-            protocol, Entry, Gre, Sctp, SeqAdjust, Status, Synproxy, Tcp, TcpLast, TcpSide,
-            TcpState, Text, Tracking, Tuple, Zone,
+    proto::{
+        pfsync::{
+            conntrack::{
+                protocol, Entry, Gre, Sctp, SeqAdjust, Status, Synproxy, Tcp, TcpLast, TcpSide,
+                TcpState, Tracking, Tuple, Zone,
+            },
+            expectation::{Expectation, Kind},
+            id::StateId,
+            state::address_bytes,
         },
-        expectation::{Expectation, Kind},
-        id::StateId,
-        state::address_bytes,
+        text::Text,
     },
 };
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

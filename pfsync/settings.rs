@@ -4,10 +4,12 @@
 
 use crate::{
     linux::state_table::NAME_MAX,
-    proto::pfsync::{
-        bulk_request::PEER_WITHIN,
-        conntrack::Text,
-        pending::{Config, DEFAULT_MAX_UPDATES},
+    proto::{
+        pfsync::{
+            bulk_request::PEER_WITHIN,
+            pending::{Config, DEFAULT_MAX_UPDATES},
+        },
+        text::Text,
     },
 };
 use core::net::IpAddr;

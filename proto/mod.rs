@@ -16,3 +16,4 @@
 
 pub mod carp;
 pub mod pfsync;
+pub mod text;

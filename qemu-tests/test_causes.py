@@ -12,16 +12,13 @@ from lib.clock import wait_for
 from lib.host import Host
 from lib.kmsg import Kmsg
 from lib.lan import Lan
-from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
 
 
 @pytest.fixture
-def host(world: World) -> Host:
-    """A master on an interface that is connected to nothing."""
-    host = world.host("a")
-    host.ip_batch("link add eth0 arp on type dummy", "link set eth0 up")
+def host(host: Host) -> Host:
+    """It is master on eth0."""
     c.create(host)
     c.wait_state(host, "master")
     return host

@@ -10,17 +10,8 @@ import pytest
 from lib import carp as c
 from lib.host import Host
 from lib.lan import Lan
-from lib.world import World
 
 pytestmark = pytest.mark.usefixtures("carp")
-
-
-@pytest.fixture
-def host(world: World) -> Host:
-    """A host with one Ethernet interface that is connected to nothing."""
-    host = world.host("a")
-    host.ip_batch("link add eth0 arp on type dummy", "link set eth0 up")
-    return host
 
 
 def history(host: Host, *words: str) -> list[dict]:

@@ -9,13 +9,14 @@
 //! is demoted for a cause is taken back under its name alone, so that nobody takes back
 //! what is another's.
 
+use super::super::text::Text;
 use super::{
     demotion::{Counter, Refusal, COUNT_MAX, STEP_MAX},
     time::Instant,
 };
 
 /// The cause that `carpdemote` changes.
-pub const MANUAL: &[u8] = b"manual";
+pub const MANUAL: &str = "manual";
 
 /// The most causes of a group that are set by name.
 pub const CAUSES_MAX: usize = 32;
@@ -31,28 +32,6 @@ pub const FOR_MAX: u32 = 366 * 24 * 3600;
 
 /// What causes of this module's own begin with, or are called.
 const OWN: [&[u8]; 3] = [b"link:", b"send-errors:", b"pfsync-"];
-
-/// Text of at most `N` bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Text<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Text<N> {
-    fn new(text: &[u8]) -> Option<Self> {
-        let mut bytes = [0; N];
-        bytes.get_mut(..text.len())?.copy_from_slice(text);
-        Some(Self {
-            bytes,
-            len: text.len(),
-        })
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
 
 /// The name of a cause that is set by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,7 +56,7 @@ impl CauseName {
     /// That of [`MANUAL`].
     #[must_use]
     pub fn manual() -> Option<Self> {
-        Text::new(MANUAL).map(Self)
+        Text::new(MANUAL.as_bytes()).map(Self)
     }
 
     /// Its characters.
@@ -89,7 +68,7 @@ impl CauseName {
     /// The same as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        self.0.as_str()
     }
 }
 
@@ -99,10 +78,7 @@ pub struct Reason(Text<REASON_MAX>);
 
 impl Reason {
     /// Nothing is said.
-    pub const NONE: Self = Self(Text {
-        bytes: [0; REASON_MAX],
-        len: 0,
-    });
+    pub const NONE: Self = Self(Text::EMPTY);
 
     /// Checks a reason.
     ///

@@ -47,20 +47,14 @@ impl Counter {
         self.0
     }
 
-    /// Automatic demotion: adds `by`, but stops at 0.
+    /// Adds `by`, but stops at 0.
     ///
-    /// Returns whether all masters of the host, in whatever group, should
-    /// advertise at once: if an increase leaves the counter of a group at
-    /// exactly 1, for then the host was well until now.
+    /// Returns whether all masters of the host, in whatever group, should advertise at once
+    /// if that is automatic demotion: an increase leaves the counter of a group at exactly
+    /// 1, so the host was well until now.
     pub fn adjust(&mut self, by: i32) -> bool {
         self.0 = self.0.saturating_add_signed(by);
         by > 0 && self.0 == 1
-    }
-
-    /// A cause that was set by name has another amount: adds the difference. The causes
-    /// are a part of the counter, so it never becomes negative.
-    pub fn change(&mut self, by: i32) {
-        self.0 = self.0.saturating_add_signed(by);
     }
 }
 

@@ -9,7 +9,8 @@
 use zerocopy::byteorder::network_endian::U32;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use super::conntrack::{Details, Gre, Sctp, SeqAdjust, Synproxy, TcpSide, Text, Zone};
+use super::super::text::Text;
+use super::conntrack::{Details, Gre, Sctp, SeqAdjust, Synproxy, TcpSide, Zone};
 use super::frame::Discard;
 use super::id::StateId;
 use super::tcp::SCALE_MAX;

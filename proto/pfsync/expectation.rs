@@ -12,7 +12,7 @@ use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::FromBytes as _;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::conntrack::Text;
+use super::super::text::Text;
 use super::frame::Discard;
 use super::id::StateId;
 use super::state::{address, address_bytes, Family};

@@ -10,7 +10,7 @@ use carp_proto::carp::election::{Config, Environment, Families, Family};
 use carp_proto::carp::packet::{Advertisement, Digest};
 use carp_proto::pfsync::conntrack::{
     protocol, Details, Entry, Gre, Sctp, SeqAdjust, Status, Synproxy, Tcp, TcpLast, TcpSide,
-    TcpState, Text, Tracking, Tuple, Zone,
+    TcpState, Tracking, Tuple, Zone,
 };
 use carp_proto::pfsync::expectation::{Expectation, Kind};
 use carp_proto::pfsync::extra::Extra;
@@ -21,6 +21,7 @@ use carp_proto::pfsync::message::Message;
 use carp_proto::pfsync::state::{self, State};
 use carp_proto::pfsync::tuples::inverse;
 use carp_proto::pfsync::update::Update;
+use carp_proto::text::Text;
 
 /// All messages of a frame that we have written, of which nothing may be skipped.
 pub fn messages(frame: &[u8]) -> impl Iterator<Item = Message<'_>> {

@@ -49,7 +49,7 @@ fn names_are_visible_ascii() {
         );
     }
     assert!(CauseName::new("x".repeat(CAUSE_NAME_MAX).as_bytes()).is_ok());
-    assert_eq!(CauseName::manual(), CauseName::new(MANUAL).ok());
+    assert_eq!(CauseName::manual(), CauseName::new(MANUAL.as_bytes()).ok());
 }
 
 #[test]

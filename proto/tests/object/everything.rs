@@ -201,7 +201,7 @@ pub fn every_count(
         if is_automatic(name) {
             advertise = advertise.wrapping_add(usize::from(group.adjust(by.unwrap_or(step))));
         }
-        group.change(step);
+        group.adjust(step);
         match causes::step(*group, hosts, step) {
             Ok(manual) => advertise = advertise.wrapping_add(manual as usize),
             Err(refusal) => advertise = advertise.wrapping_add(refusal.as_str().len()),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use carp_proto::pfsync::conntrack::{
     protocol, Details, Entry, Gre, Sctp, SeqAdjust, Status, Synproxy, Tcp, TcpLast, TcpSide,
-    TcpState, Text, Tracking, Tuple, Zone,
+    TcpState, Tracking, Tuple, Zone,
 };
 use carp_proto::pfsync::expectation::{Expectation, Kind};
 use carp_proto::pfsync::extra::Extra;
@@ -20,6 +20,7 @@ use carp_proto::pfsync::time::Instant;
 use carp_proto::pfsync::timeout::Timeout;
 use carp_proto::pfsync::tuples::inverse;
 use carp_proto::pfsync::update::Update;
+use carp_proto::text::Text;
 use proptest::prelude::*;
 
 pub const MS: u64 = 1_000_000;

@@ -67,6 +67,23 @@ impl VirtualHost {
     }
 }
 
+#[cfg(test)]
+impl VirtualHost {
+    pub fn of_test(ifname: &str, vhid: u8, state: &str) -> Self {
+        Self {
+            ifname: ifname.into(),
+            ifindex: 7,
+            vhid,
+            state: state.into(),
+            advbase: 1,
+            advskew: 100,
+            demote: 0,
+            parent: Some(2),
+            carpdev: Some("eth0".into()),
+        }
+    }
+}
+
 /// A group, of CARP_CMD_GROUP_GET.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Group {

@@ -23,8 +23,6 @@ pub struct Change {
     #[serde(skip)]
     ago: Duration,
     pub ifname: String,
-    #[serde(skip)]
-    pub ifindex: u32,
     pub vhid: u8,
     pub old_state: String,
     pub state: String,
@@ -38,7 +36,6 @@ impl Change {
             time: None,
             ago: Duration::from_nanos(answer.u64(CARP_A_AGO)?),
             ifname: answer.text(CARP_A_IFNAME)?,
-            ifindex: answer.u32(CARP_A_IFINDEX)?,
             vhid: answer.u8(CARP_A_VHID)?,
             old_state: name(STATES, answer.u8(CARP_A_OLD_STATE)?),
             state: name(STATES, answer.u8(CARP_A_STATE)?),

@@ -299,17 +299,7 @@ mod tests {
 
     #[test]
     fn what_is_shown() {
-        let host = VirtualHost {
-            ifname: "carp0".into(),
-            ifindex: 7,
-            vhid: 1,
-            state: "backup".into(),
-            advbase: 1,
-            advskew: 0,
-            demote: 200,
-            parent: None,
-            carpdev: None,
-        };
+        let host = VirtualHost::of_test("carp0", 1, "backup");
         let mut shown = Shown {
             maintenance: None,
             virtual_hosts: vec![host],

@@ -285,20 +285,6 @@ fn read_group(words: &[String]) -> Result<(&str, Option<i32>)> {
 mod tests {
     use super::*;
 
-    fn host(ifname: &str, vhid: u8, state: &str) -> VirtualHost {
-        VirtualHost {
-            ifname: ifname.into(),
-            ifindex: 7,
-            vhid,
-            state: state.into(),
-            advbase: 1,
-            advskew: 100,
-            demote: 0,
-            parent: Some(2),
-            carpdev: Some("eth0".into()),
-        }
-    }
-
     fn cause() -> causes::Cause {
         causes::Cause {
             group: "carp".into(),
@@ -314,7 +300,10 @@ mod tests {
     fn example() -> Status {
         let trouble = ("carp0".to_owned(), "digest differs".to_owned());
         Status {
-            virtual_hosts: vec![host("carp0", 1, "master"), host("carp10", 255, "backup")],
+            virtual_hosts: vec![
+                VirtualHost::of_test("carp0", 1, "master"),
+                VirtualHost::of_test("carp10", 255, "backup"),
+            ],
             groups: vec![Group {
                 group: "carp".into(),
                 demote: 1,

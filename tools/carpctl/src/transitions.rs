@@ -206,15 +206,8 @@ mod tests {
 
     fn host(ifname: &str, vhid: u8, state: &str) -> VirtualHost {
         VirtualHost {
-            ifname: ifname.into(),
-            ifindex: 7,
-            vhid,
-            state: state.into(),
-            advbase: 1,
-            advskew: 0,
             demote: 3,
-            parent: None,
-            carpdev: None,
+            ..VirtualHost::of_test(ifname, vhid, state)
         }
     }
 

@@ -69,7 +69,7 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
                 let manual = u32::from(u8::arbitrary(u)?).min(before);
                 if let Ok(after) = causes::step(*group, manual, step) {
                     assert_eq!(i64::from(after), i64::from(manual) + i64::from(step));
-                    group.change(step);
+                    group.adjust(step);
                     assert_eq!(i64::from(group.get()), i64::from(before) + i64::from(step));
                     assert!(step <= 0 || group.get() <= 255);
                 }
