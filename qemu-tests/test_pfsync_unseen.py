@@ -208,6 +208,7 @@ def test_fragments_on_a_bridge(world: World) -> None:
     flow.close()
 
 
+@pytest.mark.stock
 def test_what_ip_sees_of_a_bridge(world: World) -> None:
     """With br_netfilter IP's hooks see its packets as well, and translate them after ours: that
     must find an entry that is not confirmed yet."""

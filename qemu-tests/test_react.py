@@ -29,14 +29,13 @@ TELL = (
 )
 # it stays backup until it is told
 SLOW = "advbase 200"
-# after so many seconds it has read what is there
-LISTENS = 0.5
 
 
 class Hooks:
-    """A folder of hooks, and what they have written."""
+    """A folder of hooks, what they have written, and a service manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, manager: socket.socket) -> None:
+        self.manager = manager
         self.folder = folder / "hooks.d"
         self.folder.mkdir(mode=0o755)
         self.log = folder / "log"
@@ -59,14 +58,25 @@ class Hooks:
 
 
 @pytest.fixture
-def hooks(tmp_path: Path) -> Hooks:
-    return Hooks(tmp_path)
+def hooks(tmp_path: Path) -> Iterator[Hooks]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.settimeout(10)
+        yield Hooks(tmp_path, manager)
 
 
-def react(host: Host, hooks: Hooks, *words: str, **environment: str) -> Process:
+def start(host: Host, hooks: Hooks, *words: str, **environment: str) -> Process:
+    environment["NOTIFY_SOCKET"] = hooks.manager.getsockname()
     settings = [f"{name}={value}" for name, value in environment.items()]
     command = ("carpctl", "react", "--hooks", str(hooks.folder), *words)
     return host.spawn("env", *settings, *command)
+
+
+def react(host: Host, hooks: Hooks, *words: str, **environment: str) -> Process:
+    """Starts the daemon; when this returns it has read what is there, and listens."""
+    daemon = start(host, hooks, *words, **environment)
+    assert hooks.manager.recv(100) == b"READY=1"
+    return daemon
 
 
 def become(host: Host, *states: str, name: str = "carp0") -> None:
@@ -91,7 +101,6 @@ def test_changes(host: Host, hooks: Hooks) -> None:
     hooks.add("20-second", f"echo $CARP_STATE >>{hooks.log}; exit\n")
     hooks.add("10-first")
     react(host, hooks)
-    time.sleep(LISTENS)
     c.create(host, SLOW)
     told = ["carp0 1 INIT BACKUP started 0", "BACKUP"]
     hooks.wait(*told)
@@ -109,7 +118,6 @@ def test_changes(host: Host, hooks: Hooks) -> None:
 def test_several_virtual_hosts(host: Host, hooks: Hooks) -> None:
     hooks.add("hook")
     react(host, hooks)
-    time.sleep(LISTENS)
     c.create_nodes(host, "1:0,2:100")
     c.wait_masters(host, [1, 2])
     wait_for(lambda: len(hooks.heard()) == 4, 10, "both are master")
@@ -200,7 +208,6 @@ class Latency:
         path.write_text(f"#!/bin/sh\n{FIRST_LINE}")
         path.chmod(0o755)
         self.daemon = react(host, hooks)
-        time.sleep(1)
 
     def after(self, act: Callable[[], None], state: str = "MASTER") -> float:
         """In nanoseconds."""
@@ -213,7 +220,7 @@ class Latency:
 
         def is_told() -> bool:
             log.read()
-            return any("first line" in line for line in log.lines[begin:])
+            return any(f"first line: {state}" in line for line in log.lines[begin:])
 
         wait_for(is_told, 20, "the hook is called", interval=0.1)
         times = dict(zip(log.lines[begin:], log.times[begin:], strict=True))
@@ -306,7 +313,6 @@ def test_the_end(host: Host, hooks: Hooks) -> None:
     c.create(host, SLOW)
     hooks.add("hook", "sleep 1\n")
     daemon = react(host, hooks)
-    time.sleep(0.5)
     become(host, "master")
     time.sleep(0.2)
     daemon.signal(signal.SIGTERM)
@@ -318,33 +324,27 @@ def test_the_end_does_not_wait_for_ever(host: Host, hooks: Hooks) -> None:
     c.create(host, SLOW)
     hooks.add("hook", "sleep 1000\n")
     daemon = react(host, hooks)
-    time.sleep(0.5)
     daemon.signal(signal.SIGTERM)
     assert "it has not ended, and carpctl react does" in daemon.wait(timeout=6)
     time.sleep(0.2)
     assert hooks.heard() == []
 
 
-def test_the_service_manager_is_told(host: Host, hooks: Hooks, tmp_path: Path) -> None:
+def test_the_service_manager_is_told(host: Host, hooks: Hooks) -> None:
     c.create(host, SLOW)
     hooks.add("hook", f'echo "[$NOTIFY_SOCKET]" >>{hooks.log}\n')
-    path = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(path)
-        manager.settimeout(10)
-        daemon = react(host, hooks, NOTIFY_SOCKET=path)
-        assert manager.recv(100) == b"READY=1"
-        hooks.wait("[]", "carp0 1 UNKNOWN BACKUP found 0")
-        daemon.signal(signal.SIGTERM)
-        assert manager.recv(100) == b"STOPPING=1"
-        daemon.wait()
+    daemon = react(host, hooks)
+    hooks.wait("[]", "carp0 1 UNKNOWN BACKUP found 0")
+    daemon.signal(signal.SIGTERM)
+    assert hooks.manager.recv(100) == b"STOPPING=1"
+    daemon.wait()
 
 
 def test_the_module_comes_and_goes(host: Host, hooks: Hooks) -> None:
     """As in an upgrade; the family has another number after it."""
     hooks.add("hook")
     rmmod("carp")
-    daemon = react(host, hooks)
+    daemon = start(host, hooks)
     daemon.wait_output("carp.ko is not loaded, or too old; reactions begin when it is there", 10)
     told = []
     for _ in range(2):
