@@ -13,6 +13,7 @@ use super::{
 use crate::{
     linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
     proto::carp::{
+        advertisers::Advertiser,
         balancing::Balancing,
         effects::Transition,
         election::{Environment, Event, Family, State},
@@ -70,6 +71,7 @@ pub(super) fn handle_node(
     let vhid = node.vhid();
     let effects = node.election.handle(now, environment, event);
     if let Some(transition) = &effects.transition {
+        node.transitions.add(transition);
         if transition.from == State::Master && index == 0 {
             host.announcements.stop();
         }
@@ -196,9 +198,14 @@ pub(super) fn advertised(
             })
             .ok_or(Discard::BadVhid)?;
         host.hash_addresses();
-        let node = host.nodes.get(index).ok_or(Discard::BadVhid)?;
+        let node = host.nodes.get_mut(index).ok_or(Discard::BadVhid)?;
         let authenticated = node.authenticate(now, received);
-        host.mismatch.heard(now, sender.address, &authenticated);
+        let verdict = authenticated
+            .as_ref()
+            .map_or_else(|it| Err(*it), |_| Ok(()));
+        if let Some(advertiser) = Advertiser::new(sender.address, now, received, verdict) {
+            node.advertisers.heard(advertiser);
+        }
         let advertisement = authenticated?;
         if host.settings.balancing() == Balancing::IpStealth {
             let mac = host.settings.mac();

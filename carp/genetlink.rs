@@ -13,8 +13,10 @@ use super::{
     netns::Namespace,
     notify::{interface, state_number},
     parent::Parent,
+    peer_requests::PeerGet,
     requested,
     status::{Node, Status},
+    transition_requests::TransitionGet,
 };
 use crate::linux::{
     bindings,
@@ -28,7 +30,7 @@ use crate::linux::{
 use kernel::{prelude::*, sync::rcu};
 
 /// In ascending order, as [`genetlink::Family::register`] wants them.
-pub(super) static OPERATIONS: [Operation; 10] = [
+pub(super) static OPERATIONS: [Operation; 12] = [
     Operation::list::<VhostGet>(),
     Operation::once::<GroupGet>(),
     Operation::list::<GroupGet>(),
@@ -39,6 +41,8 @@ pub(super) static OPERATIONS: [Operation; 10] = [
     Operation::once::<CauseSet>(),
     Operation::once::<CauseDel>(),
     Operation::list::<HistoryGet>(),
+    Operation::list::<PeerGet>(),
+    Operation::list::<TransitionGet>(),
 ];
 
 /// CARP_CMD_VHOST_GET: all virtual hosts, or those of one interface.

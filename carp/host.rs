@@ -8,7 +8,6 @@ use super::{
     addresses::Addresses,
     demotion::Demotion,
     history::History,
-    mismatch::Mismatch,
     netns::Namespace,
     node::{Common, Node},
     settings::Settings,
@@ -41,6 +40,10 @@ use kernel::{
 /// list that there was is one that was spoken.
 const HASHED_AT_ONCE: usize = 32;
 
+/// How long it is worth telling that a digest differs, in ns: longer than the longest
+/// interval.
+const LATELY: u64 = 300_000_000_000;
+
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
     /// The virtual hosts in ascending order of vhid; at least one.
@@ -63,8 +66,6 @@ pub(crate) struct Host {
     pub(super) history: History,
     /// To whom advertisements go instead of to the group of their family.
     pub(super) peers: KVec<IpAddr>,
-    /// Who sends digests that are wrong.
-    pub(super) mismatch: Mismatch,
     /// The interface's own device, from its registration until it leaves.
     pub(super) own: Option<ARef<OwnDevice>>,
     /// The parent; changes under RTNL only.
@@ -95,7 +96,6 @@ impl Host {
             demotion: Demotion::new()?,
             history: History::new()?,
             peers: KVec::new(),
-            mismatch: Mismatch::new(),
             own: None,
             carpdev: None,
             admin_up: false,
@@ -111,6 +111,13 @@ impl Host {
     /// The parent, if there is one.
     fn carpdev(&self) -> Option<&Device> {
         self.carpdev.as_deref()
+    }
+
+    /// The virtual host with this vhid, or else with the next one. An interface without vhid
+    /// has none.
+    pub(super) fn node_from(&self, vhid: u32) -> Option<&Node> {
+        let mut nodes = self.nodes.iter().filter(|node| node.vhid() != 0);
+        nodes.find(|node| u32::from(node.vhid()) >= vhid)
     }
 
     /// Whether advertisements of this family go to unicast peers.
@@ -164,6 +171,18 @@ impl Host {
         let rcu = rcu::read_lock();
         let namespace = self.namespace(&rcu);
         namespace.is_some_and(Namespace::balances_arp)
+    }
+
+    /// How long ago the last advertisement with a wrong digest came, in ms, if it was lately
+    /// and its sender has not sent a good one since.
+    pub(super) fn digest_differs(&self, now: Instant) -> Option<u32> {
+        let times = self
+            .nodes
+            .iter()
+            .map(|it| it.advertisers.digest_differed_at());
+        let last = times.flatten().max()?;
+        let age = now.0.saturating_sub(last.0);
+        (age < LATELY).then(|| u32::try_from(age / 1_000_000).unwrap_or(u32::MAX))
     }
 
     /// Whether the virtual hosts may run, as far as that is up to the interface.

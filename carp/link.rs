@@ -216,7 +216,7 @@ fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
         bindings::IFLA_CARP_ADDRESS_COUNT,
         u32::try_from(host.addresses.len()).unwrap_or(u32::MAX),
     )?;
-    match host.mismatch.age(Instant(timer::now())) {
+    match host.digest_differs(Instant(timer::now())) {
         Some(age) => message.u32(bindings::IFLA_CARP_DIGEST_DIFFERS, age),
         None => Ok(()),
     }

@@ -2,11 +2,15 @@
 
 //! One virtual host of an interface: its election, and how it signs.
 
-use super::addresses::{Addresses, Sorted};
+use super::{
+    addresses::{Addresses, Sorted},
+    transition_counts::TransitionCounts,
+};
 use crate::{
     linux::crypto::{HmacSha1, Secret},
     proto::carp::{
         address_change::Signer,
+        advertisers::Advertisers,
         digest::{Input, Mac, KEY_LEN},
         election::{Config, VirtualHost},
         learning::Learning,
@@ -72,6 +76,10 @@ pub(super) struct Node {
     pub(super) signer: KBox<Signer<HmacSha1>>,
     /// When switches are shown the virtual MAC.
     pub(super) learning: Learning,
+    /// Who else advertises it.
+    pub(super) advertisers: Advertisers,
+    /// How often its state has changed.
+    pub(super) transitions: TransitionCounts,
 }
 
 impl Node {
@@ -86,6 +94,8 @@ impl Node {
             election: VirtualHost::new(config, counter),
             signer: KBox::new(Signer::default(), GFP_KERNEL_ACCOUNT)?,
             learning: Learning::new(),
+            advertisers: Advertisers::new(),
+            transitions: TransitionCounts::new(),
         })
     }
 

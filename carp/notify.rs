@@ -74,7 +74,7 @@ pub(super) fn fill_transition(
     message.u8(bindings::CARP_A_VHID, vhid)?;
     message.u8(bindings::CARP_A_OLD_STATE, state_number(transition.from))?;
     message.u8(bindings::CARP_A_STATE, state_number(transition.to))?;
-    message.u8(bindings::CARP_A_REASON, reason(transition.reason))?;
+    message.u8(bindings::CARP_A_REASON, reason_number(transition.reason))?;
     message.u32(bindings::CARP_A_DEMOTE, u32::from(demote))
 }
 
@@ -124,7 +124,7 @@ pub(super) fn state_number(state: State) -> u8 {
 }
 
 /// A reason's number in `carp.h`, `enum carp_reason`.
-fn reason(reason: effects::Reason) -> u8 {
+pub(super) fn reason_number(reason: effects::Reason) -> u8 {
     let number = match reason {
         effects::Reason::Started => bindings::carp_reason_CARP_REASON_STARTED,
         effects::Reason::Stopped => bindings::carp_reason_CARP_REASON_STOPPED,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""carpctl peers: who is heard, what it is, and how far it is behind."""
+"""carpctl peers: whom pfsync has heard, what it is, and how far it is behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ASK = (Action.UPD_REQ, EVERYTHING)
 
 
 def peers(host: Host) -> list[dict[str, Any]]:
-    return json.loads(host.run("carpctl", "peers", "--json").stdout)
+    return json.loads(host.run("carpctl", "peers", "--json").stdout)["pfsync"]
 
 
 def test_two_hosts(world: World) -> None:
@@ -39,7 +39,7 @@ def test_two_hosts(world: World) -> None:
         assert peer["address"] == other.address
         assert peer["system"] == "linux"
         assert peer["frames"] == p.stats(host)["ipackets"]
-    (header, line) = pair.a.run("carpctl", "peers").stdout.splitlines()
+    *_, header, line = pair.a.run("carpctl", "peers").stdout.splitlines()
     assert header.split() == ["ADDRESS", "SYSTEM", "HEARD", "FRAMES", "BEHIND"]
     assert line.split()[1] == "linux" and line.split()[4] == "0"
     pair.cut_off()
@@ -94,4 +94,5 @@ def test_others_after_it_was_set_up_again(lan: Lan) -> None:
 
 def test_without_an_interface(host: Host) -> None:
     assert peers(host) == []
-    assert host.run("carpctl", "peers").stdout == "ADDRESS  SYSTEM  HEARD  FRAMES  BEHIND\n"
+    told = host.run("carpctl", "peers").stdout
+    assert told.endswith("pfsync:\nADDRESS  SYSTEM  HEARD  FRAMES  BEHIND\n")

@@ -64,8 +64,15 @@ def test_a_pair(lan: Lan) -> None:
     others = ("rx_ipv4", "rx_ipv6", "rx_echo")
     names = {it for it in stats if it.startswith("rx_")}.difference(others)
     assert reasons == {(name.removeprefix("rx_"),): 0 for name in names}
-    became = found["carp_transitions_total"][{"interface": "carp0", "to": "master"}]
-    assert became == stats["preempt"]
+    changes = found["carp_transitions_total"].by("interface", "vhid", "to", "reason")
+    assert changes == {
+        ("carp0", "1", "backup", "started"): 1,
+        ("carp0", "1", "init", "stopped"): 1,
+    }
+    changes = metrics(lan.a)["carp_transitions_total"].by("vhid", "to", "reason")
+    assert changes["1", "master", "master_timed_out"] == 1
+    heard = found["carp_last_advertisement_seconds"].by("interface", "vhid", "peer", "digest")
+    assert heard["carp0", "1", lan.a.address, "good"] > 3
 
 
 @pytest.mark.usefixtures("carp")
@@ -140,7 +147,7 @@ def test_pfsync(world: World) -> None:
         else:
             continue
         assert abs(shown - value) <= 1, name
-    (peer,) = told(pair.a, "peers")
+    (peer,) = told(pair.a, "peers")["pfsync"]
     heard = found["pfsync_peer_last_heard_seconds"].by("peer")
     assert abs(heard[pair.b.address,] - peer["heard_ms"] / 1000) < 1
     assert found["pfsync_peer_info"].by("peer", "system") == {(pair.b.address, "linux"): 1}

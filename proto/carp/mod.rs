@@ -16,6 +16,7 @@
 //! [`digest::Digests::sign`].
 
 pub mod address_change;
+pub mod advertisers;
 pub mod announcements;
 pub mod arp_hash;
 pub mod balancing;

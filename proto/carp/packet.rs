@@ -209,6 +209,21 @@ impl<'a> Received<'a> {
         self.0.vhid
     }
 
+    /// Its advbase in seconds, whoever sent it.
+    pub(super) const fn advbase(&self) -> u8 {
+        self.0.advbase
+    }
+
+    /// Its advskew in 1/256 s, whoever sent it.
+    pub(super) const fn advskew(&self) -> u8 {
+        self.0.advskew
+    }
+
+    /// Its demotion count, whoever sent it.
+    pub(super) const fn demote(&self) -> u8 {
+        self.0.demote
+    }
+
     /// Checks what the virtual host has to say: version, digest, own echo.
     ///
     /// `digests` are those of the virtual host [`Self::vhid`], `own` is its

@@ -76,6 +76,20 @@ enum {
 	 * CARP_A_IFINDEX in the request: those of this interface.
 	 */
 	CARP_CMD_HISTORY_GET,
+	/*
+	 * Dump: who else advertises the virtual hosts, one message for each sender
+	 * of each: CARP_A_IFINDEX, IFNAME, VHID, ADDRESS, AGO; of the last
+	 * advertisement ADVBASE, ADVSKEW, DEMOTE, DIGEST. With CARP_A_IFINDEX in
+	 * the request: those of this interface.
+	 */
+	CARP_CMD_PEER_GET,
+	/*
+	 * Dump: how often virtual hosts have changed their state, one message for
+	 * each: CARP_A_IFINDEX, IFNAME, VHID, and one nest CARP_A_TRANSITION for
+	 * each new state and reason that there were, with CARP_A_STATE, REASON,
+	 * COUNT. With CARP_A_IFINDEX in the request: those of this interface.
+	 */
+	CARP_CMD_TRANSITION_GET,
 
 	__CARP_CMD_MAX,
 };
@@ -108,11 +122,20 @@ enum {
 	CARP_A_CAUSE_REASON,	/* string, at most 127 bytes of UTF-8 */
 	CARP_A_AGO,		/* u64, nanoseconds since it happened */
 	CARP_A_PAD,
+	CARP_A_DIGEST,		/* u8, enum carp_digest */
+	CARP_A_TRANSITION,	/* nest of CARP_A_STATE, REASON, COUNT; several */
+	CARP_A_COUNT,		/* u32, begins anew when it is full */
 
 	__CARP_A_MAX,
 };
 
 #define CARP_A_MAX	(__CARP_A_MAX - 1)
+
+/* Whether an advertisement is to be believed. */
+enum carp_digest {
+	CARP_DIGEST_GOOD,
+	CARP_DIGEST_DIFFERS,		/* another passphrase, or other addresses */
+};
 
 /* Why a virtual host changed its state. */
 enum carp_reason {

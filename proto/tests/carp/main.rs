@@ -5,6 +5,7 @@
 //! One program for all of it: a changed line of `carp_proto` links it once.
 
 mod address_change;
+mod advertisers;
 mod announcements;
 mod balancing;
 mod causes;

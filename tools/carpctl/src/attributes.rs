@@ -131,6 +131,11 @@ impl<'a> Attributes<'a> {
     pub fn nest(&self, kind: u16) -> Option<Self> {
         self.get(kind).map(Self)
     }
+
+    /// All nests of a kind.
+    pub fn nests(&self, kind: u16) -> impl Iterator<Item = Self> + '_ {
+        self.all(kind).map(Self)
+    }
 }
 
 pub fn as_text(value: &[u8]) -> String {

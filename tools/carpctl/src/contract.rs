@@ -86,6 +86,8 @@ pub mod family {
     pub const CARP_CMD_CAUSE_SET: u8 = 10;
     pub const CARP_CMD_CAUSE_DEL: u8 = 11;
     pub const CARP_CMD_HISTORY_GET: u8 = 12;
+    pub const CARP_CMD_PEER_GET: u8 = 13;
+    pub const CARP_CMD_TRANSITION_GET: u8 = 14;
 
     pub const CARP_A_IFINDEX: u16 = 1;
     pub const CARP_A_IFNAME: u16 = 2;
@@ -103,11 +105,15 @@ pub mod family {
     pub const CARP_A_CAUSE: u16 = 14;
     pub const CARP_A_STATS: u16 = 15;
     pub const CARP_A_CARPDEV_NAME: u16 = 16;
+    pub const CARP_A_ADDRESS: u16 = 17;
     pub const CARP_A_AMOUNT: u16 = 18;
     pub const CARP_A_AGE: u16 = 19;
     pub const CARP_A_FOR: u16 = 20;
     pub const CARP_A_CAUSE_REASON: u16 = 21;
     pub const CARP_A_AGO: u16 = 22;
+    pub const CARP_A_DIGEST: u16 = 24;
+    pub const CARP_A_TRANSITION: u16 = 25;
+    pub const CARP_A_COUNT: u16 = 26;
 }
 
 /// The generic netlink family "pfsync".
@@ -167,6 +173,9 @@ pub fn settable(names: &'static [&'static str]) -> impl Iterator<Item = &'static
 
 /// enum carp_balancing.
 pub const BALANCINGS: &[&str] = &["none", "arp", "ip", "ip-stealth", "ip-unicast"];
+
+/// enum carp_digest.
+pub const DIGESTS: &[&str] = &["good", "differs"];
 
 /// enum carp_reason.
 pub const REASONS: &[&str] = &[

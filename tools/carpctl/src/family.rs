@@ -5,6 +5,7 @@
 
 use crate::{
     attributes::{emit, i32, text, u32, Attributes},
+    carp_peers::CarpPeer,
     causes::{merged, Cause},
     contract::{
         family::*,
@@ -20,6 +21,7 @@ use crate::{
     peers::Peer,
     socket::{Heard, Netlink, Raw, ENOENT, EOPNOTSUPP},
     states::State,
+    transition_counts::TransitionCounts,
 };
 use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_generic::{
@@ -278,6 +280,16 @@ impl Family {
     /// What pfsync knows of.
     pub fn states(&mut self) -> Result<Vec<State>> {
         self.list(PFSYNC_CMD_STATE_GET, State::read)
+    }
+
+    /// How often the virtual hosts have changed their states.
+    pub fn transition_counts(&mut self) -> Result<Vec<TransitionCounts>> {
+        self.list(CARP_CMD_TRANSITION_GET, TransitionCounts::read)
+    }
+
+    /// Who else advertises the virtual hosts.
+    pub fn carp_peers(&mut self) -> Result<Vec<CarpPeer>> {
+        self.list(CARP_CMD_PEER_GET, CarpPeer::read)
     }
 
     /// Whom pfsync has heard.

@@ -4,6 +4,7 @@
 
 use crate::{
     carp::Carp,
+    carp_peers::CarpPeer,
     contract::STATES,
     counter_metrics::CounterMetric,
     counters::Counters,
@@ -15,6 +16,7 @@ use crate::{
     peers::Peer,
     pfsync::Pfsync,
     prometheus::{Labels, Page, Type},
+    transition_counts::TransitionCounts,
 };
 
 /// Writes all metrics to standard output; with `http` as the answer to the request that
@@ -35,6 +37,8 @@ struct Snapshot {
     carps: Vec<(Labels, Carp)>,
     pfsyncs: Vec<(Labels, Pfsync)>,
     groups: Vec<Group>,
+    carp_peers: Vec<CarpPeer>,
+    transitions: Vec<TransitionCounts>,
     peers: Vec<Peer>,
     /// The sum over the network namespace; none without an interface.
     all: Counters,
@@ -51,6 +55,8 @@ impl Snapshot {
             let mut family = Family::open()?;
             it.groups = family.groups()?;
             it.all = family.counters()?;
+            it.carp_peers = family.carp_peers()?;
+            it.transitions = family.transition_counts()?;
         }
         if !it.pfsyncs.is_empty() {
             it.peers = Family::open_pfsync()?.peers()?;
@@ -71,6 +77,8 @@ impl Snapshot {
     fn page(&self) -> String {
         let mut page = Page::default();
         self.virtual_hosts(&mut page);
+        self.transitions(&mut page);
+        self.carp_peers(&mut page);
         self.demotion(&mut page);
         self.advertisements(&mut page);
         self.pfsync(&mut page);
@@ -104,6 +112,27 @@ impl Snapshot {
                 .and("advbase", &carp.advbase.to_string())
                 .and("advskew", &node.advskew.to_string());
             metric.sample(&[labels, &words], true);
+        }
+    }
+
+    fn transitions(&self, page: &mut Page) {
+        let help = "Changes of the virtual host's state, by the new one and the reason.";
+        let mut metric = page.metric(Type::Counter, "carp_transitions_total", help);
+        for host in &self.transitions {
+            let labels = host_labels(&host.ifname, host.vhid);
+            for it in &host.counts {
+                let words = Labels::of("to", &it.state).and("reason", &it.reason);
+                metric.sample(&[&labels, &words], it.count);
+            }
+        }
+    }
+
+    fn carp_peers(&self, page: &mut Page) {
+        let help = "Seconds since the peer's last advertisement for the virtual host.";
+        let mut metric = page.metric(Type::Gauge, "carp_last_advertisement_seconds", help);
+        for it in &self.carp_peers {
+            let peer = Labels::of("peer", &it.address.to_string()).and("digest", &it.digest);
+            metric.sample(&[&host_labels(&it.ifname, it.vhid), &peer], &*it.heard());
         }
     }
 
@@ -209,6 +238,11 @@ impl Snapshot {
             metric.sample(&[labels], peer.frames);
         }
     }
+}
+
+/// Those of a virtual host.
+fn host_labels(interface: &str, vhid: u8) -> Labels {
+    Labels::of("interface", interface).and("vhid", &vhid.to_string())
 }
 
 type PfsyncGauge = (&'static str, &'static str, fn(&Pfsync) -> u32);

@@ -7,6 +7,7 @@ use crate::{
     carp::Node,
     causes::Cause,
     contract::{COUNTERS, PFSYNC_COUNTERS},
+    transition_counts::TransitionCount,
 };
 use std::collections::{BTreeMap, HashSet};
 
@@ -66,6 +67,16 @@ fn example() -> Snapshot {
                 causes: vec![],
             },
         ],
+        carp_peers: vec![CarpPeer::of_test("10.0.0.2", "good")],
+        transitions: vec![TransitionCounts {
+            ifname: "carp0".into(),
+            vhid: 1,
+            counts: vec![TransitionCount {
+                state: "master".into(),
+                reason: "preempting".into(),
+                count: 3,
+            }],
+        }],
         peers: vec![
             Peer::of_test(Some("172.16.0.3"), "linux", Some(2)),
             Peer::of_test(None, "unknown", None),
@@ -147,7 +158,8 @@ fn samples() {
         r#"carp_advertisements_dropped_total{interface="carp3",reason="bad_auth"} 5"#,
         r#"carp_send_errors_total{interface="carp3",reason="error"} 5"#,
         r#"carp_namespace_advertisements_dropped_total{reason="bad_vhid"} 5"#,
-        r#"carp_transitions_total{interface="carp0",to="master"} 5"#,
+        r#"carp_transitions_total{interface="carp0",vhid="1",to="master",reason="preempting"} 3"#,
+        r#"carp_last_advertisement_seconds{interface="carp0",vhid="1",peer="10.0.0.2",digest="good"} 0.412"#,
         r#"pfsync_info{interface="pfsync0",syncdev="eth0",syncpeer="172.16.0.3"} 1"#,
         r#"pfsync_states{interface="pfsync0"} 5123"#,
         r#"pfsync_unconfirmed{interface="pfsync0"} 1"#,

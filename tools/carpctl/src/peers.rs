@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `carpctl peers`: the hosts that pfsync has heard.
+//! `carpctl peers`: the hosts that carp and pfsync have heard.
 
 use crate::{
     attributes::Attributes,
+    carp_peers::{self, CarpPeer},
     contract::{name, peers::*},
     error::Result,
     family::Family,
@@ -13,7 +14,7 @@ use crate::{
 use serde::Serialize;
 use std::net::IpAddr;
 
-/// A host.
+/// A host that pfsync has heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Peer {
     /// None: all that the kernel does not tell apart.
@@ -44,7 +45,7 @@ impl Peer {
 
     /// Seconds since its last frame.
     pub fn heard(&self) -> String {
-        format!("{}.{:03}", self.heard_ms / 1000, self.heard_ms % 1000)
+        seconds(self.heard_ms)
     }
 
     /// One that was heard twelve seconds ago.
@@ -71,12 +72,30 @@ impl Peer {
     }
 }
 
+/// Whom both have heard.
+#[derive(Serialize)]
+struct Peers {
+    carp: Vec<CarpPeer>,
+    pfsync: Vec<Peer>,
+}
+
 pub fn peers(output: &mut Output, json: bool) -> Result<()> {
-    let peers = Family::open_pfsync()?.peers()?;
+    let peers = Peers {
+        carp: Family::open()?.carp_peers()?,
+        pfsync: Family::open_pfsync()?.peers()?,
+    };
     match json {
         true => output.json(&peers),
-        false => output.text(&text(&peers)),
+        false => {
+            let (carp, pfsync) = (carp_peers::text(&peers.carp), text(&peers.pfsync));
+            output.text(&format!("carp:\n{carp}pfsync:\n{pfsync}"))
+        }
     }
+}
+
+/// Milliseconds as seconds.
+pub fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
 fn text(peers: &[Peer]) -> String {
