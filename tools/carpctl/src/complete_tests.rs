@@ -57,7 +57,7 @@ fn completed(line: &str) -> String {
 fn the_first_word() {
     assert_eq!(
         completed(""),
-        "carp carp0 demote eth0 eth1 history inside lo maintenance metrics monitor netstart peers \
+        "carp carp0 demote doctor eth0 eth1 history inside lo maintenance metrics monitor netstart peers \
          pfsync pfsync0 react states stats status undemote"
     );
     assert_eq!(completed("st"), "states stats status");

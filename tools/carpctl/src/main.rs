@@ -21,6 +21,7 @@ mod counter_metrics;
 mod counters;
 mod cursor;
 mod difference;
+mod doctor;
 mod error;
 mod family;
 mod gateway;
@@ -142,6 +143,7 @@ demote and undemote do that for others under a name of their own.
                       carpctl stats [--json] [INTERFACE]\n       \
                       carpctl states [--json] [FILTER...]\n       \
                       carpctl peers [--json]\n       \
+                      carpctl doctor [--json]\n       \
                       carpctl react [--hooks DIR] [--timeout SECONDS]\n       \
                       carpctl metrics [--http]"
 )]
@@ -217,8 +219,14 @@ enum Command {
         #[command(flatten)]
         filter: Filter,
     },
-    /// Show the hosts that pfsync has heard
+    /// Show the hosts that carp and pfsync have heard
     Peers {
+        /// One line of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is wrong, and what to do about it
+    Doctor {
         /// One line of JSON
         #[arg(long)]
         json: bool,
@@ -284,6 +292,7 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         }
         Some(Command::States { json, filter }) => states(output, *json, filter.clone()),
         Some(Command::Peers { json }) => peers::peers(output, *json),
+        Some(Command::Doctor { json }) => doctor::doctor(output, *json),
         Some(Command::React { hooks, timeout }) => {
             react::react(hooks, Duration::from_secs((*timeout).into()))
         }

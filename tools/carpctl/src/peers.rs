@@ -43,6 +43,11 @@ impl Peer {
         address.unwrap_or_else(|| "others".to_owned())
     }
 
+    /// Milliseconds since its last frame.
+    pub fn heard_ms(&self) -> u64 {
+        self.heard_ms
+    }
+
     /// Seconds since its last frame.
     pub fn heard(&self) -> String {
         seconds(self.heard_ms)
