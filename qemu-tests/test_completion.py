@@ -58,8 +58,8 @@ def test_names(firewall: Host) -> None:
         "carpctl carp0 -group i",
         "carpctl stats ",
     ) == [
-        "carp carp0 demote eth0 eth1 history inside lo maintenance metrics monitor netstart".split()
-        + "peers pfsync pfsync0 react states stats status undemote".split(),
+        "carp carp0 check demote eth0 eth1 history inside lo maintenance metrics monitor".split()
+        + "netstart peers pfsync pfsync0 react require states stats status undemote".split(),
         ["carp", "carp0"],
         ["carp0", "eth0", "eth1", "lo", "pfsync0"],
         ["eth0", "eth1"],

@@ -94,7 +94,9 @@ impl HookRuns {
     /// changed again.
     pub fn ended(&mut self, pid: Pid, status: WaitStatus, transitions: &Transitions) {
         let mut runs = self.runs.iter();
-        let Some(name) = runs.find_map(|(name, run)| (run.group.pid() == pid).then(|| name.clone())) else {
+        let Some(name) =
+            runs.find_map(|(name, run)| (run.group.pid() == pid).then(|| name.clone()))
+        else {
             return;
         };
         let Some(run) = self.runs.remove(&name) else {

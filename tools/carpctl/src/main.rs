@@ -13,6 +13,10 @@ mod carp;
 mod carp_words;
 mod causes;
 mod change;
+mod check;
+mod check_file;
+mod check_run;
+mod checked;
 mod complete;
 mod contract;
 mod controller;
@@ -32,6 +36,7 @@ mod http;
 mod interface;
 mod interface_file;
 mod kind;
+mod last_line;
 mod lock;
 mod maintenance;
 mod metrics;
@@ -48,6 +53,7 @@ mod process_group;
 mod prometheus;
 mod react;
 mod remembered;
+mod required_unit;
 mod run_folder;
 mod sentences;
 mod setting;
@@ -60,6 +66,7 @@ mod targets;
 mod transitions;
 mod trusted_files;
 mod value;
+mod verdict;
 mod virtual_device;
 mod wanted;
 mod words;
@@ -144,6 +151,8 @@ demote and undemote do that for others under a name of their own.
                       carpctl states [--json] [FILTER...]\n       \
                       carpctl peers [--json]\n       \
                       carpctl react [--hooks DIR] [--timeout SECONDS]\n       \
+                      carpctl check [--checks DIR] [--once [NAME...]]\n       \
+                      carpctl require UNIT [-g GROUP]... [--by N]\n       \
                       carpctl metrics [--http]"
 )]
 struct Arguments {
@@ -234,6 +243,19 @@ enum Command {
               value_parser = clap::value_parser!(u32).range(1..))]
         timeout: u32,
     },
+    /// Demote groups while a check fails, as a daemon
+    Check {
+        /// The folder of the checks
+        #[arg(long, value_name = "DIR", default_value = check::FOLDER)]
+        checks: PathBuf,
+        /// Run them, or some of them, once, and show what they find
+        #[arg(long)]
+        once: bool,
+        #[arg(requires = "once")]
+        names: Vec<String>,
+    },
+    /// Demote groups while a unit of systemd is not active, as a daemon
+    Require(required_unit::Words),
     /// Show what a monitor may want to keep, in Prometheus' text format
     Metrics {
         /// Answer the HTTP request on standard input, which is a connection
@@ -288,6 +310,15 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Some(Command::React { hooks, timeout }) => {
             react::react(hooks, Duration::from_secs((*timeout).into()))
         }
+        Some(Command::Check {
+            checks,
+            once,
+            names,
+        }) => match once {
+            true => check::check_once(output, checks, names),
+            false => check::check(checks),
+        },
+        Some(Command::Require(words)) => check::require(words),
         Some(Command::Metrics { http }) => metrics::metrics(output, *http),
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)

@@ -41,8 +41,8 @@ enum End {
     Killed,
 }
 
-/// A process group that runs. Its first process has not been waited for, so the number is
-/// still its.
+/// A process group that runs. While its first process has not been waited for, or another one
+/// is left, the number is still its.
 pub struct ProcessGroup {
     pid: Pid,
     end: End,
