@@ -119,12 +119,12 @@ impl Check {
                     self.next_at = now + settings.every;
                 }
                 let outcome = Outcome::too_long(settings, running.run.line());
-                turn = self.take(&outcome);
+                turn = self.take(&outcome, now);
             } else if running.is_overdue && self.next_at <= now {
                 // nothing ends what waits for a disk that does not answer
                 self.next_at = now + settings.every;
                 let outcome = Outcome::too_long(settings, running.run.line());
-                turn = self.take(&outcome);
+                turn = self.take(&outcome, now);
             }
         } else if self.next_at <= now {
             self.next_at = now + settings.every;
@@ -135,7 +135,7 @@ impl Check {
                         is_overdue: false,
                     });
                 }
-                Err(error) => turn = self.take(&Outcome::not_started(&error)),
+                Err(error) => turn = self.take(&Outcome::not_started(&error), now),
             }
         }
         self.follow(turn, family, now);
@@ -157,14 +157,14 @@ impl Check {
         running.run.group.kill();
         if !running.is_overdue {
             let outcome = running.run.ended(status);
-            let turn = self.take(&outcome);
+            let turn = self.take(&outcome, now);
             self.follow(turn, family, now);
         }
         true
     }
 
     /// Takes a result.
-    fn take(&mut self, outcome: &Outcome) -> Option<Turn> {
+    fn take(&mut self, outcome: &Outcome, now: Instant) -> Option<Turn> {
         if !outcome.is_good {
             self.reason = cut(&match &outcome.line {
                 Some(line) => format!("{}{line}", self.named.prefix),
@@ -172,6 +172,10 @@ impl Check {
             });
         }
         let settings = &self.named.settings;
+        if self.verdict.is_open() {
+            // of a check that failed before it was another one: the reason is new
+            self.renew_at = now;
+        }
         let turn = self
             .verdict
             .add(outcome.is_good, settings.fall, settings.rise);
