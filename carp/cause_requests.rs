@@ -197,9 +197,12 @@ impl Do for CauseSet {
         let by = group
             .set(cause)?
             .map_err(|refusal| requested::refuse(request, refusal))?;
-        notify::demoted(request.net, &group, by, name.as_str(), &cause.reason);
-        if by > 0 {
-            advertise_group(request.net, &group);
+        // Of one that is only renewed nobody is told, every few seconds.
+        if let Some(by) = by {
+            notify::demoted(request.net, &group, by, name.as_str(), &cause.reason);
+            if by > 0 {
+                advertise_group(request.net, &group);
+            }
         }
         // After that: a change of the time alone is to be seen too.
         watch_causes(request.net, &group);

@@ -198,18 +198,22 @@ impl Group {
     }
 
     /// Sets a cause, which may have another amount, time or reason already. Returns by how
-    /// much the counter changed. Process context, may sleep.
+    /// much the counter changed; nothing, if it was renewed: it is what it was, and ends at
+    /// another time. Process context, may sleep.
     ///
     /// # Errors
     ///
     /// There are too many, or there is no memory. Nothing changed.
-    pub(super) fn set(&self, mut cause: Cause) -> Result<Result<i32, Refusal>> {
+    pub(super) fn set(&self, mut cause: Cause) -> Result<Result<Option<i32>, Refusal>> {
         let room = self.room()?;
         let mut causes = self.causes.lock();
+        let mut is_renewed = false;
         if let Some(old) = causes.named.iter().find(|it| it.name == cause.name) {
             cause.since = old.since;
+            is_renewed = cause.amount == old.amount && cause.reason == old.reason;
         }
-        Ok(self.put(&mut causes, cause, room))
+        let by = self.put(&mut causes, cause, room);
+        Ok(by.map(|by| (!is_renewed).then_some(by)))
     }
 
     /// Room for all causes that there may be, if there is none yet.

@@ -72,9 +72,13 @@ def test_a_cause_ends_by_itself(host: Host, log: Kmsg) -> None:
     time.sleep(0.2)
     assert causes(host) == []
     wait_for(lambda: '"step":-1,"cause":"x"' in monitor.output(), 1, "an event")
-    # a longer time, and none at all
+    # a longer time, of which nobody is told, and none at all
     carpctl(host, "demote x --for 2")
+    wait_for(lambda: monitor.output().count('"cause":"x"') == 3, 1, "an event")
     carpctl(host, "demote x --for 10")
+    carpctl(host, "demote x --for 10 --reason words")
+    wait_for(lambda: '"cause_reason":"words"' in monitor.output(), 1, "an event")
+    assert monitor.output().count('"cause":"x"') == 4
     carpctl(host, "demote y --for 2")
     carpctl(host, "demote y")
     time.sleep(5)

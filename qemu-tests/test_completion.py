@@ -58,9 +58,9 @@ def test_names(firewall: Host) -> None:
         "carpctl carp0 -group i",
         "carpctl stats ",
     ) == [
-        "carp carp0 demote doctor eth0 eth1 history inside lo maintenance".split()
-        + "metrics monitor netstart".split()
-        + "peers pfsync pfsync0 react states stats status undemote".split(),
+        "carp carp0 check demote doctor eth0 eth1 history inside lo maintenance metrics".split()
+        + "monitor netstart peers pfsync pfsync0 react require".split()
+        + "states stats status undemote".split(),
         ["carp", "carp0"],
         ["carp0", "eth0", "eth1", "lo", "pfsync0"],
         ["eth0", "eth1"],

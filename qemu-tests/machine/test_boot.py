@@ -180,6 +180,56 @@ def active_followers(machine: Machine) -> list[str]:
     ]
 
 
+def test_a_service_that_must_be_active(firewalls: Firewalls) -> None:
+    """While it is not its host is demoted, whatever happens to what looks after it."""
+    a, b = firewalls.a, firewalls.b
+    service, required = "must-run.service", "carp-require@must-run.service"
+    a.write(f"/etc/systemd/system/{service}", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+    a.run("systemctl", "daemon-reload")
+    a.run("systemctl", "start", service)
+    a.run("systemctl", "-q", "enable", "--now", required)
+    wait_both(firewalls)
+    a.run("systemctl", "stop", service)
+    wait_state(b, "master")
+    wait_state(a, "backup")
+    demoted = "unit:must-run 1 since", "must-run.service is inactive"
+    assert all(words in causes(a) for words in demoted), causes(a)
+    a.run("systemctl", "kill", "-s", "KILL", required)
+    time.sleep(35)
+    assert all(words in causes(a) for words in demoted), causes(a)
+    a.run("systemctl", "start", service)
+    wait_both(firewalls)
+    a.run("systemctl", "stop", service)
+    wait_state(b, "master")
+    # whoever looks no more says nothing any more
+    a.run("systemctl", "-q", "disable", "--now", required)
+    wait_for(lambda: "unit:" not in causes(a), 40, "the cause has ended")
+    wait_both(firewalls)
+    assert not failed_units(a)
+
+
+def causes(machine: Machine) -> str:
+    return machine.run("carpctl", "-g", "carp")
+
+
+def test_a_check_decides(firewalls: Firewalls) -> None:
+    a, b = firewalls.a, firewalls.b
+    command = "[ -e /run/works ] || { echo it does not work; exit 1; }"
+    a.run("touch", "/run/works")
+    a.write("/etc/carp/checks.d/works.conf", f"command {command}\nevery 1\n")
+    a.run("systemctl", "reload", "carp-check.service")
+    time.sleep(5)
+    wait_both(firewalls)
+    a.run("rm", "/run/works")
+    wait_state(b, "master")
+    assert ": it does not work" in causes(a)
+    a.run("touch", "/run/works")
+    wait_both(firewalls)
+    a.run("rm", "/etc/carp/checks.d/works.conf")
+    a.run("systemctl", "reload", "carp-check.service")
+    assert "check works" in a.run("journalctl", "-b", "-q", "-u", "carp-check.service")
+
+
 def test_a_parent_comes_late(firewalls: Firewalls) -> None:
     """After a boot without it, which nothing else has to suffer from."""
     b = firewalls.b

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub const GROUP_DEFAULT: &str = "carp";
 
 /// The most that one cause demotes.
-const AMOUNT_MAX: u32 = 255;
+pub const AMOUNT_MAX: u32 = 255;
 
 /// A cause, of CARP_CMD_CAUSE_GET.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@
 //! user presses Tab, so this changes nothing, and loads no module.
 
 use crate::{
-    apply,
+    apply, check,
     contract::settable,
     error::{usage, Result},
     family::Family,
@@ -12,6 +12,7 @@ use crate::{
     kind::Kind,
     netstart,
     output::Output,
+    required_unit,
     states::PROTOCOLS,
     status::GROUP_WORDS,
     value::Value,
@@ -58,6 +59,10 @@ trait Names {
     /// What groups are demoted for.
     fn causes(&mut self) -> Result<Vec<String>>;
     fn with_file(&mut self, etc: &str) -> Result<Vec<String>>;
+    /// Those of checks.
+    fn checks(&mut self) -> Vec<String>;
+    /// Those of systemd that are services.
+    fn units(&mut self) -> Vec<String>;
     /// The kinds whose words an interface takes.
     fn kinds(&mut self, name: &str, words: &[String]) -> Result<Vec<Option<Kind>>>;
 }
@@ -100,6 +105,14 @@ impl Names for Host {
 
     fn with_file(&mut self, etc: &str) -> Result<Vec<String>> {
         netstart::names_in(Path::new(etc))
+    }
+
+    fn checks(&mut self) -> Vec<String> {
+        check::names(Path::new(check::FOLDER))
+    }
+
+    fn units(&mut self) -> Vec<String> {
+        required_unit::services()
     }
 
     fn kinds(&mut self, name: &str, words: &[String]) -> Result<Vec<Option<Kind>>> {
@@ -209,6 +222,8 @@ fn of_command(
                 "interfaces" => found.extend(host.with_file(etc)?),
                 "interface" => found.extend(host.ours()?),
                 "name" => found.extend(host.causes()?),
+                "names" => found.extend(host.checks()),
+                "unit" => found.extend(host.units()),
                 _ => {}
             }
         }
@@ -230,7 +245,7 @@ fn values(option: &str, host: &mut impl Names) -> Result<Candidates> {
             .iter()
             .map(|(name, _)| (*name).to_owned())
             .collect(),
-        "--hooks" => [FILES.to_owned()].into(),
+        "--checks" | "--hooks" => [FILES.to_owned()].into(),
         "-g" | "--group" => host.groups()?.into_iter().collect(),
         _ => Candidates::new(),
     })

@@ -29,6 +29,14 @@ impl Names for Example {
         Ok(owned(&["check:web", "manual"]))
     }
 
+    fn checks(&mut self) -> Vec<String> {
+        owned(&["dns", "web"])
+    }
+
+    fn units(&mut self) -> Vec<String> {
+        owned(&["nginx.service", "unbound.service"])
+    }
+
     fn with_file(&mut self, etc: &str) -> Result<Vec<String>> {
         Ok(match etc {
             "/etc" => owned(&["carp0", "eth0"]),
@@ -57,8 +65,8 @@ fn completed(line: &str) -> String {
 fn the_first_word() {
     assert_eq!(
         completed(""),
-        "carp carp0 demote doctor eth0 eth1 history inside lo maintenance metrics monitor netstart peers \
-         pfsync pfsync0 react states stats status undemote"
+        "carp carp0 check demote doctor eth0 eth1 history inside lo maintenance metrics monitor \
+         netstart peers pfsync pfsync0 react require states stats status undemote"
     );
     assert_eq!(completed("st"), "states stats status");
     assert_eq!(completed("-"), "--help --version -A -V -a -g -h");
@@ -141,6 +149,13 @@ fn commands() {
         ("stats carp0 ", ""),
         ("react --", "--help --hooks --timeout"),
         ("react --hooks /e", "/"),
+        ("check --", "--checks --help --once"),
+        ("check --checks /e", "/"),
+        ("check --once w", "web"),
+        ("check --once web d", "dns"),
+        ("require n", "nginx.service"),
+        ("require --", "--by --group --help"),
+        ("require nginx -g i", "inside"),
         ("-a ", ""),
     ] {
         assert_eq!(completed(line), found, "{line}");
@@ -198,7 +213,7 @@ fn every_command() {
                 let option = options(argument).next().expect("has a name");
                 let found = completed(&format!("{name} {option} "));
                 match &*option {
-                    "--etc" | "--hooks" => assert_eq!(found, FILES),
+                    "--checks" | "--etc" | "--hooks" => assert_eq!(found, FILES),
                     "-g" => assert_eq!(found, "carp inside"),
                     "--proto" => assert!(found.contains("udp"), "{found}"),
                     _ => assert_eq!(found, "", "a number or an address follows"),

@@ -5,9 +5,10 @@
 use crate::{
     hooks::{start, Hooks},
     output::report,
+    process_group::{failure, ProcessGroup},
     transitions::{Transition, Transitions},
 };
-use rustix::process::{kill_process_group, Pid, Signal, WaitStatus};
+use rustix::process::{Pid, WaitStatus};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Display,
@@ -15,35 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After SIGTERM a hook has so long until SIGKILL.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How far an end by force has got.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotAskedFor,
-    Terminated,
-    Killed,
-}
-
 /// A hook that runs, and those that follow it.
 struct Run {
     transition: Transition,
     hook: PathBuf,
     rest: VecDeque<PathBuf>,
-    pid: Pid,
-    end: End,
-    /// When the next step of its end comes.
-    deadline: Instant,
-}
-
-impl Run {
-    /// Sends a signal to the hook and what it has started. It has not been waited for, so the
-    /// number is still its.
-    fn signal(&self, signal: Signal) {
-        // it may have ended this moment
-        let _ = kill_process_group(self.pid, signal);
-    }
+    group: ProcessGroup,
 }
 
 /// Says something about a hook.
@@ -51,16 +29,6 @@ fn say(hook: &Path, transition: &Transition, what: impl Display) {
     let (hook, name, vhid) = (hook.display(), &transition.interface, transition.vhid);
     let state = transition.state.to_uppercase();
     report(&format!("{hook} ({name} vhid {vhid} is {state}): {what}"));
-}
-
-/// How a program ended; nothing: well.
-pub fn failure(status: WaitStatus) -> Option<String> {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(0), _) => None,
-        (Some(code), _) => Some(format!("it ended with exit status {code}")),
-        (_, Some(signal)) => Some(format!("signal {signal} has ended it")),
-        _ => None,
-    }
 }
 
 pub struct HookRuns {
@@ -108,11 +76,9 @@ impl HookRuns {
             match start(&hook, &transition) {
                 Ok(child) => {
                     let run = Run {
-                        pid: Pid::from_child(&child),
+                        group: ProcessGroup::new(&child, Instant::now() + self.timeout),
                         hook,
                         rest: hooks,
-                        end: End::NotAskedFor,
-                        deadline: Instant::now() + self.timeout,
                         transition,
                     };
                     self.runs.insert(run.transition.interface.clone(), run);
@@ -128,7 +94,9 @@ impl HookRuns {
     /// changed again.
     pub fn ended(&mut self, pid: Pid, status: WaitStatus, transitions: &Transitions) {
         let mut runs = self.runs.iter();
-        let Some(name) = runs.find_map(|(name, run)| (run.pid == pid).then(|| name.clone())) else {
+        let Some(name) =
+            runs.find_map(|(name, run)| (run.group.pid() == pid).then(|| name.clone()))
+        else {
             return;
         };
         let Some(run) = self.runs.remove(&name) else {
@@ -144,34 +112,27 @@ impl HookRuns {
 
     /// When [`HookRuns::end_overdue`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        let runs = self.runs.values().filter(|run| run.end != End::Killed);
-        runs.map(|run| run.deadline).min()
+        let runs = self.runs.values();
+        runs.filter_map(|run| run.group.deadline()).min()
     }
 
     /// Ends hooks that take too long.
     pub fn end_overdue(&mut self, now: Instant) {
-        let is_overdue = |run: &&mut Run| run.deadline <= now && run.end != End::Killed;
-        for run in self.runs.values_mut().filter(is_overdue) {
-            if run.end == End::NotAskedFor {
+        for run in self.runs.values_mut() {
+            if run.group.end_overdue(now) {
                 let seconds = self.timeout.as_secs();
                 let what = format!("it has not ended after {seconds} s, and is ended now");
                 say(&run.hook, &run.transition, what);
-                run.signal(Signal::TERM);
-                run.end = End::Terminated;
-                run.deadline = now + GRACE;
-            } else {
-                run.signal(Signal::KILL);
-                run.end = End::Killed;
             }
         }
     }
 
     /// Ends all hooks.
     pub fn end_all(&mut self) {
-        for run in self.runs.values() {
+        for run in self.runs.values_mut() {
             let what = "it has not ended, and carpctl react does: it is ended now";
             say(&run.hook, &run.transition, what);
-            run.signal(Signal::TERM);
+            run.group.terminate(Instant::now());
         }
     }
 }

@@ -4,19 +4,20 @@
 //! they are told.
 
 use crate::{
-    error::{failed, Error, Result},
+    error::{Error, Result},
+    process_group::spawn,
     transitions::Transition,
+    trusted_files::{list, trust},
 };
 use std::{
-    fs::{self, Metadata},
-    io,
-    os::unix::{
-        fs::{MetadataExt, PermissionsExt},
-        process::CommandExt,
-    },
+    fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
+
+/// What is not done with a file that cannot be trusted.
+const CALLED: &str = "called";
 
 /// Whether a file of this name is called. What editors and package managers leave beside a
 /// file has no such name, as in run-parts(8).
@@ -36,7 +37,7 @@ impl Hooks {
     /// Looks into the folder; one that is not there has none.
     pub fn read(folder: &Path) -> Self {
         let mut hooks = Self::default();
-        match list(folder) {
+        match list(folder, CALLED, is_name) {
             Ok(paths) => {
                 for path in paths {
                     match is_callable(&path) {
@@ -52,44 +53,13 @@ impl Hooks {
     }
 }
 
-/// The files with a fitting name, in lexical order.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let about = |error: io::Error| Error::from(error).about(folder.display());
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(about)?,
-    };
-    trust(folder, &fs::metadata(folder).map_err(about)?)?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(about)?;
-        if entry.file_name().to_str().is_some_and(is_name) {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 fn is_callable(path: &Path) -> Result<bool> {
     let metadata = fs::metadata(path).map_err(|error| Error::from(error).about(path.display()))?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Ok(false);
     }
-    trust(path, &metadata)?;
+    trust(path, CALLED, &metadata)?;
     Ok(true)
-}
-
-/// Whether nobody but root has a say in what is run as root.
-fn trust(path: &Path, metadata: &Metadata) -> Result<()> {
-    let path = path.display();
-    if metadata.uid() != 0 {
-        return failed(format!("{path} is not called: it does not belong to root"));
-    }
-    if metadata.permissions().mode() & 0o002 != 0 {
-        return failed(format!("{path} is not called: every user can write to it"));
-    }
-    Ok(())
 }
 
 /// What a hook finds in its environment.
@@ -107,18 +77,13 @@ fn environment(transition: &Transition) -> [(&'static str, String); 6] {
 
 /// Starts a hook, in a process group of its own.
 pub fn start(path: &Path, transition: &Transition) -> io::Result<Child> {
-    Command::new(path)
-        .envs(environment(transition))
-        .env_remove("NOTIFY_SOCKET")
-        .stdin(Stdio::null())
-        .process_group(0)
-        .spawn()
+    spawn(Command::new(path).envs(environment(transition)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{symlink, OpenOptionsExt};
+    use std::os::unix::fs::{symlink, MetadataExt, OpenOptionsExt};
 
     #[test]
     fn names() {

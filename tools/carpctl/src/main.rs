@@ -14,12 +14,17 @@ mod carp_peers;
 mod carp_words;
 mod causes;
 mod change;
+mod check;
+mod check_file;
+mod check_run;
+mod checked;
 mod complete;
 mod contract;
 mod controller;
 mod counter_metrics;
 mod counters;
 mod cursor;
+mod daemon;
 mod difference;
 mod doctor;
 mod error;
@@ -33,6 +38,7 @@ mod http;
 mod interface;
 mod interface_file;
 mod kind;
+mod last_line;
 mod lock;
 mod maintenance;
 mod metrics;
@@ -45,9 +51,11 @@ mod pfsync;
 mod pfsync_words;
 mod phrase;
 mod plan;
+mod process_group;
 mod prometheus;
 mod react;
 mod remembered;
+mod required_unit;
 mod run_folder;
 mod sentences;
 mod setting;
@@ -59,7 +67,9 @@ mod suggest;
 mod targets;
 mod transition_counts;
 mod transitions;
+mod trusted_files;
 mod value;
+mod verdict;
 mod virtual_device;
 mod wanted;
 mod words;
@@ -145,6 +155,8 @@ demote and undemote do that for others under a name of their own.
                       carpctl peers [--json]\n       \
                       carpctl doctor [--json]\n       \
                       carpctl react [--hooks DIR] [--timeout SECONDS]\n       \
+                      carpctl check [--checks DIR] [--once [NAME...]]\n       \
+                      carpctl require UNIT [-g GROUP]... [--by N]\n       \
                       carpctl metrics [--http]"
 )]
 struct Arguments {
@@ -241,6 +253,19 @@ enum Command {
               value_parser = clap::value_parser!(u32).range(1..))]
         timeout: u32,
     },
+    /// Demote groups while a check fails, as a daemon
+    Check {
+        /// The folder of the checks
+        #[arg(long, value_name = "DIR", default_value = check::FOLDER)]
+        checks: PathBuf,
+        /// Run them, or some of them, once, and show what they find
+        #[arg(long)]
+        once: bool,
+        #[arg(requires = "once")]
+        names: Vec<String>,
+    },
+    /// Demote groups while a unit of systemd is not active, as a daemon
+    Require(required_unit::Words),
     /// Show what a monitor may want to keep, in Prometheus' text format
     Metrics {
         /// Answer the HTTP request on standard input, which is a connection
@@ -296,6 +321,15 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         Some(Command::React { hooks, timeout }) => {
             react::react(hooks, Duration::from_secs((*timeout).into()))
         }
+        Some(Command::Check {
+            checks,
+            once,
+            names,
+        }) => match once {
+            true => check::check_once(output, checks, names),
+            false => check::check(checks),
+        },
+        Some(Command::Require(words)) => check::require(words),
         Some(Command::Metrics { http }) => metrics::metrics(output, *http),
         Some(Command::Complete { words }) => {
             complete::complete(output, Arguments::command(), words)

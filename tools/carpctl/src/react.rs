@@ -5,107 +5,32 @@
 //! the kernel, its children and signals at once.
 
 use crate::{
-    contract::family::CARP_GENL_NAME,
-    controller::{Controller, Registration},
+    daemon::{tell_manager, wait_readable, Module, Signal},
     error::{Error, Result},
-    family::{Event, Family},
-    hook_runs::{failure, HookRuns},
-    notify_socket::{notify, READY, STOPPING},
+    family::Event,
+    hook_runs::HookRuns,
+    notify_socket::{READY, STOPPING},
     output::report,
+    process_group::{failure, GRACE},
     targets::Targets,
     transitions::{Transition, Transitions},
 };
-use rustix::{
-    event::{poll, PollFd, PollFlags, Timespec},
-    io::Errno,
-    process::{wait, Pid, WaitOptions},
-};
-use signal_hook::{
-    consts::{SIGCHLD, SIGINT, SIGTERM},
-    low_level::pipe,
-};
+use rustix::process::{wait, Pid, WaitOptions};
 use std::{
     collections::BTreeMap,
-    io::Read,
-    os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     time::{Duration, Instant},
 };
 
-/// After SIGTERM hooks have so long to end by themselves.
-const GRACE: Duration = Duration::from_secs(5);
 /// The state could not be read: it is tried again after so long.
 const RETRY: Duration = Duration::from_secs(1);
 /// So many datagrams are read in a row before hooks are started.
 const BATCH: usize = 64;
 
-/// A connection to carp.ko.
-struct Kernel {
-    events: Family,
-    requests: Family,
-}
-
-impl Kernel {
-    fn open() -> Result<Self> {
-        let kernel = Self {
-            events: Family::open()?,
-            requests: Family::open()?,
-        };
-        kernel.events.listen()?;
-        Ok(kernel)
-    }
-}
-
-/// Signals, as bytes in sockets.
-struct Signals {
-    end: UnixStream,
-    child: UnixStream,
-}
-
-impl Signals {
-    fn catch() -> Result<Self> {
-        let receive = |signals: &[i32]| -> Result<UnixStream> {
-            let (receiver, sender) = UnixStream::pair()?;
-            receiver.set_nonblocking(true)?;
-            for signal in signals {
-                pipe::register(*signal, sender.try_clone()?)?;
-            }
-            Ok(receiver)
-        };
-        Ok(Self {
-            end: receive(&[SIGTERM, SIGINT])?,
-            child: receive(&[SIGCHLD])?,
-        })
-    }
-}
-
-/// Takes what a signal has left in its socket.
-fn drain(mut socket: &UnixStream) {
-    let mut bytes = [0; 64];
-    while matches!(socket.read(&mut bytes), Ok(1..)) {}
-}
-
-/// Waits until one of them can be read, and returns which.
-fn wait_readable<const N: usize>(
-    sources: [&dyn AsFd; N],
-    until: Option<Instant>,
-) -> Result<[bool; N]> {
-    let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
-    // what no timespec has room for is for ever
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-    let mut polled = sources.map(|source| PollFd::from_borrowed_fd(source.as_fd(), PollFlags::IN));
-    match poll(&mut polled, timeout.as_ref()) {
-        Ok(_) => Ok(polled.map(|it| !it.revents().is_empty())),
-        Err(Errno::INTR) => Ok([false; N]),
-        Err(error) => Err(std::io::Error::from(error).into()),
-    }
-}
-
 struct Daemon {
-    signals: Signals,
-    controller: Controller,
-    /// Nothing while carp.ko is not loaded.
-    kernel: Option<Kernel>,
+    has_to_end: Signal,
+    has_child: Signal,
+    module: Module,
     /// When the whole state is to be read.
     read_at: Option<Instant>,
     /// Whether it was read once.
@@ -123,9 +48,9 @@ struct Daemon {
 /// Returns when a signal has ended it.
 pub fn react(folder: &Path, timeout: Duration) -> Result<()> {
     let mut daemon = Daemon {
-        signals: Signals::catch()?,
-        controller: Controller::listen()?,
-        kernel: None,
+        has_to_end: Signal::end()?,
+        has_child: Signal::child()?,
+        module: Module::connect("reactions begin when it is there")?,
         read_at: None,
         has_read: false,
         names: BTreeMap::new(),
@@ -135,7 +60,9 @@ pub fn react(folder: &Path, timeout: Duration) -> Result<()> {
         systemctl: None,
         end_at: None,
     };
-    daemon.connect();
+    if daemon.module.kernel.is_some() {
+        daemon.read_at = Some(Instant::now());
+    }
     daemon.read_when_due();
     daemon.start();
     tell_manager(READY);
@@ -146,25 +73,7 @@ pub fn react(folder: &Path, timeout: Duration) -> Result<()> {
     Ok(())
 }
 
-/// A manager that does not hear it will notice.
-fn tell_manager(what: &str) {
-    if let Err(error) = notify(what) {
-        report(&Error::from(error).about("NOTIFY_SOCKET").to_string());
-    }
-}
-
 impl Daemon {
-    /// Without carp.ko there is nothing to react to, until the controller tells of it.
-    fn connect(&mut self) {
-        match Kernel::open() {
-            Ok(kernel) => {
-                self.kernel = Some(kernel);
-                self.read_at = Some(Instant::now());
-            }
-            Err(error) => report(&format!("{error}; reactions begin when it is there")),
-        }
-    }
-
     fn has_ended(&self) -> bool {
         let is_idle = || {
             self.runs.is_idle()
@@ -180,14 +89,16 @@ impl Daemon {
     fn round(&mut self) -> Result<()> {
         let deadlines = [self.read_at, self.runs.deadline(), self.end_at];
         let until = deadlines.into_iter().flatten().min();
-        let Signals { end, child } = &self.signals;
-        // with nothing to hear from it stands for the controller once more
-        let events: &dyn AsFd = match &self.kernel {
-            Some(kernel) => &kernel.events,
-            None => &self.controller,
-        };
-        let [has_end, has_child, has_families, has_events] =
-            wait_readable([end, child, &self.controller, events], until)?;
+        let module = &self.module;
+        let [has_end, has_child, has_families, has_events] = wait_readable(
+            [
+                &self.has_to_end,
+                &self.has_child,
+                module.registrations(),
+                module.events(),
+            ],
+            until,
+        )?;
         if has_events {
             self.hear()?;
         }
@@ -196,12 +107,12 @@ impl Daemon {
         }
         self.read_when_due();
         if has_child {
-            drain(&self.signals.child);
+            self.has_child.drain();
             self.reap();
         }
         self.runs.end_overdue(Instant::now());
         if has_end {
-            drain(&self.signals.end);
+            self.has_to_end.drain();
             tell_manager(STOPPING);
             self.end_at = Some(Instant::now() + GRACE);
         }
@@ -211,15 +122,12 @@ impl Daemon {
 
     /// carp.ko was loaded or removed.
     fn follow_registrations(&mut self) -> Result<()> {
-        for registration in self.controller.hear(CARP_GENL_NAME)? {
-            match registration {
-                // with another number than before
-                Registration::Added => self.connect(),
-                Registration::Removed => {
-                    self.kernel = None;
-                    self.read_at = None;
-                    self.transitions.read(&[]);
-                }
+        for is_there in self.module.follow()? {
+            if is_there {
+                self.read_at = Some(Instant::now());
+            } else {
+                self.read_at = None;
+                self.transitions.read(&[]);
             }
         }
         Ok(())
@@ -227,7 +135,7 @@ impl Daemon {
 
     /// Takes the events that have come.
     fn hear(&mut self) -> Result<()> {
-        let Some(kernel) = &self.kernel else {
+        let Some(kernel) = &self.module.kernel else {
             return Ok(());
         };
         let mut is_whole = true;
@@ -275,7 +183,7 @@ impl Daemon {
 
     fn read_when_due(&mut self) {
         let is_due = self.read_at.is_some_and(|at| at <= Instant::now());
-        let (true, Some(kernel)) = (is_due, &mut self.kernel) else {
+        let (true, Some(kernel)) = (is_due, &mut self.module.kernel) else {
             return;
         };
         match kernel.requests.virtual_hosts() {
