@@ -4,6 +4,7 @@
 
 use super::notify;
 use crate::{linux::bindings, proto::carp::effects::Transition};
+use kernel::prelude::*;
 
 /// How many states there are.
 const STATES: usize = 3;
@@ -30,14 +31,19 @@ impl TransitionCounts {
         }
     }
 
-    /// Those that have happened: new state, reason, how often.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u8, u8, u32)> + '_ {
-        let states = (0u8..).zip(&self.0);
-        let all = states.flat_map(|(state, counts)| {
-            (0u8..)
-                .zip(counts)
-                .map(move |(reason, count)| (state, reason, *count))
-        });
-        all.filter(|(_, _, count)| *count != 0)
+    /// Tells of those that have happened: new state, reason, how often.
+    ///
+    /// # Errors
+    ///
+    /// The first of `each`, after which it ends.
+    pub(super) fn try_for_each(&self, mut each: impl FnMut(u8, u8, u32) -> Result) -> Result {
+        for (state, counts) in (0..).zip(&self.0) {
+            for (reason, count) in (0..).zip(counts) {
+                if *count != 0 {
+                    each(state, reason, *count)?;
+                }
+            }
+        }
+        Ok(())
     }
 }

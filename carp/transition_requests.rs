@@ -46,11 +46,11 @@ fn next(carp: &Carp, position: &Position) -> Option<(u8, TransitionCounts)> {
 fn fill(message: &mut Message<'_>, own: &OwnDevice, vhid: u8, counts: &TransitionCounts) -> Result {
     notify::interface(message, own)?;
     message.u8(bindings::CARP_A_VHID, vhid)?;
-    counts.iter().try_for_each(|(state, reason, count)| {
+    counts.try_for_each(|state, reason, count| {
         message.nest(bindings::CARP_A_TRANSITION, |message| {
-            message.u8(bindings::CARP_A_STATE, state)?;
-            message.u8(bindings::CARP_A_REASON, reason)?;
-            message.u32(bindings::CARP_A_COUNT, count)
+            message.u8(bindings::CARP_TRANSITION_STATE, state)?;
+            message.u8(bindings::CARP_TRANSITION_REASON, reason)?;
+            message.u32(bindings::CARP_TRANSITION_COUNT, count)
         })
     })
 }

@@ -176,9 +176,7 @@ def test_a_peer_that_is_gone(lan: Lan) -> None:
 def test_what_does_not_run(lan: Lan, words: tuple[str, ...], what: str | None) -> None:
     c.create(lan.a)
     c.wait_state(lan.a, "master")
-    lan.a.ip_batch(
-        "link add eth1 type veth peer name eth2", "link set eth2 up", "link set eth1 up"
-    )
+    lan.a.ip_batch("link add eth1 type veth peer name eth2", "link set eth2 up", "link set eth1 up")
     if what is None:
         c.create(lan.a, name="carp1", vhid=2, carpdev="eth1", addresses=("10.7.0.1/24",))
         what = "its parent eth1 is gone"

@@ -86,8 +86,8 @@ enum {
 	/*
 	 * Dump: how often virtual hosts have changed their state, one message for
 	 * each: CARP_A_IFINDEX, IFNAME, VHID, and one nest CARP_A_TRANSITION for
-	 * each new state and reason that there were, with CARP_A_STATE, REASON,
-	 * COUNT. With CARP_A_IFINDEX in the request: those of this interface.
+	 * each new state and reason that there were. With CARP_A_IFINDEX in the
+	 * request: those of this interface.
 	 */
 	CARP_CMD_TRANSITION_GET,
 
@@ -123,13 +123,24 @@ enum {
 	CARP_A_AGO,		/* u64, nanoseconds since it happened */
 	CARP_A_PAD,
 	CARP_A_DIGEST,		/* u8, enum carp_digest */
-	CARP_A_TRANSITION,	/* nest of CARP_A_STATE, REASON, COUNT; several */
-	CARP_A_COUNT,		/* u32, begins anew when it is full */
+	CARP_A_TRANSITION,	/* nest of CARP_TRANSITION_*; several */
 
 	__CARP_A_MAX,
 };
 
 #define CARP_A_MAX	(__CARP_A_MAX - 1)
+
+/* How often a virtual host has come into a state for a reason. */
+enum {
+	CARP_TRANSITION_UNSPEC,
+	CARP_TRANSITION_STATE,	/* u8, enum carp_state */
+	CARP_TRANSITION_REASON,	/* u8, enum carp_reason */
+	CARP_TRANSITION_COUNT,	/* u32, begins anew when it is full */
+
+	__CARP_TRANSITION_MAX,
+};
+
+#define CARP_TRANSITION_MAX	(__CARP_TRANSITION_MAX - 1)
 
 /* Whether an advertisement is to be believed. */
 enum carp_digest {

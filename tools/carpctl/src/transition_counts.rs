@@ -27,9 +27,9 @@ impl TransitionCounts {
     pub fn read(answer: Attributes<'_>) -> Option<Self> {
         let counts = answer.nests(CARP_A_TRANSITION).filter_map(|it| {
             Some(TransitionCount {
-                state: name(STATES, it.u8(CARP_A_STATE)?),
-                reason: name(REASONS, it.u8(CARP_A_REASON)?),
-                count: it.u32(CARP_A_COUNT)?,
+                state: name(STATES, it.u8(CARP_TRANSITION_STATE)?),
+                reason: name(REASONS, it.u8(CARP_TRANSITION_REASON)?),
+                count: it.u32(CARP_TRANSITION_COUNT)?,
             })
         });
         Some(Self {
@@ -49,9 +49,9 @@ mod tests {
     fn two_changes() {
         let change = |state, reason, count| {
             let words = [
-                u8(CARP_A_STATE, state),
-                u8(CARP_A_REASON, reason),
-                u32(CARP_A_COUNT, count),
+                u8(CARP_TRANSITION_STATE, state),
+                u8(CARP_TRANSITION_REASON, reason),
+                u32(CARP_TRANSITION_COUNT, count),
             ];
             nest(CARP_A_TRANSITION, &words)
         };

@@ -67,11 +67,6 @@ impl Frames {
             _ => None,
         })
     }
-
-    #[cfg(test)]
-    pub fn of_test(frames: &[(u32, Frame)]) -> Self {
-        Self(frames.to_vec())
-    }
 }
 
 struct Wire {
