@@ -41,7 +41,7 @@ def provider(world: World, lan: Lan) -> Host:
 
 def test_dhcp_client(lan: Lan, boxes: list[Box], provider: Host, figure: Figure) -> None:
     recipe_ = recipe("A DHCP client")
-    server = provider.spawn(
+    provider.spawn(
         *(
             "dnsmasq",
             "-d",
@@ -70,7 +70,7 @@ def test_dhcp_client(lan: Lan, boxes: list[Box], provider: Host, figure: Figure)
     assert (leased(lan.a), leased(lan.b)) == ("", first)
     follows(lan, figure, "DHCP, handed back", lambda: lan.a.run("carpctl", "undemote", "test"))
     assert (leased(lan.a), leased(lan.b)) == (first, "")
-    follows(lan, figure, "DHCP, hard cut", lambda: lan.hard_cut(lan.a))
+    follows(lan, figure, "DHCP, hard cut", lambda: hard_cut(lan, provider))
     assert leased(lan.b) == first
 
 
@@ -93,50 +93,47 @@ def follows(lan: Lan, figure: Figure, what: str, act: Callable[[], object]) -> N
     pinger = lan.client.ping(BEHIND, 0.005)
     time.sleep(1)
     act()
-    time.sleep(20)
+    time.sleep(10)
     figure(f"{what}, outage", outage(pinger), "s")
 
 
-CHAP = '"USER" * "SECRET" *\n'
+OPTIONS = "auth\nrequire-chap\nlcp-echo-interval 5\nlcp-echo-failure 3\n"
+UP = '#!/bin/sh\nip route replace 10.0.0.0/24 dev "$1"\n'
 
 
 def test_pppoe(lan: Lan, boxes: list[Box], provider: Host, figure: Figure) -> None:
+    """The session ends and another one begins, from the virtual MAC."""
     pppoe = recipe("PPPoE")
+    # it makes /dev/ppp
     run(("modprobe", "pppoe"))
-    client = boxes[-1]
-    assert client
-    for box in boxes[:2]:
+    server = Box(provider, boxes[0].folder.parent)
+    server.write("/etc/ppp/options", OPTIONS)
+    server.write("/etc/ppp/chap-secrets", '"USER" * "SECRET" *\n')
+    server.write("/etc/ppp/ip-up", UP)
+    server.spawn(
+        *("pppoe-server", "-F", "-k", "-g", "rp-pppoe.so", "-O", "/etc/ppp/options"),
+        *("-I", "br0", "-L", "198.51.100.1", "-R", "198.51.100.50"),
+    )
+    c.create_pair(lan, preempt=True)
+    for box, skew in zip(boxes[:2], (0, 100), strict=True):
         box.install(pppoe)
-        box.follow_unit("pppoe")
+        box.follow_unit("pppoe", "carp1")
         box.react()
         c.create(
-            box.host,
-            name="carp1",
-            carpdev="eth1",
-            addresses=("192.168.100.2/24",),
-            advskew=100 * (box is boxes[1]),
+            box.host, name="carp1", carpdev="eth1", addresses=("192.168.100.2/24",), advskew=skew
         )
-    server = Box(provider, boxes[0].folder.parent)
-    server.write(
-        "/etc/ppp/options",
-        "debug\nlogfile /run/server.log\nauth\nrequire-chap\nlcp-echo-interval 5\nlcp-echo-failure 3\n",
-    )
-    server.write("/etc/ppp/chap-secrets", CHAP)
-    ac = server.spawn(
-        "pppoe-server",
-        "-F",
-        "-k",
-        "-I",
-        "br0",
-        "-L",
-        "198.51.100.1",
-        "-R",
-        "198.51.100.50",
-        "-O",
-        "/etc/ppp/options",
-    )
-    time.sleep(8)
-    print(server.run("cat", "/run/server.log", check=False))
-    print(boxes[0].run("cat", "/run/pppoe.log", check=False).stdout)
-    print(lan.a.ip("addr"))
-    assert 0
+    lan.client.ip("route", "add", "default", "via", VIP)
+    for host in lan.hosts:
+        host.sysctl("net.ipv4.ip_forward", 1)
+    wire = provider.capture("br0", "pppoed")
+    boxes[-1].wait_run("ping", "-c", "1", "-W", "1", BEHIND)
+    follows(lan, figure, "PPPoE, handed over", lambda: lan.a.run("carpctl", "demote", "test"))
+    follows(lan, figure, "PPPoE, handed back", lambda: lan.a.run("carpctl", "undemote", "test"))
+    follows(lan, figure, "PPPoE, hard cut", lambda: hard_cut(lan, provider))
+    sources = {packet.data[6:12] for packet in wire.packets() if not packet.outgoing}
+    assert sources == {c.virtual_mac(1)}
+
+
+def hard_cut(lan: Lan, provider: Host) -> None:
+    lan.hard_cut(lan.a)
+    provider.run("bridge", "link", "set", "dev", "a", "state", "0")

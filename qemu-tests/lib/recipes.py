@@ -102,16 +102,17 @@ class Box:
                 text = re.sub(rf"\b{word}\b", value, text)
             self.write(name, text)
 
-    def follow(self, start: str, stop: str) -> None:
+    def follow(self, start: str, stop: str, name: str = "carp0") -> None:
         """What the target of systemd does with a service, which guests do not have."""
         self.write(
             "/etc/carp/hooks.d/service",
-            f'#!/bin/sh\nif [ "$CARP_STATE" = MASTER ]; then {start}\nelse {stop}\nfi\n',
+            f'#!/bin/sh\n[ "$CARP_INTERFACE" = {name} ] || exit 0\n'
+            f'if [ "$CARP_STATE" = MASTER ]; then {start}\nelse {stop}\nfi\n',
         )
 
-    def follow_unit(self, name: str) -> None:
+    def follow_unit(self, name: str, interface: str = "carp0") -> None:
         """The same with a service whose unit the recipe has."""
-        self.follow(f"/run/{name}.start", stopped(f"/run/{name}.pid"))
+        self.follow(f"/run/{name}.start", stopped(f"/run/{name}.pid"), interface)
         script = SERVICE.format(name=name, **self._unit(name))
         self.write(f"/run/{name}.service", script)
         start = f"#!/bin/sh\nsetsid /run/{name}.service >>/run/{name}.log 2>&1 &\n"
