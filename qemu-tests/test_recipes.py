@@ -58,7 +58,9 @@ def test_radvd(lan: Lan, boxes: list[Box], figure: Figure) -> None:
         figure(f"radvd, {what}, outage", longest_gap(pings).seconds, "s")
         figure(f"radvd, {what}, lost of one each 5 ms", len(lost(pings)), "pings")
         assert any(ping.received for ping in pings[-20:])
-        assert what == "hard cut" or not lost(pings)
+        # The old master's last advertisements, one for each family and demotion, may come after
+        # the new one's first, and the switch believes them until the new one sends again.
+        assert what == "hard cut" or len(lost(pings)) <= 3
     assert c.state(lan.b) == "master"
     assert {p.data[6:12] for p in wire.packets()} == {c.virtual_mac(1)}
 
