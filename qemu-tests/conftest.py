@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from lib import clock, kernel, kmsg
@@ -17,6 +18,7 @@ from lib.host import Host
 from lib.lan import Lan
 from lib.modules import insmod, rmmod, rmmod_unused
 from lib.process import run
+from lib.recipes import Box
 from lib.world import World
 
 log_key = pytest.StashKey[kmsg.Kmsg]()
@@ -176,6 +178,12 @@ def make_lan(world: World) -> Callable[..., Lan]:
 def lan(make_lan: Callable[..., Lan]) -> Lan:
     """Two hosts, a and b, and a client on one switch."""
     return make_lan()
+
+
+@pytest.fixture
+def boxes(lan: Lan, tmp_path: Path) -> list[Box]:
+    """a, b and the client with files of their own, for docs/recipes.md."""
+    return [Box(host, tmp_path) for host in (*lan.hosts, lan.client)]
 
 
 @pytest.fixture

@@ -5,7 +5,10 @@ purge."""
 
 from __future__ import annotations
 
+import re
+import textwrap
 import time
+from pathlib import Path
 
 from cluster import wait_for
 from lib.pinger import longest_gap, lost
@@ -166,6 +169,35 @@ def test_services_and_hooks_follow_the_master(firewalls: Firewalls) -> None:
         assert not failed_units(machine)
         machine.run("rm", "/etc/carp/hooks.d/write-down")
         machine.run("systemctl", "disable", "-q", "--now", *map(unit, ("master", "backup")))
+
+
+def test_a_package_s_service_follows_the_master(firewalls: Firewalls) -> None:
+    """As docs/recipes.md says; it names another service."""
+    a, b = firewalls.a, firewalls.b
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    section = text.partition("## A service on the master only\n")[2]
+    block = re.search(r"\n((?:    .*\n)+)", section)
+    assert block
+    script = textwrap.dedent(block[1]).replace("dnsmasq.service", "bird.service")
+
+    def runs(machine: Machine) -> bool:
+        return machine.run("systemctl", "is-active", "bird", check=False).strip() == "active"
+
+    for machine in firewalls.machines:
+        machine.write("/etc/bird/bird.conf", "router id 10.0.0.9;\nprotocol device {}\n", 0o644)
+        machine.run("sh", "-ec", script)
+    for act, master, backup in (("", a, b), ("carpdemote", b, a), ("-carpdemote", a, b)):
+        if act:
+            a.run("carpctl", "-g", "carp", act, "100")
+        wait_for(lambda m=master: runs(m), 30, f"it runs on {master}")
+        wait_for(lambda m=backup: not runs(m), 30, f"it does not run on {backup}")
+        backup.run("systemctl", "start", "bird", check=False)
+        assert not runs(backup)
+    for machine in firewalls.machines:
+        machine.run("rm", "/etc/systemd/system/carp-master@carp0.target.wants/bird.service")
+        machine.run("systemctl", "revert", "bird.service")
+        machine.run("systemctl", "stop", "bird.service")
+    wait_both(firewalls)
 
 
 def unit(follower: str) -> str:

@@ -105,7 +105,7 @@ class Node:
         """What runs as long as the node lives, with its sockets in the folder."""
         path = str(self.folder / self.name)
         return (
-            str(TOP / "scripts/run-guest"), "--real", "--memory", "800", "--timeout", "3600",
+            str(TOP / "scripts/run-guest"), "--real", "--memory", "896", "--timeout", "3600",
             "--nic", f"{self.card},{path}.net,{self.mac}", "--control", f"{path}.control",
             "--qmp", f"{path}.qmp", "--console", f"{path}.console", "--",
             "python3", "/carp/qemu-tests/multi/agent.py",
