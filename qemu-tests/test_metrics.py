@@ -72,7 +72,7 @@ def test_a_pair(lan: Lan) -> None:
     changes = metrics(lan.a)["carp_transitions_total"].by("vhid", "to", "reason")
     assert changes["1", "master", "master_timed_out"] == 1
     heard = found["carp_last_advertisement_seconds"].by("interface", "vhid", "peer", "digest")
-    assert heard["carp0", "1", lan.a.address, "good"] > 3
+    assert 0 <= heard["carp0", "1", lan.a.address, "good"] < 3
 
 
 @pytest.mark.usefixtures("carp")

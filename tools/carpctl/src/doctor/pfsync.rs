@@ -100,11 +100,13 @@ impl About<'_> {
             ));
         }
         for peer in peers.iter().filter(|peer| is_behind(peer, unconfirmed)) {
-            let behind = peer.behind.map(|it| format!(" and {it} frames behind"));
+            let behind = peer
+                .behind
+                .map(|it| format!(", has not confirmed {it} frames"));
             findings.push(self.find(
                 "pfsync-silent",
                 format!(
-                    "{} has been silent for {} s{}, and {unconfirmed} states are unconfirmed",
+                    "{} has been silent for {} s{}, and {unconfirmed} states wait for that",
                     peer.name(),
                     peer.heard(),
                     behind.unwrap_or_default()
@@ -140,5 +142,7 @@ impl About<'_> {
 
 /// Whether a peer should have confirmed something and has not.
 fn is_behind(peer: &Peer, unconfirmed: u32) -> bool {
-    unconfirmed != 0 && peer.heard_ms() >= SILENT_MS
+    // states whose confirmation never came wait no more, and the frames stay unconfirmed
+    let waits = unconfirmed != 0 || peer.behind.is_some_and(|frames| frames != 0);
+    waits && peer.heard_ms() >= SILENT_MS
 }
