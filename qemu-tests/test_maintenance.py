@@ -13,8 +13,11 @@ import pytest
 from lib import carp as c
 from lib import pfsync as p
 from lib.clock import wait_for
+from lib.gateway import Gateway
 from lib.host import Host
 from lib.lan import VIP, Lan
+from lib.world import World
+from test_pfsync_failover import Everything
 
 pytestmark = pytest.mark.usefixtures("pfsync")
 
@@ -65,6 +68,23 @@ def test_it_hands_over_and_takes_back(pair: Lan) -> None:
     ping.signal(signal.SIGINT)
     told = ping.wait()
     assert " 0% packet loss" in told, told[-500:]
+
+
+def test_connections_live(world: World) -> None:
+    """Through two firewalls that are one, with translation, both ways and in both families."""
+    gateway = Gateway(world)
+    everything = Everything(gateway)
+    everything.idle.speak()
+    time.sleep(2)
+    for words, master in ((("on",), gateway.b), (("off",), gateway.a)):
+        everything.reset()
+        maintenance(gateway.a, *words)
+        gateway.wait_one(master)
+        time.sleep(3)
+        everything.check(0.5)
+        everything.idle.speak()
+        everything.ftp.noop()
+    everything.stop()
 
 
 def test_it_refuses_where_nobody_takes_over(pair: Lan) -> None:
