@@ -3,8 +3,15 @@
 //! Sends what is in the outbox, and tells what has changed.
 
 use super::{
-    announce::announce, counters::Counter, demote, device::Carp, election, netns::Namespace,
-    outbox::Outbox, parent::Parent, work,
+    announce::announce,
+    counters::Counter,
+    demote,
+    device::Carp,
+    election,
+    netns::Namespace,
+    outbox::{Outbox, Told},
+    parent::Parent,
+    work,
 };
 use crate::{
     linux::{
@@ -12,12 +19,12 @@ use crate::{
     },
     proto::carp::{
         balancing::HOSTS_MAX,
-        effects::Transition,
         election::{Families, State},
         log::SEND_ERROR,
         time::Instant,
     },
 };
+use core::{fmt, net::IpAddr};
 use kernel::{prelude::*, sync::rcu};
 
 /// Sends what is in the outbox. No lock is held.
@@ -71,8 +78,8 @@ pub(super) fn deliver(carp: &Carp, mut outbox: Outbox) {
     if told.peek().is_some() {
         own.ask_for_work(work::STATE);
     }
-    for (vhid, transition) in told {
-        log_transition(&own, *vhid, transition, carp.published.is_balancing());
+    for told in told {
+        log_transition(&own, told);
     }
     if !dropped.is_empty() {
         send_again(carp, &outbox.advertising, dropped);
@@ -98,30 +105,31 @@ fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) 
     election::arm(carp, &host);
 }
 
-/// Where several virtual hosts share an interface, the vhid says which one it is.
-fn log_transition(own: &OwnDevice, vhid: u8, transition: &Transition, balanced: bool) {
+/// One line for each change.
+fn log_transition(own: &OwnDevice, told: &Told) {
+    let transition = &told.transition;
     let level = transition.level();
     if let Some(level) = Namespace::prints(own.net(), level, false) {
-        let which = if balanced { Some(vhid) } else { None };
         print_at!(
             level,
-            "{}{}: state transition: {} -> {} ({})\n",
+            "{} vhid {}: state transition: {} -> {} ({}{})\n",
             own.name(),
-            log::Printed(Vhid(which)),
+            told.vhid,
             name(transition.from),
             name(transition.to),
-            transition.reason.as_str()
+            transition.reason.as_str(),
+            log::Printed(Peer(told.peer))
         );
     }
 }
 
-/// " vhid 1", or nothing.
-struct Vhid(Option<u8>);
+/// The host that is the reason, or nothing.
+struct Peer(Option<IpAddr>);
 
-impl core::fmt::Display for Vhid {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(vhid) => write!(f, " vhid {vhid}"),
+            Some(address) => write!(f, ", peer {address}"),
             None => Ok(()),
         }
     }

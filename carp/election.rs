@@ -7,8 +7,18 @@
 //! ([`deliver`]), so that no lock of ours is held on the parent's way out.
 
 use super::{
-    advertise, counters::Counter, deliver::deliver, demote, device::Carp, history::Past, hooks,
-    host::Host, notify, outbox::Outbox, published::state_to_u32, stopping,
+    advertise,
+    counters::Counter,
+    deliver::deliver,
+    demote,
+    device::Carp,
+    history::Past,
+    hooks,
+    host::Host,
+    notify,
+    outbox::{Outbox, Told},
+    published::state_to_u32,
+    stopping,
 };
 use crate::{
     linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
@@ -72,12 +82,17 @@ pub(super) fn handle_node(
     let effects = node.election.handle(now, environment, event);
     if let Some(transition) = &effects.transition {
         node.transitions.add(transition);
+        let told = Told {
+            vhid,
+            transition: *transition,
+            peer: node.advertisers.behind(transition.reason),
+        };
         if transition.from == State::Master && index == 0 {
             host.announcements.stop();
         }
         enter(carp, host, transition);
         note(carp, host, vhid, environment.demote, transition);
-        outbox.tell(host, vhid, *transition);
+        outbox.tell(host, told);
     }
     advertise::send(carp, host, index, environment, &effects, outbox);
 }

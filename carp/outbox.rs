@@ -14,6 +14,7 @@ use crate::{
         frame,
     },
 };
+use core::net::IpAddr;
 use kernel::{prelude::*, sync::aref::ARef};
 
 /// `TC_PRIO_CONTROL`: before users' traffic in the parent's queue.
@@ -45,6 +46,17 @@ impl Packet {
     }
 }
 
+/// A change of state that is to be told.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    /// Whose it is.
+    pub(super) vhid: u8,
+    /// What it is.
+    pub(super) transition: Transition,
+    /// The host that is the reason.
+    pub(super) peer: Option<IpAddr>,
+}
+
 /// What is to be sent and told once the host's lock is released.
 pub(super) struct Outbox {
     /// Complete frames.
@@ -57,8 +69,8 @@ pub(super) struct Outbox {
     pub(super) carpdev: Option<ARef<Device>>,
     /// The interface's device, if anything is to be sent or told.
     pub(super) own: Option<ARef<OwnDevice>>,
-    /// Changes of state to be told, by vhid.
-    pub(super) transitions: [Option<(u8, Transition)>; HOSTS_MAX],
+    /// Changes of state to be told.
+    pub(super) transitions: [Option<Told>; HOSTS_MAX],
     /// Addresses to be announced.
     pub(super) addresses: Batch,
     /// Which virtual hosts advertise, by index.
@@ -80,10 +92,10 @@ impl Outbox {
     }
 
     /// Remembers what is to be told: after all is sent, for a console may be slow.
-    pub(super) fn tell(&mut self, host: &Host, vhid: u8, transition: Transition) {
+    pub(super) fn tell(&mut self, host: &Host, told: Told) {
         self.own.clone_from(&host.own);
         if let Some(free) = self.transitions.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some((vhid, transition));
+            *free = Some(told);
         }
     }
 }

@@ -192,9 +192,26 @@ def test_log_levels(lan: Lan, log: Kmsg, level: int, lines: int) -> None:
     c.wait_state(lan.a, "master")
     lan.a.ip("link", "set", "carp0", "down")
     c.wait_state(lan.a, "init")
-    told = [line for line in log.read() if re.search("carp0: state transition", line)]
+    told = [line for line in log.read() if re.search("carp0 vhid 1: state transition", line)]
     assert len(told) == lines, told
     assert not any(c.PASS in line for line in told)
+
+
+def test_the_log_names_the_peer(lan: Lan, log: Kmsg) -> None:
+    """Whose silence it was, and who is better; nobody, where nobody was heard."""
+    lan.a.sysctl("net.inet.carp.log", 2)
+    lan.b.sysctl("net.inet.carp.log", 2)
+    c.create_pair(lan, preempt=True)
+    lan.hard_cut(lan.a)
+    c.wait_state(lan.b, "master")
+    lan.heal(lan.a)
+    c.wait_state(lan.b, "backup")
+    told = [line.partition("transition: ")[2] for line in log.read() if "transition: " in line]
+    assert told == [
+        "BACKUP -> MASTER (master timed out in IPv4)",
+        f"BACKUP -> MASTER (master timed out in IPv4, peer {lan.a.address})",
+        f"MASTER -> BACKUP (a better master advertises, peer {lan.a.address})",
+    ]
 
 
 def test_advertisements_are_refused_where_not_allowed(lan: Lan) -> None:

@@ -7,6 +7,8 @@
 use core::net::IpAddr;
 
 use super::{
+    effects::Reason,
+    election::Family,
     packet::{Discard, Received},
     time::Instant,
 };
@@ -95,6 +97,36 @@ impl Advertisers {
     /// All that were heard, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Advertiser> {
         self.0.iter().flatten()
+    }
+
+    /// The host whose advertisements, or whose silence, are the reason of a change. None: it
+    /// is about no other host, or none was heard.
+    #[must_use]
+    pub fn behind(&self, reason: Reason) -> Option<IpAddr> {
+        let is_of = |family| match family {
+            Family::Ipv4 => IpAddr::is_ipv4,
+            Family::Ipv6 => IpAddr::is_ipv6,
+        };
+        let fits: fn(&IpAddr) -> bool = match reason {
+            Reason::MasterTimedOut(family) => is_of(family),
+            Reason::MasterBowedOut
+            | Reason::Preempting
+            | Reason::MasterDemoted
+            | Reason::MasterTooSlow
+            | Reason::BetterMaster
+            | Reason::EqualMaster
+            | Reason::LessDemotedMaster => |_| true,
+            Reason::Started
+            | Reason::Stopped
+            | Reason::NoAddress
+            | Reason::Reconfigured
+            | Reason::Administrator => return None,
+        };
+        let believed = self.iter().filter(|it| !it.digest_differs);
+        let last = believed
+            .filter(|it| fits(&it.address))
+            .max_by_key(|it| it.at)?;
+        Some(last.address)
     }
 
     /// When one whose digest differs was heard last, if since then it has sent no good one.

@@ -4,6 +4,8 @@
 
 use carp_proto::carp::{
     advertisers::{Advertiser, Advertisers, KEPT},
+    effects::Reason,
+    election::Family,
     packet::{Advertisement, Discard, Received, TTL},
     time::Instant,
 };
@@ -107,6 +109,43 @@ fn strangers_drive_out_strangers_alone() {
     all.heard(host(200, 40, true));
     all.heard(host(201, 41, true));
     assert_eq!(numbers(&all), [1, 2, 3, 4, 5, 6, 7, 201]);
+}
+
+#[test]
+fn who_is_behind_a_change() {
+    let mut all = Advertisers::new();
+    assert_eq!(all.behind(Reason::BetterMaster), None);
+    let ipv6: IpAddr = "fe80::2".parse().expect("is one");
+    all.heard(host(2, 10, false));
+    all.heard(host(3, 11, false));
+    all.heard(Advertiser {
+        address: ipv6,
+        ..host(3, 12, false)
+    });
+    all.heard(host(200, 13, true));
+    for reason in [
+        Reason::MasterBowedOut,
+        Reason::Preempting,
+        Reason::MasterDemoted,
+        Reason::MasterTooSlow,
+        Reason::BetterMaster,
+        Reason::EqualMaster,
+        Reason::LessDemotedMaster,
+        Reason::MasterTimedOut(Family::Ipv6),
+    ] {
+        assert_eq!(all.behind(reason), Some(ipv6), "{reason}");
+    }
+    let silent = all.behind(Reason::MasterTimedOut(Family::Ipv4));
+    assert_eq!(silent, Some(address(3)));
+    for reason in [
+        Reason::Started,
+        Reason::Stopped,
+        Reason::NoAddress,
+        Reason::Reconfigured,
+        Reason::Administrator,
+    ] {
+        assert_eq!(all.behind(reason), None, "{reason}");
+    }
 }
 
 #[test]

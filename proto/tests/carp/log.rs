@@ -101,3 +101,39 @@ fn every_reason_and_discard_has_words_of_its_own() {
     }
     assert_eq!(Reason::Preempting.to_string(), "preempting a slower master");
 }
+
+/// Whoever reads the log finds each reason in the manual.
+#[test]
+fn the_manual_explains_every_reason() {
+    let manual = include_str!("../../../docs/carp.4");
+    let (_, diagnostics) = manual.split_once(".Sh DIAGNOSTICS").expect("is a section");
+    let reasons = [
+        Reason::Started,
+        Reason::Stopped,
+        Reason::NoAddress,
+        Reason::Reconfigured,
+        Reason::MasterTimedOut(Family::Ipv4),
+        Reason::MasterTimedOut(Family::Ipv6),
+        Reason::MasterBowedOut,
+        Reason::Preempting,
+        Reason::MasterDemoted,
+        Reason::MasterTooSlow,
+        Reason::BetterMaster,
+        Reason::EqualMaster,
+        Reason::LessDemotedMaster,
+        Reason::Administrator,
+    ];
+    let discards = [
+        Discard::BadInterface,
+        Discard::BadTtl,
+        Discard::BadLength,
+        Discard::BadChecksum,
+        Discard::BadVersion,
+        Discard::BadDigest,
+        Discard::Echo,
+    ];
+    let told = reasons.map(Reason::as_str);
+    for reason in told.iter().chain(&discards.map(Discard::as_str)) {
+        assert!(diagnostics.contains(reason), "{reason}");
+    }
+}
