@@ -11,7 +11,7 @@ from lib import carp as c
 from lib import pfsync as p
 from lib.host import Host
 from lib.lan import VIP, VIP6, Lan
-from lib.pair import SERVER, Datagrams, Pair
+from lib.pair import NAT, SERVER, Datagrams, Pair
 from lib.process import run
 from lib.world import World
 
@@ -102,7 +102,7 @@ def test_a_rule_that_drops(lan: Lan) -> None:
     assert set(found) == {"dropped", "rule"}
     assert lan.a.address in found["dropped"]["what"]
     rule = 'the rule "meta l4proto vrrp drop" of chain input of table inet filter'
-    assert found["rule"]["what"] == f"what drops advertisements is {rule}"
+    assert found["rule"]["what"] == f"what drops them is {rule}"
     assert "carpctl" not in lan.b.run("nft", "list", "ruleset").stdout
     found = findings(lan.a)
     assert set(found) == {"two-masters"}
@@ -238,8 +238,19 @@ def test_pfsync_that_is_dropped(world: World) -> None:
         flow.exchange()
     # what is not confirmed is sent again
     found = findings(pair.b)
-    assert "dropped" in found
+    assert set(found) == {"dropped", "rule"}
+    assert "l4proto 240 drop" in found["rule"]["what"]
     assert pair.a.address in found["dropped"]["what"] and "eth2" in found["dropped"]["what"]
+
+
+def test_states_that_nobody_would_translate(world: World) -> None:
+    pair = Pair(world, rules=NAT)
+    Datagrams(pair.client, pair.server, SERVER, 5000).exchange()
+    pair.wait_same(proto=17)
+    assert findings(pair.b) == {}
+    pair.b.run("nft", "flush", "ruleset")
+    found = findings(pair.b)
+    assert set(found) == {"no-nat-chain"} and "1 translated" in found["no-nat-chain"]["what"]
 
 
 def test_pfsync_goes_nowhere(host: Host) -> None:

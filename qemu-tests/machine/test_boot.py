@@ -66,6 +66,9 @@ def test_a_reboot_and_the_pair_works(firewalls: Firewalls, outside: Outside) -> 
         assert "proto netstart" in machine.run("ip", "addr", "show", "dev", "carp0")
         wait_for(lambda machine=machine: has_states(machine), 30, f"{machine} has all states")
     wait_tracked(firewalls.b, outside.connect())
+    for machine in firewalls.machines:
+        said = machine.run("carpctl", "doctor", check=False)
+        assert said.startswith("Nothing is wrong"), said
 
 
 def test_metrics_are_served(firewalls: Firewalls) -> None:

@@ -19,6 +19,8 @@ def test_a_kernel_without_the_module_is_told_of(firewalls: Firewalls) -> None:
     said = b.install(NEW_KERNEL)
     assert "carp: the newest kernel, 99.1-amd64, has no carp.ko." in said
     assert "carp-kernel.service" in failed_units(b)
+    said = b.run("carpctl", "doctor", check=False)
+    assert "the newest kernel, 99.1-amd64, has no carp.ko" in said, said
     b.run("dpkg", "--purge", NEW_KERNEL)
     b.run("/usr/lib/carp/check-kernel", "--after-apt")
     assert not failed_units(b)

@@ -174,6 +174,9 @@ pub fn doctor(output: &mut Output, json: bool) -> Result<()> {
     let look = Look::take()?;
     let mut findings = election::look(&look);
     findings.extend(pfsync::look(&look));
+    if findings.iter().any(|it| it.check == "dropped") {
+        findings.extend(rules::culprit(&look));
+    }
     findings.extend(rules::look(&look));
     findings.extend(system::look(&look.after));
     if look.frames.is_none() && look.after.interfaces.values().any(|it| it.kind().is_some()) {

@@ -109,6 +109,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether a peer has told of it.
+    pub fn is_copy(&self) -> bool {
+        !self.created_here
+    }
+
     pub fn read(answer: Attributes<'_>) -> Option<Self> {
         let flags = answer.u32(PFSYNC_A_FLAGS)?;
         let has = |bit: u32| (flags >> bit) & 1 != 0;
@@ -135,7 +140,7 @@ impl State {
         })
     }
 
-    fn is_translated(&self) -> bool {
+    pub fn is_translated(&self) -> bool {
         // of ICMP the two have different types
         let addresses = |tuple: &Tuple| (tuple.source, tuple.destination);
         match &*self.protocol {

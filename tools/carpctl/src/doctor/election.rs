@@ -71,7 +71,6 @@ fn is_master_of(carp: &Carp, vhid: u8) -> bool {
 
 pub fn look(look: &Look) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut dropped = false;
     for (interface, carp) in look.after.carps() {
         let about = About {
             look,
@@ -84,16 +83,11 @@ pub fn look(look: &Look) -> Vec<Finding> {
             about.digests(node, &mut findings);
             about.hears_a_master(node, &mut findings);
             if let Some(frames) = &look.frames {
-                dropped |= about.is_dropped(node, frames, &mut findings);
+                about.is_dropped(node, frames, &mut findings);
             }
         }
         if let (Some(frames), true) = (&look.frames, findings.len() == before) {
             about.answers(frames, &mut findings);
-        }
-    }
-    if dropped {
-        if let Some(finding) = rules::culprit(look) {
-            findings.push(finding);
         }
     }
     findings.extend(look.after.groups.iter().filter_map(demoted));
@@ -234,17 +228,15 @@ impl About<'_> {
         }
     }
 
-    /// Whether advertisements come in on the parent, and none comes to carp.
-    fn is_dropped(&self, node: &Node, frames: &Frames, findings: &mut Vec<Finding>) -> bool {
+    /// Advertisements that come in on the parent, of which none comes to carp.
+    fn is_dropped(&self, node: &Node, frames: &Frames, findings: &mut Vec<Finding>) {
         let Some(parent) = self.parent() else {
-            return false;
+            return;
         };
-        let mut dropped = false;
         for (is_ipv4, counter) in [(true, "rx_ipv4"), (false, "rx_ipv6")] {
             let source = frames.advertiser(parent.index, node.vhid, is_ipv4);
             let source = source.filter(|_| self.look.growth(self.interface.index, counter) == 0);
             if let Some(source) = source {
-                dropped = true;
                 findings.push(self.find(
                     "dropped",
                     format!(
@@ -256,7 +248,6 @@ impl About<'_> {
                 ));
             }
         }
-        dropped
     }
 
     /// Who answers for the shared address, and whether peers answer.

@@ -3,6 +3,7 @@
 //! Rules of nftables and the kernel's reverse path filter.
 
 use super::{Finding, Look};
+use crate::family::Family;
 use rustix::process::geteuid;
 use std::{
     fs,
@@ -11,6 +12,9 @@ use std::{
     thread,
     time::Duration,
 };
+
+/// Of more states than this none is looked at.
+const STATES_MAX: u32 = 65_536;
 
 /// What lets both protocols in.
 pub const ACCEPT: &str = "nft insert rule inet filter input meta l4proto { 112, 240 } accept";
@@ -31,8 +35,8 @@ pub fn culprit(look: &Look) -> Option<Finding> {
         return Some(Finding::new(
             "rule",
             "nftables",
-            format!("what drops advertisements is {rule}"),
-            "Put a rule before it that accepts IP protocol 112",
+            format!("what drops them is {rule}"),
+            format!("Put a rule before it: {ACCEPT}"),
         ));
     }
     let filtered = look.after.reverse_path > look.before.reverse_path;
@@ -95,14 +99,24 @@ fn dropping(trace: &str) -> Option<String> {
     })
 }
 
-/// Rules that look at the device that an address is of, as carp(4) warns.
+/// What carp(4) and pfsync(4) warn of: rules that look at the device that an address is of,
+/// and translated states where nothing translates.
 pub fn look(look: &Look) -> Vec<Finding> {
-    if !geteuid().is_root() || look.after.carps().next().is_none() {
+    if !geteuid().is_root() {
         return Vec::new();
     }
     let ruleset = Command::new("nft").args(["list", "ruleset"]).output();
     let ruleset = ruleset.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
     let ruleset = ruleset.unwrap_or_default();
+    let mut findings = of_devices(look, &ruleset);
+    findings.extend(no_nat_chain(look, &ruleset));
+    findings
+}
+
+fn of_devices(look: &Look, ruleset: &str) -> Vec<Finding> {
+    if look.after.carps().next().is_none() {
+        return Vec::new();
+    }
     let rules = ruleset
         .lines()
         .map(str::trim)
@@ -117,6 +131,39 @@ pub fn look(look: &Look) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+/// A host without a nat chain passes packets of translated states on as they are.
+fn no_nat_chain(look: &Look, ruleset: &str) -> Option<Finding> {
+    let mut pfsyncs = look.after.interfaces.values().filter(|it| it.is_up());
+    let (interface, pfsync) = pfsyncs.find_map(|it| Some((it, it.pfsync.as_ref()?)))?;
+    // iptables-legacy has its own
+    let legacy = [
+        "/proc/self/net/ip_tables_names",
+        "/proc/self/net/ip6_tables_names",
+    ]
+    .iter()
+    .filter_map(|path| fs::read_to_string(path).ok())
+    .any(|names| names.lines().any(|name| name == "nat"));
+    let translates = ruleset
+        .lines()
+        .any(|line| line.trim().starts_with("type nat hook"));
+    if translates || legacy || pfsync.states > STATES_MAX {
+        return None;
+    }
+    let states = Family::open_pfsync().and_then(|mut it| it.states()).ok()?;
+    let states = states
+        .iter()
+        .filter(|it| it.is_copy() && it.is_translated());
+    let count = states.count();
+    (count != 0).then(|| {
+        Finding::new(
+            "no-nat-chain",
+            &interface.name,
+            format!("peers have told of {count} translated connections, and no nat chain is here"),
+            "Load the same rules on all hosts: after a takeover nobody would translate these",
+        )
+    })
 }
 
 fn drops_shared(rule: &str) -> bool {
