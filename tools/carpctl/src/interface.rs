@@ -130,6 +130,19 @@ impl Interface {
     }
 }
 
+/// What carp's carpdev is called, if `name` tells the name of an interface that is here.
+pub fn carpdev(carp: &Carp, name: impl FnOnce(u32) -> Result<String>) -> Result<Option<String>> {
+    Ok(match (carp.carpdev, carp.carpdev_netnsid) {
+        (None, _) => carp
+            .carpdev_gone
+            .as_ref()
+            .map(|name| format!("{name} (gone)")),
+        (Some(index), None) => Some(name(index)?),
+        // here the index may be another's, or nobody's
+        (Some(index), Some(_)) => Some(format!("if{index}")),
+    })
+}
+
 /// IFLA_INFO_KIND of a kind.
 pub fn info_kind(kind: Kind) -> LinkInfo {
     LinkInfo::Kind(InfoKind::Other(kind.name().to_owned()))
@@ -226,15 +239,7 @@ impl Route {
 
     /// What carp's carpdev is called here.
     pub fn carpdev(&mut self, carp: &Carp) -> Result<Option<String>> {
-        Ok(match (carp.carpdev, carp.carpdev_netnsid) {
-            (None, _) => carp
-                .carpdev_gone
-                .as_ref()
-                .map(|name| format!("{name} (gone)")),
-            (Some(index), None) => Some(self.name(index)?),
-            // here the index may be another's, or nobody's
-            (Some(index), Some(_)) => Some(format!("if{index}")),
-        })
+        carpdev(carp, |index| self.name(index))
     }
 
     /// Every interface of a kind, in the order of their indexes.

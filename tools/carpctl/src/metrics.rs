@@ -5,7 +5,7 @@
 use crate::{
     carp::Carp,
     carp_peers::CarpPeer,
-    contract::STATES,
+    contract::{name, REASONS, STATES},
     counter_metrics::CounterMetric,
     counters::Counters,
     error::Result,
@@ -18,6 +18,8 @@ use crate::{
     prometheus::{Labels, Page, Type},
     transition_counts::TransitionCounts,
 };
+
+use std::collections::BTreeMap;
 
 /// Writes all metrics to standard output; with `http` as the answer to the request that
 /// comes in on the connection which standard input is.
@@ -118,11 +120,15 @@ impl Snapshot {
     fn transitions(&self, page: &mut Page) {
         let help = "Changes of the virtual host's state, by the new one and the reason.";
         let mut metric = page.metric(Type::Counter, "carp_transitions_total", help);
+        let mut words = BTreeMap::new();
         for host in &self.transitions {
             let labels = host_labels(&host.ifname, host.vhid);
             for it in &host.counts {
-                let words = Labels::of("to", &it.state).and("reason", &it.reason);
-                metric.sample(&[&labels, &words], it.count);
+                let words = words.entry((it.state, it.reason)).or_insert_with(|| {
+                    Labels::of("to", &name(STATES, it.state))
+                        .and("reason", &name(REASONS, it.reason))
+                });
+                metric.sample(&[&labels, words], it.count);
             }
         }
     }

@@ -72,8 +72,8 @@ fn example() -> Snapshot {
             ifname: "carp0".into(),
             vhid: 1,
             counts: vec![TransitionCount {
-                state: "master".into(),
-                reason: "preempting".into(),
+                state: 2,
+                reason: 7,
                 count: 3,
             }],
         }],

@@ -8,8 +8,7 @@ use crate::{
     counters::Counters,
     error::{usage, Result},
     family::{Event, Family, Group, VirtualHost},
-    interface::Route,
-    kind::Kind,
+    interface::{carpdev, Route},
     output::Output,
     show::digest_differs,
 };
@@ -35,17 +34,25 @@ struct Status {
 
 impl Status {
     fn read(family: &mut Family) -> Result<Self> {
-        let mut route = Route::open()?;
         let mut virtual_hosts = family.virtual_hosts()?;
+        // at once: there may be thousands of them, on a few parents
+        let links = Route::open()?.links()?;
+        let names: BTreeMap<u32, &str> = links.iter().map(|it| (it.index, &*it.name)).collect();
         let mut parents = BTreeMap::new();
         let mut trouble = BTreeMap::new();
-        for interface in route.all(Kind::Carp)? {
-            let Some(carp) = interface.carp else { continue };
-            if let Some(name) = route.carpdev(&carp)? {
+        for interface in &links {
+            let Some(carp) = &interface.carp else {
+                continue;
+            };
+            let name = |index| {
+                let name = names.get(&index).map(|name| (*name).to_owned());
+                Ok(name.unwrap_or_else(|| format!("if{index}")))
+            };
+            if let Some(name) = carpdev(carp, name)? {
                 parents.insert(interface.index, name);
             }
             if carp.digest_differs.is_some() {
-                trouble.insert(interface.name, digest_differs(&carp));
+                trouble.insert(interface.name.clone(), digest_differs(carp));
             }
         }
         for host in &mut virtual_hosts {
@@ -96,18 +103,17 @@ impl Status {
 
 /// Columns as wide as what is in them.
 pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let lengths = rows.iter().map(|row| row[column].len());
+        lengths.max().unwrap_or_default()
+    });
     let mut text = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows
-                .iter()
-                .map(|row| row[column].len())
-                .max()
-                .unwrap_or_default();
-            line += &format!("{cell:width$}  ");
+        for (cell, width) in row.iter().zip(widths) {
+            text += cell;
+            text.extend(std::iter::repeat_n(' ', width + 2 - cell.len()));
         }
-        text += line.trim_end();
+        text.truncate(text.trim_end().len());
         text += "\n";
     }
     text

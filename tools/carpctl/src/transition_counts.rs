@@ -2,10 +2,7 @@
 
 //! How often virtual hosts have changed their states.
 
-use crate::{
-    attributes::Attributes,
-    contract::{family::*, name, REASONS, STATES},
-};
+use crate::{attributes::Attributes, contract::family::*};
 
 /// The changes of a virtual host, of CARP_CMD_TRANSITION_GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +12,15 @@ pub struct TransitionCounts {
     pub counts: Vec<TransitionCount>,
 }
 
-/// How often a state was taken for a reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How often a state was taken for a reason, by their numbers in [`STATES`] and
+/// [`REASONS`]: there are thousands of them, with the same few words.
+///
+/// [`STATES`]: crate::contract::STATES
+/// [`REASONS`]: crate::contract::REASONS
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransitionCount {
-    pub state: String,
-    pub reason: String,
+    pub state: u8,
+    pub reason: u8,
     pub count: u32,
 }
 
@@ -27,8 +28,8 @@ impl TransitionCounts {
     pub fn read(answer: Attributes<'_>) -> Option<Self> {
         let counts = answer.nests(CARP_A_TRANSITION).filter_map(|it| {
             Some(TransitionCount {
-                state: name(STATES, it.u8(CARP_TRANSITION_STATE)?),
-                reason: name(REASONS, it.u8(CARP_TRANSITION_REASON)?),
+                state: it.u8(CARP_TRANSITION_STATE)?,
+                reason: it.u8(CARP_TRANSITION_REASON)?,
                 count: it.u32(CARP_TRANSITION_COUNT)?,
             })
         });
@@ -66,12 +67,9 @@ mod tests {
         let counts: Vec<_> = told
             .counts
             .iter()
-            .map(|it| (&*it.state, &*it.reason, it.count))
+            .map(|it| (it.state, it.reason, it.count))
             .collect();
-        assert_eq!(
-            counts,
-            [("backup", "started", 1), ("master", "master_timed_out", 3)]
-        );
+        assert_eq!(counts, [(1, 0, 1), (2, 4, 3)]);
         assert_eq!(TransitionCounts::read(Attributes::new(&[])), None);
     }
 }
