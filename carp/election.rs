@@ -215,10 +215,8 @@ pub(super) fn advertised(
         host.hash_addresses();
         let node = host.nodes.get_mut(index).ok_or(Discard::BadVhid)?;
         let authenticated = node.authenticate(now, received);
-        let verdict = authenticated
-            .as_ref()
-            .map_or_else(|it| Err(*it), |_| Ok(()));
-        if let Some(advertiser) = Advertiser::new(sender.address, now, received, verdict) {
+        let discard = authenticated.as_ref().err().copied();
+        if let Some(advertiser) = Advertiser::new(sender.address, now, received, discard) {
             node.advertisers.heard(advertiser);
         }
         let advertisement = authenticated?;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -178,6 +179,15 @@ def make_lan(world: World) -> Callable[..., Lan]:
 def lan(make_lan: Callable[..., Lan]) -> Lan:
     """Two hosts, a and b, and a client on one switch."""
     return make_lan()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """A service manager, to which daemons say that they are ready."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.settimeout(10)
+        yield manager
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,11 +51,9 @@ class Checks:
 
 
 @pytest.fixture
-def checks(tmp_path: Path) -> Iterator[Checks]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "manager"))
-        manager.settimeout(20)
-        yield Checks(tmp_path, manager)
+def checks(tmp_path: Path, manager: socket.socket) -> Checks:
+    manager.settimeout(20)
+    return Checks(tmp_path, manager)
 
 
 def start(host: Host, checks: Checks) -> Process:

@@ -58,11 +58,8 @@ class Hooks:
 
 
 @pytest.fixture
-def hooks(tmp_path: Path) -> Iterator[Hooks]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "manager"))
-        manager.settimeout(10)
-        yield Hooks(tmp_path, manager)
+def hooks(tmp_path: Path, manager: socket.socket) -> Hooks:
+    return Hooks(tmp_path, manager)
 
 
 def start(host: Host, hooks: Hooks, *words: str, **environment: str) -> Process:

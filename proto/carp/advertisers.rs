@@ -34,19 +34,19 @@ pub struct Advertiser {
 }
 
 impl Advertiser {
-    /// Who sent this from `address`; `verdict` is what became of it. None: it is our own
-    /// echo, or of a version that has other fields.
+    /// Who sent this from `address`; `discard` says why it was not believed, if it was not.
+    /// None: it is our own echo, or of a version that has other fields.
     #[must_use]
     pub fn new(
         address: IpAddr,
         at: Instant,
         received: &Received<'_>,
-        verdict: Result<(), Discard>,
+        discard: Option<Discard>,
     ) -> Option<Self> {
-        let digest_differs = match verdict {
-            Ok(()) => false,
-            Err(Discard::BadDigest) => true,
-            Err(_) => return None,
+        let digest_differs = match discard {
+            None => false,
+            Some(Discard::BadDigest) => true,
+            Some(_) => return None,
         };
         Some(Self {
             address,

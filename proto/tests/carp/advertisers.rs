@@ -54,15 +54,15 @@ fn what_an_advertisement_says() {
     }
     .emit();
     let received = Received::check(TTL, &sent).expect("is whole");
-    let read = |verdict| Advertiser::new(address(9), Instant(5), &received, verdict);
-    let heard = read(Ok(())).expect("is one");
+    let read = |discard| Advertiser::new(address(9), Instant(5), &received, discard);
+    let heard = read(None).expect("is one");
     assert_eq!((heard.address, heard.at), (address(9), Instant(5)));
     assert_eq!((heard.advbase, heard.advskew, heard.demote), (2, 100, 7));
     assert!(!heard.digest_differs);
-    let differs = read(Err(Discard::BadDigest)).expect("is one");
+    let differs = read(Some(Discard::BadDigest)).expect("is one");
     assert!(differs.digest_differs);
-    assert_eq!(read(Err(Discard::Echo)), None);
-    assert_eq!(read(Err(Discard::BadVersion)), None);
+    assert_eq!(read(Some(Discard::Echo)), None);
+    assert_eq!(read(Some(Discard::BadVersion)), None);
 }
 
 #[test]

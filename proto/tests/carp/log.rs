@@ -8,6 +8,24 @@ use carp_proto::carp::log::{Level, DEFAULT, DEMOTION, SEND_ERROR};
 use carp_proto::carp::packet::Discard;
 use State::{Backup, Init, Master};
 
+/// All that there are.
+const REASONS: [Reason; 14] = [
+    Reason::Started,
+    Reason::Stopped,
+    Reason::NoAddress,
+    Reason::Reconfigured,
+    Reason::MasterTimedOut(Family::Ipv4),
+    Reason::MasterTimedOut(Family::Ipv6),
+    Reason::MasterBowedOut,
+    Reason::Preempting,
+    Reason::MasterDemoted,
+    Reason::MasterTooSlow,
+    Reason::BetterMaster,
+    Reason::EqualMaster,
+    Reason::LessDemotedMaster,
+    Reason::Administrator,
+];
+
 fn level(from: State, to: State) -> u8 {
     let reason = Reason::Administrator;
     Transition { from, to, reason }.level() as u8
@@ -65,23 +83,7 @@ fn by_default_changes_of_state_are_printed_and_nothing_else() {
 
 #[test]
 fn every_reason_and_discard_has_words_of_its_own() {
-    let reasons = [
-        Reason::Started,
-        Reason::Stopped,
-        Reason::NoAddress,
-        Reason::Reconfigured,
-        Reason::MasterTimedOut(Family::Ipv4),
-        Reason::MasterTimedOut(Family::Ipv6),
-        Reason::MasterBowedOut,
-        Reason::Preempting,
-        Reason::MasterDemoted,
-        Reason::MasterTooSlow,
-        Reason::BetterMaster,
-        Reason::EqualMaster,
-        Reason::LessDemotedMaster,
-        Reason::Administrator,
-    ]
-    .map(Reason::as_str);
+    let reasons = REASONS.map(Reason::as_str);
     let discards = [
         Discard::NotAllowed,
         Discard::BadInterface,
@@ -107,22 +109,6 @@ fn every_reason_and_discard_has_words_of_its_own() {
 fn the_manual_explains_every_reason() {
     let manual = include_str!("../../../docs/carp.4");
     let (_, diagnostics) = manual.split_once(".Sh DIAGNOSTICS").expect("is a section");
-    let reasons = [
-        Reason::Started,
-        Reason::Stopped,
-        Reason::NoAddress,
-        Reason::Reconfigured,
-        Reason::MasterTimedOut(Family::Ipv4),
-        Reason::MasterTimedOut(Family::Ipv6),
-        Reason::MasterBowedOut,
-        Reason::Preempting,
-        Reason::MasterDemoted,
-        Reason::MasterTooSlow,
-        Reason::BetterMaster,
-        Reason::EqualMaster,
-        Reason::LessDemotedMaster,
-        Reason::Administrator,
-    ];
     let discards = [
         Discard::BadInterface,
         Discard::BadTtl,
@@ -132,7 +118,7 @@ fn the_manual_explains_every_reason() {
         Discard::BadDigest,
         Discard::Echo,
     ];
-    let told = reasons.map(Reason::as_str);
+    let told = REASONS.map(Reason::as_str);
     for reason in told.iter().chain(&discards.map(Discard::as_str)) {
         assert!(diagnostics.contains(reason), "{reason}");
     }

@@ -243,9 +243,7 @@ impl<'a> Daemon<'a> {
             let cause = file.cause();
             let index = before.iter().position(|it| it.named().cause == cause);
             let known = index.map(|index| before.swap_remove(index));
-            for mistake in file.read.as_ref().err().into_iter().flatten() {
-                report(mistake);
-            }
+            file.mistakes().iter().for_each(|it| report(it));
             let check = match (file.named(), known) {
                 (None, None) => continue,
                 (None, Some(known)) => {
@@ -291,17 +289,12 @@ pub fn check_once(output: &mut Output, folder: &Path, names: &[String]) -> Resul
     files.retain(|file| names.is_empty() || names.contains(&file.name));
     let mut has_failed = 0;
     for file in &files {
-        let outcome = match &file.read {
-            Ok(_) => match file.named() {
-                Some(named) => once(&named)?,
-                None => continue,
-            },
-            Err(mistakes) => {
-                mistakes.iter().for_each(|it| report(it));
-                has_failed += 1;
-                continue;
-            }
+        let Some(named) = file.named() else {
+            file.mistakes().iter().for_each(|it| report(it));
+            has_failed += 1;
+            continue;
         };
+        let outcome = once(&named)?;
         has_failed += usize::from(!outcome.is_good);
         let result = if outcome.is_good { "good" } else { "failed" };
         let words = outcome.words().map(|it| format!(": {it}"));

@@ -94,6 +94,12 @@ impl CheckFile {
         format!("{CAUSE_PREFIX}{}", self.name)
     }
 
+    /// Sentences about what is wrong with it.
+    pub fn mistakes(&self) -> &[String] {
+        self.read.as_ref().err().map_or(&[], Vec::as_slice)
+    }
+
+    /// Nothing: it has mistakes.
     pub fn named(&self) -> Option<Named> {
         Some(Named {
             title: format!("check {}", self.name),

@@ -113,16 +113,14 @@ impl Check {
         let mut turn = None;
         let settings = &self.named.settings;
         if let Some(running) = &mut self.running {
-            if running.run.group.end_overdue(now) {
-                running.is_overdue = true;
-                if self.next_at <= now {
+            let is_due = self.next_at <= now;
+            let is_new = running.run.group.end_overdue(now);
+            running.is_overdue |= is_new;
+            // nothing ends what waits for a disk that does not answer: it is counted again
+            if is_new || (running.is_overdue && is_due) {
+                if is_due {
                     self.next_at = now + settings.every;
                 }
-                let outcome = Outcome::too_long(settings, running.run.line());
-                turn = self.take(&outcome, now);
-            } else if running.is_overdue && self.next_at <= now {
-                // nothing ends what waits for a disk that does not answer
-                self.next_at = now + settings.every;
                 let outcome = Outcome::too_long(settings, running.run.line());
                 turn = self.take(&outcome, now);
             }

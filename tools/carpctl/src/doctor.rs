@@ -125,7 +125,9 @@ struct Look {
     before: Snapshot,
     after: Snapshot,
     window: Duration,
-    /// Nothing: it could not be looked at.
+    /// Whether frames, rules and files can be looked at.
+    is_root: bool,
+    /// Nothing: they could not be looked at, or there is no interface.
     frames: Option<wire::Frames>,
 }
 
@@ -133,7 +135,8 @@ impl Look {
     fn take() -> Result<Self> {
         let before = Snapshot::read()?;
         let window = before.window();
-        let frames = if geteuid().is_root() && !window.is_zero() {
+        let is_root = geteuid().is_root();
+        let frames = if is_root && !window.is_zero() {
             let probes: Vec<Probe> = election::probes(&before);
             let wires = Wires::open(&before.wires())?;
             Some(wires.watch(&probes, window)?)
@@ -144,6 +147,7 @@ impl Look {
             after: Snapshot::read()?,
             before,
             window,
+            is_root,
             frames,
         })
     }
@@ -178,8 +182,8 @@ pub fn doctor(output: &mut Output, json: bool) -> Result<()> {
         findings.extend(rules::culprit(&look));
     }
     findings.extend(rules::look(&look));
-    findings.extend(system::look(&look.after));
-    if look.frames.is_none() && look.after.interfaces.values().any(|it| it.kind().is_some()) {
+    findings.extend(system::look(&look));
+    if !look.is_root && look.after.interfaces.values().any(|it| it.kind().is_some()) {
         warn("only root can look at frames, rules and files, so they were not looked at");
     }
     if json {

@@ -4,12 +4,11 @@
 
 use super::{Finding, Look};
 use crate::family::Family;
-use rustix::process::geteuid;
 use std::{
     fs,
     io::{Read, Write},
-    process::{Child, Command, Stdio},
-    thread,
+    process::{Child, ChildStdin, Command, Stdio},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -60,14 +59,20 @@ fn trace(window: Duration) -> Option<String> {
         .stderr(Stdio::null())
         .spawn()
         .ok()?;
-    let told = watch(&mut nft, window);
+    let begun = begin(&mut nft);
+    if begun.is_some() {
+        thread::sleep(window);
+    }
     // with it goes its table
     let _ = nft.kill();
     let _ = nft.wait();
-    told
+    let (_words, reader) = begun?;
+    reader.join().ok()
 }
 
-fn watch(nft: &mut Child, window: Duration) -> Option<String> {
+/// Has it trace. Returns its standard input, at whose end it would end, and who reads what it
+/// says.
+fn begin(nft: &mut Child) -> Option<(ChildStdin, JoinHandle<String>)> {
     let mut words = nft.stdin.take()?;
     words.write_all(TRACE.as_bytes()).ok()?;
     let mut out = nft.stdout.take()?;
@@ -76,10 +81,7 @@ fn watch(nft: &mut Child, window: Duration) -> Option<String> {
         let _ = out.read_to_string(&mut text);
         text
     });
-    thread::sleep(window);
-    let _ = nft.kill();
-    drop(words);
-    reader.join().ok()
+    Some((words, reader))
 }
 
 /// The rule, or the chain whose policy it is, that dropped a packet of a trace.
@@ -102,7 +104,7 @@ fn dropping(trace: &str) -> Option<String> {
 /// What carp(4) and pfsync(4) warn of: rules that look at the device that an address is of,
 /// and translated states where nothing translates.
 pub fn look(look: &Look) -> Vec<Finding> {
-    if !geteuid().is_root() {
+    if !look.is_root {
         return Vec::new();
     }
     let ruleset = Command::new("nft").args(["list", "ruleset"]).output();

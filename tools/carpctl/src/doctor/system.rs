@@ -3,9 +3,8 @@
 //! What is wrong around the interfaces: parents that cannot do it, programs that meddle, the
 //! next kernel, files that others can read.
 
-use super::{Finding, Snapshot};
+use super::{Finding, Look};
 use crate::interface::Interface;
-use rustix::process::geteuid;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -15,7 +14,8 @@ use std::{
 
 const CHECK_KERNEL: &str = "/usr/lib/carp/check-kernel";
 
-pub fn look(now: &Snapshot) -> Vec<Finding> {
+pub fn look(look: &Look) -> Vec<Finding> {
+    let now = &look.after;
     let mut findings = Vec::new();
     for interface in now.interfaces.values().filter(|it| it.kind().is_some()) {
         findings.extend(networkd(interface, Path::new("/run/systemd/netif/links")));
@@ -28,7 +28,7 @@ pub fn look(now: &Snapshot) -> Vec<Finding> {
     for parent in parents {
         findings.extend(wireless(&parent.name, Path::new("/sys/class/net")));
     }
-    if geteuid().is_root() {
+    if look.is_root {
         findings.extend(next_kernel());
         findings.extend(readable(Path::new("/etc")));
     }

@@ -25,6 +25,9 @@ use std::{
 /// Of linux/if_packet.h: what this host sends itself.
 const PACKET_OUTGOING: u8 = 4;
 
+/// The most frames that are kept: strangers can send any number.
+const FRAMES_MAX: usize = 4096;
+
 /// An address, and the interface on whose link it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probe {
@@ -156,7 +159,7 @@ impl Wire {
             let frame = buffer.get(..length).filter(|_| is_in).and_then(Frame::read);
             if let Some(frame) = frame {
                 let frame = (self.interface, frame);
-                if !frames.0.contains(&frame) {
+                if frames.0.len() < FRAMES_MAX && !frames.0.contains(&frame) {
                     frames.0.push(frame);
                 }
             }
