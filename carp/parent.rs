@@ -14,7 +14,7 @@ use crate::{
         rcu::{Prepared, RcuSlot},
         rtnl::Rtnl,
         rx_handler::{self, Handler},
-        skbuff_rx::RxSkb,
+        skbuff_rx::{MulticastRoute, RxSkb},
     },
     proto::carp::packet,
 };
@@ -46,6 +46,8 @@ pub(crate) struct Parent {
     occupied: [Atomic<u64>; 4],
     /// Link-layer addresses set by hand, and the vhids that have them.
     lladdrs: RcuSlot<KVec<Lladdr>>,
+    /// The way of IPv4 advertisements to this host.
+    pub(super) route: MulticastRoute,
     /// Memberships in the groups of advertisements; RTNL.
     #[pin]
     groups: Mutex<Option<Memberships>>,
@@ -122,6 +124,7 @@ impl Parent {
         if let Some(parent) = rx_handler::get(dev, rtnl) {
             return Ok(parent);
         }
+        let route = MulticastRoute::new(dev)?;
         // In place: it is too large for the stack.
         let parent = Arc::pin_init(
             Handler::new(pin_init!(Self {
@@ -129,6 +132,7 @@ impl Parent {
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
                 occupied: [const { Atomic::new(0) }; 4],
                 lladdrs: RcuSlot::new(),
+                route,
                 groups <- new_mutex!(None, "carp_groups"),
                 ingress <- new_mutex!(None, "carp_ingress"),
                 guards_ingress: Atomic::new(false),

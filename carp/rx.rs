@@ -67,7 +67,7 @@ impl Parent {
         let mac = skb.ethernet_destination();
         let vhid = match self.vhid_of(mac, rcu) {
             Some(vhid) => vhid,
-            None if mac == ADVERTISEMENTS => return receive_group(dev, skb),
+            None if mac == ADVERTISEMENTS => return self.receive_group(skb, rcu),
             None if mac & GROUP_BIT == 0 => return Verdict::Pass(skb),
             None if mac & !0xff_ffff == SOLICITED_NODE => {
                 let verdict = neighbour::receive(self, dev, skb);
@@ -160,6 +160,30 @@ impl Parent {
             WayBack::Route => receive_by_route(port, dev, skb, rcu),
         }
     }
+
+    /// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
+    /// which is ours as well: to IP that is a martian, unless the packet brings its
+    /// route along.
+    #[inline(never)]
+    fn receive_group<'a>(&self, skb: RxSkb<'a>, rcu: &rcu::Guard) -> Verdict<'a> {
+        if skb.packet_type() == PacketType::Loopback
+            || skb.has_vlan_tag()
+            || skb.protocol() != ETH_P_IP
+        {
+            return Verdict::Pass(skb);
+        }
+        let Some(mut skb) = skb.unshare() else {
+            return Verdict::Consumed;
+        };
+        let advertisement = skb.pull::<20>().is_some_and(|header| {
+            header.get(9) == Some(&packet::PROTOCOL)
+                && header.get(16..20) == Some(packet::GROUP_IPV4.octets().as_slice())
+        });
+        if advertisement {
+            skb.route_multicast_to_this_host(&self.route, rcu);
+        }
+        Verdict::Pass(skb.into())
+    }
 }
 
 /// A packet that is not linear, or very short, and its class; none without memory.
@@ -170,28 +194,6 @@ fn class_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
         .pull_up_to(neighbour::NEEDED)
         .map_or(Class::Parent, Class::of);
     Some((skb.into(), class))
-}
-
-/// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
-/// which is ours as well: to IP that is a martian, unless the packet brings its
-/// route along.
-#[inline(never)]
-fn receive_group<'a>(dev: &'a Device, skb: RxSkb<'a>) -> Verdict<'a> {
-    if skb.packet_type() == PacketType::Loopback || skb.has_vlan_tag() || skb.protocol() != ETH_P_IP
-    {
-        return Verdict::Pass(skb);
-    }
-    let Some(mut skb) = skb.unshare() else {
-        return Verdict::Consumed;
-    };
-    let advertisement = skb.pull::<20>().is_some_and(|header| {
-        header.get(9) == Some(&packet::PROTOCOL)
-            && header.get(16..20) == Some(packet::GROUP_IPV4.octets().as_slice())
-    });
-    if advertisement {
-        skb.route_multicast_to_this_host(dev);
-    }
-    Verdict::Pass(skb.into())
 }
 
 /// The interface receives the packet that came in on its parent. Softirq.

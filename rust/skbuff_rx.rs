@@ -8,7 +8,8 @@ use super::{
     netdevice_ops::OwnDevice,
     skbuff::Skb,
 };
-use core::{marker::PhantomData, ops::Deref};
+use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
+use kernel::{prelude::*, sync::rcu};
 
 /// A received packet, as an rx handler gets it. Others may share the buffer, so it is only
 /// read; who wants more asks for a [`UniqueRxSkb`].
@@ -151,26 +152,66 @@ impl<'a> UniqueRxSkb<'a> {
 
     /// Gives an IPv4 multicast packet its route: to this host. IP then
     /// asks no questions about its source, which may be an address that this
-    /// host has itself. Nothing happens when there is no memory.
-    pub(crate) fn route_multicast_to_this_host(&mut self, dev: &Device) {
-        // SAFETY: By the type invariant the buffer is ours alone. The loopback device outlives
-        // every packet of its namespace; the route is new, and given to the packet with its
-        // only count.
+    /// host has itself. The packet is one of the namespace that `route` was made for.
+    pub(crate) fn route_multicast_to_this_host(
+        &mut self,
+        route: &MulticastRoute,
+        _rcu: &rcu::Guard,
+    ) {
+        // SAFETY: By the type invariant the buffer is ours alone. RCU keeps the route until
+        // this read-side critical section ends, and whoever keeps the packet for longer
+        // takes a count first (`skb_dst_force`).
         unsafe {
-            let loopback = bindings::net_loopback_dev(dev.net().as_ptr());
+            bindings::skb_dst_drop(self.as_ptr());
+            bindings::skb_dst_set_noref(self.as_ptr(), &raw mut (*route.0.as_ptr()).dst);
+        }
+    }
+}
+
+/// The route of IPv4 multicast to this host, for packets that come in on the devices of a
+/// namespace. It is made once, for to free a route takes an RCU grace period, which costs
+/// more than all else that is done with a packet.
+///
+/// # Invariants
+///
+/// The pointer is valid, and owns a count.
+pub(crate) struct MulticastRoute(NonNull<bindings::rtable>);
+
+// SAFETY: The count belongs to no thread, and packets only read the route.
+unsafe impl Send for MulticastRoute {}
+// SAFETY: As above.
+unsafe impl Sync for MulticastRoute {}
+
+impl MulticastRoute {
+    /// The route for packets that come in on `dev`. It is to be dropped before the
+    /// namespace of `dev` goes, whose loopback device it has a count of. Any context.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn new(dev: &Device) -> Result<Self> {
+        // SAFETY: A namespace with devices has its loopback device. The route is new, and
+        // nobody else's yet.
+        unsafe {
             let route = bindings::rt_dst_alloc(
-                loopback,
+                bindings::net_loopback_dev(dev.net().as_ptr()),
                 bindings::RTCF_MULTICAST | bindings::RTCF_LOCAL,
                 bindings::RTN_MULTICAST as u16,
                 false,
             );
-            if route.is_null() {
-                return;
-            }
-            (*route).rt_is_input = 1;
-            bindings::skb_dst_drop(self.as_ptr());
-            bindings::skb_dst_set(self.as_ptr(), &raw mut (*route).dst);
+            let route = NonNull::new(route).ok_or(ENOMEM)?;
+            (*route.as_ptr()).rt_is_input = 1;
+            // INVARIANT: It begins with one count.
+            Ok(Self(route))
         }
+    }
+}
+
+impl Drop for MulticastRoute {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the count is ours; the route itself is freed after
+        // an RCU grace period.
+        unsafe { bindings::dst_release(&raw mut (*self.0.as_ptr()).dst) };
     }
 }
 

@@ -27,6 +27,7 @@ bool carp_helper_arp_is_proxied(const struct net_device *dev, __be32 address);
 
 /* dst.c */
 void carp_helper_skb_dst_drop(struct sk_buff *skb);
+void carp_helper_skb_dst_set_noref(struct sk_buff *skb, struct dst_entry *dst);
 u32 carp_helper_dst_mtu(const struct dst_entry *dst);
 struct net_device *carp_helper_dst_dev(const struct dst_entry *dst);
 
