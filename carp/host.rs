@@ -260,6 +260,7 @@ impl Host {
                 Some(at) => node.signer.addresses_changed(at, key, &input),
                 None => node.signer.replace(key, &input),
             }
+            node.sign_ahead(settings.linklocal);
         }
     }
 

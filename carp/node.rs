@@ -11,10 +11,10 @@ use crate::{
     proto::carp::{
         address_change::Signer,
         advertisers::Advertisers,
-        digest::{Input, Mac, KEY_LEN},
+        digest::{Digests, Input, Mac, KEY_LEN},
         election::{Config, VirtualHost},
         learning::Learning,
-        packet::{Advertisement, Digest, Discard, Received},
+        packet::{Advertisement, Counter, Digest, Discard, Received},
         time::Instant,
     },
 };
@@ -67,6 +67,14 @@ impl Common<'_> {
     }
 }
 
+/// The digest of the kind that the administrator chose.
+fn sign(digests: &Digests<HmacSha1>, counter: &Counter, link_local: bool) -> Digest {
+    match link_local {
+        true => digests.sign_with_link_local(counter),
+        false => digests.sign(counter),
+    }
+}
+
 /// A virtual host ("carpnode").
 pub(super) struct Node {
     /// The election, as the protocol has it.
@@ -114,13 +122,16 @@ impl Node {
         let counter = self.election.counter();
         self.signer.digests(now).map(move |digests| {
             let mut signed = advertisement;
-            signed.digest = if link_local {
-                digests.sign_with_link_local(counter)
-            } else {
-                digests.sign(counter)
-            };
+            signed.digest = sign(digests, counter, link_local);
             signed
         })
+    }
+
+    /// Signs with what was hashed last, so that a takeover need not.
+    pub(super) fn sign_ahead(&self, link_local: bool) {
+        if let Some(digests) = self.signer.current() {
+            sign(digests, self.election.counter(), link_local);
+        }
     }
 
     /// Checks an advertisement for this vhid.

@@ -184,6 +184,13 @@ impl<M: Mac> Signer<M> {
         self.used = self.used.saturating_sub(1);
     }
 
+    /// The digests over the current list, if there is one.
+    #[must_use]
+    pub fn current(&self) -> Option<&Digests<M>> {
+        let place = *self.in_use().last()?;
+        self.lists.get(place).map(|list| &list.digests)
+    }
+
     /// What an advertisement is to be signed with: once for each of them, in
     /// this order, so that the last word is the new list's.
     pub fn digests(&self, now: Instant) -> impl Iterator<Item = &Digests<M>> {

@@ -13,6 +13,7 @@
 //!
 //! advskew, advbase and demote are not covered. That is how the protocol is.
 
+use core::cell::Cell;
 use core::hint::black_box;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -109,6 +110,25 @@ pub struct Digests<M> {
     /// Whether there is a link-local address; else both would be the same, and there is
     /// no `with_link_local`.
     has_link_local: bool,
+    /// What [`Self::sign`] or [`Self::sign_with_link_local`] returned last.
+    signed: Cell<Option<(Variant, Signature)>>,
+    /// What [`Self::verify`] found good last.
+    verified: Cell<Option<Signature>>,
+}
+
+/// A counter with its digest. Hosts of Linux and OpenBSD never change their counter, so
+/// one that is kept saves most HMACs. It is no secret: it was sent.
+#[derive(Clone, Copy)]
+struct Signature {
+    counter: Counter,
+    digest: Digest,
+}
+
+/// Which of the two digests is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    WithoutLinkLocal,
+    WithLinkLocal,
 }
 
 impl<M: Mac> Digests<M> {
@@ -119,6 +139,8 @@ impl<M: Mac> Digests<M> {
         V4: IntoIterator<Item = &'a Ipv4Addr> + Copy,
         V6: IntoIterator<Item = &'a Ipv6Addr> + Copy,
     {
+        self.signed.set(None);
+        self.verified.set(None);
         let (without, with) = (&mut self.without_link_local, &mut self.with_link_local);
         without.begin(key);
         without.update(&[VERSION, TYPE_ADVERTISEMENT]);
@@ -151,6 +173,8 @@ impl<M: Mac> Digests<M> {
 
     /// Forgets the key and all that was hashed.
     pub(super) fn wipe(&mut self) {
+        self.signed.set(None);
+        self.verified.set(None);
         self.without_link_local.wipe();
         self.with_link_local.wipe();
     }
@@ -158,17 +182,29 @@ impl<M: Mac> Digests<M> {
     /// The digest to send with `counter`, the one without link-local addresses.
     #[must_use]
     pub fn sign(&self, counter: &Counter) -> Digest {
-        self.without_link_local.digest(counter)
+        self.sign_as(Variant::WithoutLinkLocal, counter)
     }
 
     /// The digest that FreeBSD sends and accepts, with link-local addresses.
     #[must_use]
     pub fn sign_with_link_local(&self, counter: &Counter) -> Digest {
-        if self.has_link_local {
-            self.with_link_local.digest(counter)
-        } else {
-            self.without_link_local.digest(counter)
+        self.sign_as(Variant::WithLinkLocal, counter)
+    }
+
+    fn sign_as(&self, variant: Variant, counter: &Counter) -> Digest {
+        if let Some((kept, signature)) = self.signed.get() {
+            if kept == variant && signature.counter == *counter {
+                return signature.digest;
+            }
         }
+        let mac = match variant {
+            Variant::WithLinkLocal if self.has_link_local => &self.with_link_local,
+            _ => &self.without_link_local,
+        };
+        let (counter, digest) = (*counter, mac.digest(counter));
+        self.signed
+            .set(Some((variant, Signature { counter, digest })));
+        digest
     }
 
     /// Whether `digest` is one of the two that go with `counter`.
@@ -176,9 +212,19 @@ impl<M: Mac> Digests<M> {
     /// How long this takes says nothing about where the digests differ.
     #[must_use]
     pub fn verify(&self, counter: &Counter, digest: &Digest) -> bool {
+        let kept = self.verified.get();
+        if kept.is_some_and(|it| it.counter == *counter && equal(&it.digest, digest)) {
+            return true;
+        }
         let without = equal(&self.without_link_local.digest(counter), digest);
         let with = self.has_link_local && equal(&self.with_link_local.digest(counter), digest);
-        without | with
+        let good = without | with;
+        // What a stranger sends must not drive out what is good.
+        if good {
+            let (counter, digest) = (*counter, *digest);
+            self.verified.set(Some(Signature { counter, digest }));
+        }
+        good
     }
 }
 

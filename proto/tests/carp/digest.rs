@@ -2,6 +2,7 @@
 
 //! What the digest is made of, byte for byte.
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::common::{self, Hmac};
@@ -252,4 +253,110 @@ proptest! {
         let input = Input { vhid: 1, lladdr: None, ipv4: &[][..], ipv6: &[][..] };
         prop_assert!(!common::digests::<Hmac>(&pass, &input).verify(&counter, &digest));
     }
+}
+
+/// An HMAC of which it is counted how often its digest is asked for.
+#[derive(Default)]
+struct Counted(Transcript);
+
+impl Mac for Counted {
+    fn begin(&mut self, key: &[u8; KEY_LEN]) {
+        self.0.begin(key);
+    }
+
+    fn continue_from(&mut self, other: &Self) {
+        self.0.continue_from(&other.0);
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn digest(&self, last: &[u8]) -> Digest {
+        DIGESTS.set(DIGESTS.get() + 1);
+        self.0.digest(last)
+    }
+
+    fn wipe(&mut self) {
+        self.0.wipe();
+    }
+}
+
+thread_local! {
+    static DIGESTS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many HMACs `what` takes.
+fn hmacs(what: impl FnOnce()) -> u32 {
+    let before = DIGESTS.get();
+    what();
+    DIGESTS.get() - before
+}
+
+fn counted(ipv6: &[Ipv6Addr]) -> Digests<Counted> {
+    let input = Input {
+        vhid: 9,
+        lladdr: None,
+        ipv4: &[Ipv4Addr::new(10, 0, 0, 1)][..],
+        ipv6,
+    };
+    common::digests("", &input)
+}
+
+#[test]
+fn a_counter_that_stays_is_signed_once() {
+    let digests = counted(&["fe80::1".parse().unwrap()]);
+    let (mut one, mut two) = ([0; 20], [0; 20]);
+    assert_eq!(hmacs(|| one = digests.sign(&COUNTER)), 1);
+    assert_eq!(hmacs(|| assert_eq!(digests.sign(&COUNTER), one)), 0);
+    assert_eq!(hmacs(|| two = digests.sign_with_link_local(&COUNTER)), 1);
+    assert_ne!(one, two, "the other kind is another digest");
+    assert_eq!(
+        hmacs(|| assert_eq!(digests.sign_with_link_local(&COUNTER), two)),
+        0
+    );
+    assert_eq!(hmacs(|| assert_eq!(digests.sign(&COUNTER), one)), 1);
+    assert_eq!(
+        hmacs(|| assert_ne!(digests.sign(b"87654321"), one)),
+        1,
+        "as is another counter's"
+    );
+}
+
+#[test]
+fn a_peer_that_keeps_its_counter_is_verified_once() {
+    let digests = counted(&[]);
+    let good = digests.sign(&COUNTER);
+    let mut forged = good;
+    forged[19] ^= 1;
+    assert_eq!(hmacs(|| assert!(!digests.verify(&COUNTER, &forged))), 1);
+    assert_eq!(hmacs(|| assert!(digests.verify(&COUNTER, &good))), 1);
+    assert_eq!(hmacs(|| assert!(digests.verify(&COUNTER, &good))), 0);
+    assert_eq!(
+        hmacs(|| assert!(!digests.verify(&COUNTER, &forged))),
+        1,
+        "the right counter alone proves nothing"
+    );
+    assert!(!digests.verify(b"87654321", &good), "nor the right digest");
+    assert_eq!(
+        hmacs(|| assert!(digests.verify(&COUNTER, &good))),
+        0,
+        "a stranger's do not drive out what is good"
+    );
+}
+
+#[test]
+fn what_was_verified_is_forgotten_with_its_key() {
+    let mut digests = counted(&[]);
+    let good = digests.sign(&COUNTER);
+    assert!(digests.verify(&COUNTER, &good));
+    let input = Input {
+        vhid: 10,
+        lladdr: None,
+        ipv4: &[][..],
+        ipv6: &[][..],
+    };
+    digests.hash(&[0; KEY_LEN], &input);
+    assert!(!digests.verify(&COUNTER, &good));
+    assert_ne!(digests.sign(&COUNTER), good);
 }
