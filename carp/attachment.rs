@@ -62,7 +62,6 @@ impl Attachment {
         own: &OwnDevice,
         dev: &Device,
         settings: &Settings,
-        up: bool,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result<Self> {
@@ -75,7 +74,7 @@ impl Attachment {
         };
         let attached = dev.link_upper(own, extack, rtnl).and_then(|()| {
             attachment
-                .change(carp, own, settings, up, extack, rtnl)
+                .change(carp, own, settings, extack, rtnl)
                 .inspect_err(|_| dev.unlink_upper(own, rtnl))
         });
         attached.inspect_err(|_| attachment.parent.release(rtnl))?;
@@ -94,11 +93,11 @@ impl Attachment {
         carp: &Arc<Carp>,
         own: &OwnDevice,
         settings: &Settings,
-        up: bool,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
         let change = self.prepare(carp, own, settings, extack, rtnl)?;
+        let up = carp.host.lock().admin_up;
         self.set_filter(settings, up, carp.published.masters(), rtnl)?;
         // Nothing can fail from here on.
         let old = core::mem::replace(&mut self.vhids, change.vhids);

@@ -37,14 +37,13 @@ pub(super) fn move_to(
     extack: &Extack<'_>,
     rtnl: &Rtnl,
 ) -> Result {
-    let up = carp.host.lock().admin_up;
     if carp.configured.attachment.borrow_mut(rtnl).is_none() {
         // Within another change of the attachment, which goes on with it.
         return Err(EBUSY);
     }
     let carpdev = RcuSlot::prepare(dev.hold())?;
     hooks::hook_arp(dev.net(), rtnl)?;
-    let attachment = Attachment::new(carp, own, dev, settings, up, extack, rtnl)
+    let attachment = Attachment::new(carp, own, dev, settings, extack, rtnl)
         .inspect_err(|_| hooks::unhook_arp(dev.net(), rtnl))?;
     // Nothing can fail from here on.
     disconnect(carp, own, rtnl);
@@ -79,9 +78,8 @@ pub(super) fn change_attachment(
     if old.nodes == new.nodes && old.mac() == new.mac() && old.balancing() == new.balancing() {
         return Ok(());
     }
-    let up = carp.host.lock().admin_up;
     with_attachment(carp, rtnl, |attachment| {
-        attachment.change(carp, own, new, up, extack, rtnl)
+        attachment.change(carp, own, new, extack, rtnl)
     })
 }
 

@@ -36,12 +36,26 @@ use kernel::{
     },
 };
 
-/// What a packet path says of a new entry.
+/// How an entry was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is new: its first packet has passed.
+    ByPacket,
+    /// It was in the table.
+    InTable {
+        /// Peers are to hear of it now.
+        tell: bool,
+    },
+}
+
+/// An entry that is new to the interface.
 pub(super) struct Newborn {
     /// The entry.
     pub(super) entry: Entry,
     /// Its first packet, if it is to be held.
     pub(super) first: Option<Held>,
+    /// How it was found.
+    pub(super) how: Found,
 }
 
 /// A pfsync interface. The device owns one count of it; its timer and its table others
@@ -186,6 +200,7 @@ impl TableEvents for Pfsync {
         let newborn = Newborn {
             entry: entry.hold(),
             first,
+            how: Found::ByPacket,
         };
         let urgency = match newborn.first {
             Some(_) => NOW,

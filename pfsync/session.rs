@@ -7,7 +7,7 @@ use super::{
     bulk::Walk,
     clear::Clearing,
     counters::Counter,
-    device::{Newborn, Pfsync},
+    device::{Found, Newborn, Pfsync},
     fill::EXPECTING_MAX,
     outcome::Outcome,
     settings::Settings,
@@ -70,18 +70,6 @@ pub(super) const REQUESTS_MAX: usize = 96;
 /// With less, not even a header fits on a syncdev that has no such limit, as VLANs, and
 /// what waits would be due for ever.
 const ROOM_MIN: usize = 68 - IP_HEADER_LEN;
-
-/// How an entry was found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    /// It is new: its first packet has passed.
-    ByPacket,
-    /// It was in the table.
-    InTable {
-        /// Peers are to hear of it now.
-        tell: bool,
-    },
-}
 
 /// What is behind the lock.
 pub(super) struct Session {
@@ -305,17 +293,16 @@ impl Session {
         }
     }
 
-    /// Takes an entry in that this host has found by itself.
+    /// Takes in an entry that this host has found by itself.
     fn found(
         &mut self,
         now: Instant,
         watched: Watched<Newborn>,
         newborn: Newborn,
-        how: Found,
         out: &mut Outcome,
         counters: &super::counters::Counters,
     ) {
-        let Newborn { entry, first } = newborn;
+        let Newborn { entry, first, how } = newborn;
         if self.settings.established {
             // Before it is read: what passes later says so.
             watched.reset();
@@ -478,7 +465,7 @@ impl Pfsync {
         Watch::drain(&self.watch, |news| match news {
             News::New(watched, newborn) => {
                 new = new.saturating_add(1);
-                session.found(now, watched, newborn, Found::ByPacket, out, &self.counters);
+                session.found(now, watched, newborn, out, &self.counters);
             }
             News::Packets { slot, count } => session.passed(now, slot, count),
         });
@@ -497,9 +484,12 @@ impl Pfsync {
     ) {
         // One that is known already was made or met a moment ago.
         if let Ok(watched) = Watch::add(&self.watch, entry.key()) {
-            let newborn = Newborn { entry, first: None };
-            let how = Found::InTable { tell };
-            session.found(now, watched, newborn, how, out, &self.counters);
+            let newborn = Newborn {
+                entry,
+                first: None,
+                how: Found::InTable { tell },
+            };
+            session.found(now, watched, newborn, out, &self.counters);
         }
     }
 
