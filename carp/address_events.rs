@@ -123,7 +123,7 @@ fn change(carp: &Carp, change: impl FnOnce(&mut Addresses) -> Result<bool>) -> R
         }
         election::handle_locked(carp, host, Event::FamiliesChanged, &mut outbox);
     }
-    deliver(carp, outbox);
+    deliver(carp, &mut outbox);
     election::start_or_stop(carp);
     Ok(())
 }

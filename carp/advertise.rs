@@ -6,7 +6,7 @@
 use super::{
     counters::Counter,
     device::Carp,
-    host::Host,
+    host::{Host, Moment},
     node::Node,
     outbox::{Outbox, Packet, PRIORITY},
     parent::Parent,
@@ -17,12 +17,11 @@ use crate::{
         ip_output,
         netdevice::{Device, MacAddress},
         skbuff_tx::TxFrame,
-        timer,
     },
     proto::carp::{
         balancing::Balancing,
         effects::{Effects, Kind, Outgoing},
-        election::{Environment, Family},
+        election::Family,
         frame,
         packet::virtual_mac,
         time::Instant,
@@ -37,7 +36,7 @@ pub(super) fn send(
     carp: &Carp,
     host: &mut Host,
     index: usize,
-    environment: &Environment,
+    moment: &Moment,
     effects: &Effects,
     outbox: &mut Outbox,
 ) {
@@ -49,19 +48,18 @@ pub(super) fn send(
     if let (true, Some(own)) = (stale, &host.own) {
         own.ask_for_work(work::INGRESS);
     }
-    let now = Instant(timer::now());
     let announces = effects.announce && host.settings.balancing().announces(index == 0);
     if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(index)) {
-        let shown = build(carp, host, node, environment, outgoing, outbox);
+        let shown = build(carp, host, node, moment, outgoing, outbox);
         if outgoing.kind == Kind::Advertisement {
             if let Some(advertises) = outbox.advertising.get_mut(index) {
                 *advertises = true;
             }
-            show_mac(carp, host, index, now, shown || announces, outbox);
+            show_mac(carp, host, index, moment.now, shown || announces, outbox);
         }
     }
     if announces {
-        host.announcements.begin(now);
+        host.announcements.begin(moment.now);
     }
 }
 
@@ -127,7 +125,7 @@ fn build(
     carp: &Carp,
     host: &Host,
     node: &Node,
-    environment: &Environment,
+    moment: &Moment,
     outgoing: &Outgoing,
     outbox: &mut Outbox,
 ) -> bool {
@@ -137,9 +135,10 @@ fn build(
     };
     outbox.own = Some(own.clone());
     outbox.carpdev = Some((*carpdev).clone());
+    outbox.counts_successes = host.demotion.send_errors.counts_successes();
     let advertisement = match outgoing.kind {
-        Kind::Advertisement => node.election.advertisement(environment),
-        Kind::BowOut => node.election.bow_out(environment),
+        Kind::Advertisement => node.election.advertisement(&moment.environment),
+        Kind::BowOut => node.election.bow_out(&moment.environment),
     };
     let mac = match host.settings.balancing() {
         // A farewell is said once in each family, and the first may have made
@@ -159,8 +158,7 @@ fn build(
     let source6 = carpdev.link_local_address(&rcu).or(own6);
     let group4 = outgoing.families.ipv4 && !host.has_peers(Family::Ipv4);
     let group6 = outgoing.families.ipv6 && !host.has_peers(Family::Ipv6);
-    let now = Instant(timer::now());
-    for signed in node.signed(now, advertisement, host.settings.linklocal) {
+    for signed in node.signed(moment.now, advertisement, host.settings.linklocal) {
         if let (true, Some(source)) = (group4, source4) {
             post(&frame::ipv4(mac, source, &signed));
         }

@@ -6,12 +6,8 @@ use super::{
     deliver::deliver, device::Carp, election, node::Node, outbox::Outbox, settings::Settings,
 };
 use crate::{
-    linux::{crypto::Secret, timer},
-    proto::carp::{
-        digest::KEY_LEN,
-        election::Event,
-        time::{Instant, Interval},
-    },
+    linux::crypto::Secret,
+    proto::carp::{digest::KEY_LEN, election::Event, time::Interval},
 };
 use kernel::prelude::*;
 
@@ -29,7 +25,7 @@ pub(super) fn configure(
         let mut host = carp.host.lock();
         let host = &mut *host;
         host.hash_addresses();
-        let environment = host.environment();
+        let moment = host.moment();
         for index in 0..host.nodes.len() {
             let stays = host
                 .nodes
@@ -37,7 +33,7 @@ pub(super) fn configure(
                 .is_some_and(|node| settings.nodes.contains(node.vhid()));
             if !stays {
                 let stop = Event::Stop { bow_out: true };
-                election::handle_node(carp, host, index, &environment, stop, &mut outbox);
+                election::handle_node(carp, host, index, &moment, stop, &mut outbox);
             }
         }
         let old = core::mem::replace(&mut host.settings, settings);
@@ -61,7 +57,7 @@ pub(super) fn configure(
         }
         carp.published.set_mode(&host.settings);
         carp.published.set_arp_hash(host.arp_hash());
-        let environment = host.environment();
+        let moment = host.moment();
         for index in 0..host.nodes.len() {
             let config = host
                 .nodes
@@ -69,20 +65,19 @@ pub(super) fn configure(
                 .and_then(|node| host.settings.config_for(node.vhid()));
             if let Some(config) = config {
                 let event = Event::Reconfigured(config);
-                election::handle_node(carp, host, index, &environment, event, &mut outbox);
+                election::handle_node(carp, host, index, &moment, event, &mut outbox);
                 // Where the parent has no ARP these are the peers'.
                 let event = Event::FamiliesChanged;
-                election::handle_node(carp, host, index, &environment, event, &mut outbox);
+                election::handle_node(carp, host, index, &moment, event, &mut outbox);
             }
         }
         election::publish(carp, host);
         let every = Interval::from_seconds(host.settings.announce);
         let announces = host.settings.balancing().announces(true) && carp.published.is_master();
-        host.announcements
-            .repeat(Instant(timer::now()), every, announces);
-        election::settle(carp, host, &mut outbox);
+        host.announcements.repeat(moment.now, every, announces);
+        election::settle(carp, host, moment.now, &mut outbox);
     }
-    deliver(carp, outbox);
+    deliver(carp, &mut outbox);
     drop(fresh);
 }
 

@@ -28,7 +28,7 @@ use core::{fmt, net::IpAddr};
 use kernel::{prelude::*, sync::rcu};
 
 /// Sends what is in the outbox. No lock is held.
-pub(super) fn deliver(carp: &Carp, mut outbox: Outbox) {
+pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
     let (mut sent, mut failed): (usize, usize) = (0, 0);
     let mut dropped = Families::default();
     let mut record = |counter, result: Result| match result {
@@ -70,21 +70,21 @@ pub(super) fn deliver(carp: &Carp, mut outbox: Outbox) {
         // The next advertisement is followed by another one.
         let _ = probe.transmit();
     }
-    let Some(own) = outbox.own else {
+    let Some(own) = &outbox.own else {
         return;
     };
-    announce(carp, &own, &outbox.addresses);
+    announce(carp, own, &outbox.addresses);
     let mut told = outbox.transitions.iter().flatten().peekable();
     if told.peek().is_some() {
         own.ask_for_work(work::STATE);
     }
     for told in told {
-        log_transition(&own, told);
+        log_transition(own, told);
     }
     if !dropped.is_empty() {
         send_again(carp, &outbox.advertising, dropped);
     }
-    if sent != 0 || failed != 0 {
+    if failed != 0 || sent != 0 && outbox.counts_successes {
         demote::sent(carp, sent, failed);
     }
 }

@@ -114,8 +114,16 @@ pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
     tell_demoted(carp, demoted);
 }
 
-/// The time may have come to try whether sending works again. Softirq context.
-pub(super) fn try_sending(carp: &Carp) {
+/// Takes back what is due, see [`super::demotion::Demotion::is_due`], and has the timer
+/// expire when the rest is. Softirq context.
+pub(super) fn lift_due(carp: &Carp) {
+    try_sending(carp);
+    end_causes(carp);
+    election::arm(carp, &carp.host.lock());
+}
+
+/// The time may have come to try whether sending works again.
+fn try_sending(carp: &Carp) {
     let demoted = {
         let mut host = carp.host.lock();
         let by = host.demotion.send_errors.expired(Instant(timer::now()));
@@ -245,8 +253,8 @@ pub(super) fn carpdemote(net: &Net, group: &Arc<Group>, step: i32) -> Result<Res
     Ok(Ok(()))
 }
 
-/// The time of causes that were set by name may be over. Softirq context.
-pub(super) fn end_causes(carp: &Carp) {
+/// The time of causes that were set by name may be over.
+fn end_causes(carp: &Carp) {
     let now = Instant(timer::now());
     let own = {
         let host = carp.host.lock();
@@ -268,8 +276,6 @@ pub(super) fn end_causes(carp: &Carp) {
             }
         }
     }
-    // What the timer is set to was that end.
-    election::arm(carp, &carp.host.lock());
 }
 
 /// A cause of the group was set by name: its carp interfaces are to look when it ends.

@@ -14,7 +14,7 @@ use super::{
     device::Carp,
     history::Past,
     hooks,
-    host::Host,
+    host::{Host, Moment},
     notify,
     outbox::{Outbox, Told},
     published::state_to_u32,
@@ -26,7 +26,7 @@ use crate::{
         advertisers::Advertiser,
         balancing::Balancing,
         effects::Transition,
-        election::{Environment, Event, Family, State},
+        election::{Event, Family, State},
         packet::{Discard, Received},
         time::Instant,
     },
@@ -47,21 +47,18 @@ pub(super) struct Sender {
 /// Tells all elections what happened, and carries out what they say.
 fn handle(carp: &Carp, event: Event<'_>) {
     let mut outbox = Outbox::new();
-    {
-        let mut host = carp.host.lock();
-        handle_locked(carp, &mut host, event, &mut outbox);
-    }
-    deliver(carp, outbox);
+    handle_locked(carp, &mut carp.host.lock(), event, &mut outbox);
+    deliver(carp, &mut outbox);
 }
 
 /// The same under the lock; what it comes to is in the outbox.
 pub(super) fn handle_locked(carp: &Carp, host: &mut Host, event: Event<'_>, outbox: &mut Outbox) {
     host.hash_addresses();
-    let environment = host.environment();
+    let moment = host.moment();
     for index in 0..host.nodes.len() {
-        handle_node(carp, host, index, &environment, event, outbox);
+        handle_node(carp, host, index, &moment, event, outbox);
     }
-    settle(carp, host, outbox);
+    settle(carp, host, moment.now, outbox);
 }
 
 /// Tells one election, of the virtual host with this index. Under the lock;
@@ -70,16 +67,15 @@ pub(super) fn handle_node(
     carp: &Carp,
     host: &mut Host,
     index: usize,
-    environment: &Environment,
+    moment: &Moment,
     event: Event<'_>,
     outbox: &mut Outbox,
 ) {
-    let now = Instant(timer::now());
     let Some(node) = host.nodes.get_mut(index) else {
         return;
     };
     let vhid = node.vhid();
-    let effects = node.election.handle(now, environment, event);
+    let effects = node.election.handle(moment.now, &moment.environment, event);
     if let Some(transition) = &effects.transition {
         node.transitions.add(transition);
         let told = Told {
@@ -91,16 +87,16 @@ pub(super) fn handle_node(
             host.announcements.stop();
         }
         enter(carp, host, transition);
-        note(carp, host, vhid, environment.demote, transition);
+        note(carp, host, vhid, moment, transition);
         outbox.tell(host, told);
     }
-    advertise::send(carp, host, index, environment, &effects, outbox);
+    advertise::send(carp, host, index, moment, &effects, outbox);
 }
 
 /// After all events: takes what is due to be announced, and sets the timer to what
 /// is due next.
-pub(super) fn settle(carp: &Carp, host: &mut Host, outbox: &mut Outbox) {
-    advertise::announce_due(host, Instant(timer::now()), outbox);
+pub(super) fn settle(carp: &Carp, host: &mut Host, now: Instant, outbox: &mut Outbox) {
+    advertise::announce_due(host, now, outbox);
     arm(carp, host);
 }
 
@@ -122,15 +118,15 @@ fn enter(carp: &Carp, host: &mut Host, transition: &Transition) {
 
 /// A virtual host has changed its state. Under the host's lock, so that listeners
 /// hear of changes in their order.
-fn note(carp: &Carp, host: &mut Host, vhid: u8, demote: u8, transition: &Transition) {
+fn note(carp: &Carp, host: &mut Host, vhid: u8, moment: &Moment, transition: &Transition) {
     host.history.push(Past {
-        at: Instant(timer::now()),
+        at: moment.now,
         vhid,
         transition: *transition,
-        demote,
+        demote: moment.environment.demote,
     });
     if let Some(own) = &host.own {
-        notify::state_changed(own, vhid, demote, transition);
+        notify::state_changed(own, vhid, moment.environment.demote, transition);
         carp.changes.add(vhid);
     }
 }
@@ -168,10 +164,19 @@ pub(super) fn publish(carp: &Carp, host: &mut Host) {
 }
 
 /// The timer has expired. Softirq context.
+///
+/// A takeover waits for nothing else: what else may be due comes after it.
 pub(super) fn timer_expired(carp: &Carp) {
-    demote::try_sending(carp);
-    demote::end_causes(carp);
-    handle(carp, Event::Timer);
+    let mut outbox = Outbox::new();
+    let due = {
+        let mut host = carp.host.lock();
+        handle_locked(carp, &mut host, Event::Timer, &mut outbox);
+        host.demotion.is_due(Instant(timer::now()))
+    };
+    deliver(carp, &mut outbox);
+    if due {
+        demote::lift_due(carp);
+    }
 }
 
 /// Masters advertise out of turn: demotion changed.
@@ -225,11 +230,14 @@ pub(super) fn advertised(
             host.exposure.heard(sender.lladdr, mac);
         }
         let event = Event::Received(family, &advertisement);
-        let environment = host.environment();
-        handle_node(carp, &mut host, index, &environment, event, &mut outbox);
-        settle(carp, &mut host, &mut outbox);
+        let moment = Moment {
+            now,
+            environment: host.environment(),
+        };
+        handle_node(carp, &mut host, index, &moment, event, &mut outbox);
+        settle(carp, &mut host, now, &mut outbox);
     }
-    deliver(carp, outbox);
+    deliver(carp, &mut outbox);
     Ok(())
 }
 
@@ -281,8 +289,9 @@ pub(super) fn announce_again(carp: &Carp) {
         if !carp.published.is_master() || carp.published.is_balancing() {
             return;
         }
-        host.announcements.begin(Instant(timer::now()));
-        settle(carp, &mut host, &mut outbox);
+        let now = Instant(timer::now());
+        host.announcements.begin(now);
+        settle(carp, &mut host, now, &mut outbox);
     }
-    deliver(carp, outbox);
+    deliver(carp, &mut outbox);
 }

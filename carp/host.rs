@@ -18,7 +18,7 @@ use crate::{
         fib::PassedOver,
         netdevice::Device,
         netdevice_ops::OwnDevice,
-        random,
+        random, timer,
     },
     proto::carp::{
         announcements::Announcements,
@@ -76,6 +76,14 @@ pub(crate) struct Host {
     pub(super) is_counted: bool,
     /// Which routes are passed over again once a new master's are unmarked.
     pub(super) passed_over: PassedOver,
+}
+
+/// When something happens to the virtual hosts of an interface, and what holds then.
+pub(super) struct Moment {
+    /// On the timers' clock.
+    pub(super) now: Instant,
+    /// What elections are to know of the interface.
+    pub(super) environment: Environment,
 }
 
 impl Host {
@@ -142,6 +150,14 @@ impl Host {
 
     fn namespace<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Namespace> {
         Namespace::of(self.own.as_ref()?.net(), rcu)
+    }
+
+    /// Now. Any context.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            now: Instant(timer::now()),
+            environment: self.environment(),
+        }
     }
 
     /// What elections are to know of the interface.

@@ -73,6 +73,8 @@ pub(super) struct Outbox {
     pub(super) transitions: [Option<Told>; HOSTS_MAX],
     /// Addresses to be announced.
     pub(super) addresses: Batch,
+    /// Whether it matters that something was sent, not only that something could not be.
+    pub(super) counts_successes: bool,
     /// Which virtual hosts advertise, by index.
     pub(super) advertising: [bool; HOSTS_MAX],
 }
@@ -87,6 +89,7 @@ impl Outbox {
             own: None,
             transitions: [None; HOSTS_MAX],
             addresses: [None; announcements::BATCH],
+            counts_successes: false,
             advertising: [false; HOSTS_MAX],
         }
     }

@@ -102,6 +102,12 @@ impl SendErrors {
         }
     }
 
+    /// Whether [`Self::record`] wants to know of what was sent; else only of errors.
+    #[must_use]
+    pub const fn counts_successes(&self) -> bool {
+        self.run != 0 || !matches!(self.phase, Phase::Well)
+    }
+
     /// The last error was `now`.
     fn demoted(&mut self, now: Instant) {
         let trial = (0..self.doublings).fold(FIRST_TRIAL, |wait, _| wait.doubled());

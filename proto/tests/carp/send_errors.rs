@@ -142,3 +142,26 @@ proptest! {
         prop_assert_eq!(demoted, 0);
     }
 }
+
+proptest! {
+    /// Who does not tell of successes when they do not count comes to the same.
+    #[test]
+    fn successes_that_do_not_count_need_not_be_told(
+        results in proptest::collection::vec((any::<bool>(), 0..30_u64), 0..200),
+        hosts in 1..4_u32,
+    ) {
+        let (mut all, mut some) = (SendErrors::new(), SendErrors::new());
+        let mut now = 0;
+        for (sent, seconds) in results {
+            now += seconds;
+            prop_assert_eq!(all.expired(after(now)), some.expired(after(now)));
+            let by = all.record(after(now), sent, hosts);
+            if sent && !some.counts_successes() {
+                prop_assert_eq!(by, None);
+            } else {
+                prop_assert_eq!(by, some.record(after(now), sent, hosts));
+            }
+            prop_assert_eq!(all, some);
+        }
+    }
+}
