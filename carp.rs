@@ -16,6 +16,8 @@ mod advertise;
 mod announce;
 mod arp;
 mod attachment;
+pub(crate) mod auth_config;
+pub(crate) mod authentication;
 mod carpdev;
 mod cause_requests;
 mod changes;

@@ -18,6 +18,7 @@ use crate::{
         netdevice::{Device, MacAddress},
         skbuff_tx::TxFrame,
     },
+    proto::auth::trailer::sign_advertisement,
     proto::carp::{
         balancing::Balancing,
         effects::{Effects, Kind, Outgoing},
@@ -159,24 +160,48 @@ fn build(
     let group4 = outgoing.families.ipv4 && !host.has_peers(Family::Ipv4);
     let group6 = outgoing.families.ipv6 && !host.has_peers(Family::Ipv6);
     for signed in node.signed(moment.now, advertisement, host.settings.linklocal) {
+        let key = host
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.next(host.settings.auth.mode));
+        let authentic = |source: IpAddr| {
+            let (key, number) = key?;
+            Some(sign_advertisement(key, source, number, &signed.emit()))
+        };
         if let (true, Some(source)) = (group4, source4) {
-            post(&frame::ipv4(mac, source, &signed));
+            match authentic(source.into()) {
+                Some(whole) => post(&frame::ipv4_signed(mac, source, &whole)),
+                None => post(&frame::ipv4(mac, source, &signed)),
+            }
         }
         if let (true, Some(source)) = (group6, source6) {
-            post(&frame::ipv6(mac, source, &signed));
+            match authentic(source.into()) {
+                Some(whole) => post(&frame::ipv6_signed(mac, source, &whole)),
+                None => post(&frame::ipv6(mac, source, &signed)),
+            }
         }
+        let to_ipv4 = |peer| {
+            let source = ip_output::source_ipv4(carpdev, peer).or(own4)?;
+            Some(match authentic(source.into()) {
+                Some(whole) => Packet::Ipv4Signed(frame::ipv4_packet_signed(source, peer, &whole)),
+                None => Packet::Ipv4(frame::ipv4_packet(source, peer, &signed)),
+            })
+        };
+        let to_ipv6 = |peer| {
+            let source = ip_output::source_ipv6(carpdev, peer).or(own6)?;
+            Some(match authentic(source.into()) {
+                Some(whole) => Packet::Ipv6Signed(frame::ipv6_packet_signed(source, peer, &whole)),
+                None => Packet::Ipv6(frame::ipv6_packet(source, peer, &signed)),
+            })
+        };
         for peer in host
             .peers
             .iter()
             .filter(|peer| !is_own(carpdev, peer, &rcu))
         {
             let packet = match *peer {
-                IpAddr::V4(peer) if outgoing.families.ipv4 => ip_output::source_ipv4(carpdev, peer)
-                    .or(own4)
-                    .map(|source| Packet::Ipv4(frame::ipv4_packet(source, peer, &signed))),
-                IpAddr::V6(peer) if outgoing.families.ipv6 => ip_output::source_ipv6(carpdev, peer)
-                    .or(own6)
-                    .map(|source| Packet::Ipv6(frame::ipv6_packet(source, peer, &signed))),
+                IpAddr::V4(peer) if outgoing.families.ipv4 => to_ipv4(peer),
+                IpAddr::V6(peer) if outgoing.families.ipv6 => to_ipv6(peer),
                 _ => None,
             };
             if let Some(packet) = packet {

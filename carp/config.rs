@@ -3,7 +3,11 @@
 //! What the administrator asks for, checked: everything that can be wrong about a
 //! value by itself is told here, in words.
 
-use super::{device::Carp, settings::Settings};
+use super::{
+    auth_config::{AuthChange, Numbers},
+    device::Carp,
+    settings::Settings,
+};
 use crate::{
     linux::{
         bindings,
@@ -49,7 +53,23 @@ pub(crate) static POLICIES: Policies<ATTRIBUTES> = Policies::new(&[
     (bindings::IFLA_CARP_LINKLOCAL, Policy::U8),
     (bindings::IFLA_CARP_DEMOTESKEW, Policy::U8),
     (bindings::IFLA_CARP_ANNOUNCE, Policy::U8),
+    (AUTH.mode, Policy::U8),
+    (AUTH.keys, Policy::Nested),
+    (AUTH.remove, Policy::U8),
+    (AUTH.active, Policy::U8),
+    (AUTH.window, Policy::U32),
+    (AUTH.monotonic, Policy::U8),
 ]);
+
+/// The attributes of authentication.
+pub(super) const AUTH: Numbers = Numbers {
+    mode: bindings::IFLA_CARP_AUTH,
+    keys: bindings::IFLA_CARP_AUTH_KEYS,
+    remove: bindings::IFLA_CARP_AUTH_KEY_REMOVE,
+    active: bindings::IFLA_CARP_AUTH_ACTIVE,
+    window: bindings::IFLA_CARP_AUTH_WINDOW,
+    monotonic: bindings::IFLA_CARP_AUTH_MONOTONIC,
+};
 
 /// The largest advbase and advskew: 255 is how a master bows out.
 const ADV_MAX: u8 = 254;
@@ -81,6 +101,8 @@ pub(crate) struct Change<'a> {
     pub(super) leave: Option<GroupName>,
     /// A state to be forced.
     pub(super) state: Option<State>,
+    /// Authentication of whole advertisements.
+    pub(super) auth: AuthChange,
 }
 
 impl<'a> Change<'a> {
@@ -155,6 +177,7 @@ impl<'a> Change<'a> {
             join: group(bindings::IFLA_CARP_GROUP_JOIN)?,
             leave: group(bindings::IFLA_CARP_GROUP_LEAVE)?,
             state,
+            auth: AuthChange::read(data, &AUTH, extack)?,
         })
     }
 
@@ -207,6 +230,7 @@ impl<'a> Change<'a> {
         new.linklocal = self.linklocal.unwrap_or(old.linklocal);
         new.demoteskew = self.demoteskew.unwrap_or(old.demoteskew);
         new.announce = self.announce.unwrap_or(old.announce);
+        new.auth = self.auth.apply_to(old.auth);
         if let Some(lladdr) = self.lladdr {
             new.set_lladdr(lladdr);
         }

@@ -3,7 +3,14 @@
 //! The virtual hosts take over new settings.
 
 use super::{
-    deliver::deliver, device::Carp, election, node::Node, outbox::Outbox, settings::Settings,
+    auth_config::AuthChange,
+    deliver::deliver,
+    device::Carp,
+    election,
+    host::{CarpAuthentication, Host},
+    node::Node,
+    outbox::Outbox,
+    settings::Settings,
 };
 use crate::{
     linux::crypto::Secret,
@@ -11,15 +18,33 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Takes over settings that were checked. `fresh` has the virtual hosts that
-/// they ask for; those that there are already go on, the rest of the old ones
-/// bow out.
-pub(super) fn configure(
-    carp: &Carp,
-    settings: Settings,
-    key: Option<Secret<KEY_LEN>>,
-    mut fresh: KVec<Node>,
-) {
+/// What new settings come with, made before anything changes.
+pub(super) struct Fresh {
+    /// A new passphrase, padded.
+    pub(super) key: Option<Secret<KEY_LEN>>,
+    /// Room for keys, where there was none.
+    pub(super) auth: Option<KBox<CarpAuthentication>>,
+    /// Which keys come and go.
+    pub(super) auth_change: Option<AuthChange>,
+    /// The virtual hosts that the settings ask for.
+    pub(super) nodes: KVec<Node>,
+}
+
+impl Fresh {
+    /// Nothing but virtual hosts.
+    pub(super) const fn nodes(nodes: KVec<Node>) -> Self {
+        Self {
+            key: None,
+            auth: None,
+            auth_change: None,
+            nodes,
+        }
+    }
+}
+
+/// Takes over settings that were checked. Of the virtual hosts, those that there are already
+/// go on, and the rest of the old ones bow out.
+pub(super) fn configure(carp: &Carp, settings: Settings, mut fresh: Fresh) {
     let mut outbox = Outbox::new();
     {
         let mut host = carp.host.lock();
@@ -37,7 +62,8 @@ pub(super) fn configure(
             }
         }
         let old = core::mem::replace(&mut host.settings, settings);
-        for node in fresh.iter_mut() {
+        change_auth(host, &mut fresh);
+        for node in fresh.nodes.iter_mut() {
             let known = host.nodes.iter_mut().find(|it| it.vhid() == node.vhid());
             match known {
                 Some(known) => core::mem::swap(known, node),
@@ -45,10 +71,10 @@ pub(super) fn configure(
                 None => host.hash(&host.settings, core::slice::from_mut(node), None),
             }
         }
-        core::mem::swap(&mut host.nodes, &mut fresh);
+        core::mem::swap(&mut host.nodes, &mut fresh.nodes);
         host.note_change();
-        let same_key = key.is_none();
-        if let Some(key) = key {
+        let same_key = fresh.key.is_none();
+        if let Some(key) = fresh.key.take() {
             host.key = key;
         }
         // First: what is sent now is signed with it.
@@ -79,6 +105,19 @@ pub(super) fn configure(
     }
     deliver(carp, &mut outbox);
     drop(fresh);
+}
+
+/// Takes over keys, and the settings' rules for them.
+fn change_auth(host: &mut Host, fresh: &mut Fresh) {
+    if fresh.auth.is_some() {
+        host.auth = fresh.auth.take();
+    }
+    if let Some(auth) = &mut host.auth {
+        if let Some(change) = fresh.auth_change.take() {
+            auth.change(change);
+        }
+        auth.set_freshness(host.settings.freshness());
+    }
 }
 
 /// The parent has another link-layer address, and whether one that was set by hand

@@ -2,7 +2,10 @@
 
 //! The counters of carp(4).
 
-use crate::{linux::bindings, proto::carp::packet::Discard};
+use crate::{
+    linux::bindings,
+    proto::{auth::mode::Outcome, carp::packet::Discard},
+};
 use kernel::sync::atomic::{Atomic, Relaxed};
 
 /// What is counted.
@@ -28,6 +31,13 @@ pub(crate) enum Counter {
     Preempted,
     Echo,
     NotAllowed,
+    AuthGood,
+    AuthMissing,
+    AuthMalformed,
+    AuthUnknownKey,
+    AuthStale,
+    AuthReplayed,
+    AuthBadHmac,
 }
 
 impl Counter {
@@ -55,12 +65,39 @@ impl Counter {
         (Self::Preempted, bindings::CARP_STATS_PREEMPT),
         (Self::Echo, bindings::CARP_STATS_RX_ECHO),
         (Self::NotAllowed, bindings::CARP_STATS_RX_NOT_ALLOWED),
+        (Self::AuthGood, bindings::CARP_STATS_RX_AUTH_GOOD),
+        (Self::AuthMissing, bindings::CARP_STATS_RX_AUTH_MISSING),
+        (Self::AuthMalformed, bindings::CARP_STATS_RX_AUTH_MALFORMED),
+        (
+            Self::AuthUnknownKey,
+            bindings::CARP_STATS_RX_AUTH_UNKNOWN_KEY,
+        ),
+        (Self::AuthStale, bindings::CARP_STATS_RX_AUTH_STALE),
+        (Self::AuthReplayed, bindings::CARP_STATS_RX_AUTH_REPLAYED),
+        (Self::AuthBadHmac, bindings::CARP_STATS_RX_AUTH_BAD_HMAC),
     ];
 }
 
-impl From<Discard> for Counter {
-    fn from(discard: Discard) -> Self {
-        match discard {
+impl From<Outcome> for Counter {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Missing => Self::AuthMissing,
+            Outcome::Malformed => Self::AuthMalformed,
+            Outcome::UnknownKey => Self::AuthUnknownKey,
+            Outcome::Stale => Self::AuthStale,
+            Outcome::Replayed => Self::AuthReplayed,
+            Outcome::BadHmac => Self::AuthBadHmac,
+            Outcome::Good => Self::AuthGood,
+        }
+    }
+}
+
+impl Counter {
+    /// What counts a packet that was dropped. One that is not authentic is counted already:
+    /// such packets are counted whether they are dropped or not.
+    fn of(discard: Discard) -> Option<Self> {
+        Some(match discard {
+            Discard::Unauthenticated(_) => return None,
             Discard::NotAllowed => Self::NotAllowed,
             Discard::BadInterface => Self::BadInterface,
             Discard::BadTtl => Self::BadTtl,
@@ -70,11 +107,11 @@ impl From<Discard> for Counter {
             Discard::BadVersion => Self::BadVersion,
             // carp(4) counts an echo here as well; it has one of its own besides.
             Discard::BadDigest | Discard::Echo => Self::BadAuthentication,
-        }
+        })
     }
 }
 
-const COUNT: usize = 19;
+const COUNT: usize = 26;
 
 /// One set of counters. Advertisements are few, so plain atomics do.
 pub(crate) struct Counters([Atomic<u64>; COUNT]);
@@ -94,7 +131,9 @@ impl Counters {
 
     /// Counts a packet that was dropped. Any context.
     pub(crate) fn discarded(&self, discard: Discard) {
-        self.count(discard.into());
+        if let Some(counter) = Counter::of(discard) {
+            self.count(counter);
+        }
         if discard == Discard::Echo {
             self.count(Counter::Echo);
         }

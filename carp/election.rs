@@ -15,18 +15,27 @@ use super::{
     history::Past,
     hooks,
     host::{Host, Moment},
+    netns::Namespace,
     notify,
     outbox::{Outbox, Told},
     published::state_to_u32,
     stopping,
 };
 use crate::{
-    linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
+    linux::{
+        log::{print_at, Printed},
+        netdevice::MacAddress,
+        netdevice_ops::OwnDevice,
+        rtnl::Rtnl,
+        timer,
+    },
+    proto::auth::{mac::Covered, receiver::Notice},
     proto::carp::{
         advertisers::Advertiser,
         balancing::Balancing,
         effects::Transition,
         election::{Event, Family, State},
+        log::CLOCK,
         packet::{Discard, Received},
         time::Instant,
     },
@@ -225,6 +234,7 @@ pub(super) fn advertised(
             node.advertisers.heard(advertiser);
         }
         let advertisement = authenticated?;
+        check_whole(carp, &mut host, sender.address, received)?;
         if host.settings.balancing() == Balancing::IpStealth {
             let mac = host.settings.mac();
             host.exposure.heard(sender.lladdr, mac);
@@ -239,6 +249,61 @@ pub(super) fn advertised(
     }
     deliver(carp, &mut outbox);
     Ok(())
+}
+
+/// Checks what authenticates the whole of an advertisement whose digest is right. Under the
+/// host's lock.
+///
+/// # Errors
+///
+/// It is not to be believed.
+fn check_whole(
+    carp: &Carp,
+    host: &mut Host,
+    sender: IpAddr,
+    received: &Received<'_>,
+) -> Result<(), Discard> {
+    let mode = host.settings.auth.mode;
+    let (true, Some(auth)) = (mode.examines(), &mut host.auth) else {
+        return Ok(());
+    };
+    let packet = Covered::Advertisement(received.bytes());
+    let (outcome, notice) = auth.receive(sender, received.trailer(), packet);
+    carp.counters.count(outcome.into());
+    if let (Some(notice), Some(own)) = (notice, &host.own) {
+        log_clock(own, sender, notice);
+    }
+    match mode.believes(outcome) {
+        true => Ok(()),
+        false => Err(Discard::Unauthenticated(outcome)),
+    }
+}
+
+/// Logs that another host's clock is far from ours, or close again.
+fn log_clock(own: &OwnDevice, sender: IpAddr, notice: Notice) {
+    let Some(level) = Namespace::prints(own.net(), CLOCK, true) else {
+        return;
+    };
+    let (name, sender) = (own.name(), Printed(sender));
+    match notice {
+        Notice::Apart(nanos) => {
+            let (by, direction) = match nanos {
+                ..0 => (nanos.unsigned_abs(), "behind"),
+                _ => (nanos.unsigned_abs(), "ahead of"),
+            };
+            let ms = by / 1_000_000;
+            print_at!(
+                level,
+                "{name}: the clock of {sender} is {ms} ms {direction} ours\n"
+            );
+        }
+        Notice::Together => {
+            print_at!(
+                level,
+                "{name}: the clock of {sender} is close to ours again\n"
+            );
+        }
+    }
 }
 
 /// Starts or stops the virtual hosts, after anything changed that they depend

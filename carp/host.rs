@@ -6,6 +6,7 @@
 
 use super::{
     addresses::Addresses,
+    authentication::Authentication,
     demotion::Demotion,
     history::History,
     netns::Namespace,
@@ -14,12 +15,14 @@ use super::{
 };
 use crate::{
     linux::{
+        bindings,
         crypto::{sha1, Secret},
         fib::PassedOver,
         netdevice::Device,
         netdevice_ops::OwnDevice,
         random, timer,
     },
+    proto::auth::mark::Mark,
     proto::carp::{
         announcements::Announcements,
         arp_hash::{self, ArpHash},
@@ -44,6 +47,13 @@ const HASHED_AT_ONCE: usize = 32;
 /// interval.
 const LATELY: u64 = 300_000_000_000;
 
+/// So many senders are told apart: all the unicast peers that there may be, or else more
+/// hosts than share an address.
+pub(super) const SENDERS: usize = 2 * bindings::CARP_PEERS_MAX as usize;
+
+/// What authenticates advertisements.
+pub(super) type CarpAuthentication = Authentication<Mark, SENDERS>;
+
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
     /// The virtual hosts in ascending order of vhid; at least one.
@@ -52,6 +62,8 @@ pub(crate) struct Host {
     pub(super) settings: Settings,
     /// The passphrase, padded.
     pub(super) key: Secret<KEY_LEN>,
+    /// What authenticates whole advertisements, once there has been a key.
+    pub(super) auth: Option<KBox<CarpAuthentication>>,
     /// The addresses that are hashed.
     pub(super) addresses: Addresses,
     /// When they are announced.
@@ -97,6 +109,7 @@ impl Host {
             nodes: KVec::new(),
             settings,
             key,
+            auth: None,
             addresses: Addresses::new(),
             announcements: Announcements::new(),
             exposure: Exposure::new(),

@@ -18,9 +18,10 @@ use crate::{
         netdevice::Device,
         rx_handler,
     },
+    proto::auth::trailer::SIGNED_LEN,
     proto::carp::{
         election::Family,
-        packet::{Discard, Received, LEN, PROTOCOL, TTL},
+        packet::{Discard, Received, PROTOCOL, TTL},
     },
 };
 use core::{
@@ -39,8 +40,9 @@ pub(crate) static PROTOCOL_IPV4: Ipv4Protocol<Receiver> = Ipv4Protocol::new();
 /// The same in IPv6.
 pub(crate) static PROTOCOL_IPV6: Ipv6Protocol<Receiver> = Ipv6Protocol::new();
 
+/// A trailer is known by its length, so one byte more than there may be.
 #[allow(clippy::cast_possible_truncation)]
-const NEEDED: u32 = LEN as u32;
+const NEEDED: u32 = SIGNED_LEN as u32 + 1;
 
 impl Ipv4Receiver for Receiver {
     const PROTOCOL: u8 = PROTOCOL;

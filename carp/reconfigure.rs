@@ -3,15 +3,22 @@
 //! Changes that a user asks for, all of one at once or nothing.
 
 use super::{
-    carpdev, config::Change, configure::configure, device::Carp, election, group_membership,
-    host::make_nodes, limits, netns::Namespace,
+    carpdev,
+    config::Change,
+    configure::{configure, Fresh},
+    device::Carp,
+    election, group_membership,
+    host::{make_nodes, CarpAuthentication, SENDERS},
+    limits,
+    netns::Namespace,
+    settings::Settings,
 };
 use crate::{
     linux::{
         compat::ENETDOWN, link::LinkKind, netdevice::MacAddress, netdevice_ops::OwnDevice,
         netlink::Extack, rtnl::Rtnl,
     },
-    proto::carp::election::State,
+    proto::{auth::mark::Mark, carp::election::State},
 };
 use kernel::{
     prelude::*,
@@ -46,6 +53,7 @@ pub(super) fn reconfigure(
     let groups = namespace.groups();
     limits::check(own.net(), &old, &new, extack, rtnl)?;
     check_peers(carp, &change, extack)?;
+    let auth = prepare_auth(carp, &change, &new, extack)?;
     if let Some(name) = &change.leave {
         if !carp.host.lock().demotion.is_in_group(name) {
             return Err(extack.error(
@@ -92,7 +100,16 @@ pub(super) fn reconfigure(
     if let Some(peers) = &mut change.peers {
         core::mem::swap(&mut carp.host.lock().peers, peers);
     }
-    configure(carp, new, change.key.take(), fresh);
+    configure(
+        carp,
+        new,
+        Fresh {
+            key: change.key.take(),
+            auth,
+            auth_change: Some(change.auth),
+            nodes: fresh,
+        },
+    );
     if carp.host.lock().is_counted {
         namespace.count_hosts(old.hosts(), new.hosts(), rtnl);
     }
@@ -149,11 +166,35 @@ pub(super) fn set_lladdr(
     new.set_lladdr(lladdr);
     let fresh = make_nodes(&new)?;
     carpdev::change_attachment(carp, own, &old, &new, &Extack::NONE, rtnl)?;
-    configure(carp, new, None, fresh);
+    configure(carp, new, Fresh::nodes(fresh));
     own.set_mac(&new.mac(), rtnl);
     // Neighbours have the old one.
     election::announce_again(carp);
     Ok(())
+}
+
+/// Checks what is asked for authentication, and makes room for it where there was none.
+///
+/// # Errors
+///
+/// In words: it does not go together with the keys that there are. Out of memory.
+fn prepare_auth(
+    carp: &Carp,
+    change: &Change<'_>,
+    new: &Settings,
+    extack: &Extack<'_>,
+) -> Result<Option<KBox<CarpAuthentication>>> {
+    let is_there = {
+        let host = carp.host.lock();
+        let keys = host.auth.as_ref().map(|auth| auth.keys());
+        change.auth.check(&new.auth, keys, extack)?;
+        keys.is_some()
+    };
+    if is_there || !change.auth.needs_state() {
+        return Ok(None);
+    }
+    let auth = CarpAuthentication::new([Mark::default(); SENDERS]);
+    Ok(Some(KBox::new(auth, GFP_KERNEL_ACCOUNT)?))
 }
 
 /// Checks that there are peers where the parent, old or new, has no ARP.

@@ -3,13 +3,18 @@
 //! What the administrator chose for an interface, apart from secrets, parent,
 //! peers and groups.
 
+use super::auth_config::AuthSettings;
 use crate::{
     linux::netdevice::MacAddress,
-    proto::carp::{
-        balancing::Balancing,
-        carpnodes::{Carpnode, Carpnodes},
-        election::Config,
-        packet::TTL,
+    proto::{
+        auth::freshness::{Freshness, Window},
+        carp::{
+            balancing::Balancing,
+            carpnodes::{Carpnode, Carpnodes},
+            election::Config,
+            packet::TTL,
+            time::Interval,
+        },
     },
 };
 
@@ -33,6 +38,8 @@ pub(super) struct Settings {
     /// Seconds from one announcement of all addresses to the next; 0: they are not
     /// repeated by themselves.
     pub(super) announce: u8,
+    /// Authentication of whole advertisements.
+    pub(super) auth: AuthSettings,
 }
 
 impl Settings {
@@ -49,6 +56,7 @@ impl Settings {
         linklocal: false,
         demoteskew: true,
         announce: 0,
+        auth: AuthSettings::DEFAULT,
     };
 
     /// How many virtual hosts there are.
@@ -76,6 +84,22 @@ impl Settings {
         if lladdr != self.mac() {
             self.lladdr = Some(lladdr);
         }
+    }
+
+    /// The longest interval of a virtual host.
+    fn interval(&self) -> Interval {
+        let advskew = self.nodes.iter().map(|node| node.advskew).max();
+        Interval::between_advertisements(self.advbase, advskew.unwrap_or(0))
+    }
+
+    /// By how many seconds clocks may differ.
+    pub(super) fn auth_window(&self) -> Window {
+        self.auth.window(self.interval())
+    }
+
+    /// By what advertisements are told from recordings.
+    pub(super) fn freshness(&self) -> Freshness {
+        self.auth.freshness(self.interval())
     }
 
     /// What the election of a virtual host is to know.

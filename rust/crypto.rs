@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! HMAC-SHA1 of the kernel's crypto library (`<crypto/sha1.h>`).
+//! HMACs of the kernel's crypto library (`<crypto/sha1.h>`, `<crypto/sha2.h>`), and keys.
 
 use super::bindings;
 use core::mem::MaybeUninit;
@@ -67,6 +67,56 @@ impl HmacSha1 {
 impl Drop for HmacSha1 {
     fn drop(&mut self) {
         self.wipe();
+    }
+}
+
+/// Length of an HMAC-SHA256 in bytes.
+pub(crate) const SHA256_DIGEST_SIZE: usize = 32;
+
+/// A key for HMAC-SHA256, prepared: what depends on the key alone is hashed.
+///
+/// It is as good as the key itself. It lies in one place in memory, which is wiped when it
+/// goes.
+pub(crate) struct HmacSha256Key(KBox<bindings::hmac_sha256_key>);
+
+impl HmacSha256Key {
+    /// Prepares a key (`hmac_sha256_preparekey`). Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(crate) fn new(raw: &[u8]) -> Result<Self> {
+        let mut key = KBox::new(bindings::hmac_sha256_key::default(), GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: The key is valid for writes, `raw` for reads of its length.
+        unsafe { bindings::hmac_sha256_preparekey(&mut *key, raw.as_ptr(), raw.len()) };
+        Ok(Self(key))
+    }
+
+    /// The HMAC of `pieces`, one behind the other. Any context; it allocates nothing, and
+    /// wipes what it needs on the way.
+    pub(crate) fn hmac(&self, pieces: &[&[u8]]) -> [u8; SHA256_DIGEST_SIZE] {
+        let mut context = MaybeUninit::<bindings::hmac_sha256_ctx>::uninit();
+        let context = context.as_mut_ptr();
+        let mut digest = [0; SHA256_DIGEST_SIZE];
+        // SAFETY: The first statement initialises the context, which overlaps nothing else;
+        // each piece is valid for reads of its length, `digest` for writes of the digest's
+        // size. The last one wipes the context.
+        unsafe {
+            bindings::__hmac_sha256_init(&raw mut (*context).ctx, &self.0.key);
+            for piece in pieces {
+                let sha = &raw mut (*context).ctx.sha_ctx;
+                bindings::__sha256_update(sha, piece.as_ptr(), piece.len());
+            }
+            bindings::hmac_sha256_final(context, digest.as_mut_ptr());
+        }
+        digest
+    }
+}
+
+impl Drop for HmacSha256Key {
+    fn drop(&mut self) {
+        // SAFETY: Plain integers, for which zeroes are valid.
+        unsafe { wipe(&mut *self.0) };
     }
 }
 

@@ -161,3 +161,11 @@ pub(crate) fn now() -> u64 {
     // SAFETY: The function has no preconditions.
     u64::try_from(unsafe { bindings::ktime_get() }).unwrap_or(0)
 }
+
+/// The wall clock in ns since 1970, UTC (`ktime_get_real_ns`). It may be set, forward and
+/// back. Any context.
+pub(crate) fn wall_clock() -> u64 {
+    // SAFETY: The function has no preconditions.
+    let time = unsafe { bindings::ktime_get_with_offset(bindings::tk_offsets_TK_OFFS_REAL) };
+    u64::try_from(time).unwrap_or(0)
+}

@@ -22,6 +22,9 @@ pub const CARPDEV: Level = Level::Critical;
 /// An advertisement could not be sent.
 pub const SEND_ERROR: Level = Level::Warning;
 
+/// Another host's clock is so far from ours that its advertisements may soon be too old.
+pub const CLOCK: Level = Level::Critical;
+
 /// There was no memory, and nobody else who could be told.
 pub const NO_MEMORY: Level = Level::Critical;
 
@@ -78,9 +81,11 @@ impl Discard {
             Self::NotAllowed | Self::BadVhid => None,
             Self::Echo => Some(Level::Warning),
             Self::BadTtl | Self::BadVersion => Some(Level::Notice),
-            Self::BadInterface | Self::BadLength | Self::BadChecksum | Self::BadDigest => {
-                Some(Level::Info)
-            }
+            Self::BadInterface
+            | Self::BadLength
+            | Self::BadChecksum
+            | Self::BadDigest
+            | Self::Unauthenticated(_) => Some(Level::Info),
         }
     }
 
@@ -97,6 +102,7 @@ impl Discard {
             Self::BadVersion => "version is not 2",
             Self::BadDigest => "address list or passphrase differs",
             Self::Echo => "replay or network loop detected",
+            Self::Unauthenticated(outcome) => outcome.as_str(),
         }
     }
 }

@@ -2,6 +2,7 @@
 /* What bindgen reads: the headers of the kernel parts that rust/ wraps. */
 
 #include <crypto/sha1.h>
+#include <crypto/sha2.h>
 #include <linux/etherdevice.h>
 #include <linux/hrtimer.h>
 #include <linux/if_arp.h>

@@ -39,6 +39,22 @@ enum carp_balancing {
 	CARP_BALANCING_IP_UNICAST,
 };
 
+/* How far authentication of whole packets is rolled out (IFLA_CARP_AUTH). */
+enum carp_auth {
+	CARP_AUTH_OFF,
+	CARP_AUTH_RECEIVE,	/* sends nothing, counts what comes */
+	CARP_AUTH_PERMISSIVE,	/* sends; believes what has no trailer */
+	CARP_AUTH_ENFORCE,	/* believes what is authentic, nothing else */
+};
+
+/* Lengths of a key in bytes, and how many an interface has at most. */
+#define CARP_AUTH_KEY_MIN	32
+#define CARP_AUTH_KEY_MAX	64
+#define CARP_AUTH_KEYS_MAX	8
+
+/* The longest window in seconds. */
+#define CARP_AUTH_WINDOW_MAX	300
+
 /* Attributes of IFLA_INFO_DATA. */
 enum {
 	IFLA_CARP_UNSPEC,
@@ -139,6 +155,28 @@ enum {
 	IFLA_CARP_CARPDEV_GONE,
 	/* u32, dump only: how many addresses the digest covers. */
 	IFLA_CARP_ADDRESS_COUNT,
+	/* u8, enum carp_auth. */
+	IFLA_CARP_AUTH,
+	/*
+	 * Nest of CARP_AUTH_KEY: keys to add, or to replace. In a dump: which
+	 * there are, without what is secret.
+	 */
+	IFLA_CARP_AUTH_KEYS,
+	/* u8: the id of a key to remove. */
+	IFLA_CARP_AUTH_KEY_REMOVE,
+	/* u8: the id of the key that signs; 0: none. */
+	IFLA_CARP_AUTH_ACTIVE,
+	/*
+	 * u32, 1-300: by how many seconds a sender's clock and ours may differ;
+	 * 0 (default): 5, or three intervals if that is more. In a dump: what is
+	 * in force.
+	 */
+	IFLA_CARP_AUTH_WINDOW,
+	/*
+	 * u8, 0 (default) or 1: no clocks are compared; a sender's numbers must
+	 * grow.
+	 */
+	IFLA_CARP_AUTH_MONOTONIC,
 
 	__IFLA_CARP_MAX,
 };
@@ -152,6 +190,7 @@ enum {
 	CARP_PEER,		/* binary, 4 or 16 bytes in network order */
 	CARP_GROUP,		/* string */
 	CARP_ADDRESS,		/* binary, 4 or 16 bytes in network order */
+	CARP_AUTH_KEY,		/* nest of CARP_AUTH_KEY_* */
 
 	__CARP_ELEMENT_MAX,
 };
@@ -169,6 +208,15 @@ enum {
 };
 
 #define CARP_NODE_MAX	(__CARP_NODE_MAX - 1)
+
+/* A key in IFLA_CARP_AUTH_KEYS. */
+enum {
+	CARP_AUTH_KEY_UNSPEC,
+	CARP_AUTH_KEY_ID,	/* u8, 1-255, the same on all hosts */
+	CARP_AUTH_KEY_SECRET,	/* binary, 32-64 bytes; written, never dumped */
+
+	__CARP_AUTH_KEY_MAX,
+};
 
 /* Counters in IFLA_CARP_STATS, each a u64, in the order of carp(4). */
 enum {
@@ -193,6 +241,13 @@ enum {
 	CARP_STATS_PREEMPT,		/* transitions to master */
 	CARP_STATS_RX_ECHO,		/* own advertisements that came back */
 	CARP_STATS_RX_NOT_ALLOWED,	/* net.inet.carp.allow was 0 */
+	CARP_STATS_RX_AUTH_GOOD,	/* authentic */
+	CARP_STATS_RX_AUTH_MISSING,	/* without trailer */
+	CARP_STATS_RX_AUTH_MALFORMED,
+	CARP_STATS_RX_AUTH_UNKNOWN_KEY,
+	CARP_STATS_RX_AUTH_STALE,	/* too old, or clocks differ */
+	CARP_STATS_RX_AUTH_REPLAYED,
+	CARP_STATS_RX_AUTH_BAD_HMAC,
 
 	__CARP_STATS_MAX,
 };
