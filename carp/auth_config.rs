@@ -3,7 +3,7 @@
 //! What the administrator asks for authentication of whole packets: read and checked, for
 //! all link kinds that have it.
 
-use super::config::read_switch;
+use super::switch::read_switch;
 use crate::{
     linux::{
         bindings,
