@@ -106,6 +106,19 @@ impl Gate {
     pub(super) fn keys(&self) -> &FrameKeys {
         &self.keys
     }
+
+    /// What can be said of a frame without an HMAC, and the key that is to verify it.
+    fn examine(
+        &self,
+        source: IpAddr,
+        frame: &Frame<'_>,
+    ) -> Result<(Unverified, Arc<HmacSha256Key>), Outcome> {
+        let believed = self.believed.as_ref().ok_or(Outcome::UnknownKey)?;
+        let trailer = authentication::trailer(frame);
+        let unverified = believed.examine(&self.keys, source, trailer, clock())?;
+        let key = self.keys.get(unverified.key());
+        Ok((unverified, key.ok_or(Outcome::UnknownKey)?.clone()))
+    }
 }
 
 /// A lock around a [`Gate`].
@@ -161,21 +174,6 @@ pub(super) fn admit<'a>(
         return Err(Dropped::Unauthenticated(outcome));
     }
     Ok((frame, notice))
-}
-
-impl Gate {
-    /// What can be said of a frame without an HMAC, and the key that is to verify it.
-    fn examine(
-        &self,
-        source: IpAddr,
-        frame: &Frame<'_>,
-    ) -> Result<(Unverified, Arc<HmacSha256Key>), Outcome> {
-        let believed = self.believed.as_ref().ok_or(Outcome::UnknownKey)?;
-        let trailer = authentication::trailer(frame);
-        let unverified = believed.examine(&self.keys, source, trailer, clock())?;
-        let key = self.keys.get(unverified.key());
-        Ok((unverified, key.ok_or(Outcome::UnknownKey)?.clone()))
-    }
 }
 
 /// The keys and the memory that a change asks for, made before anything changes.
