@@ -370,7 +370,7 @@ def test_rolling_out_under_load(world: World) -> None:
     router = Router(world)
     start(router, "")
     count = kernel.times(4000)
-    program = opening(router, count, 500)
+    program = opening(router, count, kernel.times(500))
     for host in (router.a, router.b):
         auth.change(host, "receive", keys=(1,), active=1)
     for mode in ("permissive", "enforce", "permissive", "receive", "off", "receive"):
@@ -387,7 +387,7 @@ def test_another_key_under_load(world: World) -> None:
     router = Router(world)
     start(router, auth.words())
     count = kernel.times(2000)
-    opening(router, count, 500)
+    opening(router, count, kernel.times(500))
     steps = (
         f"authkey 2 {auth.key_file(2)}",
         "authactive 2",
