@@ -14,6 +14,7 @@
 // too wide, and what only tests or another front end need looks forgotten.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod auth;
 pub mod carp;
 pub mod pfsync;
 pub mod text;

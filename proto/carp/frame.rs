@@ -8,6 +8,7 @@
 //! when the last word is to be said. To a unicast peer the stack must find the
 //! way, so it gets the bare packet ([`ipv4_packet`], [`ipv6_packet`]).
 
+use super::super::auth::trailer::{self, SIGNED_LEN};
 use super::packet::{checksum, Advertisement, GROUP_IPV4, GROUP_IPV6, LEN, PROTOCOL, TOS, TTL};
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -25,6 +26,18 @@ pub const IPV4_LEN: usize = ETHERNET_LEN + IPV4_PACKET_LEN;
 
 /// Length of [`ipv6`]'s frame in bytes.
 pub const IPV6_LEN: usize = ETHERNET_LEN + IPV6_PACKET_LEN;
+
+/// Length of [`ipv4_packet_signed`]'s packet in bytes.
+pub const IPV4_PACKET_SIGNED_LEN: usize = IPV4_PACKET_LEN + trailer::LEN;
+
+/// Length of [`ipv6_packet_signed`]'s packet in bytes.
+pub const IPV6_PACKET_SIGNED_LEN: usize = IPV6_PACKET_LEN + trailer::LEN;
+
+/// Length of [`ipv4_signed`]'s frame in bytes.
+pub const IPV4_SIGNED_LEN: usize = IPV4_LEN + trailer::LEN;
+
+/// Length of [`ipv6_signed`]'s frame in bytes.
+pub const IPV6_SIGNED_LEN: usize = IPV6_LEN + trailer::LEN;
 
 pub(crate) const ETHERNET_LEN: usize = 14;
 pub(crate) const IPV6_HEADER_LEN: usize = 40;
@@ -55,10 +68,23 @@ pub const fn multicast_mac_ipv6(group: Ipv6Addr) -> MacAddress {
 /// `mac` becomes the Ethernet source.
 #[must_use]
 pub fn ipv4(mac: MacAddress, source: Ipv4Addr, advertisement: &Advertisement) -> [u8; IPV4_LEN] {
-    let mut frame = [0; IPV4_LEN];
-    let packet = ipv4_packet(source, GROUP_IPV4, advertisement);
+    ipv4_frame(mac, &ipv4_packet(source, GROUP_IPV4, advertisement))
+}
+
+/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
+#[must_use]
+pub fn ipv4_signed(
+    mac: MacAddress,
+    source: Ipv4Addr,
+    signed: &[u8; SIGNED_LEN],
+) -> [u8; IPV4_SIGNED_LEN] {
+    ipv4_frame(mac, &ipv4_packet_signed(source, GROUP_IPV4, signed))
+}
+
+fn ipv4_frame<const LEN: usize>(mac: MacAddress, packet: &[u8]) -> [u8; LEN] {
+    let mut frame = [0; LEN];
     let to = multicast_mac(GROUP_IPV4);
-    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV4, &packet]);
+    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV4, packet]);
     frame
 }
 
@@ -67,10 +93,23 @@ pub fn ipv4(mac: MacAddress, source: Ipv4Addr, advertisement: &Advertisement) ->
 /// `mac` becomes the Ethernet source.
 #[must_use]
 pub fn ipv6(mac: MacAddress, source: Ipv6Addr, advertisement: &Advertisement) -> [u8; IPV6_LEN] {
-    let mut frame = [0; IPV6_LEN];
-    let packet = ipv6_packet(source, GROUP_IPV6, advertisement);
+    ipv6_frame(mac, &ipv6_packet(source, GROUP_IPV6, advertisement))
+}
+
+/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
+#[must_use]
+pub fn ipv6_signed(
+    mac: MacAddress,
+    source: Ipv6Addr,
+    signed: &[u8; SIGNED_LEN],
+) -> [u8; IPV6_SIGNED_LEN] {
+    ipv6_frame(mac, &ipv6_packet_signed(source, GROUP_IPV6, signed))
+}
+
+fn ipv6_frame<const LEN: usize>(mac: MacAddress, packet: &[u8]) -> [u8; LEN] {
+    let mut frame = [0; LEN];
     let to = multicast_mac_ipv6(GROUP_IPV6);
-    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV6, &packet]);
+    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV6, packet]);
     frame
 }
 
@@ -81,10 +120,24 @@ pub fn ipv4_packet(
     peer: Ipv4Addr,
     advertisement: &Advertisement,
 ) -> [u8; IPV4_PACKET_LEN] {
-    let mut packet = [0; IPV4_PACKET_LEN];
+    ipv4_packet_of(source, peer, &advertisement.emit())
+}
+
+/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
+#[must_use]
+pub fn ipv4_packet_signed(
+    source: Ipv4Addr,
+    peer: Ipv4Addr,
+    signed: &[u8; SIGNED_LEN],
+) -> [u8; IPV4_PACKET_SIGNED_LEN] {
+    ipv4_packet_of(source, peer, signed)
+}
+
+fn ipv4_packet_of<const LEN: usize>(source: Ipv4Addr, peer: Ipv4Addr, payload: &[u8]) -> [u8; LEN] {
+    let mut packet = [0; LEN];
     #[allow(clippy::cast_possible_truncation)]
-    let header = ipv4_header(TOS, LEN as u16, PROTOCOL, source, peer);
-    copy(&mut packet, &[&header, &advertisement.emit()]);
+    let header = ipv4_header(TOS, payload.len() as u16, PROTOCOL, source, peer);
+    copy(&mut packet, &[&header, payload]);
     packet
 }
 
@@ -128,10 +181,24 @@ pub fn ipv6_packet(
     peer: Ipv6Addr,
     advertisement: &Advertisement,
 ) -> [u8; IPV6_PACKET_LEN] {
-    let mut packet = [0; IPV6_PACKET_LEN];
+    ipv6_packet_of(source, peer, &advertisement.emit())
+}
+
+/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
+#[must_use]
+pub fn ipv6_packet_signed(
+    source: Ipv6Addr,
+    peer: Ipv6Addr,
+    signed: &[u8; SIGNED_LEN],
+) -> [u8; IPV6_PACKET_SIGNED_LEN] {
+    ipv6_packet_of(source, peer, signed)
+}
+
+fn ipv6_packet_of<const LEN: usize>(source: Ipv6Addr, peer: Ipv6Addr, payload: &[u8]) -> [u8; LEN] {
+    let mut packet = [0; LEN];
     #[allow(clippy::cast_possible_truncation)]
-    let header = ipv6_header(TOS, LEN as u16, PROTOCOL, source, peer);
-    copy(&mut packet, &[&header, &advertisement.emit()]);
+    let header = ipv6_header(TOS, payload.len() as u16, PROTOCOL, source, peer);
+    copy(&mut packet, &[&header, payload]);
     packet
 }
 
@@ -183,7 +250,7 @@ pub fn arp_probe(mac: MacAddress, target: Ipv4Addr) -> [u8; ARP_LEN] {
 }
 
 /// Writes `fields` one behind the other.
-pub(super) fn copy(into: &mut [u8], fields: &[&[u8]]) {
+pub(in super::super) fn copy(into: &mut [u8], fields: &[&[u8]]) {
     let mut rest = into;
     for field in fields {
         let Some((place, behind)) = rest.split_at_mut_checked(field.len()) else {

@@ -22,6 +22,7 @@ use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::super::auth::trailer::{Malformed, Trailer};
 use super::digest::{Digests, Mac};
 
 /// The IP protocol number, which CARP shares with VRRP.
@@ -59,7 +60,7 @@ pub type Counter = [u8; COUNTER_LEN];
 pub type Digest = [u8; DIGEST_LEN];
 
 /// The version of the protocol.
-pub(super) const VERSION: u8 = 2;
+pub(in super::super) const VERSION: u8 = 2;
 /// The only type that there is.
 pub(super) const TYPE_ADVERTISEMENT: u8 = 1;
 const AUTHLEN: u8 = 7;
@@ -165,13 +166,16 @@ pub enum Discard {
 
 /// A received packet whose TTL, length and checksum hold.
 #[derive(Clone, Copy)]
-pub struct Received<'a>(&'a Wire);
+pub struct Received<'a> {
+    wire: &'a Wire,
+    behind: &'a [u8],
+}
 
 impl<'a> Received<'a> {
     /// Checks what can be judged without knowing the virtual host.
     ///
     /// `ttl` is the TTL or hop limit, `payload` what follows the IP header. Only
-    /// its first 36 bytes are looked at, as others do: a trailer may follow.
+    /// its first 36 bytes are looked at, as others do: a [trailer](Self::trailer) may follow.
     ///
     /// # Errors
     ///
@@ -190,11 +194,26 @@ impl<'a> Received<'a> {
         if ttl < min_ttl {
             return Err(Discard::BadTtl);
         }
-        let (wire, _) = Wire::ref_from_prefix(payload).map_err(|_| Discard::BadLength)?;
+        let (wire, behind) = Wire::ref_from_prefix(payload).map_err(|_| Discard::BadLength)?;
         if checksum(wire.as_bytes()) != 0 {
             return Err(Discard::BadChecksum);
         }
-        Ok(Self(wire))
+        Ok(Self { wire, behind })
+    }
+
+    /// Its 36 bytes, which a trailer [covers](super::super::auth::mac::Covered).
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8; LEN] {
+        zerocopy::transmute_ref!(self.wire)
+    }
+
+    /// What authenticates all of it, if something does.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if something else follows the advertisement.
+    pub fn trailer(&self) -> Result<Option<Trailer>, Malformed> {
+        Trailer::behind_advertisement(self.behind)
     }
 
     /// The virtual host that a packet that was not checked yet may be for.
@@ -206,22 +225,22 @@ impl<'a> Received<'a> {
     /// The virtual host that it claims to speak for.
     #[must_use]
     pub const fn vhid(&self) -> u8 {
-        self.0.vhid
+        self.wire.vhid
     }
 
     /// Its advbase in seconds, whoever sent it.
     pub(super) const fn advbase(&self) -> u8 {
-        self.0.advbase
+        self.wire.advbase
     }
 
     /// Its advskew in 1/256 s, whoever sent it.
     pub(super) const fn advskew(&self) -> u8 {
-        self.0.advskew
+        self.wire.advskew
     }
 
     /// Its demotion count, whoever sent it.
     pub(super) const fn demote(&self) -> u8 {
-        self.0.demote
+        self.wire.demote
     }
 
     /// Checks what the virtual host has to say: version, digest, own echo.
@@ -237,7 +256,7 @@ impl<'a> Received<'a> {
         digests: &Digests<M>,
         own: &Counter,
     ) -> Result<Advertisement, Discard> {
-        let wire = self.0;
+        let wire = self.wire;
         if wire.version_type >> 4 != VERSION {
             return Err(Discard::BadVersion);
         }

@@ -11,6 +11,10 @@ use super::short::{Bulk, Clear, Tdb};
 use super::state::State;
 use super::update::Update;
 
+/// Linux only: what [authenticates](super::authentication) the frame whose last section it
+/// is. It is no [`Action`], as it was looked at before anything else of the frame.
+pub(super) const AUTHENTICATION: u8 = 0xc6;
+
 /// Up to here OpenBSD has given numbers a meaning at some time.
 const LAST_ASSIGNED: u8 = 15;
 

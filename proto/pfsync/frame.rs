@@ -19,7 +19,7 @@ use zerocopy::byteorder::network_endian::U16;
 use zerocopy::FromBytes as _;
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::action::{is_unused, Action};
+use super::action::{is_unused, Action, AUTHENTICATION};
 use super::message::Messages;
 
 /// The IP protocol number.
@@ -40,7 +40,7 @@ pub const DEFAULT_MTU: usize = 1500;
 /// Bytes of the IP header, which has no options.
 pub const IP_HEADER_LEN: usize = 20;
 
-const VERSION: u8 = 6;
+pub(in super::super) const VERSION: u8 = 6;
 
 /// The bytes of the wire, in their order.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -96,6 +96,7 @@ pub enum Discard {
 /// A received frame whose TTL, version and length hold.
 #[derive(Clone, Copy)]
 pub struct Frame<'a> {
+    bytes: &'a [u8],
     ruleset: &'a [u8; 16],
     sections: &'a [u8],
 }
@@ -116,10 +117,10 @@ impl<'a> Frame<'a> {
         if header.version != VERSION {
             return Err(Discard::BadVersion);
         }
-        let len = usize::from(header.len.get())
-            .checked_sub(HEADER_LEN)
-            .ok_or(Discard::BadLength)?;
+        let whole = usize::from(header.len.get());
+        let len = whole.checked_sub(HEADER_LEN).ok_or(Discard::BadLength)?;
         Ok(Self {
+            bytes: payload.get(..whole).ok_or(Discard::BadLength)?,
             ruleset: &header.ruleset,
             sections: rest.get(..len).ok_or(Discard::BadLength)?,
         })
@@ -131,10 +132,21 @@ impl<'a> Frame<'a> {
         self.ruleset
     }
 
-    /// Its sections, one after the other.
+    /// All of its bytes, without what may follow.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Its sections as they are, but for what stands in them. What is wrong ends them.
+    pub(super) const fn raw_sections(&self) -> RawSections<'a> {
+        RawSections(self.sections)
+    }
+
+    /// Its sections, one after the other. What authenticates the frame is left out.
     #[must_use]
     pub const fn sections(&self) -> Sections<'a> {
-        Sections(self.sections)
+        Sections(self.raw_sections())
     }
 }
 
@@ -158,27 +170,71 @@ pub enum Skipped {
     TooShort,
 }
 
-/// The sections of a frame. The first one that is wrong is the last: where the
-/// next would begin cannot be known.
-#[derive(Clone)]
-pub struct Sections<'a>(&'a [u8]);
+/// A section as it is.
+pub(super) struct RawSection<'a> {
+    pub(super) action: u8,
+    message_len: usize,
+    pub(super) count: u16,
+    pub(super) body: &'a [u8],
+    /// How many bytes of the frame follow.
+    pub(super) left: usize,
+}
 
-impl<'a> Sections<'a> {
-    fn section(&mut self) -> Result<Section<'a>, Discard> {
-        let (header, rest) =
-            SectionWire::ref_from_prefix(self.0).map_err(|_| Discard::BadLength)?;
+/// Sections of which nothing is known but how long they are.
+#[derive(Clone)]
+pub(super) struct RawSections<'a>(&'a [u8]);
+
+impl<'a> RawSections<'a> {
+    fn section(&mut self) -> Option<RawSection<'a>> {
+        let (header, rest) = SectionWire::ref_from_prefix(self.0).ok()?;
         let message_len = usize::from(header.words).saturating_mul(4);
         let count = header.count.get();
         let len = message_len.saturating_mul(usize::from(count));
-        let action = Action::new(header.action);
-        let empty = len == 0;
-        if action.is_none() && !is_unused(header.action) && empty {
+        let (body, rest) = rest.split_at_checked(len)?;
+        self.0 = rest;
+        Some(RawSection {
+            action: header.action,
+            message_len,
+            count,
+            body,
+            left: rest.len(),
+        })
+    }
+
+    /// Whether nothing follows but padding: fewer bytes than a section begins with, to
+    /// OpenBSD too.
+    const fn is_at_end(&self) -> bool {
+        self.0.len() < SECTION_LEN
+    }
+}
+
+impl<'a> Iterator for RawSections<'a> {
+    type Item = RawSection<'a>;
+
+    fn next(&mut self) -> Option<RawSection<'a>> {
+        self.section()
+    }
+}
+
+/// The sections of a frame. The first one that is wrong is the last: where the
+/// next would begin cannot be known.
+#[derive(Clone)]
+pub struct Sections<'a>(RawSections<'a>);
+
+impl<'a> Sections<'a> {
+    fn judge(section: &RawSection<'a>) -> Result<Section<'a>, Discard> {
+        let RawSection {
+            action: number,
+            message_len,
+            body,
+            ..
+        } = *section;
+        let action = Action::new(number);
+        if action.is_none() && !is_unused(number) && body.is_empty() {
             return Err(Discard::BadAction);
         }
-        let (body, rest) = rest.split_at_checked(len).ok_or(Discard::BadLength)?;
-        self.0 = rest;
         Ok(match action {
-            None if is_unused(header.action) => Section::Skipped(Skipped::Unused),
+            None if is_unused(number) => Section::Skipped(Skipped::Unused),
             None => Section::Skipped(Skipped::Unknown),
             Some(action) if message_len < action.message_len() => {
                 Section::Skipped(Skipped::TooShort)
@@ -192,15 +248,20 @@ impl<'a> Iterator for Sections<'a> {
     type Item = Result<Section<'a>, Discard>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Fewer bytes than a section begins with are padding, to OpenBSD too.
-        if self.0.len() < SECTION_LEN {
-            return None;
+        while !self.0.is_at_end() {
+            let section = self.0.section();
+            if matches!(&section, Some(it) if it.action == AUTHENTICATION && !it.body.is_empty()) {
+                continue;
+            }
+            let judged = section
+                .ok_or(Discard::BadLength)
+                .and_then(|section| Self::judge(&section));
+            if judged.is_err() {
+                self.0 = RawSections(&[]);
+            }
+            return Some(judged);
         }
-        let section = self.section();
-        if section.is_err() {
-            self.0 = &[];
-        }
-        Some(section)
+        None
     }
 }
 
@@ -215,9 +276,9 @@ pub(super) fn header(len: u16) -> [u8; HEADER_LEN] {
 }
 
 /// The four bytes before a section's messages.
-pub(super) fn section_header(action: Action, words: u8, count: u16) -> [u8; SECTION_LEN] {
+pub(super) fn section_header(action: u8, words: u8, count: u16) -> [u8; SECTION_LEN] {
     zerocopy::transmute!(SectionWire {
-        action: action as u8,
+        action,
         words,
         count: U16::new(count),
     })

@@ -39,10 +39,11 @@
 //! [`bulk_answer::BulkAnswer::deadline`] and [`defer::Deferred::deadline`].
 //!
 //! There is no authentication in version 6: whoever can send to the syncdev can
-//! insert states.
+//! insert states. Linux has its own, in an [`authentication`] section.
 
 pub mod action;
 mod attributes;
+pub mod authentication;
 pub mod bulk_answer;
 pub mod bulk_request;
 pub mod compact;

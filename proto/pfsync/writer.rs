@@ -263,7 +263,7 @@ impl<'b> Writer<'b> {
         }
         self.put(
             section.at,
-            &section_header(section.action, section.words, section.count),
+            &section_header(section.action as u8, section.words, section.count),
         );
         self.open = Some(section);
         self.len = end;
@@ -292,7 +292,7 @@ impl<'b> Writer<'b> {
             if let Some(open) = self.open {
                 self.put(
                     open.at,
-                    &section_header(open.action, open.words, open.count),
+                    &section_header(open.action as u8, open.words, open.count),
                 );
             }
         })
