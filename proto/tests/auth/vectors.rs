@@ -84,8 +84,9 @@ impl Signature {
     }
 
     fn sequence(&self) -> Sequence {
-        let bits = [u32::from(self.fraction), u32::from(self.counter)];
-        Sequence::from_bits(u64::from(self.seconds) << 32 | u64::from(bits[0] << 16 | bits[1]))
+        let [seconds, fraction, counter] =
+            [self.seconds, self.fraction.into(), self.counter.into()].map(u64::from);
+        Sequence::from_bits((seconds << 32) + (fraction << 16) + counter)
     }
 
     /// The witness has seen what must be seen, and answered what must be answered.
