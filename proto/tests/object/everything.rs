@@ -6,6 +6,8 @@
 #![no_std]
 #![allow(missing_docs)]
 
+pub mod authentication;
+
 #[path = "../../mod.rs"]
 mod proto;
 
