@@ -70,6 +70,7 @@ mod solicited;
 mod source;
 mod status;
 mod stopping;
+mod switch;
 mod transition_counts;
 mod transition_requests;
 mod wait_for_parent;
@@ -79,11 +80,12 @@ mod work;
 use crate::linux;
 use kernel::prelude::*;
 
-pub(crate) use config::{is_unicast, read_switch};
+pub(crate) use config::is_unicast;
 pub(crate) use demote::group_demoted;
 pub(crate) use device::Carp;
 pub(crate) use groups::{Group, PfsyncCause};
 pub(crate) use netns::Namespace;
+pub(crate) use switch::read_switch;
 
 /// What carp registers.
 ///

@@ -8,6 +8,7 @@
 //! in an inbox; the interface's timer empties it, has `proto` say what is to be sent,
 //! and when, and sends it ([`fill`], [`send`]). Frames come in through [`receive`].
 
+mod authentication;
 mod buckets;
 mod bulk;
 mod cells;

@@ -3,12 +3,12 @@
 //! What the administrator asks for authentication of whole packets: read and checked, for
 //! all link kinds that have it.
 
-use super::config::read_switch;
+use super::switch::read_switch;
 use crate::{
     linux::{
         bindings,
         crypto::HmacSha256Key,
-        netlink::{Attributes, Elements, Extack},
+        netlink::{attribute_size, Attributes, Elements, Extack, Message},
     },
     proto::{
         auth::{
@@ -29,6 +29,46 @@ pub(crate) struct Numbers {
     pub(crate) active: u32,
     pub(crate) window: u32,
     pub(crate) monotonic: u32,
+}
+
+impl Numbers {
+    /// The bytes of what [`Self::fill`] shows, for this many keys.
+    pub(crate) fn size(&self, keys: usize) -> usize {
+        let key = [0, 1].into_iter().map(attribute_size).sum::<usize>();
+        let values: usize = [1, 1, 4, 1, 0].into_iter().map(attribute_size).sum();
+        values.saturating_add(keys.saturating_mul(key))
+    }
+
+    /// Shows authentication: never what is secret of a key. `keys`: those that there are, if
+    /// there has been one.
+    ///
+    /// # Errors
+    ///
+    /// The message is full.
+    pub(crate) fn fill<K>(
+        &self,
+        settings: &AuthSettings,
+        window: Window,
+        keys: Option<&Keys<K>>,
+        message: &mut Message<'_>,
+    ) -> Result {
+        message.u8(self.mode, settings.mode as u8)?;
+        message.u8(self.monotonic, u8::from(settings.monotonic))?;
+        message.u32(self.window, u32::from(window.seconds()))?;
+        let Some(keys) = keys else {
+            return Ok(());
+        };
+        if let Some((active, _)) = keys.active() {
+            message.u8(self.active, active.get())?;
+        }
+        message.nest(self.keys, |message| {
+            keys.iter().try_for_each(|(id, _)| {
+                message.nest(bindings::CARP_AUTH_KEY, |message| {
+                    message.u8(bindings::CARP_AUTH_KEY_ID, id.get())
+                })
+            })
+        })
+    }
 }
 
 /// What was chosen, apart from keys.
@@ -70,11 +110,11 @@ pub(crate) struct AuthChange {
     window: Option<Option<Window>>,
     monotonic: Option<bool>,
     /// Keys to add, or to replace.
-    pub(super) add: KVec<(KeyId, HmacSha256Key)>,
+    pub(crate) add: KVec<(KeyId, HmacSha256Key)>,
     /// A key to remove.
-    pub(super) remove: Option<KeyId>,
+    pub(crate) remove: Option<KeyId>,
     /// The key that is to sign; `Some(None)`: none any more.
-    pub(super) active: Option<Option<KeyId>>,
+    pub(crate) active: Option<Option<KeyId>>,
 }
 
 impl AuthChange {
@@ -143,10 +183,10 @@ impl AuthChange {
     /// # Errors
     ///
     /// In words: it does not.
-    pub(crate) fn check(
+    pub(crate) fn check<K>(
         &self,
         new: &AuthSettings,
-        keys: Option<&Keys<HmacSha256Key>>,
+        keys: Option<&Keys<K>>,
         extack: &Extack<'_>,
     ) -> Result {
         let held = |id| keys.is_some_and(|keys| keys.get(id).is_some());

@@ -7,6 +7,7 @@ use super::{
     auth_config::{AuthChange, Numbers},
     device::Carp,
     settings::Settings,
+    switch::read_switch,
 };
 use crate::{
     linux::{
@@ -295,20 +296,6 @@ fn read_balancing(mode: u8, extack: &Extack<'_>) -> Result<Balancing> {
             EINVAL,
             format_args!("balancing must be none, arp, ip, ip-stealth or ip-unicast"),
         )),
-    }
-}
-
-/// A value that is off or on.
-pub(crate) fn read_switch(
-    value: Option<u8>,
-    name: &str,
-    extack: &Extack<'_>,
-) -> Result<Option<bool>> {
-    match value {
-        None => Ok(None),
-        Some(0) => Ok(Some(false)),
-        Some(1) => Ok(Some(true)),
-        Some(_) => Err(extack.error(EINVAL, format_args!("{} must be 0 or 1", name))),
     }
 }
 

@@ -108,12 +108,10 @@ impl LinkKind for Carp {
     }
 
     fn size(&self) -> usize {
-        let bytes: usize = [
-            1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4, 4, IFNAMSIZ, 1, 1, 4, 1,
-        ]
-        .into_iter()
-        .map(attribute_size)
-        .sum();
+        let bytes: usize = [1, 4, 4, 1, 1, 1, 4, 1, 1, 1, 1, 1, 4, 4, IFNAMSIZ]
+            .into_iter()
+            .map(attribute_size)
+            .sum();
         let lists = {
             let host = self.host.lock();
             let nodes = [0, 1, 1, 1].into_iter().map(attribute_size).sum::<usize>();
@@ -122,12 +120,11 @@ impl LinkKind for Carp {
                 .len()
                 .min(ADDRESSES_SHOWN)
                 .saturating_add(host.peers.len());
-            let key = attribute_size(0).saturating_add(attribute_size(1));
             let keys = host
                 .auth
                 .as_ref()
                 .map_or(0, |auth| auth.keys().iter().count());
-            let nests = attribute_size(0).saturating_mul(5);
+            let nests = attribute_size(0).saturating_mul(4);
             host.nodes
                 .len()
                 .saturating_mul(nodes)
@@ -138,7 +135,7 @@ impl LinkKind for Carp {
                         .len()
                         .saturating_mul(attribute_size(GROUP_NAME_MAX.saturating_add(1))),
                 )
-                .saturating_add(keys.saturating_mul(key))
+                .saturating_add(AUTH.size(keys))
                 .saturating_add(nests)
         };
         let counters = Counter::ALL.len().saturating_mul(attribute_size_u64());
@@ -204,7 +201,8 @@ fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
         u8::from(settings.demoteskew),
     )?;
     message.u8(bindings::IFLA_CARP_ANNOUNCE, settings.announce)?;
-    fill_auth(host, message)?;
+    let keys = host.auth.as_ref().map(|auth| auth.keys());
+    AUTH.fill(&settings.auth, settings.auth_window(), keys, message)?;
     if !host.peers.is_empty() {
         message.nest(bindings::IFLA_CARP_CARPPEERS, |message| {
             let mut peers = host.peers.iter();
@@ -229,30 +227,6 @@ fn fill_host(host: &Host, message: &mut Message<'_>) -> Result {
         Some(age) => message.u32(bindings::IFLA_CARP_DIGEST_DIFFERS, age),
         None => Ok(()),
     }
-}
-
-/// What is shown of authentication: never a key.
-fn fill_auth(host: &Host, message: &mut Message<'_>) -> Result {
-    let auth = &host.settings.auth;
-    message.u8(AUTH.mode, auth.mode as u8)?;
-    message.u8(AUTH.monotonic, u8::from(auth.monotonic))?;
-    message.u32(
-        AUTH.window,
-        u32::from(host.settings.auth_window().seconds()),
-    )?;
-    let Some(state) = &host.auth else {
-        return Ok(());
-    };
-    if let Some((active, _)) = state.keys().active() {
-        message.u8(AUTH.active, active.get())?;
-    }
-    message.nest(AUTH.keys, |message| {
-        state.keys().iter().try_for_each(|(id, _)| {
-            message.nest(bindings::CARP_AUTH_KEY, |message| {
-                message.u8(bindings::CARP_AUTH_KEY_ID, id.get())
-            })
-        })
-    })
 }
 
 /// An address of either family. Any context.

@@ -2,9 +2,7 @@
 /* The pass phrase: from the command line, a file, or a terminal. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "carp_plugin.h"
@@ -66,11 +64,8 @@ static ssize_t read_line(int fd, char *line, size_t room)
 static int put_phrase_of(struct command *c, const char *file,
 			 const char *phrase, ssize_t len)
 {
-	if (len < 0) {
-		fprintf(stderr, "Error: \"%s\" cannot read \"%s\": %s.\n",
-			c->word, file, strerror(errno));
-		return -1;
-	}
+	if (len < 0)
+		return cannot_read(c, file);
 	/* A file cut short by accident must not switch the phrase off. */
 	if (len == 0) {
 		fprintf(stderr,
@@ -104,17 +99,6 @@ static int put_typed_line(struct command *c, const char *file)
 	return ret;
 }
 
-/* Devices and pipes are somebody else's matter. */
-static void warn_if_open_to_others(const char *file, int fd)
-{
-	struct stat st;
-
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & 066)
-		fprintf(stderr,
-			"Warning: others than its owner can read or write \"%s\", which holds a pass phrase: chmod it to 600.\n",
-			file);
-}
-
 int put_passfile(struct command *c)
 {
 	const char *file;
@@ -123,22 +107,12 @@ int put_passfile(struct command *c)
 	file = next_value(c);
 	if (!file)
 		return -1;
-	if (!strcmp(file, "-")) {
-		if (batch_mode) {
-			fprintf(stderr,
-				"Error: \"%s -\" cannot be used in a batch, which is standard input itself.\n",
-				c->word);
-			return -1;
-		}
-		if (isatty(STDIN_FILENO))
-			return put_typed_line(c, file);
-		return put_first_line(c, file, STDIN_FILENO);
-	}
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open_secret(c, file, "pass phrase");
 	if (fd < 0)
-		return put_phrase_of(c, file, NULL, -1);
-	warn_if_open_to_others(file, fd);
+		return -1;
+	if (fd == STDIN_FILENO && isatty(fd))
+		return put_typed_line(c, file);
 	ret = put_first_line(c, file, fd);
-	close(fd);
+	close_secret(fd);
 	return ret;
 }

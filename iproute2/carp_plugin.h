@@ -20,6 +20,7 @@ struct carp_state_name {
 };
 
 extern const struct carp_state_name carp_states[CARP_STATE_MASTER + 1];
+extern const struct auth_attributes carp_auth;
 extern const char *const carp_balancings[CARP_BALANCING_IP_UNICAST + 1];
 
 /* carp_words.c: every word but "help"; 1 if there is no such word. */

@@ -2,32 +2,8 @@
 /* From attributes to words: text for people, JSON for programs. */
 #include "carp_plugin.h"
 
-/* The next element of a kind in a nest, which may be absent; NULL after the last. */
-static struct rtattr *next_element(const struct rtattr *nest, struct rtattr *rta,
-				   int kind)
-{
-	const char *end;
-	int left;
-
-	if (!nest)
-		return NULL;
-	end = (const char *)nest + nest->rta_len;
-	if (rta)
-		rta = (struct rtattr *)((char *)rta + RTA_ALIGN(rta->rta_len));
-	else
-		rta = RTA_DATA(nest);
-	left = end - (const char *)rta;
-	while (RTA_OK(rta, left)) {
-		if ((rta->rta_type & NLA_TYPE_MASK) == kind)
-			return rta;
-		rta = RTA_NEXT(rta, left);
-	}
-	return NULL;
-}
-
-#define for_each_element(rta, nest, kind)			\
-	for ((rta) = next_element(nest, NULL, kind); (rta);	\
-	     (rta) = next_element(nest, rta, kind))
+/* The least authwindow by default, in seconds. */
+#define WINDOW_DEFAULT	5
 
 static void print_state(const struct rtattr *rta)
 {
@@ -186,6 +162,29 @@ static unsigned int addresses_left_out(struct rtattr *tb[])
 	return *count > shown ? *count - shown : 0;
 }
 
+/* What authwindow is where nobody chose one: three of the longest interval. */
+static unsigned int default_window(struct rtattr *tb[])
+{
+	const __u8 *advbase = payload(tb[IFLA_CARP_ADVBASE], sizeof(*advbase));
+	const __u8 *advskew = payload(tb[IFLA_CARP_ADVSKEW], sizeof(*advskew));
+	struct rtattr *node[CARP_NODE_MAX + 1];
+	unsigned int skew = advskew ? *advskew : 0, window;
+	struct rtattr *rta;
+
+	for_each_element(rta, tb[IFLA_CARP_CARPNODES], CARP_NODE) {
+		parse_rtattr(node, CARP_NODE_MAX, RTA_DATA(rta), RTA_PAYLOAD(rta));
+		advskew = payload(node[CARP_NODE_ADVSKEW], sizeof(*advskew));
+		if (advskew && *advskew > skew)
+			skew = *advskew;
+	}
+	/* advskew counts in 1/256 s; a part of a second is a whole one. */
+	window = ((advbase ? *advbase : 0) * 256 + skew) * 3;
+	window = (window + 255) / 256;
+	if (window < WINDOW_DEFAULT)
+		return WINDOW_DEFAULT;
+	return window < CARP_AUTH_WINDOW_MAX ? window : CARP_AUTH_WINDOW_MAX;
+}
+
 /* The best known trouble with carp: what it may be, and what we have. */
 static void print_digest(struct rtattr *tb[])
 {
@@ -240,6 +239,7 @@ void print_carp(struct rtattr *tb[])
 		if (*announce)
 			print_uint(PRINT_FP, NULL, "announce %u ", *announce);
 	}
+	print_auth(tb, &carp_auth, default_window(tb));
 	print_u32("demote", "demote %u ", tb[IFLA_CARP_DEMOTE]);
 	print_groups(tb[IFLA_CARP_GROUPS]);
 	print_nodes(nodes, several);

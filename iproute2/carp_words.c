@@ -36,6 +36,15 @@ const char *const carp_balancings[] = {
 	[CARP_BALANCING_IP_UNICAST]	= "ip-unicast",
 };
 
+const struct auth_attributes carp_auth = {
+	.mode		= IFLA_CARP_AUTH,
+	.keys		= IFLA_CARP_AUTH_KEYS,
+	.remove		= IFLA_CARP_AUTH_KEY_REMOVE,
+	.active		= IFLA_CARP_AUTH_ACTIVE,
+	.window		= IFLA_CARP_AUTH_WINDOW,
+	.monotonic	= IFLA_CARP_AUTH_MONOTONIC,
+};
+
 static int put_state(struct command *c)
 {
 	const char *value;
@@ -77,7 +86,7 @@ static int put_group(struct command *c, int type)
 	if (len > CARP_GROUP_NAME_MAX)
 		return bad_value(c, name,
 				 "a name of 1-" STRINGIFY(CARP_GROUP_NAME_MAX) " characters");
-	if (c->seen & (1U << type)) {
+	if (c->seen & (1ULL << type)) {
 		fprintf(stderr,
 			"Error: \"%s\" can be said once in a command: one group after the other.\n",
 			c->word);
@@ -123,5 +132,5 @@ int put_word(struct command *c)
 		return put_passfile(c);
 	if (!strcmp(c->word, "state"))
 		return put_state(c);
-	return 1;
+	return put_auth_word(c, &carp_auth);
 }

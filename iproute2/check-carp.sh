@@ -160,7 +160,8 @@ shows "    carp "
 names=(rx_ipv4 rx_ipv6 rx_bad_interface rx_bad_ttl rx_short rx_bad_checksum
 	rx_bad_version rx_bad_length rx_bad_auth rx_bad_vhid rx_bad_address_list
 	tx_ipv4 tx_ipv6 tx_no_memory tx_error tx_state_updates preempt rx_echo
-	rx_not_allowed)
+	rx_not_allowed rx_auth_good rx_auth_missing rx_auth_malformed rx_auth_unknown_key
+	rx_auth_stale rx_auth_replayed rx_auth_bad_hmac)
 stats=$(counters "${names[@]}")
 one_node=$(nest $CARPNODES "$(node 1 100 2)")$(attr $BALANCING "$(u8 0)")$(nest $CARPPEERS "")
 one_node+=$(attr $MINTTL "$(u8 255)")$(attr $ANNOUNCE "$(u8 0)")$(attr $LINKLOCAL "$(u8 0)")$(attr $DEMOTESKEW "$(u8 1)")
@@ -196,3 +197,15 @@ shown "$with_stats" -s -j
 shows "$json_data,\"stats\":{\"rx_ipv4\":"
 shown "$with_stats" -j
 shows "$json_data}"
+
+# The window that is the default is no word: three of the longest interval, in whole seconds.
+window() { # ADVBASE ADVSKEW SECONDS
+	shown "$(attr $ADVBASE "$(u8 "$1")")$(attr $ADVSKEW "$(u8 0)")$(nest $CARPNODES "$(node 1 0)$(node 2 "$2")")$(attr 25 "$(u8 1)")$(attr 29 "$(u32 "$3")")"
+}
+for usual in "1 0 5" "1 170 5" "1 171 6" "2 1 7" "100 0 300"; do
+	read -r advbase advskew seconds <<<"$usual"
+	window "$advbase" "$advskew" "$seconds"
+	fine "a window by default: $usual" has_not authwindow
+	window "$advbase" "$advskew" $((seconds - 1))
+	shows "auth receive authwindow $((seconds - 1)) "
+done

@@ -140,7 +140,8 @@ names=(ipackets ipackets6 badif badttl hdrops badver badauth badact badlen badva
 	badstate skipped opackets opackets6 onomem oerrors inserted updated deleted
 	acknowledged requested full sent_inserts sent_updates sent_compressed sent_deletes
 	sent_acks sent_requests repeated unanswered deferred undeferred bulk_asked
-	bulk_answered bulk_received conflicts)
+	bulk_answered bulk_received conflicts auth_good auth_missing
+	auth_malformed auth_unknown_key auth_stale auth_replayed auth_bad_hmac)
 with_stats=$given$(nest $STATS "$(counters "${names[@]}")")
 shows_counters "$with_stats" "${names[@]}"
 shown "$with_stats" -s -j

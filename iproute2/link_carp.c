@@ -19,6 +19,10 @@ static void explain(FILE *f)
 	      "                [ carppeer ADDRESS[,ADDRESS...] | -carppeer ] [ minttl TTL ]\n"
 	      "                [ group NAME ] [ -group NAME ]\n"
 	      "                [ [-]linklocal ] [ [-]demoteskew ] [ announce SECONDS ]\n"
+	      "                [ auth { off | receive | permissive | enforce } ]\n"
+	      "                [ authkey ID FILE ]... [ -authkey ID ]\n"
+	      "                [ authactive ID | -authactive ] [ authwindow SECONDS ]\n"
+	      "                [ authtime | authmonotonic ]\n"
 	      "                [ state { backup | master } ]\n"
 	      "\n"
 	      "  vhid      " VHID_RANGE ": the virtual host, as its network knows it. No default;\n"
@@ -46,8 +50,10 @@ static void explain(FILE *f)
 	      "  demoteskew  while demoted advertise an advskew of at least 240, for hosts\n"
 	      "            that do not read the demotion. Default: on.\n"
 	      "  announce  " ANNOUNCE_RANGE ": the master announces its addresses again every so many\n"
-	      "            seconds. Default: 0, not by itself.\n"
-	      "  state     become backup or master, once.\n"
+	      "            seconds. Default: 0, not by itself.\n",
+	      f);
+	fputs(auth_help, f);
+	fputs("  state     become backup or master, once.\n"
 	      "\n"
 	      "All of them can be given later: ip link set DEV type carp ...\n",
 	      f);

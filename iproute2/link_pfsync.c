@@ -15,6 +15,10 @@ static void explain(FILE *f)
 	      "                  [ bulkwait SECONDS | -bulkwait ]\n"
 	      "                  [ nosync-mark VALUE[/MASK] | -nosync-mark ]\n"
 	      "                  [ nosync-zone ZONE | -nosync-zone ]\n"
+	      "                  [ auth { off | receive | permissive | enforce } ]\n"
+	      "                  [ authkey ID FILE ]... [ -authkey ID ]\n"
+	      "                  [ authactive ID | -authactive ] [ authwindow SECONDS ]\n"
+	      "                  [ authtime | authmonotonic ]\n"
 	      "                  [ table NAME ]\n"
 	      "\n"
 	      "  syncdev   where states are sent and received; better a cable of its own, for\n"
@@ -34,8 +38,10 @@ static void explain(FILE *f)
 	      "  nosync-mark  states with this mark stay here; numbers are decimal, or\n"
 	      "            hexadecimal with 0x before them. Without MASK all bits count.\n"
 	      "            Default: no mark.\n"
-	      "  nosync-zone  " ZONE_RANGE ": states of this conntrack zone stay here. Default: none.\n"
-	      "  table     the state table, when the interface is made. Default: conntrack.\n"
+	      "  nosync-zone  " ZONE_RANGE ": states of this conntrack zone stay here. Default: none.\n",
+	      f);
+	fputs(auth_help, f);
+	fputs("  table     the state table, when the interface is made. Default: conntrack.\n"
 	      "\n"
 	      "All but table can be given later: ip link set DEV type pfsync ...\n",
 	      f);

@@ -13,6 +13,10 @@
 #define BULKWAIT_DEFAULT	40
 #define ZONE_RANGE	"1-65535"
 
+/* Seconds. */
+#define AUTHWINDOW_DEFAULT	5
+
+extern const struct auth_attributes pfsync_auth;
 extern const char *const pfsync_bulks[PFSYNC_BULK_DONE + 1];
 
 /* pfsync_words.c: every word but "help"; 1 if there is no such word. */

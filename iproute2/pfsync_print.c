@@ -90,6 +90,7 @@ void print_pfsync(struct rtattr *tb[])
 	print_switch("established", "established", false, tb[IFLA_PFSYNC_ESTABLISHED]);
 	print_bulkwait(tb[IFLA_PFSYNC_BULKWAIT]);
 	print_nosync(tb);
+	print_auth(tb, &pfsync_auth, AUTHWINDOW_DEFAULT);
 	print_table(tb[IFLA_PFSYNC_TABLE]);
 	print_bulk(tb[IFLA_PFSYNC_BULK]);
 	print_u32("demote", "demote %u ", tb[IFLA_PFSYNC_DEMOTE]);

@@ -4,6 +4,15 @@
 
 #include "pfsync_plugin.h"
 
+const struct auth_attributes pfsync_auth = {
+	.mode		= IFLA_PFSYNC_AUTH,
+	.keys		= IFLA_PFSYNC_AUTH_KEYS,
+	.remove		= IFLA_PFSYNC_AUTH_KEY_REMOVE,
+	.active		= IFLA_PFSYNC_AUTH_ACTIVE,
+	.window		= IFLA_PFSYNC_AUTH_WINDOW,
+	.monotonic	= IFLA_PFSYNC_AUTH_MONOTONIC,
+};
+
 /* The kernel takes fewer; this only keeps a name from filling the message. */
 #define TABLE_ROOM	255
 
@@ -149,5 +158,5 @@ int put_word(struct command *c)
 		return put(c, IFLA_PFSYNC_NOSYNC_ZONE, &no_zone, sizeof(no_zone));
 	if (!strcmp(c->word, "table"))
 		return put_table(c);
-	return 1;
+	return put_auth_word(c, &pfsync_auth);
 }

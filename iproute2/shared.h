@@ -4,6 +4,8 @@
 #define IPROUTE2_SHARED_H
 
 #include <netinet/in.h>
+/* Authentication has the same numbers for all kinds. */
+#include <linux/if_carp.h>
 
 #include "ip_plugin.h"
 
@@ -11,13 +13,38 @@
 #define STRINGIFY_(x)	#x
 #define STRINGIFY(x)	STRINGIFY_(x)
 
-/* The words that are still to be read, and the message that they fill. */
+#define AUTH_KEY_RANGE	STRINGIFY(CARP_AUTH_KEY_MIN) "-" STRINGIFY(CARP_AUTH_KEY_MAX)
+
+/* A key that authenticates whole packets. */
+struct auth_key {
+	__u8 id;
+	size_t len;
+	unsigned char secret[CARP_AUTH_KEY_MAX];
+};
+
+/* The attributes of a kind that are about authentication. */
+struct auth_attributes {
+	int mode;
+	int keys;
+	int remove;
+	int active;
+	int window;
+	int monotonic;
+};
+
+/*
+ * The words that are still to be read, and the message that they fill. Keys go into one
+ * nest, wherever they stand among the words, so they are collected.
+ */
 struct command {
 	int argc;
 	char **argv;
 	const char *word;
-	unsigned int seen;
+	__u64 seen;
 	struct nlmsghdr *n;
+	int keys_attribute;
+	int key_count;
+	struct auth_key keys[CARP_AUTH_KEYS_MAX];
 };
 
 /* A word whose value is a number that fits into a u8. */
@@ -46,7 +73,43 @@ int put_device(struct command *c, int type);
 /* @bytes has room for 16. How many an address has: 4, 16, or 0 if @text is none. */
 int read_address(const char *text, unsigned char *bytes);
 
+/* shared_secret.c */
+
+/*
+ * Opens a file that holds a secret, which is a @what; "-" is standard input. -1 after it
+ * has said what is wrong. For close_secret().
+ */
+int open_secret(const struct command *c, const char *file, const char *what);
+void close_secret(int fd);
+/* Says why, by errno; returns -1. */
+int cannot_read(const struct command *c, const char *file);
+
+/* shared_key.c */
+
+/* Reads the key in a file; -1 after it has said what is wrong. */
+int read_key(const struct command *c, const char *file, struct auth_key *key);
+
+/* shared_auth.c: the words of authentication */
+
+/* What the usage of every kind says of them; the lists of words are the kinds'. */
+extern const char auth_help[];
+/* As a kind's put_word(). */
+int put_auth_word(struct command *c, const struct auth_attributes *attributes);
+/* All keys that were said, in their nest. */
+int put_auth_keys(struct command *c);
+/* @window: seconds that are not worth a word. */
+void print_auth(struct rtattr *tb[], const struct auth_attributes *attributes,
+		unsigned int window);
+
 /* shared_print.c */
+
+/* The next element of a kind in a nest, which may be absent; NULL after the last. */
+struct rtattr *next_element(const struct rtattr *nest, struct rtattr *rta, int kind);
+
+#define for_each_element(rta, nest, kind)			\
+	for ((rta) = next_element(nest, NULL, kind); (rta);	\
+	     (rta) = next_element(nest, rta, kind))
+
 
 void print_u8(const char *key, const char *fmt, const struct rtattr *rta);
 void print_u32(const char *key, const char *fmt, const struct rtattr *rta);

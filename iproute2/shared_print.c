@@ -6,6 +6,27 @@
 
 #include "shared.h"
 
+struct rtattr *next_element(const struct rtattr *nest, struct rtattr *rta, int kind)
+{
+	const char *end;
+	int left;
+
+	if (!nest)
+		return NULL;
+	end = (const char *)nest + nest->rta_len;
+	if (rta)
+		rta = (struct rtattr *)((char *)rta + RTA_ALIGN(rta->rta_len));
+	else
+		rta = RTA_DATA(nest);
+	left = end - (const char *)rta;
+	while (RTA_OK(rta, left)) {
+		if ((rta->rta_type & NLA_TYPE_MASK) == kind)
+			return rta;
+		rta = RTA_NEXT(rta, left);
+	}
+	return NULL;
+}
+
 void print_u8(const char *key, const char *fmt, const struct rtattr *rta)
 {
 	const __u8 *value = payload(rta, sizeof(*value));

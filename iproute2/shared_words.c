@@ -1,9 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /* From words to attributes: what the words of all kinds have in common. */
+#define _GNU_SOURCE
 #include <string.h>
 #include <arpa/inet.h>
 
 #include "shared.h"
+
+static int read_each_word(struct link_util *lu, struct command *c,
+			  int (*put_word)(struct command *c), void (*explain)(FILE *f))
+{
+	int ret;
+
+	for (; c->argc > 0; c->argc--, c->argv++) {
+		c->word = *c->argv;
+		ret = put_word(c);
+		if (ret < 0)
+			return -1;
+		if (ret == 0)
+			continue;
+		if (strcmp(c->word, "help"))
+			fprintf(stderr, "Error: %s does not know the word \"%s\".\n",
+				lu->id, c->word);
+		explain(stderr);
+		return -1;
+	}
+	return put_auth_keys(c);
+}
 
 int read_words(struct link_util *lu, int argc, char **argv, struct nlmsghdr *n,
 	       int (*put_word)(struct command *c), void (*explain)(FILE *f))
@@ -11,20 +33,9 @@ int read_words(struct link_util *lu, int argc, char **argv, struct nlmsghdr *n,
 	struct command c = { .argc = argc, .argv = argv, .n = n };
 	int ret;
 
-	for (; c.argc > 0; c.argc--, c.argv++) {
-		c.word = *c.argv;
-		ret = put_word(&c);
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			continue;
-		if (strcmp(c.word, "help"))
-			fprintf(stderr, "Error: %s does not know the word \"%s\".\n",
-				lu->id, c.word);
-		explain(stderr);
-		return -1;
-	}
-	return 0;
+	ret = read_each_word(lu, &c, put_word, explain);
+	explicit_bzero(&c.keys, sizeof(c.keys));
+	return ret;
 }
 
 char *next_value(struct command *c)
@@ -47,11 +58,11 @@ int bad_value(const struct command *c, const char *value, const char *expected)
 int give_once(struct command *c, int type)
 {
 	/* The kernel would take the last one without a word. */
-	if (c->seen & (1U << type)) {
+	if (c->seen & (1ULL << type)) {
 		fprintf(stderr, "Error: duplicate \"%s\".\n", c->word);
 		return -1;
 	}
-	c->seen |= 1U << type;
+	c->seen |= 1ULL << type;
 	return 0;
 }
 

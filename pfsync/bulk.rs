@@ -99,8 +99,8 @@ impl Pfsync {
             table.set_defer(session.settings.defer);
             table.set_local(session.settings.local);
             let link = session.syncdev.as_ref().is_some_and(|dev| has_link(dev));
-            let room = session.room();
-            session.buffer.truncate(HEAD.saturating_add(room));
+            let len = session.frame_len();
+            session.buffer.truncate(HEAD.saturating_add(len));
             session.outbox = session.new_outbox();
             session.request = session.new_request(table.limit(), link);
             session.flight = Flight::new(session.flight.number(), frames, states);
@@ -109,6 +109,7 @@ impl Pfsync {
             session.store.begin(Instant(timer::now()));
             session.table = Some(table.clone());
         }
+        self.gate.lock().set_open(true);
         // Demoted before the first packet can miss its state.
         self.handle(|session, now, out| {
             session.sweep.begin(now);
@@ -137,6 +138,7 @@ impl Pfsync {
             session.answer.stop();
             out.want(effects);
         });
+        self.gate.lock().set_open(false);
         // Without a table nothing more is sent, and the timer does nothing.
         let table = self.session.lock().table.take();
         if let Some(table) = &table {
@@ -244,8 +246,8 @@ impl Pfsync {
             if !buffer.is_empty() {
                 core::mem::swap(&mut session.buffer, &mut buffer);
             }
-            let room = session.room();
-            session.buffer.truncate(HEAD.saturating_add(room));
+            let (len, room) = (session.frame_len(), session.room());
+            session.buffer.truncate(HEAD.saturating_add(len));
             session.outbox.set_room(room);
         }
     }

@@ -5,7 +5,10 @@
 
 use super::settings::{Settings, TableName};
 use crate::{
-    carp::{is_unicast, read_switch},
+    carp::{
+        auth_config::{AuthChange, Numbers},
+        is_unicast, read_switch,
+    },
     linux::{
         bindings,
         compat::EPROTO,
@@ -43,7 +46,23 @@ pub(crate) static POLICIES: Policies<ATTRIBUTES> = Policies::new(&[
     (bindings::IFLA_PFSYNC_QUEUED, Policy::Reject),
     (bindings::IFLA_PFSYNC_UNCONFIRMED, Policy::Reject),
     (bindings::IFLA_PFSYNC_STATS, Policy::Reject),
+    (AUTH.mode, Policy::U8),
+    (AUTH.keys, Policy::Nested),
+    (AUTH.remove, Policy::U8),
+    (AUTH.active, Policy::U8),
+    (AUTH.window, Policy::U32),
+    (AUTH.monotonic, Policy::U8),
 ]);
+
+/// The attributes of authentication.
+pub(super) const AUTH: Numbers = Numbers {
+    mode: bindings::IFLA_PFSYNC_AUTH,
+    keys: bindings::IFLA_PFSYNC_AUTH_KEYS,
+    remove: bindings::IFLA_PFSYNC_AUTH_KEY_REMOVE,
+    active: bindings::IFLA_PFSYNC_AUTH_ACTIVE,
+    window: bindings::IFLA_PFSYNC_AUTH_WINDOW,
+    monotonic: bindings::IFLA_PFSYNC_AUTH_MONOTONIC,
+};
 
 /// The state table unless another one was asked for.
 const TABLE: &[u8] = b"conntrack";
@@ -68,6 +87,8 @@ pub(crate) struct Change<'a> {
     nosync_mask: Option<u32>,
     nosync_zone: Option<u16>,
     table: Option<&'a [u8]>,
+    /// Authentication of whole frames.
+    pub(super) auth: AuthChange,
 }
 
 impl<'a> Change<'a> {
@@ -106,6 +127,7 @@ impl<'a> Change<'a> {
             nosync_mask: data.u32(bindings::IFLA_PFSYNC_NOSYNC_MASK),
             nosync_zone: data.u16(bindings::IFLA_PFSYNC_NOSYNC_ZONE),
             table: data.string(bindings::IFLA_PFSYNC_TABLE),
+            auth: AuthChange::read(data, &AUTH, extack)?,
         })
     }
 
@@ -161,6 +183,7 @@ impl<'a> Change<'a> {
             nosync_mark: self.nosync_mark.unwrap_or(old.nosync_mark),
             nosync_mask: mask.unwrap_or(old.nosync_mask),
             nosync_zone: self.nosync_zone.unwrap_or(old.nosync_zone),
+            auth: self.auth.apply_to(old.auth),
         }
     }
 }

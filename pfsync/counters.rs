@@ -4,7 +4,10 @@
 
 use crate::{
     linux::bindings,
-    proto::pfsync::{action::Action, frame::Discard},
+    proto::{
+        auth::mode::Outcome,
+        pfsync::{action::Action, frame::Discard},
+    },
 };
 use kernel::sync::atomic::{Atomic, Relaxed};
 
@@ -66,6 +69,13 @@ counters! {
     BulkAnswered = PFSYNC_STATS_BULK_ANSWERED,
     BulkReceived = PFSYNC_STATS_BULK_RECEIVED,
     Conflicts = PFSYNC_STATS_CONFLICTS,
+    AuthGood = PFSYNC_STATS_AUTH_GOOD,
+    AuthMissing = PFSYNC_STATS_AUTH_MISSING,
+    AuthMalformed = PFSYNC_STATS_AUTH_MALFORMED,
+    AuthUnknownKey = PFSYNC_STATS_AUTH_UNKNOWN_KEY,
+    AuthStale = PFSYNC_STATS_AUTH_STALE,
+    AuthReplayed = PFSYNC_STATS_AUTH_REPLAYED,
+    AuthBadHmac = PFSYNC_STATS_AUTH_BAD_HMAC,
 }
 
 impl From<Discard> for Counter {
@@ -80,6 +90,20 @@ impl From<Discard> for Counter {
             Discard::BadAction => Self::BadAction,
             Discard::BadValue => Self::BadValue,
             Discard::BadState => Self::BadState,
+        }
+    }
+}
+
+impl From<Outcome> for Counter {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Missing => Self::AuthMissing,
+            Outcome::Malformed => Self::AuthMalformed,
+            Outcome::UnknownKey => Self::AuthUnknownKey,
+            Outcome::Stale => Self::AuthStale,
+            Outcome::Replayed => Self::AuthReplayed,
+            Outcome::BadHmac => Self::AuthBadHmac,
+            Outcome::Good => Self::AuthGood,
         }
     }
 }

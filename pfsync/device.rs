@@ -4,6 +4,7 @@
 //! of their driver.
 
 use super::{
+    authentication::{Gate, GateLock},
     counters::{Counter, Counters},
     demotion,
     netns::Namespace,
@@ -70,6 +71,9 @@ pub(crate) struct Pfsync {
     kicked: Atomic<u32>,
     /// What packet paths know of the states.
     pub(super) watch: Arc<Watch<Newborn>>,
+    /// Who may send frames, and whether they are authentic.
+    #[pin]
+    pub(super) gate: GateLock,
     /// All else.
     #[pin]
     pub(super) session: SpinLockBh<Session>,
@@ -127,6 +131,7 @@ impl Pfsync {
                 timer <- Timer::new(),
                 kicked: Atomic::new(0),
                 watch,
+                gate <- new_spinlock_bh!(Gate::new(), "pfsync_gate"),
                 session <- new_spinlock_bh!(session, "pfsync_session"),
                 syncdev: RcuSlot::new(),
                 membership <- new_mutex!(None, "pfsync_membership"),

@@ -3,8 +3,9 @@
 //! The link kind: `ip link add`, `set` and `show … type pfsync`.
 
 use super::{
+    authentication::{FrameKeys, Prepared},
     bulk::has_link,
-    config::{self, Change, POLICIES},
+    config::{self, Change, AUTH, POLICIES},
     counters::Counter,
     demotion,
     device::Pfsync,
@@ -12,6 +13,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
+    carp::auth_config::AuthChange,
     linux::{
         bindings,
         link::{Link, LinkKind, Request},
@@ -23,7 +25,10 @@ use crate::{
         rtnl::Rtnl,
         state_table::{self, Adapter},
     },
-    proto::pfsync::{bulk_request::Progress, frame::GROUP},
+    proto::{
+        auth::key::KEYS_MAX,
+        pfsync::{bulk_request::Progress, frame::GROUP},
+    },
 };
 use core::net::IpAddr;
 use kernel::{
@@ -56,6 +61,9 @@ impl LinkKind for Pfsync {
         // Checked before the interface is there for anybody to see.
         let settings = change.apply_to(Settings::DEFAULT);
         change.reaches(None, settings.syncpeer, extack)?;
+        change
+            .auth
+            .check(&settings.auth, None::<&FrameKeys>, extack)?;
         {
             let rcu = rcu::read_lock();
             let namespace = Namespace::of(dev.net(), &rcu).ok_or(ENODEV)?;
@@ -86,7 +94,7 @@ impl LinkKind for Pfsync {
         let group = demotion::join(dev, rtnl)?;
         self.begin(dev, group, rtnl);
         namespace.set_interface(interface, rtnl);
-        self.reconfigure(dev, &change, &request.extack, rtnl)
+        self.reconfigure(dev, change, &request.extack, rtnl)
     }
 
     fn change(
@@ -98,7 +106,7 @@ impl LinkKind for Pfsync {
     ) -> Result {
         change.keeps_table(&this.table, &request.extack)?;
         let this: Arc<Self> = this.into();
-        this.reconfigure(dev, &change, &request.extack, rtnl)
+        this.reconfigure(dev, change, &request.extack, rtnl)
     }
 
     fn lower<'a>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a Device> {
@@ -129,7 +137,8 @@ impl LinkKind for Pfsync {
         .map(attribute_size)
         .sum();
         let counters = Counter::ALL.len().saturating_mul(attribute_size_u64());
-        values.saturating_add(counters)
+        let auth = AUTH.size(KEYS_MAX);
+        values.saturating_add(auth).saturating_add(counters)
     }
 
     fn fill(&self, _dev: &OwnDevice, message: &mut Message<'_>, _rtnl: &Rtnl) -> Result {
@@ -175,6 +184,7 @@ impl LinkKind for Pfsync {
         if settings.nosync_zone != 0 {
             message.u16(bindings::IFLA_PFSYNC_NOSYNC_ZONE, settings.nosync_zone)?;
         }
+        self.fill_auth(&settings, message)?;
         message.string(bindings::IFLA_PFSYNC_TABLE, self.table.as_bytes())?;
         message.u8(bindings::IFLA_PFSYNC_BULK, progress_to_u8(progress))?;
         for (attribute, number) in numbers {
@@ -209,7 +219,7 @@ impl Pfsync {
     fn reconfigure(
         self: &Arc<Self>,
         dev: &OwnDevice,
-        change: &Change<'_>,
+        change: Change<'_>,
         extack: &Extack<'_>,
         rtnl: &Rtnl,
     ) -> Result {
@@ -231,8 +241,9 @@ impl Pfsync {
             Some(Some(syncdev)) if moves => Some(RcuSlot::prepare(syncdev.ifindex())?),
             _ => None,
         };
+        let auth = self.prepare_auth(change.auth, &new, extack)?;
         // Nothing can fail from here on, but for the start at the end.
-        self.session.lock().settings = new;
+        let old_keys = self.set_settings(new, auth);
         if moves {
             self.replace_syncdev(change.syncdev.flatten().zip(slot), rtnl);
         }
@@ -250,7 +261,7 @@ impl Pfsync {
         self.adapt(rtnl).map_err(|error| {
             // It was not running, for want of a syncdev: as before.
             self.set_syncdev(None, rtnl);
-            self.session.lock().settings = old;
+            self.set_settings(old, Prepared::back_to(old_keys));
             extack.error(
                 error,
                 format_args!("states cannot be watched in self namespace"),
@@ -261,6 +272,40 @@ impl Pfsync {
             self.ask_again();
         }
         Ok(())
+    }
+
+    /// What is shown of authentication.
+    fn fill_auth(&self, settings: &Settings, message: &mut Message<'_>) -> Result {
+        let gate = self.gate.lock();
+        let keys = gate.has_had_key().then(|| gate.keys());
+        AUTH.fill(&settings.auth, settings.auth_window(), keys, message)
+    }
+
+    /// Checks what is asked for authentication, and makes what it takes.
+    ///
+    /// # Errors
+    ///
+    /// In words: it does not go together with the keys that there are. Out of memory.
+    fn prepare_auth(
+        &self,
+        change: AuthChange,
+        settings: &Settings,
+        extack: &Extack<'_>,
+    ) -> Result<Prepared> {
+        change.check(&settings.auth, Some(self.gate.lock().keys()), extack)?;
+        Prepared::new(&self.gate, change, settings)
+    }
+
+    /// Goes by these settings and keys from now on. The keys until now.
+    fn set_settings(&self, settings: Settings, auth: Prepared) -> FrameKeys {
+        let active = auth.active();
+        let old_keys = auth.put(&self.gate, &settings);
+        let mut session = self.session.lock();
+        session.settings = settings;
+        session.signer.set(&settings, active);
+        let room = session.room();
+        session.outbox.set_room(room);
+        old_keys
     }
 
     /// The syncdev is gone, or is to be none any more.

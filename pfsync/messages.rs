@@ -24,7 +24,6 @@ use crate::{
         mapping,
         merge::{judge, Verdict},
         message::Message,
-        packet::check_sender,
         pending::{Pending, Step},
         short::{Bulk, BulkStatus, Clear},
         state::Received,
@@ -41,26 +40,17 @@ use kernel::{prelude::*, sync::Arc};
 const TRIES: u32 = 4;
 
 impl Pfsync {
-    /// A frame came in over the syncdev, with these addresses of source and destination.
+    /// A frame of `source` was let in.
     ///
     /// # Errors
     ///
-    /// It was dropped, or the rest of it.
-    pub(super) fn frame(
-        &self,
-        [source, destination]: [IpAddr; 2],
-        ttl: u8,
-        payload: &[u8],
-    ) -> Result<(), Discard> {
+    /// The rest of it was dropped.
+    pub(super) fn frame(&self, source: IpAddr, frame: &Frame<'_>) -> Result<(), Discard> {
         let mut result = Ok(());
         self.handle(|session, now, out| {
             let Some(table) = session.table.clone() else {
                 return;
             };
-            result = check_sender(session.settings.syncpeer, source, destination);
-            if result.is_err() {
-                return;
-            }
             let mut reader = Reader {
                 asked: false,
                 ended: false,
@@ -74,7 +64,7 @@ impl Pfsync {
                 now,
                 out,
             };
-            result = reader.frame(source, ttl, payload);
+            result = reader.frame(source, frame);
         });
         result.inspect_err(|discard| self.counters.count((*discard).into()))
     }
@@ -119,14 +109,13 @@ impl Reader<'_> {
         }
     }
 
-    fn frame(&mut self, source: IpAddr, ttl: u8, payload: &[u8]) -> Result<(), Discard> {
-        let frame = Frame::check(ttl, payload)?;
+    fn frame(&mut self, source: IpAddr, frame: &Frame<'_>) -> Result<(), Discard> {
         self.peer = self.session.peers.heard(source, self.now);
         let missed = self.session.listener.heard(self.now);
         self.session.request.peer_heard();
         // What packet paths have seen came first.
         self.pfsync.empty_inbox(self.session, self.now, self.out);
-        let result = self.sections(&frame);
+        let result = self.sections(frame);
         if self.asked {
             self.heard(Syncpeer::heard_pf);
         }

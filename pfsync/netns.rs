@@ -23,6 +23,10 @@ pub(crate) struct Namespace {
     /// who has other messages printed would keep these back.
     #[pin]
     messages: RateLimit,
+    /// The same for frames that are not authentic: who sends those must not keep the others
+    /// back.
+    #[pin]
+    strangers: RateLimit,
 }
 
 /// The registration.
@@ -38,6 +42,7 @@ impl NetState for Namespace {
             pin_init!(Self {
                 interface: RcuSlot::new(),
                 messages <- RateLimit::new(),
+                strangers <- RateLimit::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -70,6 +75,12 @@ impl Namespace {
     /// Any context.
     pub(super) fn prints(net: &Net) -> bool {
         Self::of(net, &rcu::read_lock()).is_some_and(|this| this.messages.passes())
+    }
+
+    /// Whether one more message that a stranger's frame causes may be logged in `net` now.
+    /// Any context.
+    pub(super) fn prints_of_strangers(net: &Net) -> bool {
+        Self::of(net, &rcu::read_lock()).is_some_and(|this| this.strangers.passes())
     }
 
     /// There is an interface now. There was none before.

@@ -2,16 +2,24 @@
 
 //! Frames that come in: IP protocol 240.
 
-use super::{counters::Counter, device::Pfsync, netns::Namespace};
+use super::{
+    authentication::{admit, Dropped},
+    counters::Counter,
+    device::Pfsync,
+    netns::Namespace,
+};
 use crate::{
     linux::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
         inet6::{Ipv6Protocol, Ipv6Receiver},
+        log::Printed,
+        netdevice_ops::OwnDevice,
     },
+    proto::auth::{mode::Outcome, receiver::Notice},
     proto::pfsync::frame::{Discard, PROTOCOL},
 };
 use core::net::{IpAddr, Ipv6Addr};
-use kernel::sync::rcu;
+use kernel::{prelude::*, sync::rcu};
 
 /// The receiver of protocol 240.
 pub(crate) struct Receiver;
@@ -54,19 +62,68 @@ fn receive<A: Into<IpAddr> + Copy>(
 ) -> Result<(), ()> {
     let (own, pfsync) = Namespace::interface_of(packet.net, rcu).ok_or(())?;
     pfsync.counters.count(received);
-    let result = match is_on_syncdev(pfsync, packet.iif, rcu) {
-        true => {
-            own.count_received(u32::try_from(packet.payload.len()).unwrap_or(u32::MAX));
-            packet.show_to_taps(own);
-            let addresses = [packet.source.into(), packet.destination.into()];
-            pfsync.frame(addresses, packet.ttl, packet.payload)
+    if !is_on_syncdev(pfsync, packet.iif, rcu) {
+        pfsync.counters.count(Discard::BadInterface.into());
+        return Err(());
+    }
+    own.count_received(u32::try_from(packet.payload.len()).unwrap_or(u32::MAX));
+    packet.show_to_taps(own);
+    let source = packet.source.into();
+    let addresses = [source, packet.destination.into()];
+    let admitted = admit(
+        &pfsync.gate,
+        &pfsync.counters,
+        addresses,
+        packet.ttl,
+        packet.payload,
+    );
+    match admitted {
+        Ok((frame, notice)) => {
+            if let Some(notice) = notice {
+                log_clock(own, source, notice);
+            }
+            pfsync.frame(source, &frame).map_err(|_| ())
         }
-        false => {
-            pfsync.counters.count(Discard::BadInterface.into());
-            Err(Discard::BadInterface)
+        Err(dropped) => {
+            if let Dropped::Unauthenticated(outcome) = dropped {
+                log_dropped(own, source, outcome);
+            }
+            Err(())
         }
-    };
-    result.map_err(|_| ())
+    }
+}
+
+/// Logs that a frame is not authentic.
+fn log_dropped(own: &OwnDevice, source: IpAddr, outcome: Outcome) {
+    if Namespace::prints_of_strangers(own.net()) {
+        let why = outcome.as_str();
+        pr_info!(
+            "{}: frame from {} dropped: {why}\n",
+            own.name(),
+            Printed(source)
+        );
+    }
+}
+
+/// Logs that another host's clock is far from ours, or close again.
+fn log_clock(own: &OwnDevice, source: IpAddr, notice: Notice) {
+    if !Namespace::prints(own.net()) {
+        return;
+    }
+    let (name, source) = (own.name(), Printed(source));
+    match notice {
+        Notice::Apart(nanos) => {
+            let direction = match nanos {
+                ..0 => "behind",
+                _ => "ahead of",
+            };
+            let ms = nanos.unsigned_abs() / 1_000_000;
+            pr_warn!("{name}: the clock of {source} is {ms} ms {direction} ours\n");
+        }
+        Notice::Together => {
+            pr_info!("{name}: the clock of {source} is close to ours again\n");
+        }
+    }
 }
 
 fn is_on_syncdev(pfsync: &Pfsync, iif: i32, rcu: &rcu::Guard) -> bool {

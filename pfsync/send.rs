@@ -4,6 +4,7 @@
 //! way of the routing table.
 
 use super::{
+    authentication::Signer,
     counters::{Counter, Counters},
     session::Session,
 };
@@ -96,25 +97,23 @@ impl Session {
     /// No memory, no address of our own, no route.
     fn push(&mut self, len: usize, frames: &mut Frames) -> Result {
         let syncdev = self.syncdev.as_ref().ok_or(ENETDOWN)?;
-        let bytes = u16::try_from(len)?;
-        let buffer = self
-            .buffer
-            .get_mut(..HEAD.saturating_add(len))
-            .ok_or(EMSGSIZE)?;
+        let (buffer, signer) = (&mut self.buffer, &mut self.signer);
         let mtu = match self.settings.syncpeer {
             None => {
                 let group = crate::proto::pfsync::frame::GROUP;
                 let source = ip_output::source_ipv4(syncdev, group).ok_or(EADDRNOTAVAIL)?;
-                let headers = packet::to_group(syncdev.mac(), source, bytes);
-                let frame = with_headers(buffer, &headers).ok_or(EMSGSIZE)?;
+                let len = sign(signer, source.into(), buffer, len)?;
+                let headers = packet::to_group(syncdev.mac(), source, u16::try_from(len)?);
+                let frame = with_headers(buffer, &headers, len).ok_or(EMSGSIZE)?;
                 let frame = TxFrame::new(syncdev, frame, PRIORITY).ok_or(ENOMEM)?;
                 frames.to_group.push(frame);
                 None
             }
             Some(IpAddr::V4(peer)) => {
                 let source = ip_output::source_ipv4(syncdev, peer).ok_or(EADDRNOTAVAIL)?;
-                let header = packet::to_ipv4(source, peer, bytes);
-                let packet = with_headers(buffer, &header).ok_or(EMSGSIZE)?;
+                let len = sign(signer, source.into(), buffer, len)?;
+                let header = packet::to_ipv4(source, peer, u16::try_from(len)?);
+                let packet = with_headers(buffer, &header, len).ok_or(EMSGSIZE)?;
                 let packet = RoutedSkb::<Ipv4Addr>::route(syncdev, packet, PRIORITY)?;
                 let mtu = packet.mtu();
                 frames.to_ipv4.push(packet);
@@ -122,8 +121,9 @@ impl Session {
             }
             Some(IpAddr::V6(peer)) => {
                 let source = ip_output::source_ipv6(syncdev, peer).ok_or(EADDRNOTAVAIL)?;
-                let header = packet::to_ipv6(source, peer, bytes);
-                let packet = with_headers(buffer, &header).ok_or(EMSGSIZE)?;
+                let len = sign(signer, source.into(), buffer, len)?;
+                let header = packet::to_ipv6(source, peer, u16::try_from(len)?);
+                let packet = with_headers(buffer, &header, len).ok_or(EMSGSIZE)?;
                 let packet = RoutedSkb::<Ipv6Addr>::route(syncdev, packet, PRIORITY)?;
                 let mtu = packet.mtu();
                 frames.to_ipv6.push(packet);
@@ -157,9 +157,15 @@ impl Session {
     }
 }
 
-/// Puts headers before the frame in a buffer.
-fn with_headers<'b>(buffer: &'b mut [u8], headers: &[u8]) -> Option<&'b [u8]> {
+/// Signs the frame of `len` bytes in a buffer, if frames are signed. Its length then.
+fn sign(signer: &mut Signer, source: IpAddr, buffer: &mut [u8], len: usize) -> Result<usize> {
+    let frame = buffer.get_mut(HEAD..).ok_or(EMSGSIZE)?;
+    signer.sign(source, frame, len)
+}
+
+/// Puts headers before the frame of `len` bytes in a buffer.
+fn with_headers<'b>(buffer: &'b mut [u8], headers: &[u8], len: usize) -> Option<&'b [u8]> {
     let start = HEAD.checked_sub(headers.len())?;
     buffer.get_mut(start..HEAD)?.copy_from_slice(headers);
-    buffer.get(start..)
+    buffer.get(start..HEAD.checked_add(len)?)
 }

@@ -4,6 +4,7 @@
 //! comes of it is an [`Outcome`].
 
 use super::{
+    authentication::Signer,
     bulk::Walk,
     clear::Clearing,
     counters::Counter,
@@ -129,6 +130,8 @@ pub(super) struct Session {
     pub(super) demoted: i32,
     /// Where frames are built.
     pub(super) buffer: KVec<u8>,
+    /// Signs frames.
+    pub(super) signer: Signer,
     /// What this host calls its states.
     pub(super) names: Names,
     /// States to be asked for, as a bulk update has not named them.
@@ -186,6 +189,7 @@ impl Session {
             confirmation: None,
             demoted: 0,
             buffer: KVec::new(),
+            signer: Signer::new(),
             names: Names::new(creator, random::bytes()),
             reconcile: Reconcile::default(),
             reconciled: 0,
@@ -205,7 +209,7 @@ impl Session {
     }
 
     /// Bytes that a frame may have, without IP header.
-    pub(super) fn room(&self) -> usize {
+    pub(super) fn frame_len(&self) -> usize {
         let mtu = |mtu: Option<u32>| mtu.and_then(|mtu| usize::try_from(mtu).ok());
         let own = mtu(self.own.as_ref().map(|own| own.mtu()));
         let syncdev = mtu(self.syncdev.as_ref().map(|dev| dev.mtu()));
@@ -214,6 +218,12 @@ impl Session {
             .min(syncdev.unwrap_or(DEFAULT_MTU))
             .min(usize::try_from(self.route_mtu).unwrap_or(DEFAULT_MTU));
         least.saturating_sub(self.ip_header_len()).max(ROOM_MIN)
+    }
+
+    /// The same without what authenticates the frame.
+    pub(super) fn room(&self) -> usize {
+        let room = self.frame_len().saturating_sub(self.signer.room());
+        room.max(ROOM_MIN)
     }
 
     /// A bulk request, for a table with room for so many entries.

@@ -3,8 +3,11 @@
 //! What the administrator chose for an interface, apart from its syncdev.
 
 use crate::{
+    carp::auth_config::AuthSettings,
     linux::state_table::NAME_MAX,
     proto::{
+        auth::freshness::{Freshness, Window},
+        carp::time::Interval,
         pfsync::{
             bulk_request::PEER_WITHIN,
             pending::{Config, DEFAULT_MAX_UPDATES},
@@ -38,6 +41,8 @@ pub(super) struct Settings {
     pub(super) nosync_mask: u32,
     /// States of this zone stay here; 0: of none.
     pub(super) nosync_zone: u16,
+    /// Authentication of whole frames.
+    pub(super) auth: AuthSettings,
 }
 
 impl Settings {
@@ -52,7 +57,18 @@ impl Settings {
         nosync_mark: 0,
         nosync_mask: 0,
         nosync_zone: 0,
+        auth: AuthSettings::DEFAULT,
     };
+
+    /// By how many seconds clocks may differ. Frames come at no interval.
+    pub(super) fn auth_window(&self) -> Window {
+        self.auth.window(Interval(0))
+    }
+
+    /// By what frames are told from recordings.
+    pub(super) fn freshness(&self) -> Freshness {
+        self.auth.freshness(Interval(0))
+    }
 
     /// What the protocol wants to know; `confirm`: there is a peer who might.
     pub(super) const fn config(&self, confirm: bool) -> Config {

@@ -270,7 +270,8 @@ class Generator:
         return self.packet(section(action, 66, 1, data)), {"badval": 1}
 
     def unknown(self) -> Built:
-        action = self.random.choice((*OLD, *range(16, 193), *range(198, 256)))
+        # 198 is not skipped: it says who has sent the frame
+        action = self.random.choice((*OLD, *range(16, 193), *range(199, 256)))
         words, count = self.random.randrange(1, 9), self.random.randrange(1, 9)
         data = section(action, words, count, self.random.randbytes(words * 4 * count))
         return self.packet(data), {"skipped": 1}

@@ -94,6 +94,14 @@ class Dice:
     def node(self) -> Attribute:
         return Attribute(1, [Attribute(1, self.u8()), Attribute(2, self.u8())])
 
+    def key_id(self) -> bytes:
+        return bytes([self.random.choice((0, 1, 1, 1, 2, 255))])
+
+    def auth_key(self) -> Attribute:
+        """A key with its id."""
+        secret = self.random.randbytes(self.random.choice((0, 31, 32, 32, 64, 65)))
+        return Attribute(5, [Attribute(1, self.key_id()), Attribute(2, secret)])
+
     def carp(self) -> list[Attribute]:
         """IFLA_CARP_..., those that are read only among them."""
         makers: dict[int, Callable[[], bytes | list[Attribute]]] = {
@@ -114,8 +122,10 @@ class Dice:
             7: lambda: self.u32()[:2],
             8: lambda: self.random.choice((b"conntrack\0", b"conntrack", b"", b"x" * 40)),
             9: self.u8, 10: self.u32, 15: lambda: [],
+            18: self.u8, 19: lambda: self.several(self.auth_key), 20: self.key_id,
+            21: self.key_id, 22: self.u32, 23: self.u8,
         }  # fmt: skip
-        return self.some(makers, usual=(1, 2, 3, 4, 5, 6, 7))
+        return self.some(makers, usual=(1, 2, 3, 4, 5, 6, 7, 18, 19, 21))
 
     def family(self) -> list[Attribute]:
         """CARP_A_..."""

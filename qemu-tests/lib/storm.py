@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from lib import carp as c
 from lib import flows
 from lib import pfsync as p
+from lib import pfsync_auth
 from lib import pfsync_wire as w
 from lib.clock import wait_for
 from lib.frames import checksum
@@ -240,10 +241,14 @@ def pfsync_life(syncdev: str = "eth2", other: str = "dummy0") -> str:
         f"link add pfsync0 type pfsync syncdev {syncdev} local defer on",
         "link set pfsync0 up",
         f"{change} maxupd 2",
+        f"{change} {pfsync_auth.words('permissive', (1, 2))}",
         f"{change} defer off",
+        f"{change} auth enforce",
         f"{change} syncpeer 172.16.0.3",
         f"{change} -syncpeer maxupd 200",
         "link set pfsync0 mtu 600",
+        f"{change} authactive 2 -authkey 1",
+        f"{change} auth receive",
         f"{change} defer on",
         f"{change} syncdev {other}",
         f"{change} syncdev {syncdev}",

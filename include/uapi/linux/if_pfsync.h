@@ -56,6 +56,25 @@ enum {
 	IFLA_PFSYNC_LOCAL,
 	/* u8: 0 or 1: tell of TCP connections only when they are established */
 	IFLA_PFSYNC_ESTABLISHED,
+	/*
+	 * Authentication of whole frames, as IFLA_CARP_AUTH and those after it are of
+	 * advertisements: the values and the elements are if_carp.h's.
+	 */
+	/* u8, enum carp_auth */
+	IFLA_PFSYNC_AUTH,
+	/* nest of CARP_AUTH_KEY: keys to add, or to replace; in a dump without what is secret */
+	IFLA_PFSYNC_AUTH_KEYS,
+	/* u8: the id of a key to remove */
+	IFLA_PFSYNC_AUTH_KEY_REMOVE,
+	/* u8: the id of the key that signs; 0: none */
+	IFLA_PFSYNC_AUTH_ACTIVE,
+	/*
+	 * u32, 1 to 300: by how many seconds a sender's clock and ours may differ;
+	 * 0: 5, the default. In a dump: what is in force
+	 */
+	IFLA_PFSYNC_AUTH_WINDOW,
+	/* u8: 0 or 1: no clocks are compared; a sender's numbers must grow */
+	IFLA_PFSYNC_AUTH_MONOTONIC,
 	__IFLA_PFSYNC_MAX,
 };
 #define IFLA_PFSYNC_MAX (__IFLA_PFSYNC_MAX - 1)
@@ -75,7 +94,7 @@ enum {
 	PFSYNC_STATS_HDROPS,
 	/* another version */
 	PFSYNC_STATS_BADVER,
-	/* authentication failed */
+	/* authentication failed: not from the syncpeer, or dropped for one of PFSYNC_STATS_AUTH_* */
 	PFSYNC_STATS_BADAUTH,
 	/* a section of an unknown action that is empty */
 	PFSYNC_STATS_BADACT,
@@ -124,6 +143,17 @@ enum {
 	PFSYNC_STATS_BULK_RECEIVED,
 	/* states of peers that this host has translated differently, or whose place is taken */
 	PFSYNC_STATS_CONFLICTS,
+	/* frames that were examined, whether they were believed or not: authentic ones ... */
+	PFSYNC_STATS_AUTH_GOOD,
+	/* ... those without what authenticates them ... */
+	PFSYNC_STATS_AUTH_MISSING,
+	PFSYNC_STATS_AUTH_MALFORMED,
+	PFSYNC_STATS_AUTH_UNKNOWN_KEY,
+	/* ... too old, or clocks differ ... */
+	PFSYNC_STATS_AUTH_STALE,
+	/* ... received before ... */
+	PFSYNC_STATS_AUTH_REPLAYED,
+	PFSYNC_STATS_AUTH_BAD_HMAC,
 	__PFSYNC_STATS_MAX,
 };
 #define PFSYNC_STATS_MAX (__PFSYNC_STATS_MAX - 1)

@@ -10,7 +10,7 @@ use crate::{
     kind::Kind,
     output::warn,
     plan::{delete, Plan},
-    remembered::forget_phrase,
+    remembered::{forget_keys, forget_phrase},
     virtual_device::{self, says_how_to_make_one},
     words,
 };
@@ -26,6 +26,7 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
             _ => route.ours_by_name(name)?,
         };
         forget_phrase(interface.index);
+        forget_keys(interface.index);
         return delete(&mut route, interface.index).map_err(|error| error.about(name));
     }
     match &existing {
@@ -46,10 +47,15 @@ pub fn apply(name: &str, words: &[String]) -> Result<()> {
         // it may be set though the rest fails
         forget_phrase(interface.index);
     }
+    if let Some(interface) = existing.as_ref().filter(|_| !change.auth_keys.is_empty()) {
+        forget_keys(interface.index);
+    }
     plan.carry_out(&mut route)
         .map_err(|error| error.about(name))?;
     if existing.is_none() {
-        forget_phrase(route.existing(name)?.index);
+        let index = route.existing(name)?.index;
+        forget_phrase(index);
+        forget_keys(index);
     }
     Ok(())
 }

@@ -4,8 +4,10 @@
 
 use crate::{
     attributes::{as_address, as_text, Attributes},
+    auth::{self, Auth},
     contract::{link::*, name, BALANCINGS, COUNTERS, STATES},
     counters::Counters,
+    kind::Kind,
 };
 use std::net::IpAddr;
 
@@ -39,6 +41,7 @@ pub struct Carp {
     pub addresses: Vec<IpAddr>,
     /// How many there are.
     pub address_count: Option<u32>,
+    pub auth: Auth,
     pub counters: Counters,
 }
 
@@ -69,11 +72,18 @@ impl Carp {
                 .filter_map(as_address)
                 .collect(),
             address_count: data.u32(IFLA_CARP_ADDRESS_COUNT),
+            auth: Auth::read(data, Kind::Carp),
             counters: data
                 .nest(IFLA_CARP_STATS)
                 .map(|nest| Counters::read(nest, COUNTERS))
                 .unwrap_or_default(),
         }
+    }
+
+    /// The window of authentication by default, in seconds.
+    pub fn usual_window(&self) -> u32 {
+        let advskew = self.nodes.iter().map(|node| node.advskew).max();
+        auth::usual_window(self.advbase, advskew.unwrap_or_default())
     }
 }
 
@@ -154,6 +164,7 @@ mod tests {
             u32(IFLA_CARP_DIGEST_DIFFERS, 1500),
             nest(IFLA_CARP_ADDRESSES, &[address(CARP_ADDRESS, peers[0])]),
             u32(IFLA_CARP_ADDRESS_COUNT, 40),
+            u8(IFLA_CARP_AUTH, 1),
             nest(
                 IFLA_CARP_STATS,
                 &[bytes(FIRST_COUNTER, &5u64.to_ne_bytes())],
@@ -188,6 +199,10 @@ mod tests {
             digest_differs: Some(1500),
             addresses: vec![peers[0]],
             address_count: Some(40),
+            auth: Auth {
+                mode: 1,
+                ..Auth::default()
+            },
             counters: Counters(vec![("rx_ipv4", 5)]),
         };
         assert_eq!(carp, expected);

@@ -163,7 +163,7 @@ pub fn switch(
     })
 }
 
-fn choice(
+pub fn choice(
     cursor: &mut Cursor<'_>,
     word: &'static str,
     names: &'static [&'static str],

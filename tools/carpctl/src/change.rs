@@ -2,7 +2,10 @@
 
 //! What the words of a command ask for.
 
-use crate::{address::AddressChange, kind::Kind, setting::Setting, virtual_device::VirtualDevice};
+use crate::{
+    address::AddressChange, auth::AuthKey, kind::Kind, setting::Setting,
+    virtual_device::VirtualDevice,
+};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +15,9 @@ pub struct Change {
     pub create: bool,
     pub destroy: bool,
     pub settings: Vec<Setting>,
+    /// Keys to add or to replace, and the ids of those to remove.
+    pub auth_keys: Vec<AuthKey>,
+    pub lost_keys: Vec<u8>,
     /// The carpdev's or syncdev's name; `Some(None)`: none any more.
     pub device: Option<Option<String>>,
     pub join: Vec<String>,

@@ -261,13 +261,14 @@ fn of_interface(name: &str, words: &[String], host: &mut impl Names) -> Result<C
             Value::Nothing => known()
                 .find(|(known, _)| known == word)
                 .map_or(Value::Nothing, |(_, value)| value),
+            Value::UnlistedAndFile => Value::File,
             // this word was the value
             _ => Value::Nothing,
         };
     }
     Ok(match value {
         Value::Nothing => known().map(|(word, _)| word.to_owned()).collect(),
-        Value::Unlisted => Candidates::new(),
+        Value::Unlisted | Value::UnlistedAndFile => Candidates::new(),
         Value::Interface => {
             let others = host.interfaces()?.into_iter().filter(|it| it != name);
             others.collect()

@@ -32,20 +32,33 @@ pub mod link {
     pub const IFLA_CARP_ANNOUNCE: u16 = 22;
     pub const IFLA_CARP_CARPDEV_GONE: u16 = 23;
     pub const IFLA_CARP_ADDRESS_COUNT: u16 = 24;
+    pub const IFLA_CARP_AUTH: u16 = 25;
+    pub const IFLA_CARP_AUTH_KEYS: u16 = 26;
+    pub const IFLA_CARP_AUTH_KEY_REMOVE: u16 = 27;
+    pub const IFLA_CARP_AUTH_ACTIVE: u16 = 28;
+    pub const IFLA_CARP_AUTH_WINDOW: u16 = 29;
+    pub const IFLA_CARP_AUTH_MONOTONIC: u16 = 30;
 
     pub const CARP_NODE: u16 = 1;
     pub const CARP_PEER: u16 = 2;
     pub const CARP_GROUP: u16 = 3;
     pub const CARP_ADDRESS: u16 = 4;
+    pub const CARP_AUTH_KEY: u16 = 5;
 
     pub const CARP_NODE_VHID: u16 = 1;
     pub const CARP_NODE_ADVSKEW: u16 = 2;
     pub const CARP_NODE_STATE: u16 = 3;
 
+    pub const CARP_AUTH_KEY_ID: u16 = 1;
+    pub const CARP_AUTH_KEY_SECRET: u16 = 2;
+
     pub const CARP_NODES_MAX: usize = 32;
     pub const CARP_PEERS_MAX: usize = 16;
     pub const CARP_GROUP_NAME_MAX: usize = 15;
     pub const CARP_PASS_MAX: usize = 19;
+    pub const CARP_AUTH_KEY_MIN: usize = 32;
+    pub const CARP_AUTH_KEY_MAX: usize = 64;
+    pub const CARP_AUTH_WINDOW_MAX: u32 = 300;
 }
 
 /// What stands in IFLA_INFO_DATA of a pfsync interface.
@@ -67,6 +80,12 @@ pub mod pfsync {
     pub const IFLA_PFSYNC_BULKWAIT: u16 = 15;
     pub const IFLA_PFSYNC_LOCAL: u16 = 16;
     pub const IFLA_PFSYNC_ESTABLISHED: u16 = 17;
+    pub const IFLA_PFSYNC_AUTH: u16 = 18;
+    pub const IFLA_PFSYNC_AUTH_KEYS: u16 = 19;
+    pub const IFLA_PFSYNC_AUTH_KEY_REMOVE: u16 = 20;
+    pub const IFLA_PFSYNC_AUTH_ACTIVE: u16 = 21;
+    pub const IFLA_PFSYNC_AUTH_WINDOW: u16 = 22;
+    pub const IFLA_PFSYNC_AUTH_MONOTONIC: u16 = 23;
 }
 
 /// The generic netlink family.
@@ -177,6 +196,9 @@ pub fn settable(names: &'static [&'static str]) -> impl Iterator<Item = &'static
 /// enum carp_balancing.
 pub const BALANCINGS: &[&str] = &["none", "arp", "ip", "ip-stealth", "ip-unicast"];
 
+/// enum carp_auth.
+pub const AUTHS: &[&str] = &["off", "receive", "permissive", "enforce"];
+
 /// enum carp_digest.
 pub const DIGESTS: &[&str] = &["good", "differs"];
 
@@ -219,6 +241,13 @@ pub const COUNTERS: &[&str] = &[
     "preempt",
     "rx_echo",
     "rx_not_allowed",
+    "rx_auth_good",
+    "rx_auth_missing",
+    "rx_auth_malformed",
+    "rx_auth_unknown_key",
+    "rx_auth_stale",
+    "rx_auth_replayed",
+    "rx_auth_bad_hmac",
 ];
 
 /// enum pfsync_bulk.
@@ -263,6 +292,13 @@ pub const PFSYNC_COUNTERS: &[&str] = &[
     "bulk_answered",
     "bulk_received",
     "conflicts",
+    "auth_good",
+    "auth_missing",
+    "auth_malformed",
+    "auth_unknown_key",
+    "auth_stale",
+    "auth_replayed",
+    "auth_bad_hmac",
 ];
 
 /// The attribute of the first of [`COUNTERS`] and [`PFSYNC_COUNTERS`].
@@ -359,6 +395,7 @@ mod tests {
     fn the_names_are_the_headers() {
         check("CARP_STATE_", 0, STATES);
         check("CARP_BALANCING_", 0, BALANCINGS);
+        check("CARP_AUTH_", 0, AUTHS);
         check("CARP_REASON_", 0, REASONS);
         check("PFSYNC_BULK_", 0, BULKS);
         let headers = of_headers();

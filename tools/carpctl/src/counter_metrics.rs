@@ -32,6 +32,8 @@ impl Place {
 
 const DROPPED: &str = "carp_advertisements_dropped_total";
 
+const AUTHENTICATED: &str = "carp_authentications_total";
+
 /// The counter of takeovers, which is no metric: carp_transitions_total says more.
 const PREEMPT: &str = "preempt";
 
@@ -44,6 +46,15 @@ fn carp(counter: &'static str) -> Place {
         "rx_ipv6" => received().by("family", "ipv6"),
         "tx_ipv4" => sent().by("family", "ipv4"),
         "tx_ipv6" => sent().by("family", "ipv6"),
+        _ if counter.starts_with("rx_auth_") => Place::new(
+            AUTHENTICATED,
+            "Advertisements whose authentication as a whole was examined, by what came of it. \
+             Which of them are believed is the mode's.",
+        )
+        .by(
+            "outcome",
+            counter.strip_prefix("rx_auth_").unwrap_or(counter),
+        ),
         "rx_echo" => Place::new(
             "carp_echoes_total",
             "Own advertisements that came back; also among those dropped for bad_auth.",
@@ -76,6 +87,12 @@ fn pfsync(counter: &'static str) -> Place {
         "ipackets6" => received().by("family", "ipv6"),
         "opackets" => sent().by("family", "ipv4"),
         "opackets6" => sent().by("family", "ipv6"),
+        _ if counter.starts_with("auth_") => Place::new(
+            "pfsync_authentications_total",
+            "Frames whose authentication as a whole was examined, by what came of it. Which of \
+             them are believed is the mode's.",
+        )
+        .by("outcome", counter.strip_prefix("auth_").unwrap_or(counter)),
         "badif" | "badttl" | "hdrops" | "badver" | "badauth" | "badact" | "badlen" => Place::new(
             "pfsync_frames_dropped_total",
             "Frames that were dropped, or the rest of one.",
@@ -138,14 +155,15 @@ impl CounterMetric {
         metrics
     }
 
-    /// The values of each interface. Why advertisements are dropped is left out where it has
-    /// not happened: with 4,080 virtual hosts that would be half of the page.
+    /// The values of each interface. Why advertisements are dropped, and what came of their
+    /// authentication, is left out where it has not happened: with 4,080 virtual hosts that would be half of the page.
     pub fn write(&self, page: &mut Page, interfaces: &[(&Labels, &Counters)]) {
+        let is_sparse = [DROPPED, AUTHENTICATED].contains(&&*self.name);
         let mut metric = page.metric(Type::Counter, &self.name, &self.help);
         for (labels, counters) in interfaces {
             for (number, counter, label) in &self.counters {
                 let value = counters.get(*number, counter);
-                if let Some(value) = value.filter(|it| *it != 0 || self.name != DROPPED) {
+                if let Some(value) = value.filter(|it| *it != 0 || !is_sparse) {
                     metric.sample(&[labels, label], value);
                 }
             }
@@ -185,6 +203,10 @@ mod tests {
         assert_eq!(place.metric, DROPPED);
         assert_eq!(place.label, Some(("reason", "bad_ttl")));
         assert_eq!(carp("tx_error").label, Some(("reason", "error")));
+        let place = carp("rx_auth_bad_hmac");
+        assert_eq!(place.metric, AUTHENTICATED);
+        assert_eq!(place.label, Some(("outcome", "bad_hmac")));
+        assert_eq!(pfsync("auth_good").label, Some(("outcome", "good")));
         assert_eq!(carp("rx_ipv6").label, Some(("family", "ipv6")));
         assert_eq!(pfsync("stale").metric, "pfsync_stale_total");
     }

@@ -6,15 +6,25 @@
 use crate::{
     address::{Action, AddressChange, Broadcast},
     addresses::is_so,
+    auth::{self, Auth},
     carp::Carp,
     change::Change,
     contract::{link::*, pfsync::*, BALANCINGS, IFAPROT_NETSTART},
     interface::{Address, Interface},
+    kind::Kind,
     pfsync::Pfsync,
     setting::Setting,
-    wanted::Wanted,
+    wanted::{has_key, Wanted},
 };
 use std::net::IpAddr;
+
+/// What is there of authentication, and the window that is its default.
+pub fn auth_of(interface: &Interface) -> Option<(Kind, &Auth, u32)> {
+    let carp = interface.carp.as_ref();
+    let carp = carp.map(|it| (Kind::Carp, &it.auth, it.usual_window()));
+    let pfsync = interface.pfsync.as_ref();
+    carp.or_else(|| pfsync.map(|it| (Kind::Pfsync, &it.auth, auth::PFSYNC_WINDOW)))
+}
 
 /// What is there.
 pub struct Present<'a> {
@@ -53,6 +63,11 @@ pub fn leftovers(wanted: &Wanted, present: &Present<'_>) -> Change {
     };
     if let Some(carp) = &present.interface.carp {
         carp_leftovers(whole, carp, &mut change);
+    }
+    if let Some((kind, auth, _)) = auth_of(present.interface) {
+        change.settings.extend(auth::defaults(kind));
+        let lost = auth.keys.iter().copied();
+        change.lost_keys = lost.filter(|id| !has_key(&whole.auth_keys, *id)).collect();
     }
     if present.interface.pfsync.is_some() {
         defaults(&PFSYNC_DEFAULTS, &mut change);
@@ -138,6 +153,9 @@ pub fn remaining(change: &Change, present: &Present<'_>) -> Change {
     let interface = present.interface;
     let mut left = change.clone();
     left.settings.retain(|setting| !is_set(setting, interface));
+    if let Some((_, auth, _)) = auth_of(interface) {
+        left.lost_keys.retain(|id| auth.keys.contains(id));
+    }
     if left.device.as_ref().map(Option::as_deref) == Some(present.device) {
         left.device = None;
     }
@@ -181,8 +199,12 @@ pub fn remaining(change: &Change, present: &Present<'_>) -> Change {
     left
 }
 
-/// Whether an interface has a setting. The kernel shows no passphrase.
+/// Whether an interface has a setting. The kernel shows no passphrase and no key.
 fn is_set(setting: &Setting, interface: &Interface) -> bool {
+    let of_auth = auth_of(interface).and_then(|(kind, auth, usual)| auth.has(setting, kind, usual));
+    if let Some(is_set) = of_auth {
+        return is_set;
+    }
     let of_carp = |carp: &Carp| carp_has(setting, carp);
     let of_pfsync = |pfsync: &Pfsync| pfsync_has(setting, pfsync);
     interface.carp.as_ref().is_some_and(of_carp) || interface.pfsync.as_ref().is_some_and(of_pfsync)
@@ -221,7 +243,7 @@ fn carp_has(setting: &Setting, carp: &Carp) -> bool {
             peers.iter().all(|peer| carp.peers.contains(peer))
                 && carp.peers.iter().all(|peer| peers.contains(peer))
         }
-        Setting::Pass(_) | Setting::Syncpeer(_) => false,
+        Setting::Pass(_) | Setting::Syncpeer(_) | Setting::Number { .. } => false,
     }
 }
 

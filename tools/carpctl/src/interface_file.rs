@@ -5,16 +5,17 @@
 use crate::{
     address::Action,
     addresses::with_prefix_len,
+    auth::AuthKey,
     change::Change,
     contract::IFAPROT_NETSTART,
-    difference::{leftovers, remaining, Present, GROUP_CARP},
+    difference::{auth_of, leftovers, remaining, Present, GROUP_CARP},
     error::{failed, in_lines, usage, Error, Result},
     hostname_file::{self, Line, Mistake},
     interface::{Address, Interface, Route, NAME_MAX},
     kind::Kind,
     order::Named,
     plan::Plan,
-    remembered::{forget_phrase, Remembered},
+    remembered::{forget_keys, forget_phrase, Remembered, RememberedKeys},
     sentences::sentences,
     setting::Setting,
     virtual_device::VirtualDevice,
@@ -160,12 +161,24 @@ impl InterfaceFile {
             // it may be set though the rest fails, or this ends in the middle
             forget_phrase(interface.index);
         }
+        if let Some(interface) = existing.filter(|_| !left.auth_keys.is_empty()) {
+            forget_keys(interface.index);
+        }
         plan.carry_out(route)?;
         // of a new interface nothing is known, though its number may have been another's
         if left.phrase().is_some() || existing.is_none() {
             let index = route.existing(name)?.index;
             if let Some(remembered) = Remembered::of(index) {
                 remembered.set(left.phrase().unwrap_or_default());
+            }
+        }
+        if !left.auth_keys.is_empty() || existing.is_none() {
+            let index = route.existing(name)?.index;
+            if existing.is_none() {
+                forget_keys(index);
+            }
+            if let Some(remembered) = RememberedKeys::of(index) {
+                remembered.add(&left.auth_keys);
             }
         }
         Ok(())
@@ -187,6 +200,15 @@ impl InterfaceFile {
                 left.settings.push(Setting::Pass(Vec::new()));
             }
             _ => {}
+        }
+    }
+
+    /// The same of keys, of which the kernel shows the ids.
+    fn without_known_keys(&self, left: &mut Change, interface: &Interface) {
+        let auth = auth_of(interface).map(|(_, auth, _)| auth);
+        if let Some((remembered, auth)) = RememberedKeys::of(interface.index).zip(auth) {
+            let is_known = |key: &AuthKey| auth.keys.contains(&key.id) && remembered.has(key);
+            left.auth_keys.retain(|key| self.is_named || !is_known(key));
         }
     }
 
@@ -219,6 +241,7 @@ impl InterfaceFile {
             change.virtual_device.leaving.clear();
             change.addresses.retain(|it| it.action != Action::Remove);
             change.leave.retain(|group| group == GROUP_CARP);
+            change.lost_keys.clear();
             return Ok(change);
         };
         let present = Present {
@@ -233,6 +256,7 @@ impl InterfaceFile {
         }
         let mut left = remaining(&change, &present);
         self.without_known_phrase(&mut left, interface);
+        self.without_known_keys(&mut left, interface);
         left.virtual_device = self.new_ports(&left, interface, route)?;
         Ok(left)
     }

@@ -9,6 +9,8 @@ mod address_words;
 mod addresses;
 mod apply;
 mod attributes;
+mod auth;
+mod auth_words;
 mod carp;
 mod carp_peers;
 mod carp_words;
@@ -37,6 +39,7 @@ mod hostname_file;
 mod http;
 mod interface;
 mod interface_file;
+mod key_file;
 mod kind;
 mod last_line;
 mod lock;
@@ -57,6 +60,7 @@ mod react;
 mod remembered;
 mod required_unit;
 mod run_folder;
+mod secret_file;
 mod sentences;
 mod setting;
 mod show;
@@ -129,6 +133,13 @@ Of a pfsync interface:
   [-]local            tell also of this host's own connections
   [-]established      tell of TCP connections only when they are established
   bulkwait N          wait for a first peer, 0-255 seconds
+
+Of a carp or a pfsync interface, to authenticate whole packets:
+  auth MODE           off, receive, permissive, enforce
+  authkey ID FILE     add a key of 32-64 bytes, ID 1-255; -authkey ID: remove it
+  authactive ID       the key that signs; -authactive: none
+  authwindow N        seconds by which clocks may differ, 1-300; 0: the default
+  authtime            compare clocks; authmonotonic: do not
 
 A group's demotion: -g NAME shows it and why, carpdemote [N] and -carpdemote [N] change it;
 demote and undemote do that for others under a name of their own.

@@ -4,8 +4,10 @@
 
 use crate::{
     attributes::{as_address, Attributes},
+    auth::Auth,
     contract::{name, pfsync::*, BULKS, PFSYNC_COUNTERS},
     counters::Counters,
+    kind::Kind,
 };
 use std::net::IpAddr;
 
@@ -32,6 +34,7 @@ pub struct Pfsync {
     pub states: u32,
     pub queued: u32,
     pub unconfirmed: u32,
+    pub auth: Auth,
     pub counters: Counters,
 }
 
@@ -58,6 +61,7 @@ impl Pfsync {
             states: number(IFLA_PFSYNC_STATES),
             queued: number(IFLA_PFSYNC_QUEUED),
             unconfirmed: number(IFLA_PFSYNC_UNCONFIRMED),
+            auth: Auth::read(data, Kind::Pfsync),
             counters: data
                 .nest(IFLA_PFSYNC_STATS)
                 .map(|nest| Counters::read(nest, PFSYNC_COUNTERS))
@@ -94,6 +98,7 @@ mod tests {
             u32(IFLA_PFSYNC_STATES, 100_000),
             u32(IFLA_PFSYNC_QUEUED, 1),
             u32(IFLA_PFSYNC_UNCONFIRMED, 2),
+            u8(IFLA_PFSYNC_AUTH, 1),
             nest(
                 IFLA_PFSYNC_STATS,
                 &[bytes(FIRST_COUNTER, &5u64.to_ne_bytes())],
@@ -115,6 +120,10 @@ mod tests {
             states: 100_000,
             queued: 1,
             unconfirmed: 2,
+            auth: Auth {
+                mode: 1,
+                ..Auth::default()
+            },
             counters: Counters(vec![("ipackets", 5)]),
         };
         assert_eq!(Pfsync::read(Attributes::new(&data)), expected);

@@ -7,12 +7,9 @@
 use crate::{
     contract::link::CARP_PASS_MAX,
     error::{failed, Error, Result},
+    secret_file,
 };
-use std::{
-    fs::File,
-    io::{self, IsTerminal, Read},
-    os::unix::fs::MetadataExt,
-};
+use std::io::{self, IsTerminal, Read};
 
 /// `pass PHRASE`; for "-" the phrase is read from standard input.
 pub fn from_word(word: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
@@ -26,15 +23,7 @@ pub fn from_word(word: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
 /// terminal.
 pub fn from_file(file: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
     let line = if file != "-" {
-        File::open(file).and_then(|opened| {
-            if is_open_to_others(&opened)? {
-                warnings.push(format!(
-                    "others than its owner can read or write \"{file}\", which holds a \
-                     passphrase: chmod it to 600"
-                ));
-            }
-            first_line(opened)
-        })
+        secret_file::open(file, "passphrase", warnings).and_then(first_line)
     } else if io::stdin().is_terminal() {
         rpassword::prompt_password("pass phrase: ").map(String::into_bytes)
     } else {
@@ -48,12 +37,6 @@ pub fn from_file(file: &str, warnings: &mut Vec<String>) -> Result<Vec<u8>> {
         ));
     }
     Ok(cut(line, file, warnings))
-}
-
-/// Devices and pipes are somebody else's matter.
-fn is_open_to_others(file: &File) -> io::Result<bool> {
-    let metadata = file.metadata()?;
-    Ok(metadata.is_file() && metadata.mode() & 0o066 != 0)
 }
 
 fn first_line(source: impl Read) -> io::Result<Vec<u8>> {

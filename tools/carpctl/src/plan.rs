@@ -7,6 +7,7 @@ use crate::{
     address::{Action, AddressChange},
     addresses::{address_message, is_so, removals, remove_alone},
     attributes::{emit, text, u32, u8},
+    auth::{keys_attribute, Numbers},
     carp::Carp,
     change::Change,
     contract::{
@@ -34,7 +35,7 @@ pub struct Plan<'a> {
     index: Option<u32>,
     /// All that is about the link; nothing: only addresses change.
     link: Option<LinkMessage>,
-    /// What that message has no room for, each in one of its own: a second group and
+    /// What that message has no room for, each in one of its own: a second group or key to remove and
     /// further ones, the description of a new interface.
     further: Vec<LinkAttribute>,
     remove: Vec<Address>,
@@ -256,6 +257,10 @@ fn attributes(
 ) -> Result<(Vec<DefaultNla>, Vec<DefaultNla>)> {
     let mut data: Vec<_> = change.settings.iter().map(Setting::attribute).collect();
     data.extend(peers(change, carp).map(|peers| peers.attribute()));
+    let keys = change
+        .kind
+        .map(|kind| keys_attribute(kind, &change.auth_keys));
+    data.extend(keys.flatten());
     let device = change.kind.map(Kind::device).zip(change.device.as_ref());
     match device {
         None => {}
@@ -273,6 +278,12 @@ fn attributes(
         let mut groups = names.iter().map(|name| text(attribute, name));
         data.extend(groups.next());
         further.extend(groups);
+    }
+    if let Some(kind) = change.kind {
+        let attribute = Numbers::of(kind).remove;
+        let mut keys = change.lost_keys.iter().map(|id| u8(attribute, *id));
+        data.extend(keys.next());
+        further.extend(keys);
     }
     Ok((data, further))
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which passphrase netstart gave to an interface last. The kernel shows none, so without
-//! this each run would have to set it again, which every listener to links would hear.
-//! A salted hash is kept, in a file for root alone that does not outlive a boot.
+//! Which passphrase and which keys netstart gave to an interface last. The kernel shows none,
+//! so without this each run would have to set them again, which every listener to links would
+//! hear. Salted hashes are kept, in files for root alone that do not outlive a boot.
 
-use crate::run_folder::{create, FOLDER};
+use crate::{
+    auth::AuthKey,
+    run_folder::{create, FOLDER},
+    wanted::has_key,
+};
 use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hasher},
@@ -54,9 +58,7 @@ impl Remembered {
     }
 
     fn write(&self, phrase: &[u8]) -> io::Result<()> {
-        let mut salt = [0; 8];
-        File::open("/dev/urandom")?.read_exact(&mut salt)?;
-        let salt = u64::from_ne_bytes(salt);
+        let salt = new_salt()?;
         let new = self.0.with_extension("new");
         let mut file = create(&new)?;
         writeln!(file, "{salt:x} {:x}", hash_of(salt, phrase))?;
@@ -70,11 +72,87 @@ impl Remembered {
     }
 }
 
+/// The keys of one interface.
+pub struct RememberedKeys(PathBuf);
+
+/// A line of the file: the id of a key, a salt, and the salted hash.
+type KeyLine = (u8, u64, u64);
+
+impl RememberedKeys {
+    /// Of the interface with this index in this network namespace. Nothing: that cannot be told.
+    pub fn of(index: u32) -> Option<Self> {
+        let netns = fs::metadata("/proc/self/ns/net").ok()?.ino();
+        Some(Self::at(Path::new(FOLDER), netns, index))
+    }
+
+    fn at(folder: &Path, netns: u64, index: u32) -> Self {
+        Self(folder.join(format!("keys-{netns}-{index}")))
+    }
+
+    fn read(&self) -> Vec<KeyLine> {
+        let text = fs::read_to_string(&self.0).unwrap_or_default();
+        let line = |line: &str| {
+            let mut words = line.split(' ');
+            let mut number = || u64::from_str_radix(words.next()?, 16).ok();
+            Some((number()?.try_into().ok()?, number()?, number()?))
+        };
+        text.lines().filter_map(line).collect()
+    }
+
+    /// Whether this key was the last one of its id.
+    pub fn has(&self, key: &AuthKey) -> bool {
+        let is_it =
+            |(id, salt, hash): &KeyLine| *id == key.id && hash_of(*salt, &key.secret) == *hash;
+        self.read().iter().any(is_it)
+    }
+
+    /// Remembers these beside those of other ids. What cannot be kept is set again at the next
+    /// run.
+    pub fn add(&self, keys: &[AuthKey]) {
+        if self.write(keys).is_err() {
+            self.forget();
+        }
+    }
+
+    fn write(&self, keys: &[AuthKey]) -> io::Result<()> {
+        let mut lines = self.read();
+        lines.retain(|(id, ..)| !has_key(keys, *id));
+        for key in keys {
+            let salt = new_salt()?;
+            lines.push((key.id, salt, hash_of(salt, &key.secret)));
+        }
+        let new = self.0.with_extension("new");
+        let mut file = create(&new)?;
+        for (id, salt, hash) in lines {
+            writeln!(file, "{id:x} {salt:x} {hash:x}")?;
+        }
+        fs::rename(new, &self.0)
+    }
+
+    pub fn forget(&self) {
+        // it fails only if there is nothing to forget
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// What was remembered of this interface's passphrase is not to be relied on any more.
 pub fn forget_phrase(index: u32) {
     if let Some(remembered) = Remembered::of(index) {
         remembered.forget();
     }
+}
+
+/// What was remembered of this interface's keys is not to be relied on any more.
+pub fn forget_keys(index: u32) {
+    if let Some(remembered) = RememberedKeys::of(index) {
+        remembered.forget();
+    }
+}
+
+fn new_salt() -> io::Result<u64> {
+    let mut salt = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut salt)?;
+    Ok(u64::from_ne_bytes(salt))
 }
 
 fn hash_of(salt: u64, phrase: &[u8]) -> u64 {
@@ -87,6 +165,29 @@ fn hash_of(salt: u64, phrase: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_known_again() {
+        let folder = std::env::temp_dir().join(format!("carpctl-keys-{}", std::process::id()));
+        let key = |id, secret: &[u8]| AuthKey {
+            id,
+            secret: secret.to_vec(),
+        };
+        let it = RememberedKeys::at(&folder, 1, 7);
+        let (one, two) = (key(1, b"secret"), key(200, b"another"));
+        assert!(!it.has(&one));
+        it.add(&[one.clone()]);
+        it.add(&[two.clone()]);
+        assert!(it.has(&one) && it.has(&two));
+        it.add(&[key(1, b"new")]);
+        assert!(!it.has(&one) && it.has(&two) && it.has(&key(1, b"new")));
+        let text = fs::read_to_string(&it.0).expect("is there");
+        assert_eq!(text.lines().count(), 2);
+        assert!(!text.contains("another"), "{text}");
+        it.forget();
+        assert!(!it.has(&two));
+        fs::remove_dir(&folder).expect("is empty");
+    }
 
     #[test]
     fn a_phrase_is_known_again() {

@@ -18,6 +18,12 @@ pub fn sentences(interface: &str, change: &Change, is_there: bool) -> Vec<String
     for setting in &change.settings {
         tell(format!("get {setting}"));
     }
+    for key in &change.auth_keys {
+        tell(format!("get authkey {}", key.id));
+    }
+    for id in &change.lost_keys {
+        tell(format!("lose authkey {id}"));
+    }
     if let Some(device) = &change.device {
         let word = change.kind.map_or("", |kind| kind.device().0);
         match device {

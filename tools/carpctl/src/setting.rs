@@ -4,7 +4,7 @@
 //! words that ask for it.
 
 use crate::{
-    attributes::{address, bytes, nest, u8},
+    attributes::{address, bytes, nest, u32, u8},
     contract::{link::*, pfsync::IFLA_PFSYNC_SYNCPEER},
     show::joined,
 };
@@ -17,6 +17,13 @@ pub enum Setting {
     Byte {
         attribute: u16,
         value: u8,
+        /// As a user types it.
+        words: String,
+    },
+    /// One of four bytes.
+    Number {
+        attribute: u16,
+        value: u32,
         /// As a user types it.
         words: String,
     },
@@ -37,6 +44,9 @@ impl Setting {
             Self::Byte {
                 attribute, value, ..
             } => u8(*attribute, *value),
+            Self::Number {
+                attribute, value, ..
+            } => u32(*attribute, *value),
             Self::Pass(phrase) => bytes(IFLA_CARP_PASS, phrase),
             Self::Nodes(nodes) => {
                 let node = |(vhid, advskew): &(u8, u8)| {
@@ -65,7 +75,7 @@ impl fmt::Display for Setting {
     /// Never the passphrase.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Byte { words, .. } => f.write_str(words),
+            Self::Byte { words, .. } | Self::Number { words, .. } => f.write_str(words),
             Self::Pass(phrase) if phrase.is_empty() => f.write_str("pass \"\""),
             Self::Pass(_) => f.write_str("pass ..."),
             Self::Nodes(nodes) => {

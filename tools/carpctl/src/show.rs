@@ -3,6 +3,7 @@
 //! An interface as ifconfig(8) shows it.
 
 use crate::{
+    auth::PFSYNC_WINDOW,
     carp::Carp,
     error::Result,
     interface::{Address, Interface, Route},
@@ -139,6 +140,9 @@ fn carp_lines(carp: &Carp, carpdev: Option<&str>) -> Vec<String> {
     if carp.digest_differs.is_some() {
         lines.push(format!("\t\t{}", digest_differs(carp)));
     }
+    if let Some(words) = carp.auth.words(carp.usual_window()) {
+        lines.push(format!("\t\t{words}"));
+    }
     if !carp.groups.is_empty() {
         lines.push(format!("\tgroups: {}", carp.groups.join(" ")));
     }
@@ -216,13 +220,15 @@ fn pfsync_lines(pfsync: &Pfsync, syncdev: Option<&str>) -> Vec<String> {
     if pfsync.table != "conntrack" {
         let _ = write!(words, " table: {}", pfsync.table);
     }
-    vec![
-        words,
-        format!(
-            "\t\tbulk: {} demote: {} states: {} queued: {} unconfirmed: {}",
-            pfsync.bulk, pfsync.demote, pfsync.states, pfsync.queued, pfsync.unconfirmed
-        ),
-    ]
+    let mut lines = vec![words];
+    if let Some(words) = pfsync.auth.words(PFSYNC_WINDOW) {
+        lines.push(format!("\t\t{words}"));
+    }
+    lines.push(format!(
+        "\t\tbulk: {} demote: {} states: {} queued: {} unconfirmed: {}",
+        pfsync.bulk, pfsync.demote, pfsync.states, pfsync.queued, pfsync.unconfirmed
+    ));
+    lines
 }
 
 /// The best known trouble with carp: what it may be, and what we have.
@@ -259,7 +265,7 @@ fn address_line(address: &Address) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::carp::Node;
+    use crate::{auth::Auth, carp::Node};
 
     fn node(state: &str, vhid: u8, advskew: u8) -> Node {
         Node {
@@ -331,6 +337,13 @@ mod tests {
             digest_differs: Some(10),
             addresses: vec!["10.0.0.1".parse().expect("is an address")],
             address_count: Some(3),
+            auth: Auth {
+                mode: 2,
+                keys: vec![1],
+                active: 1,
+                window: 5,
+                ..Auth::default()
+            },
             ..Carp::default()
         };
         assert_eq!(
@@ -340,6 +353,7 @@ mod tests {
                 "\t\tstate BACKUP vhid 1 advskew 0",
                 "\t\tstate MASTER vhid 2 advskew 100",
                 "\t\tdigest differs: address list or passphrase; addresses 10.0.0.1 and 2 more",
+                "\t\tauth permissive authactive 1 authkeys 1",
                 "\tstatus: master",
             ]
         );
@@ -370,12 +384,20 @@ mod tests {
             nosync_mark: Some((16, 240)),
             nosync_zone: Some(7),
             table: "memory".into(),
+            auth: Auth {
+                mode: 3,
+                keys: vec![2],
+                active: 2,
+                window: 7,
+                monotonic: true,
+            },
             ..usual
         };
         let words = "\tpfsync: syncdev: none syncpeer: 172.16.1.2 maxupd: 128 defer: on \
                      local: on established: on bulkwait: 90 nosync-mark: 0x10/0xf0 \
                      nosync-zone: 7 table: memory";
-        assert_eq!(pfsync_lines(&other, None), [words, progress]);
+        let auth = "\t\tauth enforce authactive 2 authkeys 2 authwindow 7 authmonotonic";
+        assert_eq!(pfsync_lines(&other, None), [words, auth, progress]);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum Value {
     Group,
     /// The name of a file.
     File,
+    /// A number, and then the name of a file.
+    UnlistedAndFile,
     /// One of these, and perhaps something else.
     OneOf(&'static [&'static str]),
 }

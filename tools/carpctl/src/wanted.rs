@@ -4,6 +4,7 @@
 
 use crate::{
     address::Action,
+    auth::AuthKey,
     change::Change,
     hostname_file::{Content, Line, Mistake},
     kind::Kind,
@@ -219,6 +220,8 @@ impl Change {
         }
         let is_last = |setting: &Setting| whole.settings.contains(setting);
         self.settings.retain(is_last);
+        self.auth_keys.retain(|key| whole.auth_keys.contains(key));
+        self.lost_keys.retain(|id| whole.lost_keys.contains(id));
         retain(&mut self.device, &whole.device);
         self.join.retain(|group| whole.join.contains(group));
         self.leave.retain(|group| whole.leave.contains(group));
@@ -259,6 +262,12 @@ impl Change {
         self.settings
             .retain(|setting| !later.settings.iter().any(|it| it.is_same_word(setting)));
         self.settings.extend(later.settings);
+        self.auth_keys
+            .retain(|key| !later.lost_keys.contains(&key.id) && !has_key(&later.auth_keys, key.id));
+        self.lost_keys
+            .retain(|id| !has_key(&later.auth_keys, *id) && !later.lost_keys.contains(id));
+        self.auth_keys.extend(later.auth_keys);
+        self.lost_keys.extend(later.lost_keys);
         replace(&mut self.device, later.device);
         self.join.retain(|group| !later.leave.contains(group));
         self.leave.retain(|group| !later.join.contains(group));
@@ -296,11 +305,17 @@ impl Change {
     }
 }
 
+/// Whether a key of this id is among them.
+pub fn has_key(keys: &[AuthKey], id: u8) -> bool {
+    keys.iter().any(|key| key.id == id)
+}
+
 impl Setting {
     /// Whether only the value differs.
     pub fn is_same_word(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Byte { attribute: a, .. }, Self::Byte { attribute: b, .. }) => a == b,
+            (Self::Byte { attribute: a, .. }, Self::Byte { attribute: b, .. })
+            | (Self::Number { attribute: a, .. }, Self::Number { attribute: b, .. }) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

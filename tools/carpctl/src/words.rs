@@ -4,7 +4,7 @@
 
 use crate::{
     address_words::{self, Addresses},
-    carp_words,
+    auth_words, carp_words,
     change::Change,
     cursor::Cursor,
     error::{usage, Result},
@@ -52,6 +52,10 @@ pub fn read(kind: Option<Kind>, words: &[String]) -> Result<Change> {
                     Some(Kind::Carp) => carp_words::word(word, &mut cursor, &mut change)?,
                     Some(Kind::Pfsync) => pfsync_words::word(word, &mut cursor, &mut change)?,
                     None => virtual_device::word(word, &mut cursor, &mut change)?,
+                }
+                || match kind {
+                    Some(kind) => auth_words::word(word, kind, &mut cursor, &mut change)?,
+                    None => false,
                 }
                 || is_address && addresses.word(word, &mut cursor, &mut change)?);
         if !known {
@@ -121,7 +125,7 @@ pub fn list(kind: Option<Kind>) -> impl Iterator<Item = (&'static str, Value)> {
         Some(Kind::Pfsync) => &[],
         _ => address_words::WORDS,
     };
-    let lists = [WORDS, words_of(kind), of_addresses];
+    let lists = [WORDS, words_of(kind), words_of_auth(kind), of_addresses];
     lists.into_iter().flatten().copied()
 }
 
@@ -130,6 +134,13 @@ fn words_of(kind: Option<Kind>) -> &'static [(&'static str, Value)] {
         Some(Kind::Carp) => carp_words::WORDS,
         Some(Kind::Pfsync) => pfsync_words::WORDS,
         None => virtual_device::WORDS,
+    }
+}
+
+fn words_of_auth(kind: Option<Kind>) -> &'static [(&'static str, Value)] {
+    match kind {
+        Some(_) => auth_words::WORDS,
+        None => &[],
     }
 }
 
