@@ -2,6 +2,7 @@
 
 //! `carpctl doctor`: what is wrong, in a sentence each, and what to do about it.
 
+mod auth;
 mod election;
 mod frame;
 mod pfsync;
@@ -178,6 +179,7 @@ pub fn doctor(output: &mut Output, json: bool) -> Result<()> {
     let look = Look::take()?;
     let mut findings = election::look(&look);
     findings.extend(pfsync::look(&look));
+    findings.extend(auth::look(&look));
     if findings.iter().any(|it| it.check == "dropped") {
         findings.extend(rules::culprit(&look));
     }
