@@ -202,9 +202,10 @@ def wrong(peer: Peer, what: str) -> bytes:
             return Peer(key=OTHER_KEY).payload()
         case "another source":
             return Peer(peer.advertisement.but(source="10.0.0.78")).payload()
-        case "demoted":
-            body = peer.advertisement.but(demote=1).payload()
-            return body + good[36:]
+        case "demotion":
+            # of a demoted host, as if it were well
+            demoted = Peer(peer.advertisement.but(demote=1)).payload()
+            return peer.advertisement.payload() + demoted[36:]
     raise AssertionError(what)
 
 
@@ -220,7 +221,7 @@ WRONG = {
     "too new": "stale",
     "another key": "bad_hmac",
     "another source": "bad_hmac",
-    "demoted": "bad_hmac",
+    "demotion": "bad_hmac",
 }
 
 
@@ -270,7 +271,7 @@ def test_recordings(lan: Lan) -> None:
     assert believes(lan, recorded[0]), "the first time"
     c.wait_state(lan.a, "master")
     for _ in range(3):
-        assert counted(lan, *recorded) == {"stale": 1}
+        assert counted(lan, *recorded) == {"replayed": 1}
     # a bow-out, or a better one, of a moment ago
     worse = Peer(c.Advertisement(advskew=200))
     recorded.append(worse.frame())
