@@ -98,7 +98,7 @@ impl Masters {
             })
     }
 
-    /// As one number, for a place that is read without a lock.
+    /// As one number, for a field that is read without a lock.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         ((self.hosts as u64) << u32::BITS) | self.mask as u64
@@ -114,10 +114,10 @@ impl Masters {
         }
     }
 
-    /// Whether we are master of the virtual host in this place of the order.
+    /// Whether we are master of the virtual host with this index.
     #[must_use]
-    pub const fn is_master_of(self, place: u32) -> bool {
-        place < self.hosts && self.mask.wrapping_shr(place) & 1 == 1
+    pub const fn is_master_of(self, index: u32) -> bool {
+        index < self.hosts && self.mask.wrapping_shr(index) & 1 == 1
     }
 
     /// Whether we are master of any.

@@ -312,7 +312,7 @@ impl VirtualHost {
         let farewell = bow_out && matches!(self.phase, Phase::Master { .. });
         Effects {
             advertise: Outgoing::new(Kind::BowOut, env.families).filter(|_| farewell),
-            ..self.enter(Phase::Init, reason)
+            ..self.change_phase(Phase::Init, reason)
         }
     }
 
@@ -446,7 +446,7 @@ impl VirtualHost {
             _ => self.ties.saturating_add(1),
         };
         let phase = self.listening(now, env, Interval(delay));
-        self.enter(phase, Reason::EqualMaster)
+        self.change_phase(phase, Reason::EqualMaster)
     }
 
     fn reconfigured(&mut self, now: Instant, env: &Environment, config: Config) -> Effects {
@@ -527,12 +527,12 @@ impl VirtualHost {
         Effects {
             advertise: Outgoing::new(Kind::Advertisement, env.families),
             announce: true,
-            ..self.enter(phase, reason)
+            ..self.change_phase(phase, reason)
         }
     }
 
     fn become_backup(&mut self, now: Instant, env: &Environment, reason: Reason) -> Effects {
-        self.enter(self.listening(now, env, Interval(0)), reason)
+        self.change_phase(self.listening(now, env, Interval(0)), reason)
     }
 
     /// The state of a backup that has just begun to listen, and listens for longer by
@@ -548,7 +548,7 @@ impl VirtualHost {
         }
     }
 
-    fn enter(&mut self, phase: Phase, reason: Reason) -> Effects {
+    fn change_phase(&mut self, phase: Phase, reason: Reason) -> Effects {
         let from = self.state();
         self.phase = phase;
         let to = self.state();

@@ -25,7 +25,7 @@ pub const COARSE: Interval = Interval(16);
 const LATE: Interval = Interval(2);
 
 /// So many advertisements in time, one after the other, show that a clock is fine.
-const SHOWN: u8 = 2;
+const IN_TIME_MIN: u8 = 2;
 
 /// The master-down timer.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +36,10 @@ pub struct MasterDown {
     /// The wait that the protocol asks for.
     wait: Interval,
     /// Whether the master's clock matters: with advbase 0.
-    judges: bool,
+    measures_clock: bool,
     /// The last advertisement: its counter, which tells the sender, and when it came.
     heard: Option<(Counter, Instant)>,
-    /// How many advertisements of that sender were in time, at most [`SHOWN`].
+    /// How many advertisements of that sender were in time, at most [`IN_TIME_MIN`].
     in_time: u8,
 }
 
@@ -48,13 +48,17 @@ impl MasterDown {
     #[must_use]
     pub const fn new(now: Instant, advbase: u8, advskew: u8) -> Self {
         let wait = Interval::until_master_down(advbase, advskew);
-        let judges = advbase == 0;
-        let first = if judges { wait.plus(COARSE) } else { wait };
+        let measures_clock = advbase == 0;
+        let first = if measures_clock {
+            wait.plus(COARSE)
+        } else {
+            wait
+        };
         Self {
             deadline: now.after(first),
             not_before: None,
             wait,
-            judges,
+            measures_clock,
             heard: None,
             in_time: 0,
         }
@@ -77,9 +81,9 @@ impl MasterDown {
     /// A master was heard at `now`, which is to be listened to.
     pub fn heard(&mut self, now: Instant, theirs: &Advertisement) {
         let mut wait = self.wait;
-        if self.judges {
-            self.judge(now, theirs);
-            if self.in_time < SHOWN {
+        if self.measures_clock {
+            self.measure_clock(now, theirs);
+            if self.in_time < IN_TIME_MIN {
                 wait = wait.plus(COARSE);
             }
         }
@@ -89,13 +93,13 @@ impl MasterDown {
     }
 
     /// Learns from the time between two advertisements how fine the master's clock is.
-    fn judge(&mut self, now: Instant, theirs: &Advertisement) {
+    fn measure_clock(&mut self, now: Instant, theirs: &Advertisement) {
         let interval = Interval::between_advertisements(theirs.advbase, theirs.advskew);
         let in_time = self.heard.is_some_and(|(counter, at)| {
             counter == theirs.counter && now <= at.after(interval.plus(LATE))
         });
         self.in_time = match in_time {
-            true => self.in_time.saturating_add(1).min(SHOWN),
+            true => self.in_time.saturating_add(1).min(IN_TIME_MIN),
             false => 0,
         };
         self.heard = Some((theirs.counter, now));

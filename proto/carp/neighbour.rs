@@ -4,8 +4,8 @@
 //!
 //! An IPv6 address that lives on the carp interface is none of the parent's, so the
 //! kernel does not answer there. The driver gives what comes in to
-//! [`Solicitation::parse`] and lets the master answer with a [`Speaker`]'s frame.
-//! After a takeover the master speaks unasked ([`Speaker::announce`]).
+//! [`Solicitation::parse`] and lets the master answer with a [`NaSender`]'s frame.
+//! After a takeover the master speaks unasked ([`NaSender::announce`]).
 //!
 //! The rules are those of RFC 4861, sections 4.3, 4.4, 7.1.1 and 7.2. OpenBSD does
 //! the same in `carp_send_na`.
@@ -31,7 +31,7 @@ pub const SOLICITATION: u8 = 135;
 /// The ICMPv6 type of a neighbour advertisement.
 pub const ADVERTISEMENT: u8 = 136;
 
-/// Length of a [`Speaker`]'s frames in bytes.
+/// Length of a [`NaSender`]'s frames in bytes.
 pub const LEN: usize = ETHERNET_LEN + IPV6_HEADER_LEN + MESSAGE_LEN;
 
 /// An advertisement with its only option.
@@ -219,7 +219,7 @@ impl Solicitation {
 
 /// In whose name neighbour advertisements are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Speaker {
+pub struct NaSender {
     /// The Ethernet source.
     pub from: MacAddress,
     /// Where the address is said to be.
@@ -228,7 +228,7 @@ pub struct Speaker {
     pub router: bool,
 }
 
-impl Speaker {
+impl NaSender {
     /// Says to everybody, unasked, that `address` is here.
     #[must_use]
     pub fn announce(&self, address: Ipv6Addr) -> [u8; LEN] {
