@@ -36,14 +36,14 @@ struct Node<T> {
     /// Packets since the owner has taken notice.
     packets: Atomic<u32>,
     /// How many of them the owner wants to hear of at once.
-    often: Atomic<u32>,
+    threshold: Atomic<u32>,
     /// Where the owner keeps the object; [`NO_SLOT`] while it knows nothing of it.
     slot: Atomic<u32>,
     /// What packets find.
     flag: Atomic<u32>,
     /// What came with it; touched by whoever has just made the node, then by who
     /// empties the inbox for the first time.
-    news: Opaque<Option<T>>,
+    payload: Opaque<Option<T>>,
 }
 
 /// In no inbox.
@@ -74,17 +74,17 @@ unsafe impl<T: Send> Sync for Watch<T> {}
 
 /// What a packet path finds.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Touched {
+pub(crate) struct TouchResult {
     /// Something was put into the inbox.
-    pub(crate) news: bool,
+    pub(crate) queued: bool,
     /// That was for the packet that makes it as many as the owner wants to hear of.
-    pub(crate) often: bool,
+    pub(crate) at_threshold: bool,
     /// What [`Watched::set_flag`] has said.
     pub(crate) flag: bool,
 }
 
 /// What was in the inbox.
-pub(crate) enum News<T: Send + 'static> {
+pub(crate) enum InboxItem<T: Send + 'static> {
     /// An object that the owner does not know yet.
     New(Watched<T>, T),
     /// Packets of the object in this slot.
@@ -117,27 +117,27 @@ impl<T: Send + 'static> Watch<T> {
         )
     }
 
-    /// There is a new object: puts `news` into the inbox. Any context but hard
+    /// There is a new object: puts `payload` into the inbox. Any context but hard
     /// interrupts.
     ///
     /// # Errors
     ///
-    /// Out of memory, or the object is known already. `news` comes back.
-    pub(crate) fn announce(this: &Arc<Self>, key: usize, news: T) -> Result<(), T> {
+    /// Out of memory, or the object is known already. `payload` comes back.
+    pub(crate) fn insert_new(this: &Arc<Self>, key: usize, payload: T) -> Result<(), T> {
         let Ok(watched) = Self::node(this, key) else {
-            return Err(news);
+            return Err(payload);
         };
         // SAFETY: Nobody knows the node yet.
-        unsafe { *watched.node.as_ref().news.get() = Some(news) };
-        match watched.enter() {
+        unsafe { *watched.node.as_ref().payload.get() = Some(payload) };
+        match watched.insert() {
             // Who finds it in the table before it is in the inbox only counts.
             Ok(watched) => {
                 this.push(watched.into_raw());
                 Ok(())
             }
             // SAFETY: The table has not taken the node.
-            Err(watched) => match unsafe { (*watched.inner().news.get()).take() } {
-                Some(news) => Err(news),
+            Err(watched) => match unsafe { (*watched.inner().payload.get()).take() } {
+                Some(payload) => Err(payload),
                 None => Ok(()),
             },
         }
@@ -152,7 +152,7 @@ impl<T: Send + 'static> Watch<T> {
         let watched = Self::node(this, key)?;
         watched.inner().state.store(IDLE, Relaxed);
         watched.reset();
-        watched.enter().map_err(|_| EEXIST)
+        watched.insert().map_err(|_| EEXIST)
     }
 
     /// A node that is in no table yet. It counts as queued, and its first packet as
@@ -166,10 +166,10 @@ impl<T: Send + 'static> Watch<T> {
                 next: Atomic::new(ptr::null_mut()),
                 state: Atomic::new(QUEUED),
                 packets: Atomic::new(1),
-                often: Atomic::new(0),
+                threshold: Atomic::new(0),
                 slot: Atomic::new(NO_SLOT),
                 flag: Atomic::new(0),
-                news: Opaque::new(None),
+                payload: Opaque::new(None),
             },
             this.flags,
         )?;
@@ -178,17 +178,17 @@ impl<T: Send + 'static> Watch<T> {
         Ok(Watched {
             node,
             watch: this.clone(),
-            entered: false,
+            is_inserted: false,
         })
     }
 
     /// A packet of the object at `key` passes. Any context but hard interrupts.
-    pub(crate) fn touch(&self, key: usize, _rcu: &rcu::Guard) -> Touched {
+    pub(crate) fn touch(&self, key: usize, _rcu: &rcu::Guard) -> TouchResult {
         // SAFETY: RCU is held, which keeps the node that is found.
         let node = unsafe {
             let node = bindings::watch_table_find(self.table.get(), key).cast::<Node<T>>();
             let Some(node) = node.as_ref() else {
-                return Touched::default();
+                return TouchResult::default();
             };
             node
         };
@@ -196,12 +196,16 @@ impl<T: Send + 'static> Watch<T> {
         // Full, here as in `drain`: either the owner sees this packet when it takes the
         // node out of the inbox, or this sees that it did.
         let count = node.packets.fetch_add(1, Full).wrapping_add(1);
-        let often = count == node.often.load(Relaxed);
-        let news = (count == 1 || often) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
-        if news {
+        let at_threshold = count == node.threshold.load(Relaxed);
+        let queued = (count == 1 || at_threshold) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
+        if queued {
             self.push(ptr::from_ref(node).cast_mut());
         }
-        Touched { news, often, flag }
+        TouchResult {
+            queued,
+            at_threshold,
+            flag,
+        }
     }
 
     /// Puts a node into the inbox. Its state is [`QUEUED`], and was not before.
@@ -223,7 +227,7 @@ impl<T: Send + 'static> Watch<T> {
     /// Of several who do so at once each gets a part. A node that was taken out belongs to
     /// one of them until it is [`IDLE`]; after that the packet path may put it in again, and
     /// its owner give it up, but RCU keeps its memory.
-    pub(crate) fn drain(this: &Arc<Self>, mut each: impl FnMut(News<T>)) {
+    pub(crate) fn drain(this: &Arc<Self>, mut each: impl FnMut(InboxItem<T>)) {
         let mut last = this.inbox.xchg(ptr::null_mut(), Full);
         // What came last is first: turned around.
         let mut first = ptr::null_mut::<Node<T>>();
@@ -243,22 +247,22 @@ impl<T: Send + 'static> Watch<T> {
             first = node.next.load(Relaxed);
             // SAFETY: It is still ours alone: it is not idle yet, and the packet path that
             // has made it is done with it.
-            let news = unsafe { (*node.news.get()).take() };
+            let payload = unsafe { (*node.payload.get()).take() };
             if node.state.cmpxchg(QUEUED, IDLE, Full).is_err() {
                 // SAFETY: The owner has given it up, and left freeing it to us.
                 unsafe { free(pointer) };
                 continue;
             }
-            match news {
-                Some(news) => each(News::New(
+            match payload {
+                Some(payload) => each(InboxItem::New(
                     Watched {
                         node: pointer,
                         watch: this.clone(),
-                        entered: true,
+                        is_inserted: true,
                     },
-                    news,
+                    payload,
                 )),
-                None => each(News::Packets {
+                None => each(InboxItem::Packets {
                     slot: node.slot.load(Relaxed),
                     count: node.packets.load(Relaxed),
                 }),
@@ -300,7 +304,7 @@ pub(crate) struct Watched<T: Send + 'static> {
     node: NonNull<Node<T>>,
     watch: Arc<Watch<T>>,
     /// Whether it is in the table.
-    entered: bool,
+    is_inserted: bool,
 }
 
 // SAFETY: The node is used through atomics only.
@@ -315,13 +319,13 @@ impl<T: Send + 'static> Watched<T> {
     }
 
     /// Puts the node into the table.
-    fn enter(mut self) -> Result<Self, Self> {
+    fn insert(mut self) -> Result<Self, Self> {
         // SAFETY: The node is initialised and in no table.
         let result = unsafe {
             bindings::watch_table_insert(self.watch.table.get(), self.node.as_ptr().cast())
         };
-        self.entered = result == 0;
-        match self.entered {
+        self.is_inserted = result == 0;
+        match self.is_inserted {
             true => Ok(self),
             false => Err(self),
         }
@@ -337,8 +341,8 @@ impl<T: Send + 'static> Watched<T> {
 
     /// Where the owner keeps the object, and of how many packets in a row it wants to
     /// hear at once; 0: of the first one only.
-    pub(crate) fn set_slot(&self, slot: u32, often: u32) {
-        self.inner().often.store(often, Relaxed);
+    pub(crate) fn set_slot(&self, slot: u32, threshold: u32) {
+        self.inner().threshold.store(threshold, Relaxed);
         self.inner().slot.store(slot, Release);
     }
 
@@ -348,7 +352,7 @@ impl<T: Send + 'static> Watched<T> {
     }
 
     /// Whether a packet has passed since [`Self::reset`].
-    pub(crate) fn is_touched(&self) -> bool {
+    pub(crate) fn has_packets(&self) -> bool {
         self.inner().packets.load(Relaxed) != 0
     }
 
@@ -365,14 +369,14 @@ impl<T: Send + 'static> Watched<T> {
 
 impl<T: Send + 'static> Drop for Watched<T> {
     fn drop(&mut self) {
-        if self.entered {
+        if self.is_inserted {
             // SAFETY: It is in the table.
             unsafe {
                 bindings::watch_table_remove(self.watch.table.get(), self.node.as_ptr().cast())
             };
         }
         // In the inbox it stays until that is emptied.
-        if self.inner().state.xchg(DEAD, Full) == IDLE || !self.entered {
+        if self.inner().state.xchg(DEAD, Full) == IDLE || !self.is_inserted {
             // SAFETY: No new reader finds it, and it is in no inbox.
             unsafe { free(self.node) };
         }
@@ -397,7 +401,7 @@ unsafe extern "C" fn release<T>(head: *mut bindings::callback_head) {
     unsafe {
         let offset = core::mem::offset_of!(Node<T>, rcu);
         let node = head.byte_sub(offset).cast::<Node<T>>();
-        ptr::drop_in_place((*node).news.get());
+        ptr::drop_in_place((*node).payload.get());
         drop(KBox::from_raw(node));
     }
 }
