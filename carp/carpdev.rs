@@ -84,7 +84,7 @@ pub(super) fn change_attachment(
 }
 
 /// Whether this is the parent. Any context.
-pub(super) fn stands_on(carp: &Carp, dev: &Device) -> bool {
+pub(super) fn is_carpdev(carp: &Carp, dev: &Device) -> bool {
     let rcu = rcu::read_lock();
     carp.published
         .carpdev
@@ -226,7 +226,7 @@ pub(super) fn detach(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
     drop(carpdev);
     mtu::free(own, rtnl);
-    demote::forgive_send_errors(carp);
+    demote::reset_send_errors(carp);
 }
 
 /// Flowtables came to the parent, or went: it is to keep frames for other hosts from them.

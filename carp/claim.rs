@@ -33,7 +33,7 @@ pub(super) enum Claim {
 /// the buffer, which is only read. Softirq; RCU read lock held.
 #[inline]
 pub(super) fn of(port: &Port, dev: &Device, mac: u64, skb: &Skb, rcu: &rcu::Guard) -> Claim {
-    if skb.packet_type() != PacketType::Other && is_the_parents(dev, mac, skb) {
+    if skb.packet_type() != PacketType::Other && belongs_to_parent(dev, mac, skb) {
         return Claim::Parents;
     }
     // What has a VLAN tag is for another device.
@@ -48,10 +48,10 @@ pub(super) fn of(port: &Port, dev: &Device, mac: u64, skb: &Skb, rcu: &rcu::Guar
         // That of an IP group, and none of our business.
         return Claim::Parents;
     }
-    ours_if(port.carp.published.masters().is_master_of(port.index))
+    ours_or_other_hosts(port.carp.published.masters().is_master_of(port.index))
 }
 
-const fn ours_if(ours: bool) -> Claim {
+const fn ours_or_other_hosts(ours: bool) -> Claim {
     if ours {
         Claim::Ours
     } else {
@@ -63,7 +63,7 @@ const fn ours_if(ours: bool) -> Claim {
 /// back, and has no Ethernet header; or the address was given to the parent by hand, and
 /// stays the parent's, master or not.
 #[inline(never)]
-fn is_the_parents(dev: &Device, mac: u64, skb: &Skb) -> bool {
+fn belongs_to_parent(dev: &Device, mac: u64, skb: &Skb) -> bool {
     skb.packet_type() == PacketType::Loopback || mac == ether_addr_to_u64(dev.mac())
 }
 
@@ -77,12 +77,12 @@ fn of_balanced(port: &Port, is_group: bool, skb: &Skb, rcu: &rcu::Guard) -> Clai
     }
     let masters = port.carp.published.masters();
     if !balancing.is_by_hash() {
-        return ours_if(masters.is_master_of(port.index));
+        return ours_or_other_hosts(masters.is_master_of(port.index));
     }
     match share(port.dev.net(), skb, rcu) {
         Share::Everybody if is_group => Claim::Parents,
         Share::Everybody => Claim::Ours,
-        Share::Hash(hash) => ours_if(masters.take(hash)),
+        Share::Hash(hash) => ours_or_other_hosts(masters.take(hash)),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn configure(
             }
         }
         core::mem::swap(&mut host.nodes, &mut fresh);
-        host.note_change();
+        host.invalidate_dumps();
         let same_key = key.is_none();
         if let Some(key) = key {
             host.key = key;

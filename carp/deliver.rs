@@ -9,7 +9,7 @@ use super::{
     device::Carp,
     election,
     netns::Namespace,
-    outbox::{Outbox, Told},
+    outbox::{Outbox, StateChange},
     parent::Parent,
     work,
 };
@@ -47,7 +47,7 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
                 dropped.ipv6 = true;
             }
             if let Some(own) = &outbox.own {
-                complain(own, error);
+                log_send_error(own, error);
             }
         }
     };
@@ -74,18 +74,18 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
         return;
     };
     announce(carp, own, &outbox.addresses);
-    let mut told = outbox.transitions.iter().flatten().peekable();
-    if told.peek().is_some() {
-        own.ask_for_work(work::STATE);
+    let mut changes = outbox.transitions.iter().flatten().peekable();
+    if changes.peek().is_some() {
+        own.schedule_work(work::STATE);
     }
-    for told in told {
-        log_transition(own, told);
+    for change in changes {
+        log_transition(own, change);
     }
     if !dropped.is_empty() {
         send_again(carp, &outbox.advertising, dropped);
     }
     if failed != 0 || sent != 0 && outbox.counts_successes {
-        demote::sent(carp, sent, failed);
+        demote::record_sent(carp, sent, failed);
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
 fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) {
     let sharing = {
         let rcu = rcu::read_lock();
-        Parent::below(carp, &rcu).map_or(1, Parent::vhids)
+        Parent::lower_of(carp, &rcu).map_or(1, Parent::vhids)
     };
     let mut host = carp.host.lock();
     let now = Instant(timer::now());
@@ -106,19 +106,19 @@ fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) 
 }
 
 /// One line for each change.
-fn log_transition(own: &OwnDevice, told: &Told) {
-    let transition = &told.transition;
+fn log_transition(own: &OwnDevice, change: &StateChange) {
+    let transition = &change.transition;
     let level = transition.level();
     if let Some(level) = Namespace::prints(own.net(), level, false) {
         print_at!(
             level,
             "{} vhid {}: state transition: {} -> {} ({}{})\n",
             own.name(),
-            told.vhid,
+            change.vhid,
             name(transition.from),
             name(transition.to),
             transition.reason.as_str(),
-            log::Printed(Peer(told.peer))
+            log::KernelDisplay(Peer(change.peer))
         );
     }
 }
@@ -144,7 +144,7 @@ fn name(state: State) -> &'static str {
     }
 }
 
-fn complain(own: &OwnDevice, error: kernel::error::Error) {
+fn log_send_error(own: &OwnDevice, error: kernel::error::Error) {
     if let Some(level) = Namespace::prints(own.net(), SEND_ERROR, true) {
         print_at!(
             level,

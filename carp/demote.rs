@@ -56,30 +56,32 @@ fn adjust(host: &mut Host, by: i32, cause: OwnCause) -> Option<Demoted> {
 }
 
 /// Tells listeners of it. No lock of ours is held.
-fn notify_demoted(carp: &Carp, demoted: &Demoted) {
+fn notify_listeners(carp: &Carp, demoted: &Demoted) {
     let net = demoted.own.net();
     let cause = demoted.cause.as_str();
-    each_automatic(carp, |group| {
+    for_each_automatic_group(carp, |group| {
         notify::demoted(net, group, demoted.by, cause, &Reason::NONE);
     });
 }
 
 /// Tells all who are to know. No lock of ours is held.
-fn tell_demoted(carp: &Carp, demoted: Option<Demoted>) {
+fn notify_and_log(carp: &Carp, demoted: Option<Demoted>) {
     let Some(demoted) = demoted else {
         return;
     };
-    notify_demoted(carp, &demoted);
+    notify_listeners(carp, &demoted);
     if demoted.announce {
         advertise_everywhere(demoted.own.net());
     }
     // Last, for a console may be slow.
     let cause = demoted.cause.as_str();
-    each_automatic(carp, |group| tell(&demoted.own, group, demoted.by, cause));
+    for_each_automatic_group(carp, |group| {
+        log_demotion(&demoted.own, group, demoted.by, cause)
+    });
 }
 
 /// Calls `each` with the groups that automatic demotion touches.
-fn each_automatic(carp: &Carp, each: impl Fn(&Group)) {
+fn for_each_automatic_group(carp: &Carp, each: impl Fn(&Group)) {
     for index in 0..usize::MAX {
         match carp.group(index) {
             None => break,
@@ -90,7 +92,7 @@ fn each_automatic(carp: &Carp, each: impl Fn(&Group)) {
 }
 
 /// What came of sending; `failed` and `sent` count advertisements.
-pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
+pub(super) fn record_sent(carp: &Carp, sent: usize, failed: usize) {
     let demoted = {
         let mut host = carp.host.lock();
         let now = Instant(timer::now());
@@ -111,25 +113,25 @@ pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
             by => adjust(&mut host, by, OwnCause::SendErrors),
         }
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
 /// Takes back what is due, see [`super::demotion::Demotion::is_due`], and has the timer
 /// expire when the rest is. Softirq context.
-pub(super) fn lift_due(carp: &Carp) {
-    try_sending(carp);
-    end_causes(carp);
+pub(super) fn expire_demotions(carp: &Carp) {
+    expire_send_errors(carp);
+    expire_causes(carp);
     election::arm(carp, &carp.host.lock());
 }
 
 /// The time may have come to try whether sending works again.
-fn try_sending(carp: &Carp) {
+fn expire_send_errors(carp: &Carp) {
     let demoted = {
         let mut host = carp.host.lock();
         let by = host.demotion.send_errors.expired(Instant(timer::now()));
         by.and_then(|by| adjust(&mut host, by, OwnCause::SendErrors))
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
 /// The parent works, or does not; without parent there is nothing to suffer.
@@ -143,10 +145,10 @@ pub(super) fn suppress(carp: &Carp, suppressed: bool, _rtnl: &Rtnl) {
             _ => None,
         }
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
-/// The parent is about to fail: demotes. [`say_parent_fails`] comes when all
+/// The parent is about to fail: demotes. [`advertise_parent_failure`] comes when all
 /// interfaces on the parent know, for they say farewell, not that they are demoted.
 pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
     let demoted = {
@@ -158,7 +160,7 @@ pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
         adjust(&mut host, 1, OwnCause::Link)
     };
     if let Some(demoted) = demoted {
-        notify_demoted(carp, &demoted);
+        notify_listeners(carp, &demoted);
         let namespace = Namespace::of(demoted.own.net(), rtnl);
         if let (Some(namespace), true) = (namespace, demoted.announce) {
             namespace.rounds().want();
@@ -167,17 +169,19 @@ pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
 }
 
 /// Lets the namespace's other masters advertise, once for all interfaces on the parent.
-pub(super) fn say_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
+pub(super) fn advertise_parent_failure(carp: &Carp, _rtnl: &Rtnl) {
     let own = carp.host.lock().own.clone();
     if let Some(own) = own {
         if let Some(namespace) = Namespace::of(own.net(), &rcu::read_lock()) {
-            namespace.rounds().run_wanted(|| advertise_well(own.net()));
+            namespace
+                .rounds()
+                .run_wanted(|| advertise_where_parent_works(own.net()));
         }
     }
 }
 
 /// Logs that the parent fails, last, for a console may be slow.
-pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
+pub(super) fn log_parent_failure(carp: &Carp, _rtnl: &Rtnl) {
     let (own, name) = {
         let mut host = carp.host.lock();
         let is_unlogged = core::mem::take(&mut host.demotion.is_unlogged);
@@ -187,18 +191,18 @@ pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
         let name = host.demotion.name_of(OwnCause::Link, own.name_now());
         (own, name)
     };
-    each_automatic(carp, |group| tell(&own, group, 1, name.as_str()));
+    for_each_automatic_group(carp, |group| log_demotion(&own, group, 1, name.as_str()));
 }
 
 /// The interface stopped, or its parent is another one or none: errors of sending
 /// are forgotten.
-pub(super) fn forgive_send_errors(carp: &Carp) {
+pub(super) fn reset_send_errors(carp: &Carp) {
     let demoted = {
         let mut host = carp.host.lock();
         let by = host.demotion.send_errors.reset();
         by.and_then(|by| adjust(&mut host, by, OwnCause::SendErrors))
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
 /// Lets every master of the namespace advertise at once: the host is not well any more. Not
@@ -209,12 +213,12 @@ pub(super) fn forgive_send_errors(carp: &Carp) {
 /// it, never within it, for there may be many of them and the stack is small.
 pub(super) fn advertise_everywhere(net: &Net) {
     if let Some(namespace) = Namespace::of(net, &rcu::read_lock()) {
-        namespace.rounds().run(|| advertise_well(net));
+        namespace.rounds().run(|| advertise_where_parent_works(net));
     }
 }
 
 /// Lets every master advertise whose parent works.
-fn advertise_well(net: &Net) {
+fn advertise_where_parent_works(net: &Net) {
     advertise_all(net, |carp| !carp.host.lock().demotion.suppressed);
 }
 
@@ -232,7 +236,7 @@ pub(crate) fn group_demoted(
     if announce {
         advertise_everywhere(own.net());
     }
-    tell(own, group, by, cause.as_str());
+    log_demotion(own, group, by, cause.as_str());
 }
 
 /// The administrator's `carpdemote`: adds `step` to what it has added before, and has the
@@ -254,11 +258,11 @@ pub(super) fn carpdemote(net: &Net, group: &Arc<Group>, step: i32) -> Result<Res
 }
 
 /// The time of causes that were set by name may be over.
-fn end_causes(carp: &Carp) {
+fn expire_causes(carp: &Carp) {
     let now = Instant(timer::now());
     let own = {
         let host = carp.host.lock();
-        if host.demotion.next_end().is_none_or(|at| at > now) {
+        if host.demotion.next_expiry().is_none_or(|at| at > now) {
             return;
         }
         host.own.clone()
@@ -267,12 +271,12 @@ fn end_causes(carp: &Carp) {
         let Some(group) = carp.group(index) else {
             break;
         };
-        while let Some((cause, by)) = group.take_over(now) {
+        while let Some((cause, by)) = group.take_expired(now) {
             // Of one that leaves nobody is told; but its timer must not find the same again.
             if let Some(own) = &own {
                 let name = cause.name.as_str();
                 notify::demoted(own.net(), &group, by, name, &cause.reason);
-                tell(own, &group, by, name);
+                log_demotion(own, &group, by, name);
             }
         }
     }
@@ -281,12 +285,12 @@ fn end_causes(carp: &Carp) {
 /// A cause of the group was set by name: its carp interfaces are to look when it ends.
 /// Process context.
 pub(super) fn watch_causes(net: &Net, group: &Arc<Group>) {
-    each_member(net, group, |carp| election::arm(carp, &carp.host.lock()));
+    for_each_member(net, group, |carp| election::arm(carp, &carp.host.lock()));
 }
 
 /// Lets every master of the namespace that is `wanted` advertise at once.
 fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
-    each_interface(net, |carp| {
+    for_each_interface(net, |carp| {
         if wanted(carp) {
             election::advertise_now(carp);
         }
@@ -295,12 +299,12 @@ fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
 
 /// Lets every master in the group advertise at once.
 pub(super) fn advertise_group(net: &Net, group: &Arc<Group>) {
-    each_member(net, group, election::advertise_now);
+    for_each_member(net, group, election::advertise_now);
 }
 
 /// Calls `each` with the carp interfaces in the group.
-fn each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
-    each_interface(net, |carp| {
+fn for_each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
+    for_each_interface(net, |carp| {
         let is_in = carp.host.lock().demotion.is_in(group);
         if is_in {
             each(carp);
@@ -309,7 +313,7 @@ fn each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
 }
 
 /// Calls `each` with the carp interfaces of the namespace.
-fn each_interface(net: &Net, each: impl Fn(&Carp)) {
+fn for_each_interface(net: &Net, each: impl Fn(&Carp)) {
     let rcu = rcu::read_lock();
     for (_, carp) in Carp::walk(net, 0, &rcu) {
         each(carp);
@@ -317,7 +321,7 @@ fn each_interface(net: &Net, each: impl Fn(&Carp)) {
 }
 
 /// Logs a change of a group's counter.
-fn tell(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
+fn log_demotion(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
     if let Some(level) = Namespace::prints(own.net(), DEMOTION, false) {
         print_at!(
             level,

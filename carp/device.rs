@@ -56,7 +56,7 @@ pub(super) struct Configured {
     pub(super) lost: RtnlCell<Option<LostParent>>,
     /// Whether others are being asked about a link-layer address that follows from the
     /// interface's own new settings.
-    pub(super) asks_for_mac: RtnlCell<bool>,
+    pub(super) is_changing_mac: RtnlCell<bool>,
     /// The MTU that was asked for; 0: whatever the parent has.
     pub(super) wanted_mtu: RtnlCell<u32>,
     /// The interface's state when user space was told of it last.
@@ -70,7 +70,7 @@ impl Configured {
         Self {
             attachment: RtnlRefCell::new(None),
             lost: RtnlCell::new(None),
-            asks_for_mac: RtnlCell::new(false),
+            is_changing_mac: RtnlCell::new(false),
             wanted_mtu: RtnlCell::new(0),
             notified: RtnlCell::new(0),
             timer: RtnlCell::new(None),

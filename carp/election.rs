@@ -16,7 +16,7 @@ use super::{
     hooks,
     host::{Host, Moment},
     notify,
-    outbox::{Outbox, Told},
+    outbox::{Outbox, StateChange},
     published::state_to_u32,
     stopping,
 };
@@ -78,7 +78,7 @@ pub(super) fn handle_node(
     let effects = node.election.handle(moment.now, &moment.environment, event);
     if let Some(transition) = &effects.transition {
         node.transitions.add(transition);
-        let told = Told {
+        let change = StateChange {
             vhid,
             transition: *transition,
             peer: node.advertisers.behind(transition.reason),
@@ -86,9 +86,9 @@ pub(super) fn handle_node(
         if transition.from == State::Master && index == 0 {
             host.announcements.stop();
         }
-        enter(carp, host, transition);
-        note(carp, host, vhid, moment, transition);
-        outbox.tell(host, told);
+        publish_transition(carp, host, transition);
+        record_transition(carp, host, vhid, moment, transition);
+        outbox.push_transition(host, change);
     }
     advertise::send(carp, host, index, moment, &effects, outbox);
 }
@@ -109,7 +109,7 @@ pub(super) fn arm(carp: &Carp, host: &Host) {
 
 /// The packet paths first, so that a takeover waits for nothing; operstate and
 /// RTM_NEWLINK follow through linkwatch.
-fn enter(carp: &Carp, host: &mut Host, transition: &Transition) {
+fn publish_transition(carp: &Carp, host: &mut Host, transition: &Transition) {
     if transition.to == State::Master {
         carp.counters.count(Counter::Preempted);
     }
@@ -118,7 +118,13 @@ fn enter(carp: &Carp, host: &mut Host, transition: &Transition) {
 
 /// A virtual host has changed its state. Under the host's lock, so that listeners
 /// hear of changes in their order.
-fn note(carp: &Carp, host: &mut Host, vhid: u8, moment: &Moment, transition: &Transition) {
+fn record_transition(
+    carp: &Carp,
+    host: &mut Host,
+    vhid: u8,
+    moment: &Moment,
+    transition: &Transition,
+) {
     host.history.push(Past {
         at: moment.now,
         vhid,
@@ -138,9 +144,9 @@ pub(super) fn publish(carp: &Carp, host: &mut Host) {
     let Some(own) = &host.own else {
         return;
     };
-    let speaks = carp.published.masters().is_any();
-    if speaks != before.1 && host.is_counted {
-        hooks::count_standby(own.net(), speaks);
+    let is_master = carp.published.masters().is_any();
+    if is_master != before.1 && host.is_counted {
+        hooks::count_standby(own.net(), is_master);
     }
     if carp.published.state() == before.0 {
         return;
@@ -175,7 +181,7 @@ pub(super) fn timer_expired(carp: &Carp) {
     };
     deliver(carp, &mut outbox);
     if due {
-        demote::lift_due(carp);
+        demote::expire_demotions(carp);
     }
 }
 
@@ -253,7 +259,7 @@ pub(super) fn update(carp: &Carp, rtnl: &Rtnl) {
     // The others first hear that these virtual hosts are gone.
     demote::suppress(carp, suffers, rtnl);
     if carp.published.state() == state_to_u32(State::Init) {
-        demote::forgive_send_errors(carp);
+        demote::reset_send_errors(carp);
     }
 }
 

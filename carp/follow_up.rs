@@ -51,7 +51,7 @@ fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
     let state = carp.published.state();
     if carp.configured.notified.replace(state, rtnl) == state {
-        own.tell_change(rtnl);
+        own.notify_state_change(rtnl);
     }
     carp.changes.take(|vhid| {
         // What is not there any more does nothing.
@@ -59,14 +59,14 @@ fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
             .nodes()
             .find(|node| node.vhid == vhid)
             .map_or(State::Init, |node| node.state);
-        if tell_udev(own, vhid, state, rtnl).is_err() {
+        if send_uevent(own, vhid, state, rtnl).is_err() {
             // It misses one, as any listener may; generic netlink says so.
             pr_debug!("{}: no memory to tell udev\n", own.name());
         }
     });
 }
 
-fn tell_udev(own: &OwnDevice, vhid: u8, state: State, rtnl: &Rtnl) -> Result {
+fn send_uevent(own: &OwnDevice, vhid: u8, state: State, rtnl: &Rtnl) -> Result {
     let state = match state {
         State::Init => c"CARP_STATE=INIT",
         State::Backup => c"CARP_STATE=BACKUP",

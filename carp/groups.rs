@@ -96,7 +96,7 @@ pub(crate) struct Group {
     #[pin]
     causes: SpinLockBh<Causes>,
     /// When the first of the causes ends by itself; [`NEVER`].
-    next_end: Atomic<u64>,
+    next_expiry: Atomic<u64>,
 }
 
 /// No cause ends by itself.
@@ -114,7 +114,7 @@ impl Group {
                 count: Atomic::new(0),
                 members: Atomic::new(0),
                 causes <- new_spinlock_bh!(causes, "carp_causes"),
-                next_end: Atomic::new(NEVER),
+                next_expiry: Atomic::new(NEVER),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -255,8 +255,8 @@ impl Group {
 
     /// Takes a cause back whose time is over, and returns it and by how much the counter
     /// changed. Any context.
-    pub(super) fn take_over(&self, now: Instant) -> Option<(Cause, i32)> {
-        if self.next_end.load(Relaxed) > now.0 {
+    pub(super) fn take_expired(&self, now: Instant) -> Option<(Cause, i32)> {
+        if self.next_expiry.load(Relaxed) > now.0 {
             return None;
         }
         self.take(|it| it.is_over(now))
@@ -273,7 +273,7 @@ impl Group {
     /// The causes were changed, and their sum by so much.
     fn changed(&self, causes: &Causes, by: i64) -> i32 {
         let ends = causes.named.iter().filter_map(|it| it.until);
-        self.next_end
+        self.next_expiry
             .store(ends.min().map_or(NEVER, |Instant(at)| at), Relaxed);
         let by = i32::try_from(by).unwrap_or(0);
         self.update(|counter| counter.adjust(by));
@@ -281,8 +281,8 @@ impl Group {
     }
 
     /// When a cause ends by itself next. Any context.
-    pub(super) fn next_end(&self) -> Option<Instant> {
-        Some(self.next_end.load(Relaxed))
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        Some(self.next_expiry.load(Relaxed))
             .filter(|at| *at != NEVER)
             .map(Instant)
     }

@@ -71,7 +71,7 @@ fn of<'a>(net: &'a Net, held: impl Into<Held<'a>>) -> Option<&'a Hooks> {
 /// # Errors
 ///
 /// Out of memory; it was not counted.
-pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
+pub(super) fn add_interface(net: &Net, rtnl: &Rtnl) -> Result {
     let this = of(net, rtnl).ok_or(ENODEV)?;
     hook_arp(net, rtnl)?;
     this.standby.add(1, Relaxed);
@@ -91,7 +91,7 @@ pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
 }
 
 /// One less, which is master of nothing.
-pub(super) fn leave(net: &Net, rtnl: &Rtnl) {
+pub(super) fn remove_interface(net: &Net, rtnl: &Rtnl) {
     let Some(this) = of(net, rtnl) else {
         return;
     };
@@ -109,9 +109,9 @@ pub(super) fn leave(net: &Net, rtnl: &Rtnl) {
 
 /// An interface of the namespace has become master of something, or is master of
 /// nothing any more. Any context.
-pub(super) fn count_standby(net: &Net, speaks: bool) {
+pub(super) fn count_standby(net: &Net, is_master: bool) {
     if let Some(this) = of(net, &rcu::read_lock()) {
-        this.standby.add(if speaks { -1 } else { 1 }, Relaxed);
+        this.standby.add(if is_master { -1 } else { 1 }, Relaxed);
     }
 }
 

@@ -42,7 +42,7 @@ const HASHED_AT_ONCE: usize = 32;
 
 /// How long it is worth telling that a digest differs, in ns: longer than the longest
 /// interval.
-const LATELY: u64 = 300_000_000_000;
+const DIGEST_DIFFERS_MAX_AGE: u64 = 300_000_000_000;
 
 /// What lies behind an interface's lock.
 pub(crate) struct Host {
@@ -173,7 +173,7 @@ impl Host {
     }
 
     /// Addresses or virtual hosts change: who reads them in pieces is to know.
-    pub(super) fn note_change(&self) {
+    pub(super) fn invalidate_dumps(&self) {
         let rcu = rcu::read_lock();
         let namespace = self.namespace(&rcu);
         if let Some(namespace) = namespace {
@@ -198,7 +198,7 @@ impl Host {
             .map(|it| it.advertisers.digest_differed_at());
         let last = times.flatten().max()?;
         let age = now.0.saturating_sub(last.0);
-        (age < LATELY).then(|| u32::try_from(age / 1_000_000).unwrap_or(u32::MAX))
+        (age < DIGEST_DIFFERS_MAX_AGE).then(|| u32::try_from(age / 1_000_000).unwrap_or(u32::MAX))
     }
 
     /// Whether the virtual hosts may run, as far as that is up to the interface.
@@ -306,7 +306,7 @@ impl Host {
         let elections = self.nodes.iter().map(|node| node.election.deadline());
         let others = [
             self.demotion.send_errors.deadline(),
-            self.demotion.next_end(),
+            self.demotion.next_expiry(),
             self.announcements.deadline(),
         ];
         // The kernel crate has a `chain` of its own.

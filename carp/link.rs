@@ -86,7 +86,7 @@ impl LinkKind for Carp {
             mtu::begin(self, mtu, change.carpdev.flatten(), &request.extack, rtnl)?;
         }
         move_netns::enter(self, dev, rtnl)?;
-        dev.silence_inet6(rtnl);
+        dev.disable_inet6_output(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
         group_membership::join(self, namespace.groups(), default, &request.extack, rtnl)?;
         reconfigure::reconfigure(self, dev, change, &request.extack, rtnl)
@@ -244,7 +244,7 @@ fn fill_node(node: &Node, message: &mut Message<'_>) -> Result {
 /// could be charged with: on its parent, and in its namespace.
 fn fill_counters(carp: &Carp, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
     let rcu = rcu::read_lock();
-    let parent = Parent::below(carp, &rcu);
+    let parent = Parent::lower_of(carp, &rcu);
     let namespace = Namespace::of(dev.net(), &rcu);
     for (counter, attribute) in Counter::ALL {
         let of_parent = parent.map_or(0, |it| it.counters.get(counter));

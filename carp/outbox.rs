@@ -48,7 +48,7 @@ impl Packet {
 
 /// A change of state that is to be told.
 #[derive(Clone, Copy)]
-pub(super) struct Told {
+pub(super) struct StateChange {
     /// Whose it is.
     pub(super) vhid: u8,
     /// What it is.
@@ -70,7 +70,7 @@ pub(super) struct Outbox {
     /// The interface's device, if anything is to be sent or told.
     pub(super) own: Option<ARef<OwnDevice>>,
     /// Changes of state to be told.
-    pub(super) transitions: [Option<Told>; HOSTS_MAX],
+    pub(super) transitions: [Option<StateChange>; HOSTS_MAX],
     /// Addresses to be announced.
     pub(super) addresses: Batch,
     /// Whether it matters that something was sent, not only that something could not be.
@@ -95,10 +95,10 @@ impl Outbox {
     }
 
     /// Remembers what is to be told: after all is sent, for a console may be slow.
-    pub(super) fn tell(&mut self, host: &Host, told: Told) {
+    pub(super) fn push_transition(&mut self, host: &Host, change: StateChange) {
         self.own.clone_from(&host.own);
         if let Some(free) = self.transitions.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(told);
+            *free = Some(change);
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Parent {
     #[pin]
     ports: [RcuSlot<Port>; 256],
     /// Which of them there are, so that a walk does not look at all.
-    occupied: [Atomic<u64>; 4],
+    used_vhids: [Atomic<u64>; 4],
     /// Link-layer addresses set by hand, and the vhids that have them.
     lladdrs: RcuSlot<KVec<Lladdr>>,
     /// The way of IPv4 advertisements to this host.
@@ -130,7 +130,7 @@ impl Parent {
             Handler::new(pin_init!(Self {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
-                occupied: [const { Atomic::new(0) }; 4],
+                used_vhids: [const { Atomic::new(0) }; 4],
                 lladdrs: RcuSlot::new(),
                 route,
                 groups <- new_mutex!(None, "carp_groups"),
@@ -151,7 +151,7 @@ impl Parent {
     }
 
     /// That of an interface, if it has one, for readers under RCU.
-    pub(super) fn below<'a>(carp: &'a Carp, rcu: &'a rcu::Guard) -> Option<&'a Self> {
+    pub(super) fn lower_of<'a>(carp: &'a Carp, rcu: &'a rcu::Guard) -> Option<&'a Self> {
         rx_handler::get_rcu(carp.published.carpdev.get(rcu)?, rcu)
     }
 
@@ -216,7 +216,7 @@ impl Parent {
     /// All of them in ascending order of vhid.
     pub(crate) fn ports<'a>(&'a self, rcu: &'a rcu::Guard) -> Ports<'a> {
         Ports {
-            words: self.occupied.iter().zip(self.ports.chunks_exact(64)),
+            words: self.used_vhids.iter().zip(self.ports.chunks_exact(64)),
             bits: 0,
             slots: &[],
             rcu,
@@ -226,7 +226,7 @@ impl Parent {
     /// How many vhids there are. Any context.
     pub(super) fn vhids(&self) -> u32 {
         let vhids = |word: &Atomic<u64>| word.load(Relaxed).count_ones();
-        self.occupied.iter().map(vhids).sum()
+        self.used_vhids.iter().map(vhids).sum()
     }
 
     /// Calls `each` with every interface that has a vhid here.
@@ -273,38 +273,38 @@ impl Parent {
     }
 
     /// Puts an interface where packets for this vhid find it.
-    pub(super) fn occupy(&self, vhid: u8, port: Prepared<Port>) {
+    pub(super) fn insert_port(&self, vhid: u8, port: Prepared<Port>) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
             slot.put(port);
-            self.set_occupied(vhid, true);
+            self.set_vhid_used(vhid, true);
         }
     }
 
     /// Packets for this vhid find nobody any more.
-    pub(super) fn vacate(&self, vhid: u8) {
+    pub(super) fn remove_port(&self, vhid: u8) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
             slot.clear();
-            self.set_occupied(vhid, false);
+            self.set_vhid_used(vhid, false);
         }
     }
 
     /// RTNL, so there is one who does.
-    fn set_occupied(&self, vhid: u8, occupied: bool) {
-        if let Some(word) = self.occupied.get(usize::from(vhid >> 6)) {
+    fn set_vhid_used(&self, vhid: u8, used: bool) {
+        if let Some(word) = self.used_vhids.get(usize::from(vhid >> 6)) {
             let bit = 1 << (vhid & 63);
             let others = word.load(Relaxed) & !bit;
-            word.store(if occupied { others | bit } else { others }, Relaxed);
+            word.store(if used { others | bit } else { others }, Relaxed);
         }
     }
 
     /// One interface more stands here.
-    pub(super) fn enter(&self, _rtnl: &Rtnl) {
+    pub(super) fn add_interface(&self, _rtnl: &Rtnl) {
         let interfaces = self.interfaces.load(Relaxed);
         self.interfaces.store(interfaces.saturating_add(1), Relaxed);
     }
 
     /// One interface less stands here; see [`Self::release`].
-    pub(super) fn leave(&self, _rtnl: &Rtnl) {
+    pub(super) fn remove_interface(&self, _rtnl: &Rtnl) {
         let interfaces = self.interfaces.load(Relaxed);
         warn_on_once!(interfaces == 0);
         self.interfaces.store(interfaces.saturating_sub(1), Relaxed);

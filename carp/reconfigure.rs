@@ -55,9 +55,9 @@ pub(super) fn reconfigure(
         }
     }
     if own.mac() != new.mac() {
-        carp.configured.asks_for_mac.replace(true, rtnl);
-        let answer = own.ask_to_change_mac(&new.mac(), extack, rtnl);
-        carp.configured.asks_for_mac.replace(false, rtnl);
+        carp.configured.is_changing_mac.replace(true, rtnl);
+        let answer = own.pre_change_mac(&new.mac(), extack, rtnl);
+        carp.configured.is_changing_mac.replace(false, rtnl);
         answer?;
     }
     let fresh = make_nodes(&new)?;
@@ -70,7 +70,7 @@ pub(super) fn reconfigure(
     }
     // A virtual host that moves bows out where it was, under its old digest.
     let placed = match change.carpdev {
-        Some(Some(dev)) if !carpdev::stands_on(carp, dev) => {
+        Some(Some(dev)) if !carpdev::is_carpdev(carp, dev) => {
             carpdev::move_to(carp, own, dev, &new, extack, rtnl)
         }
         Some(None) => {
@@ -123,7 +123,7 @@ pub(super) fn check_lladdr(
     rtnl: &Rtnl,
 ) -> Result {
     // What new settings mean to a parent, old or new, is checked with them.
-    if carp.configured.asks_for_mac.get(rtnl) {
+    if carp.configured.is_changing_mac.get(rtnl) {
         return Ok(());
     }
     let mut settings = carp.host.lock().settings;

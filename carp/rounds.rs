@@ -23,7 +23,7 @@ impl Rounds {
     pub(super) fn run(&self, work: impl Fn()) {
         // Full ordering: the work that follows sees why it was asked for.
         if matches!(self.0.xchg(Self::AGAIN, Full), Self::IDLE | Self::WANTED) {
-            self.go_round(work);
+            self.run_rounds(work);
         }
     }
 
@@ -47,11 +47,11 @@ impl Rounds {
     /// Does the work if [`Self::want`] was the last to ask for it. Any context.
     pub(super) fn run_wanted(&self, work: impl Fn()) {
         if self.0.cmpxchg(Self::WANTED, Self::AGAIN, Full).is_ok() {
-            self.go_round(work);
+            self.run_rounds(work);
         }
     }
 
-    fn go_round(&self, work: impl Fn()) {
+    fn run_rounds(&self, work: impl Fn()) {
         loop {
             self.0.xchg(Self::BUSY, Full);
             work();

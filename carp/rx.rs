@@ -40,7 +40,7 @@ impl RxHandler for Parent {
         if self.is_foreign(&skb, rcu) {
             return Verdict::Pass(skb);
         }
-        self.receive_chosen(dev, skb, rcu)
+        self.receive_candidate(dev, skb, rcu)
     }
 }
 
@@ -58,7 +58,7 @@ impl IngressFilter for Parent {
 
 impl Parent {
     #[inline(never)]
-    fn receive_chosen<'a>(
+    fn receive_candidate<'a>(
         &'a self,
         dev: &'a Device,
         skb: RxSkb<'a>,
@@ -131,7 +131,7 @@ impl Parent {
                         let class = Class::of(packet);
                         (skb, class)
                     }
-                    None => match class_of_scattered(skb) {
+                    None => match class_of_nonlinear(skb) {
                         Some(known) => known,
                         None => return Verdict::Consumed,
                     },
@@ -156,7 +156,7 @@ impl Parent {
                 Some(skb) => Verdict::Pass(skb),
                 None => Verdict::Consumed,
             },
-            WayBack::Interface => receive_there(port, skb),
+            WayBack::Interface => receive_on_interface(port, skb),
             WayBack::Route => receive_by_route(port, dev, skb, rcu),
         }
     }
@@ -188,7 +188,7 @@ impl Parent {
 
 /// A packet that is not linear, or very short, and its class; none without memory.
 #[inline(never)]
-fn class_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
+fn class_of_nonlinear(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
     let mut skb = skb.unshare()?;
     let class = skb
         .pull_up_to(neighbour::NEEDED)
@@ -197,7 +197,7 @@ fn class_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
 }
 
 /// The interface receives the packet that came in on its parent. Softirq.
-pub(super) fn receive_there<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
+pub(super) fn receive_on_interface<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
@@ -235,7 +235,7 @@ pub(super) fn receive_by_route<'a>(
         }),
     };
     if interface {
-        return receive_there(port, skb.into());
+        return receive_on_interface(port, skb.into());
     }
     match RxSkb::from(skb).receive_on_behalf(&port.dev) {
         Some(skb) => Verdict::Pass(skb),

@@ -116,7 +116,7 @@ impl<'a> Source<'a> {
         rcu: &'a rcu::Guard,
     ) -> bool {
         let speaks = |carp: &Carp| carp.published.masters().is_any();
-        if speaks(self.carp) || Namespace::of(net, rcu).is_some_and(Namespace::lets_backups_speak) {
+        if speaks(self.carp) || Namespace::of(net, rcu).is_some_and(Namespace::lets_backups_send) {
             return true;
         }
         // Somebody's who asked on another way than the one that leads to the master: a

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     linux::{
-        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl,
+        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackMessage,
+        rtnl::Rtnl,
     },
     proto::carp::log::CARPDEV,
 };
@@ -34,7 +35,7 @@ pub(super) fn lose_parent(carp: &Carp, own: &OwnDevice, dev: &Device, rtnl: &Rtn
     election::update(carp, rtnl);
     notify::carpdev_changed(own, &dev.name_bytes(), None);
     tell(own, fmt!("carpdev {} is gone", dev.name()));
-    own.ask_for_work(work::LOST_PARENT);
+    own.schedule_work(work::LOST_PARENT);
 }
 
 /// Takes the parent again, if it is back. In process context, not within the event
@@ -45,7 +46,7 @@ pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     let dev = dev.filter(|dev| dev.is_registered(rtnl));
     if let (Some(dev), Some(this)) = (dev, own.data::<Carp>(rtnl)) {
         let settings = carp.host.lock().settings;
-        let (taken, words) = Words::of(|extack| {
+        let (taken, words) = ExtackMessage::capture(|extack| {
             check_parent(&dev, extack, rtnl)?;
             carpdev::move_to(&this, own, &dev, &settings, extack, rtnl)
         });
@@ -66,7 +67,7 @@ pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
             ),
         }
     }
-    own.tell_change(rtnl);
+    own.notify_state_change(rtnl);
 }
 
 /// A device has this name from now on, in this namespace: those that wait for it take it.
@@ -81,7 +82,7 @@ pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
         for (own, carp) in Carp::walk(home, 1, &rcu) {
             let lost = carp.configured.lost.get(rtnl);
             if lost.is_some_and(|lost| lost.is_named_like(dev)) {
-                own.ask_for_work(work::LOST_PARENT);
+                own.schedule_work(work::LOST_PARENT);
             }
         }
     }

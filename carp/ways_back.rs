@@ -74,7 +74,7 @@ impl WaysBack {
         let numbered = carpdev.primary_address(rcu).is_some();
         let way_back = WayBack::new(same_routes && numbered, ipv4(own, rcu), ipv4(carpdev, rcu));
         self.ipv4.store(to_u32(way_back), Relaxed);
-        let speaks = carpdev.speaks_inet6(rcu);
+        let speaks = carpdev.has_inet6(rcu);
         let way_back = WayBack::new(same_routes && speaks, ipv6(own, rcu), ipv6(carpdev, rcu));
         self.ipv6.store(to_u32(way_back), Relaxed);
     }

@@ -219,7 +219,7 @@ pub(crate) struct Entries<'a> {
 
 impl Entries<'_> {
     /// Compares the list with what it was at the dump's beginning.
-    fn look_for_changes(&self) {
+    fn check_generation(&self) {
         // SAFETY: The callback is that of a dump which is under way.
         unsafe {
             bindings::genl_dump_set_seq(
@@ -236,7 +236,7 @@ impl Entries<'_> {
     ///
     /// EMSGSIZE: there is no room. Or `fill`'s.
     pub(crate) fn add(&mut self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
-        self.look_for_changes();
+        self.check_generation();
         let callback = self.callback;
         // SAFETY: The buffer is the dump's, which is under way; so is the callback.
         unsafe {
@@ -592,10 +592,10 @@ unsafe extern "C" fn dumpit<O: Dump>(
         let position = bindings::netlink_callback_ctx::<Position>(callback);
         (request, entries, &mut *position)
     };
-    entries.look_for_changes();
+    entries.check_generation();
     let result = O::call(&request, &mut entries, position);
     // For what changed after the last entry: the end of the list says so.
-    entries.look_for_changes();
+    entries.check_generation();
     match result {
         Ok(()) => 0,
         // With EMSGSIZE the kernel comes back if there is anything in the buffer.

@@ -86,7 +86,7 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// Sends a packet (`ndo_start_xmit`). Softirqs are off, no lock; the caller holds RCU.
     fn start_xmit(&self, dev: &OwnDevice, skb: XmitSkb, rcu: &rcu::Guard);
 
-    /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
+    /// Does what [`OwnDevice::schedule_work`] was asked for; `bits` are those of all
     /// who asked since it was done last (`ndo_work`). Process context.
     fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl) {
         let _ = (dev, bits, rtnl);
@@ -352,7 +352,7 @@ impl OwnDevice {
     /// # Errors
     ///
     /// Somebody refuses it, in words.
-    pub(crate) fn ask_to_change_mac(
+    pub(crate) fn pre_change_mac(
         &self,
         mac: &MacAddress,
         extack: &Extack<'_>,
@@ -369,7 +369,7 @@ impl OwnDevice {
     }
 
     /// Changes the device's link-layer address and tells who depends on it, after
-    /// [`Self::ask_to_change_mac`].
+    /// [`Self::pre_change_mac`].
     pub(crate) fn change_mac(&self, mac: &MacAddress, rtnl: &Rtnl) {
         self.set_mac(mac, rtnl);
         // SAFETY: `self` is a live device of ours, RTNL is held.

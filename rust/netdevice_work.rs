@@ -27,7 +27,7 @@ impl OwnDevice {
     /// Asks for [`Driver::work`](super::netdevice_ops::Driver::work) with these bits,
     /// and those of others who ask before it is done. Any context but hard interrupts;
     /// a lock may be held. Of a device that leaves nothing is done any more.
-    pub(crate) fn ask_for_work(&self, bits: u32) {
+    pub(crate) fn schedule_work(&self, bits: u32) {
         // SAFETY: `self` is a live device. That it is registered, or not any more, the
         // function finds out under its own lock.
         unsafe { bindings::netdev_work_sched(self.as_ptr(), bits as c_ulong) }
@@ -35,7 +35,7 @@ impl OwnDevice {
 
     /// Tells notifiers (NETDEV_CHANGE) and user space (RTM_NEWLINK) how the device is
     /// now, if it is up.
-    pub(crate) fn tell_change(&self, _rtnl: &Rtnl) {
+    pub(crate) fn notify_state_change(&self, _rtnl: &Rtnl) {
         // SAFETY: `self` is a live device, RTNL is held. The device has no lock of its
         // own that the caller could hold.
         unsafe { bindings::netdev_state_change(self.as_ptr()) }

@@ -274,18 +274,18 @@ impl Extack<'_> {
 }
 
 /// What was told in words where no user asked for anything, so that the log can tell it.
-pub(crate) struct Words {
-    bytes: [u8; WORDS_MAX],
+pub(crate) struct ExtackMessage {
+    bytes: [u8; EXTACK_MESSAGE_MAX],
     len: usize,
 }
 
 /// The bytes that are kept of it: more than [`Extack::error`] writes.
-const WORDS_MAX: usize = 128;
+const EXTACK_MESSAGE_MAX: usize = 128;
 
-impl Words {
+impl ExtackMessage {
     /// Does something with a place where an error can be told, and returns what was told,
     /// the last if it was several times, beside the result.
-    pub(crate) fn of<R>(act: impl FnOnce(&Extack<'_>) -> R) -> (R, Self) {
+    pub(crate) fn capture<R>(act: impl FnOnce(&Extack<'_>) -> R) -> (R, Self) {
         // SAFETY: All zeroes is a valid `netlink_ext_ack`.
         let mut raw: bindings::netlink_ext_ack = unsafe { core::mem::zeroed() };
         // The message may lie in the structure itself, which is not moved before it is copied.
@@ -293,7 +293,7 @@ impl Words {
         // SAFETY: The pointer is valid until `act` has returned.
         let result = act(&unsafe { Extack::from_raw(ptr) });
         let mut words = Self {
-            bytes: [0; WORDS_MAX],
+            bytes: [0; EXTACK_MESSAGE_MAX],
             len: 0,
         };
         // SAFETY: As above. Whoever sets the message points to a string that outlives the
@@ -311,7 +311,7 @@ impl Words {
     }
 }
 
-impl kernel::fmt::Display for Words {
+impl kernel::fmt::Display for ExtackMessage {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         for &byte in self.bytes.iter().take(self.len) {
             fmt::Write::write_char(f, char::from(byte))?;
