@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sends what is in the outbox, and tells what has changed.
+//! Sends what is in the outbox, and logs changes of state.
 
 use super::{
     announce::announce,
@@ -38,7 +38,7 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
         }
         Err(error) => {
             carp.counters.count(Counter::SendError);
-            // A full queue says nothing about the way out.
+            // A full queue does not mean that the parent cannot send.
             if error != ENOBUFS {
                 failed = failed.saturating_add(1);
             } else if matches!(counter, Counter::SentIpv4) {
@@ -61,13 +61,13 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
     if let Some(carpdev) = outbox.carpdev.take() {
         for packet in &outbox.packets {
             let (counter, result) = packet.send(&carpdev);
-            // That a peer is down would be no fault of ours, and does not show
-            // here: an error says that there is no way to it.
+            // An error means that this host has no route or neighbour entry for the peer.
+            // A peer that is down causes no error here.
             record(counter, result);
         }
     }
     while let Some(probe) = outbox.probes.pop() {
-        // The next advertisement is followed by another one.
+        // Errors are ignored: another probe follows with the next advertisement.
         let _ = probe.transmit();
     }
     let Some(own) = &outbox.own else {
@@ -89,7 +89,8 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
     }
 }
 
-/// The queue dropped what these virtual hosts said in these families.
+/// Tells the elections that the queue dropped their advertisements of these families, so
+/// that they send them again.
 fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) {
     let sharing = {
         let rcu = rcu::read_lock();
@@ -105,7 +106,7 @@ fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) 
     election::arm(carp, &host);
 }
 
-/// One line for each change.
+/// Logs one line for each change of state.
 fn log_transition(own: &OwnDevice, change: &StateChange) {
     let transition = &change.transition;
     let level = transition.level();
@@ -123,7 +124,7 @@ fn log_transition(own: &OwnDevice, change: &StateChange) {
     }
 }
 
-/// The host that is the reason, or nothing.
+/// Prints the peer that caused a change of state; prints nothing without one.
 struct Peer(Option<IpAddr>);
 
 impl fmt::Display for Peer {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The virtual hosts of an interface, and all that belongs to them behind its lock.
+//! The virtual hosts of an interface, and everything else that the interface's lock
+//! protects.
 //!
-//! [`super::election`] tells them what happens.
+//! [`super::election`] passes events to them.
 
 use super::{
     addresses::Addresses,
@@ -36,15 +37,15 @@ use kernel::{
     sync::{aref::ARef, rcu},
 };
 
-/// Up to so many addresses are hashed as soon as one of them changes, so that every
-/// list that there was is one that was spoken.
+/// Up to this number of addresses, the digests are computed as soon as one address
+/// changes, so that no intermediate list is skipped: a peer may have it. With more
+/// addresses they are computed once before the next use.
 const HASHED_AT_ONCE: usize = 32;
 
-/// How long it is worth telling that a digest differs, in ns: longer than the longest
-/// interval.
+/// For how long a wrong digest is reported, in ns: longer than the longest interval.
 const DIGEST_DIFFERS_MAX_AGE: u64 = 300_000_000_000;
 
-/// What lies behind an interface's lock.
+/// What an interface's lock protects.
 pub(crate) struct Host {
     /// The virtual hosts in ascending order of vhid; at least one.
     pub(super) nodes: KVec<Node>,
@@ -52,19 +53,20 @@ pub(crate) struct Host {
     pub(super) settings: Settings,
     /// The passphrase, padded.
     pub(super) key: Secret<KEY_LEN>,
-    /// The addresses that are hashed.
+    /// The addresses that the digest covers.
     pub(super) addresses: Addresses,
-    /// When they are announced.
+    /// When the addresses are announced.
     pub(super) announcements: Announcements,
     /// Whether another host has shown switches the virtual MAC.
     pub(super) exposure: Exposure,
     /// When the addresses changed last, if they have not been hashed since.
     unhashed: Option<Instant>,
-    /// Groups, and what this interface brings upon them.
+    /// The groups, and by how much this interface demotes them.
     pub(super) demotion: Demotion,
-    /// What has happened to the virtual hosts.
+    /// The last changes of state of the virtual hosts.
     pub(super) history: History,
-    /// To whom advertisements go instead of to the group of their family.
+    /// The unicast peers that get advertisements instead of the multicast group of their
+    /// family.
     pub(super) peers: KVec<IpAddr>,
     /// The interface's own device, from its registration until it leaves.
     pub(super) own: Option<ARef<OwnDevice>>,
@@ -78,7 +80,7 @@ pub(crate) struct Host {
     pub(super) passed_over: PassedOver,
 }
 
-/// When something happens to the virtual hosts of an interface, and what holds then.
+/// The time of an event, and the environment of the elections at that time.
 pub(super) struct Moment {
     /// On the timers' clock.
     pub(super) now: Instant,
@@ -135,8 +137,8 @@ impl Host {
             .any(|peer| peer.is_ipv4() == (family == Family::Ipv4))
     }
 
-    /// The families in which there are addresses to be shared and somebody who can hear of
-    /// them.
+    /// The families in which the interface has shared addresses and can advertise. On a
+    /// parent without ARP it can advertise only to unicast peers.
     pub(super) fn families(&self) -> Families {
         let families = self.addresses.families();
         if self.carpdev().is_none_or(Device::has_arp) {
@@ -172,7 +174,8 @@ impl Host {
         }
     }
 
-    /// Addresses or virtual hosts change: who reads them in pieces is to know.
+    /// Addresses or virtual hosts change: a dump that is under way becomes inconsistent
+    /// (`NLM_F_DUMP_INTR`).
     pub(super) fn invalidate_dumps(&self) {
         let rcu = rcu::read_lock();
         let namespace = self.namespace(&rcu);
@@ -189,8 +192,8 @@ impl Host {
         namespace.is_some_and(Namespace::balances_arp)
     }
 
-    /// How long ago the last advertisement with a wrong digest came, in ms, if it was lately
-    /// and its sender has not sent a good one since.
+    /// How long ago the last advertisement with a wrong digest came, in ms. `None` if
+    /// that was more than five minutes ago or if its sender has sent a good one since.
     pub(super) fn digest_differs(&self, now: Instant) -> Option<u32> {
         let times = self
             .nodes
@@ -201,7 +204,7 @@ impl Host {
         (age < DIGEST_DIFFERS_MAX_AGE).then(|| u32::try_from(age / 1_000_000).unwrap_or(u32::MAX))
     }
 
-    /// Whether the virtual hosts may run, as far as that is up to the interface.
+    /// Whether interface and parent are in a state in which the virtual hosts may run.
     pub(super) fn may_run(&self) -> bool {
         self.admin_up
             && self.settings.nodes.leader().vhid != 0
@@ -232,15 +235,16 @@ impl Host {
         }
     }
 
-    /// Hashes the constant part anew, after any of it but the addresses changed.
+    /// Computes the constant part of the digests again. Called after a change of anything
+    /// in it other than the addresses.
     pub(super) fn rehash(&mut self) {
         self.unhashed = None;
         self.rehash_since(None);
     }
 
-    /// Hashes the addresses if they have changed. To be called before anything is
-    /// signed or believed: not for each address, as each time takes as long as there
-    /// are addresses.
+    /// Computes the digests again if the addresses have changed. Called before an
+    /// advertisement is signed or checked rather than for each address, because its time
+    /// grows with the number of addresses.
     pub(super) fn hash_addresses(&mut self) {
         if let Some(at) = self.unhashed.take() {
             if self.state() == State::Init {
@@ -251,7 +255,7 @@ impl Host {
         }
     }
 
-    /// The hash by which the mode arp shares out requests.
+    /// The hash by which mode arp distributes requests among the virtual hosts.
     pub(super) fn arp_hash(&self) -> ArpHash {
         let key = self.key.bytes();
         ArpHash::new(&sha1(|input| arp_hash::write_seed_input(key, input)), key)
@@ -263,8 +267,9 @@ impl Host {
         self.nodes = nodes;
     }
 
-    /// Has the virtual hosts for `settings` sign with what is to be hashed now. `change`
-    /// is when nothing but the addresses changed; `None`: nothing of old is believed.
+    /// Gives the virtual hosts for `settings` their new digests. `change` is the time at
+    /// which the addresses changed, if nothing else did: earlier lists then stay valid
+    /// for a while. With `None` they do not.
     pub(super) fn hash(&self, settings: &Settings, nodes: &mut [Node], change: Option<Instant>) {
         let common = self.common(&self.key, &self.addresses, settings);
         let key = common.key.bytes();
@@ -280,7 +285,7 @@ impl Host {
         }
     }
 
-    /// Of which virtual hosts we are master.
+    /// The virtual hosts of which this host is master.
     pub(super) fn masters(&self) -> Masters {
         Masters::new(
             self.nodes
@@ -289,7 +294,7 @@ impl Host {
         )
     }
 
-    /// The highest state that a virtual host has, which is the interface's.
+    /// The interface's state: the highest one of its virtual hosts.
     pub(super) fn state(&self) -> State {
         let states = || self.nodes.iter().map(|node| node.election.state());
         if states().any(|state| state == State::Master) {
@@ -301,7 +306,7 @@ impl Host {
         }
     }
 
-    /// When the timer is to expire.
+    /// When the timer must expire next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let elections = self.nodes.iter().map(|node| node.election.deadline());
         let others = [
@@ -313,8 +318,8 @@ impl Host {
         Iterator::chain(elections, others).flatten().min()
     }
 
-    /// The list of addresses was changed, and with it the digest if `changes_digest` says
-    /// so.
+    /// Called after a change of the list of addresses. `changes_digest` says whether the
+    /// digest changes with it.
     pub(super) fn addresses_changed(&mut self, changes_digest: bool, now: Instant) {
         if changes_digest {
             self.unhashed = Some(now);
@@ -325,8 +330,8 @@ impl Host {
     }
 }
 
-/// Makes the virtual hosts for `settings`, none of which runs or has anything to sign
-/// with. Process context, may sleep.
+/// Makes the virtual hosts for `settings`. They do not run and have no digests yet.
+/// Process context, may sleep.
 ///
 /// # Errors
 ///
