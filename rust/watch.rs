@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What packet paths know of objects that somebody else keeps, and a letter box for
-//! what they see of them.
+//! Lets packet paths count packets of objects that an owner keeps behind a lock, and
+//! report them to the owner through an inbox.
 //!
 //! A packet path finds an object's node by the object's address, under RCU, and counts
-//! there. The first count puts the node into the inbox, and a later one of the owner's
-//! choice does so again; the owner, who has a lock, empties the inbox when it gets
-//! around to it. So the packet path takes no lock, and allocates only when an object
-//! is new.
+//! the packet there. The first packet puts the node into the inbox; so does a later one,
+//! whose number the owner chooses (the threshold). The owner, who has a lock, empties the
+//! inbox later. So the packet path takes no lock, and allocates only for a new object.
 
 use super::bindings;
 use core::{marker::PhantomData, ptr, ptr::NonNull};
@@ -22,7 +21,8 @@ use kernel::{
     types::Opaque,
 };
 
-/// What lies in the table for each object; `T` is what comes with a new one.
+/// The table's entry for an object. `T` is the payload that a packet path passes to the
+/// owner with a new object.
 #[repr(C)]
 struct Node<T> {
     // First, and then the key: `rust/helpers/rhashtable.c` relies on it.
@@ -33,24 +33,24 @@ struct Node<T> {
     next: Atomic<*mut Node<T>>,
     /// [`IDLE`], [`QUEUED`] or [`DEAD`].
     state: Atomic<u32>,
-    /// Packets since the owner has taken notice.
+    /// Packets since [`Watched::reset`].
     packets: Atomic<u32>,
-    /// How many of them the owner wants to hear of at once.
+    /// With this many packets the node enters the inbox again; 0: never.
     threshold: Atomic<u32>,
-    /// Where the owner keeps the object; [`NO_SLOT`] while it knows nothing of it.
+    /// The owner's index of the object; [`NO_SLOT`] until the owner knows the object.
     slot: Atomic<u32>,
-    /// What packets find.
+    /// The flag that [`Watch::touch`] returns.
     flag: Atomic<u32>,
-    /// What came with it; touched by whoever has just made the node, then by who
-    /// empties the inbox for the first time.
+    /// The payload. Accessed by whoever has just made the node, and then by whoever takes
+    /// it out of the inbox for the first time.
     payload: Opaque<Option<T>>,
 }
 
-/// In no inbox.
+/// Not in the inbox.
 const IDLE: u32 = 0;
 /// In the inbox.
 const QUEUED: u32 = 1;
-/// The owner has given it up.
+/// The owner has dropped its [`Watched`].
 const DEAD: u32 = 2;
 
 const NO_SLOT: u32 = u32::MAX;
@@ -61,7 +61,7 @@ pub(crate) struct Watch<T: Send + 'static> {
     #[pin]
     table: Opaque<bindings::rhashtable>,
     inbox: Atomic<*mut Node<T>>,
-    /// How memory for nodes is asked for.
+    /// The allocation flags for nodes.
     flags: Flags,
     _nodes: PhantomData<T>,
 }
@@ -72,32 +72,33 @@ unsafe impl<T: Send> Send for Watch<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send> Sync for Watch<T> {}
 
-/// What a packet path finds.
+/// The result of [`Watch::touch`].
 #[derive(Clone, Copy, Default)]
 pub(crate) struct TouchResult {
-    /// Something was put into the inbox.
+    /// This packet has put the node into the inbox.
     pub(crate) queued: bool,
-    /// That was for the packet that makes it as many as the owner wants to hear of.
+    /// This packet has reached the threshold.
     pub(crate) at_threshold: bool,
-    /// What [`Watched::set_flag`] has said.
+    /// The flag that [`Watched::set_flag`] has set.
     pub(crate) flag: bool,
 }
 
-/// What was in the inbox.
+/// An item of the inbox.
 pub(crate) enum InboxItem<T: Send + 'static> {
     /// An object that the owner does not know yet.
     New(Watched<T>, T),
     /// Packets of the object in this slot.
     Packets {
-        /// As [`Watched::set_slot`] has said.
+        /// The index that [`Watched::set_slot`] has set.
         slot: u32,
-        /// So many since [`Watched::reset`].
+        /// The packets since [`Watched::reset`].
         count: u32,
     },
 }
 
 impl<T: Send + 'static> Watch<T> {
-    /// An empty one; `flags` are for nodes, any of which a packet path may make.
+    /// Makes an empty table and inbox. `flags` are the allocation flags for nodes, which
+    /// a packet path may allocate.
     ///
     /// # Errors
     ///
@@ -117,12 +118,12 @@ impl<T: Send + 'static> Watch<T> {
         )
     }
 
-    /// There is a new object: puts `payload` into the inbox. Any context but hard
-    /// interrupts.
+    /// Inserts a new object, and puts it into the inbox with its `payload`. Any context
+    /// except hardirq.
     ///
     /// # Errors
     ///
-    /// Out of memory, or the object is known already. `payload` comes back.
+    /// Out of memory, or the object is in the table already. Returns `payload`.
     pub(crate) fn insert_new(this: &Arc<Self>, key: usize, payload: T) -> Result<(), T> {
         let Ok(watched) = Self::node(this, key) else {
             return Err(payload);
@@ -130,7 +131,8 @@ impl<T: Send + 'static> Watch<T> {
         // SAFETY: Nobody knows the node yet.
         unsafe { *watched.node.as_ref().payload.get() = Some(payload) };
         match watched.insert() {
-            // Who finds it in the table before it is in the inbox only counts.
+            // A packet path that finds the node before it is in the inbox only counts,
+            // because its state is QUEUED already.
             Ok(watched) => {
                 this.push(watched.into_raw());
                 Ok(())
@@ -143,7 +145,7 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    /// The owner has found an object by itself.
+    /// Inserts an object that the owner has found by itself.
     ///
     /// # Errors
     ///
@@ -155,7 +157,7 @@ impl<T: Send + 'static> Watch<T> {
         watched.insert().map_err(|_| EEXIST)
     }
 
-    /// A node that is in no table yet. It counts as queued, and its first packet as
+    /// Makes a node that is not in the table yet. Its state is QUEUED, and one packet is
     /// counted.
     fn node(this: &Arc<Self>, key: usize) -> Result<Watched<T>> {
         let node = KBox::new(
@@ -182,7 +184,7 @@ impl<T: Send + 'static> Watch<T> {
         })
     }
 
-    /// A packet of the object at `key` passes. Any context but hard interrupts.
+    /// Counts a packet of the object at `key`. Any context except hardirq.
     pub(crate) fn touch(&self, key: usize, _rcu: &rcu::Guard) -> TouchResult {
         // SAFETY: RCU is held, which keeps the node that is found.
         let node = unsafe {
@@ -193,8 +195,9 @@ impl<T: Send + 'static> Watch<T> {
             node
         };
         let flag = node.flag.load(Relaxed) != 0;
-        // Full, here as in `drain`: either the owner sees this packet when it takes the
-        // node out of the inbox, or this sees that it did.
+        // Full ordering, as in `drain`: either the owner sees this packet when it takes
+        // the node out of the inbox, or this code sees that the node is IDLE and queues
+        // it.
         let count = node.packets.fetch_add(1, Full).wrapping_add(1);
         let at_threshold = count == node.threshold.load(Relaxed);
         let queued = (count == 1 || at_threshold) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
@@ -212,7 +215,7 @@ impl<T: Send + 'static> Watch<T> {
     fn push(&self, node: *mut Node<T>) {
         let mut first = self.inbox.load(Relaxed);
         loop {
-            // SAFETY: A queued node is freed only by who empties the inbox.
+            // SAFETY: A queued node is freed only by whoever empties the inbox.
             unsafe { (*node).next.store(first, Relaxed) };
             match self.inbox.cmpxchg(first, node, Full) {
                 Ok(_) => return,
@@ -221,15 +224,15 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    /// Empties the inbox, in the order in which it was filled, with RCU's read lock held. Any
-    /// context but hard interrupts.
+    /// Empties the inbox and calls `each` for its items, oldest first, with RCU's read
+    /// lock held. Any context except hardirq.
     ///
-    /// Of several who do so at once each gets a part. A node that was taken out belongs to
-    /// one of them until it is [`IDLE`]; after that the packet path may put it in again, and
-    /// its owner give it up, but RCU keeps its memory.
+    /// Several callers at once get different items. A node that was taken out belongs to
+    /// its caller until its state is [`IDLE`]. After that a packet path may queue it
+    /// again and the owner may drop it, but RCU keeps its memory.
     pub(crate) fn drain(this: &Arc<Self>, mut each: impl FnMut(InboxItem<T>)) {
         let mut last = this.inbox.xchg(ptr::null_mut(), Full);
-        // What came last is first: turned around.
+        // The inbox has the newest node first: reverse it.
         let mut first = ptr::null_mut::<Node<T>>();
         while let Some(node) = NonNull::new(last) {
             // SAFETY: What was in the inbox is ours now, and its `next` with it.
@@ -245,11 +248,12 @@ impl<T: Send + 'static> Watch<T> {
             // period later.
             let node = unsafe { pointer.as_ref() };
             first = node.next.load(Relaxed);
-            // SAFETY: It is still ours alone: it is not idle yet, and the packet path that
-            // has made it is done with it.
+            // SAFETY: Nobody else accesses the payload: the node is not idle yet, and the
+            // packet path that made it does not use it any more.
             let payload = unsafe { (*node.payload.get()).take() };
             if node.state.cmpxchg(QUEUED, IDLE, Full).is_err() {
-                // SAFETY: The owner has given it up, and left freeing it to us.
+                // SAFETY: The owner has dropped its `Watched` while the node was queued,
+                // and so left it to us to free the node.
                 unsafe { free(pointer) };
                 continue;
             }
@@ -270,7 +274,7 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    /// Where the owner keeps the object at `key`.
+    /// The owner's index of the object at `key`.
     pub(crate) fn find(&self, key: usize) -> Option<u32> {
         let _rcu = rcu::read_lock();
         // SAFETY: RCU is held, which keeps the node that is found.
@@ -286,8 +290,8 @@ impl<T: Send + 'static> Watch<T> {
 impl<T: Send + 'static> PinnedDrop for Watch<T> {
     fn drop(self: Pin<&mut Self>) {
         let mut node = self.inbox.load(Relaxed);
-        // SAFETY: What a `Watched` has keeps this alive; so all nodes that are left lie
-        // in the inbox, and no packet path can know one any more.
+        // SAFETY: Each `Watched` holds a reference to this, so none is left. The
+        // remaining nodes are in the inbox, and no packet path can find them any more.
         unsafe {
             while let Some(pointer) = NonNull::new(node) {
                 node = pointer.as_ref().next.load(Relaxed);
@@ -298,8 +302,8 @@ impl<T: Send + 'static> PinnedDrop for Watch<T> {
     }
 }
 
-/// The owner's hold on a node: when it is dropped, packet paths do not find it any
-/// more.
+/// The owner's reference to a node. When it is dropped, packet paths do not find the node
+/// any more.
 pub(crate) struct Watched<T: Send + 'static> {
     node: NonNull<Node<T>>,
     watch: Arc<Watch<T>>,
@@ -331,22 +335,22 @@ impl<T: Send + 'static> Watched<T> {
         }
     }
 
-    /// The node, which somebody else will make a [`Watched`] of again.
+    /// Returns the node, from which [`Watch::drain`] makes a [`Watched`] again.
     fn into_raw(self) -> *mut Node<T> {
         let this = core::mem::ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so its count goes here.
+        // SAFETY: `this` is not dropped, so its reference is dropped here.
         drop(unsafe { ptr::read(&this.watch) });
         this.node.as_ptr()
     }
 
-    /// Where the owner keeps the object, and of how many packets in a row it wants to
-    /// hear at once; 0: of the first one only.
+    /// Sets the owner's index of the object, and the threshold: with this many packets
+    /// the node enters the inbox again; 0: only with the first one.
     pub(crate) fn set_slot(&self, slot: u32, threshold: u32) {
         self.inner().threshold.store(threshold, Relaxed);
         self.inner().slot.store(slot, Release);
     }
 
-    /// The next packet is the first again.
+    /// Resets the packet count: the next packet puts the node into the inbox.
     pub(crate) fn reset(&self) {
         self.inner().packets.store(0, Relaxed);
     }
@@ -356,12 +360,12 @@ impl<T: Send + 'static> Watched<T> {
         self.inner().packets.load(Relaxed) != 0
     }
 
-    /// Packets find a flag, or none any more.
+    /// Sets or clears the flag that [`Watch::touch`] returns.
     pub(crate) fn set_flag(&self, on: bool) {
         self.inner().flag.store(u32::from(on), Relaxed);
     }
 
-    /// Whether packets find the flag.
+    /// Whether the flag is set.
     pub(crate) fn has_flag(&self) -> bool {
         self.inner().flag.load(Relaxed) != 0
     }
@@ -375,7 +379,7 @@ impl<T: Send + 'static> Drop for Watched<T> {
                 bindings::watch_table_remove(self.watch.table.get(), self.node.as_ptr().cast())
             };
         }
-        // In the inbox it stays until that is emptied.
+        // A queued node stays in memory until the inbox is emptied.
         if self.inner().state.xchg(DEAD, Full) == IDLE || !self.is_inserted {
             // SAFETY: No new reader finds it, and it is in no inbox.
             unsafe { free(self.node) };
@@ -389,7 +393,7 @@ impl<T: Send + 'static> Drop for Watched<T> {
 ///
 /// It is neither in the table nor in the inbox, and nobody else frees it.
 unsafe fn free<T>(node: NonNull<Node<T>>) {
-    // SAFETY: As the caller says.
+    // SAFETY: The caller promises it.
     unsafe { bindings::call_rcu((*node.as_ptr()).rcu.get(), Some(release::<T>)) }
 }
 
