@@ -23,7 +23,7 @@ use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
 use proto::carp::learning::Learning;
-use proto::carp::neighbour::{self, solicited_node, Class, Solicitation, NaSender};
+use proto::carp::neighbour::{self, solicited_node, Class, NaSender, Solicitation};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
