@@ -249,7 +249,7 @@ pub(super) fn follow_ingress(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
 
 /// There is nothing to wait for any more, or something else.
 pub(super) fn set_lost(carp: &Carp, own: &OwnDevice, lost: Option<LostParent>, rtnl: &Rtnl) {
-    let was = carp.configured.lost.replace(lost, rtnl);
+    let was = core::mem::replace(&mut carp.host.lock().lost, lost);
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_waiting(was.is_some(), lost.is_some(), rtnl);
     }

@@ -55,7 +55,7 @@ fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
     carp.changes.take(|vhid| {
         // What is not there any more does nothing.
-        let state = Status::of(carp)
+        let state = Status::of(carp, own)
             .nodes()
             .find(|node| node.vhid == vhid)
             .map_or(State::Init, |node| node.state);

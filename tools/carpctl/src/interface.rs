@@ -245,17 +245,16 @@ impl Route {
     /// Every interface of a kind, in the order of their indexes.
     pub fn all(&mut self, kind: Kind) -> Result<Vec<Interface>> {
         let mut message = LinkMessage::default();
-        message.attributes = vec![LinkAttribute::LinkInfo(vec![info_kind(kind)])];
-        let answers = match self.0.dump(RTM_GETLINK, &emit(&message)) {
+        message.attributes = vec![
+            LinkAttribute::LinkInfo(vec![info_kind(kind)]),
+            without_stats(),
+        ];
+        let read = |body: &[u8]| Interface::read(body).filter(|it| it.kind() == Some(kind));
+        let mut found = match self.0.dump_with(RTM_GETLINK, &emit(&message), read) {
             // without carp.ko there is no such kind to ask for, on some kernels
             Err(Error::Kernel { code: ENODEV, .. }) => Vec::new(),
-            answers => answers?,
+            found => found?,
         };
-        let mut found: Vec<_> = answers
-            .iter()
-            .filter_map(|answer| Interface::read(&answer.body))
-            .filter(|interface| interface.kind() == Some(kind))
-            .collect();
         found.sort_by_key(|interface| interface.index);
         Ok(found)
     }
@@ -263,10 +262,10 @@ impl Route {
     /// All interfaces, of any kind, in the order of their indexes.
     pub fn links(&mut self) -> Result<Vec<Interface>> {
         let mut message = LinkMessage::default();
-        // the statistics of all links are most of what there is to tell, and nobody asks here
-        message.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
-        let read = |answer: Raw| Interface::read(&answer.body);
-        let mut found = self.0.dump_with(RTM_GETLINK, &emit(&message), read)?;
+        message.attributes = vec![without_stats()];
+        let mut found = self
+            .0
+            .dump_with(RTM_GETLINK, &emit(&message), Interface::read)?;
         found.sort_by_key(|interface| interface.index);
         Ok(found)
     }
@@ -318,6 +317,12 @@ impl Route {
 pub fn not_ours(name: &str) -> String {
     let kind = Kind::of_name(name).name();
     format!("{name} is not a {kind} interface")
+}
+
+/// Asks for links without the statistics of any link, which are most of what there is to
+/// tell of one, and which nobody wants here.
+fn without_stats() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
 }
 
 fn emit(message: &impl Emitable) -> Vec<u8> {
