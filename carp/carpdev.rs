@@ -254,7 +254,7 @@ pub(super) fn follow_ingress(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
 
 /// Sets which deleted parent the interface waits for; `None` if it waits for none.
 pub(super) fn set_lost(carp: &Carp, own: &OwnDevice, lost: Option<LostParent>, rtnl: &Rtnl) {
-    let was = carp.configured.lost.replace(lost, rtnl);
+    let was = core::mem::replace(&mut carp.host.lock().lost, lost);
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_waiting(was.is_some(), lost.is_some(), rtnl);
     }

@@ -54,7 +54,7 @@ fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
     carp.changes.take(|vhid| {
         // A virtual host that was removed is reported as INIT.
-        let state = Status::of(carp)
+        let state = Status::of(carp, own)
             .nodes()
             .find(|node| node.vhid == vhid)
             .map_or(State::Init, |node| node.state);

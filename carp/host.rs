@@ -9,6 +9,7 @@ use super::{
     addresses::Addresses,
     demotion::Demotion,
     history::History,
+    lost_parent::LostParent,
     netns::Namespace,
     node::{Common, Node},
     settings::Settings,
@@ -72,6 +73,8 @@ pub(crate) struct Host {
     pub(super) own: Option<ARef<OwnDevice>>,
     /// The parent; changes under RTNL only.
     pub(super) carpdev: Option<ARef<Device>>,
+    /// The parent that went away and is waited for; changes under RTNL only.
+    pub(super) lost: Option<LostParent>,
     /// Whether the administrator has set the interface up.
     pub(super) admin_up: bool,
     /// Whether its namespace counts it; see [`super::hooks`].
@@ -108,6 +111,7 @@ impl Host {
             peers: KVec::new(),
             own: None,
             carpdev: None,
+            lost: None,
             admin_up: false,
             is_counted: false,
             passed_over: PassedOver::default(),

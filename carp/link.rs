@@ -11,10 +11,10 @@ use super::{
     move_netns, mtu,
     netns::Namespace,
     node::Node,
-    parent::Parent,
     published::{balancing_to_u32, state_to_u32},
     reconfigure,
     settings::Settings,
+    stats_requests,
 };
 use crate::{
     linux::{
@@ -140,8 +140,9 @@ impl LinkKind for Carp {
             .saturating_add(counters)
     }
 
-    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, rtnl: &Rtnl) -> Result {
+    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, _rtnl: &Rtnl) -> Result {
         {
+            let lost = self.host.lock().lost;
             let rcu = rcu::read_lock();
             if let Some(carpdev) = self.published.carpdev.get(&rcu) {
                 message.u32(bindings::IFLA_CARP_CARPDEV, carpdev.ifindex())?;
@@ -150,7 +151,7 @@ impl LinkKind for Carp {
                     message.s32(bindings::IFLA_CARP_CARPDEV_NETNSID, id)?;
                 }
             }
-            if let Some(lost) = self.configured.lost.get(rtnl) {
+            if let Some(lost) = lost {
                 message.string(bindings::IFLA_CARP_CARPDEV_GONE, lost.name())?;
                 if let Some(net) = lost.net(&rcu).filter(|net| *net != dev.net()) {
                     let id = dev.net().id_of(net);
@@ -164,7 +165,10 @@ impl LinkKind for Carp {
         )?;
         fill_host(&self.host.lock(), message)?;
         message.nest(bindings::IFLA_CARP_STATS, |message| {
-            fill_counters(self, dev, message)
+            let mut counters = stats_requests::of_interface(self, dev.net());
+            counters.try_for_each(|(attribute, value)| {
+                message.u64(attribute, value, bindings::CARP_STATS_PAD)
+            })
         })
     }
 }
@@ -238,23 +242,4 @@ fn fill_node(node: &Node, message: &mut Message<'_>) -> Result {
         message.u8(bindings::CARP_NODE_ADVSKEW, config.advskew)?;
         message.u8(bindings::CARP_NODE_STATE, state)
     })
-}
-
-/// The interface's own counters, and with them those of packets that nobody
-/// could be charged with: on its parent, and in its namespace.
-fn fill_counters(carp: &Carp, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
-    let rcu = rcu::read_lock();
-    let parent = Parent::lower_of(carp, &rcu);
-    let namespace = Namespace::of(dev.net(), &rcu);
-    for (counter, attribute) in Counter::ALL {
-        let of_parent = parent.map_or(0, |it| it.counters.get(counter));
-        let of_namespace = namespace.map_or(0, |it| it.counters.get(counter));
-        let value = carp
-            .counters
-            .get(counter)
-            .saturating_add(of_parent)
-            .saturating_add(of_namespace);
-        message.u64(attribute, value, bindings::CARP_STATS_PAD)?;
-    }
-    Ok(())
 }

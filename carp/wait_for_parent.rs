@@ -41,7 +41,7 @@ pub(super) fn lose_parent(carp: &Carp, own: &OwnDevice, dev: &Device, rtnl: &Rtn
 /// Takes the parent again, if it is back. In process context, not within the event
 /// that tells of it: a device that is only being made might still fail.
 pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
-    let lost = carp.configured.lost.get(rtnl);
+    let lost = carp.host.lock().lost;
     let dev = lost.and_then(|lost| lost.find(own.net(), &rcu::read_lock()));
     let dev = dev.filter(|dev| dev.is_registered(rtnl));
     if let (Some(dev), Some(this)) = (dev, own.data::<Carp>(rtnl)) {
@@ -71,7 +71,7 @@ pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
 }
 
 /// A device has this name from now on, in this namespace: those that wait for it take it.
-pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
+pub(super) fn device_appeared(dev: &Device, _rtnl: &Rtnl) {
     let rcu = rcu::read_lock();
     // Namespaces of others need not be searched, and make nobody slow.
     let waiting = |home: &&Net| {
@@ -80,7 +80,7 @@ pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
     };
     for home in Net::walk(&rcu).filter(waiting) {
         for (own, carp) in Carp::walk(home, 1, &rcu) {
-            let lost = carp.configured.lost.get(rtnl);
+            let lost = carp.host.lock().lost;
             if lost.is_some_and(|lost| lost.is_named_like(dev)) {
                 own.schedule_work(work::LOST_PARENT);
             }

@@ -3,6 +3,7 @@
 //! `carpctl doctor`: what is wrong, in a sentence each, and what to do about it.
 
 mod election;
+mod filter;
 mod frame;
 mod pfsync;
 mod rules;
@@ -127,6 +128,8 @@ struct Look {
     window: Duration,
     /// Whether frames, rules and files can be looked at.
     is_root: bool,
+    /// What was asked meanwhile.
+    probes: Vec<Probe>,
     /// Nothing: they could not be looked at, or there is no interface.
     frames: Option<wire::Frames>,
 }
@@ -136,8 +139,8 @@ impl Look {
         let before = Snapshot::read()?;
         let window = before.window();
         let is_root = geteuid().is_root();
+        let probes = election::probes(&before);
         let frames = if is_root && !window.is_zero() {
-            let probes: Vec<Probe> = election::probes(&before);
             let wires = Wires::open(&before.wires())?;
             Some(wires.watch(&probes, window)?)
         } else {
@@ -148,6 +151,7 @@ impl Look {
             before,
             window,
             is_root,
+            probes,
             frames,
         })
     }
