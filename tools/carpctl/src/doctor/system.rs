@@ -3,7 +3,7 @@
 //! What is wrong around the interfaces: parents that cannot do it, programs that meddle, the
 //! next kernel, files that others can read.
 
-use super::{Finding, Look};
+use super::{filter, Finding, Look};
 use crate::interface::Interface;
 use std::{
     fs,
@@ -27,6 +27,7 @@ pub fn look(look: &Look) -> Vec<Finding> {
     let parents = now.carps().filter_map(|(_, carp)| now.carpdev(carp));
     for parent in parents {
         findings.extend(wireless(&parent.name, Path::new("/sys/class/net")));
+        findings.extend(filter::of_own_address(now, parent));
     }
     if look.is_root {
         findings.extend(next_kernel());
