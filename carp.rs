@@ -68,6 +68,7 @@ mod rx;
 mod settings;
 mod solicited;
 mod source;
+mod stats_requests;
 mod status;
 mod stopping;
 mod switch;

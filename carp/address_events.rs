@@ -115,7 +115,7 @@ fn change(carp: &Carp, change: impl FnOnce(&mut Addresses) -> Result<bool>) -> R
         let mut host = carp.host.lock();
         let host = &mut *host;
         let before = host.families();
-        host.note_change();
+        host.invalidate_dumps();
         let changes_digest = change(&mut host.addresses)?;
         host.addresses_changed(changes_digest, Instant(timer::now()));
         if host.families() == before {

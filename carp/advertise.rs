@@ -44,10 +44,10 @@ pub(super) fn send(
     // Nobody tells of flowtables. Events come often enough, and to look is one load.
     let stale = {
         let rcu = rcu::read_lock();
-        Parent::below(carp, &rcu).is_some_and(Parent::is_ingress_stale)
+        Parent::lower_of(carp, &rcu).is_some_and(Parent::is_ingress_stale)
     };
     if let (true, Some(own)) = (stale, &host.own) {
-        own.ask_for_work(work::INGRESS);
+        own.schedule_work(work::INGRESS);
     }
     let announces = effects.announce && host.settings.balancing().announces(index == 0);
     if let (Some(outgoing), Some(node)) = (&effects.advertise, host.nodes.get(index)) {

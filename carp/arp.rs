@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who answers for a virtual address: the master alone, with the virtual MAC, on
-//! the parent.
+//! Makes the master alone answer ARP requests for a virtual address, with the virtual MAC
+//! and on the parent.
 //!
-//! To Linux a virtual address is one of the host's own, for which every interface
-//! answers with its own MAC, and which any interface may name as the sender of a
-//! question. These filters see to it that neither happens.
+//! To Linux a virtual address is an address of this host: every device answers requests
+//! for it with its own MAC, and any device may use it as the sender of a request. These
+//! filters prevent both.
 
 use super::{device::Carp, netns::Namespace, parent::Parent};
 use crate::{
@@ -145,8 +145,8 @@ impl<'a> Owner<'a> {
         );
     }
 
-    /// On which device it is noted what a packet on `dev` told: where the way to its
-    /// sender leads.
+    /// The device in whose neighbour table the sender of a packet on `dev` belongs: the
+    /// one through which this host sends to it.
     fn learner<'b>(&'b self, dev: &'b Device, sender: Ipv4Addr, rcu: &rcu::Guard) -> &'b Device {
         let query = Query::new(sender, Ipv4Addr::UNSPECIFIED);
         if self
@@ -245,8 +245,9 @@ impl ArpFilter for Filter {
         let voice = owner
             .who(packet.sender, dev, rcu, |carp| carp.sender_mac().is_some())
             .and_then(|owner| owner.carp.sender_mac());
-        // A question in the name of the virtual address, from the parent's MAC:
-        // ask in the parent's own name, or where it has none as the master.
+        // A request whose sender is the virtual address, with the parent's MAC. It is
+        // sent with the parent's own address instead; if the parent has none, as the
+        // master would send it.
         match dev.primary_address(rcu) {
             Some(address) if !dev.is(owner.own) && address != packet.sender => {
                 Outgoing::FromAddress(address)

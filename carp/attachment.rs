@@ -78,7 +78,7 @@ impl Attachment {
                 .inspect_err(|_| dev.unlink_upper(own, rtnl))
         });
         attached.inspect_err(|_| attachment.parent.release(rtnl))?;
-        attachment.parent.enter(rtnl);
+        attachment.parent.add_interface(rtnl);
         Ok(attachment)
     }
 
@@ -102,10 +102,10 @@ impl Attachment {
         // Nothing can fail from here on.
         let old = core::mem::replace(&mut self.vhids, change.vhids);
         for (vhid, port) in change.ports {
-            self.parent.occupy(vhid, port);
+            self.parent.insert_port(vhid, port);
         }
         for vhid in old.iter().filter(|vhid| !self.vhids.contains(vhid)) {
-            self.parent.vacate(*vhid);
+            self.parent.remove_port(*vhid);
         }
         self.parent.set_lladdrs(change.lladdrs, rtnl);
         Ok(())
@@ -206,7 +206,7 @@ impl Attachment {
     /// it any more, then the rest is undone. Returns what was the parent.
     pub(super) fn detach(mut self, own: &OwnDevice, rtnl: &Rtnl) -> Arc<Handler<Parent>> {
         for vhid in &self.vhids {
-            self.parent.vacate(*vhid);
+            self.parent.remove_port(*vhid);
         }
         // Without memory a list stays that leads nowhere.
         if let Ok(lladdrs) = self.parent.prepare_lladdrs(&self.vhids, None, rtnl) {
@@ -218,7 +218,7 @@ impl Attachment {
             membership.leave(rtnl);
         }
         self.parent.device().unlink_upper(own, rtnl);
-        self.parent.leave(rtnl);
+        self.parent.remove_interface(rtnl);
         self.parent.release(rtnl);
         self.parent
     }

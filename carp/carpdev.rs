@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An interface moves to a parent, and leaves it; what the parent does for it follows its
-//! settings, addresses and state.
+//! Attaches an interface to a parent and detaches it, and keeps the parent's filter and
+//! multicast groups in line with the interface's settings, addresses and state.
 
 use super::{
     attachment::Attachment,
@@ -24,7 +24,7 @@ use kernel::{
     sync::{rcu, Arc},
 };
 
-/// Leaves the old parent, if any, for `dev`.
+/// Moves the interface from its old parent, if it has one, to `dev`.
 ///
 /// # Errors
 ///
@@ -38,7 +38,8 @@ pub(super) fn move_to(
     rtnl: &Rtnl,
 ) -> Result {
     if carp.configured.attachment.borrow_mut(rtnl).is_none() {
-        // Within another change of the attachment, which goes on with it.
+        // An event that another change of the attachment causes; that change is still
+        // under way.
         return Err(EBUSY);
     }
     let carpdev = RcuSlot::prepare(dev.hold())?;
@@ -55,7 +56,8 @@ pub(super) fn move_to(
         let mut host = carp.host.lock();
         host.carpdev = Some(dev.hold());
         host.demotion.carpdev = dev.name_now();
-        // Whether a link-layer address is hashed depends on the parent's.
+        // The parent's address decides whether the digest covers the interface's
+        // link-layer address.
         host.rehash();
         host.addresses.solicited.forget();
     }
@@ -66,7 +68,8 @@ pub(super) fn move_to(
     Ok(())
 }
 
-/// Changes what the settings mean to the parent, if there is one.
+/// Applies changed settings (vhids, mode, link-layer address) to the parent, if there is
+/// one.
 pub(super) fn change_attachment(
     carp: &Arc<Carp>,
     own: &OwnDevice,
@@ -83,8 +86,8 @@ pub(super) fn change_attachment(
     })
 }
 
-/// Whether this is the parent. Any context.
-pub(super) fn stands_on(carp: &Carp, dev: &Device) -> bool {
+/// Whether `dev` is the interface's parent. Any context.
+pub(super) fn is_carpdev(carp: &Carp, dev: &Device) -> bool {
     let rcu = rcu::read_lock();
     carp.published
         .carpdev
@@ -104,17 +107,17 @@ pub(super) fn with_attachment(
 ) -> Result {
     match carp.configured.attachment.borrow_mut(rtnl).as_deref_mut() {
         Some(Some(attachment)) => change(attachment),
-        // Without a parent, or while another change of it goes on, which causes this one.
+        // There is no parent, or another change of the attachment is under way and has
+        // caused this call.
         _ => Ok(()),
     }
 }
 
-/// Lets the interface's addresses through the parent's receive filter, or no
-/// longer.
+/// Adds the interface's addresses to the parent's receive filter, or removes them.
 ///
 /// # Errors
 ///
-/// Out of memory: nothing changed. Never if it is not up.
+/// Out of memory: nothing changed. With `up` false it cannot fail.
 pub(super) fn set_filter(carp: &Carp, up: bool, rtnl: &Rtnl) -> Result {
     let settings = carp.host.lock().settings;
     let masters = carp.published.masters();
@@ -123,7 +126,8 @@ pub(super) fn set_filter(carp: &Carp, up: bool, rtnl: &Rtnl) -> Result {
     })
 }
 
-/// Where the parent's receive filter depends on the state, brings it in line.
+/// Updates the parent's receive filter after a change of state, if the filter depends on
+/// the state.
 pub(super) fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     let (up, follows) = {
         let host = carp.host.lock();
@@ -143,15 +147,15 @@ pub(super) fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
 }
 
-/// The groups joined on the interface are let through the parent's receive filter, if
-/// it is up.
+/// Adds the multicast groups joined on the interface to the parent's receive filter, if
+/// the interface is up.
 pub(super) fn join_members(own: &OwnDevice, carpdev: &Device, rtnl: &Rtnl) {
     if own.is_up() {
         own.lock_and_sync_multicast(carpdev, rtnl);
     }
 }
 
-/// They are not any more.
+/// Removes the multicast groups joined on the interface from the parent's receive filter.
 pub(super) fn leave_members(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     let carpdev = {
         let rcu = rcu::read_lock();
@@ -165,7 +169,7 @@ pub(super) fn leave_members(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
 }
 
-/// Joins the parent again to groups that it has lost.
+/// Lets the parent join again the multicast groups that it has lost.
 pub(super) fn refresh_groups(carp: &Carp, rtnl: &Rtnl) {
     // This cannot fail.
     let _ = with_attachment(carp, rtnl, |attachment| {
@@ -174,11 +178,12 @@ pub(super) fn refresh_groups(carp: &Carp, rtnl: &Rtnl) {
     });
 }
 
-/// Brings the parent's groups in line with the addresses.
+/// Lets the parent join and leave solicited-node groups as the interface's IPv6 addresses
+/// change.
 pub(super) fn join_groups(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     let joined = with_attachment(carp, rtnl, |attachment| {
         let mut result = Ok(());
-        // RTNL keeps others from carrying out a change before an earlier one.
+        // RTNL keeps others from carrying out a later change before this one.
         let next = || carp.host.lock().addresses.solicited.next();
         while let Some((group, member)) = next() {
             let done = if member {
@@ -201,15 +206,17 @@ pub(super) fn join_groups(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
 }
 
-/// Has no parent any more, and waits for none.
+/// Detaches the interface from its parent, and stops waiting for a parent that was
+/// deleted.
 pub(super) fn disconnect(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     set_lost(carp, own, None, rtnl);
     detach(carp, own, rtnl);
-    // Without a parent there is none that fails.
+    // Without a parent there is no failure of the parent to demote for.
     demote::suppress(carp, false, rtnl);
 }
 
-/// Leaves the parent: bows out if it still can, and becomes INIT.
+/// Detaches the interface from its parent: masters send a farewell if they still can, and
+/// all virtual hosts become INIT.
 pub(super) fn detach(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     election::halt(carp, true);
     let attachment = match carp.configured.attachment.borrow_mut(rtnl) {
@@ -219,17 +226,17 @@ pub(super) fn detach(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     let carpdev = carp.host.lock().carpdev.take();
     carp.published.carpdev.clear();
     if let Some(attachment) = attachment {
-        // Who adds to the list from now on finds no parent.
+        // Whoever joins a group from now on finds no parent.
         own.unsync_multicast(attachment.parent().device(), rtnl);
         let parent = attachment.detach(own, rtnl);
         hooks::unhook_arp(parent.device().net(), rtnl);
     }
     drop(carpdev);
     mtu::free(own, rtnl);
-    demote::forgive_send_errors(carp);
+    demote::reset_send_errors(carp);
 }
 
-/// Flowtables came to the parent, or went: it is to keep frames for other hosts from them.
+/// Updates the parent's ingress hook after flowtables were added there or removed.
 pub(super) fn follow_ingress(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     if with_attachment(carp, rtnl, |attachment| {
         attachment.parent().follow_ingress(rtnl)
@@ -245,9 +252,9 @@ pub(super) fn follow_ingress(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
 }
 
-/// There is nothing to wait for any more, or something else.
+/// Sets which deleted parent the interface waits for; `None` if it waits for none.
 pub(super) fn set_lost(carp: &Carp, own: &OwnDevice, lost: Option<LostParent>, rtnl: &Rtnl) {
-    let was = carp.configured.lost.replace(lost, rtnl);
+    let was = core::mem::replace(&mut carp.host.lock().lost, lost);
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_waiting(was.is_some(), lost.is_some(), rtnl);
     }

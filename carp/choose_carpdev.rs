@@ -4,7 +4,7 @@
 
 use super::{carpdev, device::Carp, election, netns::report};
 use crate::{
-    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl},
+    linux::{netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackMessage, rtnl::Rtnl},
     proto::carp::log::NO_PARENT,
 };
 use kernel::sync::{aref::ARef, rcu};
@@ -31,8 +31,9 @@ pub(super) fn choose(
         return;
     };
     let settings = carp.host.lock().settings;
-    let (moved, words) =
-        Words::of(|extack| carpdev::move_to(&this, own, &dev, &settings, extack, rtnl));
+    let (moved, words) = ExtackMessage::capture(|extack| {
+        carpdev::move_to(&this, own, &dev, &settings, extack, rtnl)
+    });
     match moved {
         Ok(()) => election::update(carp, rtnl),
         Err(error) => report!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whose a frame for a virtual MAC is: this host's, or that of another one which shares the
-//! address.
+//! Decides which host a frame for a virtual MAC belongs to: this one, or another one that
+//! shares the address.
 
 use super::parent::{Port, GROUP_BIT};
 use crate::{
@@ -18,25 +18,25 @@ use crate::{
 use core::net::{Ipv4Addr, Ipv6Addr};
 use kernel::sync::rcu;
 
-/// Whose a frame is.
+/// Which host a frame belongs to, and which device of this host.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// This host has it for the interface.
+    /// To this host, for the interface.
     Ours,
-    /// It is none of the interface's.
+    /// To this host, for the parent.
     Parents,
     /// Another host has it, or will, at a switch that does not know yet.
     AnotherHosts,
 }
 
-/// Whose a frame is that came in on `dev` for the address `mac` of `port`. Others may share
-/// the buffer, which is only read. Softirq; RCU read lock held.
+/// Decides which host a frame belongs to that came in on `dev` for the address `mac` of
+/// `port`. The buffer may be shared; it is only read. Softirq; RCU read lock held.
 #[inline]
 pub(super) fn of(port: &Port, dev: &Device, mac: u64, skb: &Skb, rcu: &rcu::Guard) -> Claim {
-    if skb.packet_type() != PacketType::Other && is_the_parents(dev, mac, skb) {
+    if skb.packet_type() != PacketType::Other && belongs_to_parent(dev, mac, skb) {
         return Claim::Parents;
     }
-    // What has a VLAN tag is for another device.
+    // A frame with a VLAN tag is for another device.
     if skb.has_vlan_tag() {
         return Claim::Parents;
     }
@@ -48,10 +48,10 @@ pub(super) fn of(port: &Port, dev: &Device, mac: u64, skb: &Skb, rcu: &rcu::Guar
         // That of an IP group, and none of our business.
         return Claim::Parents;
     }
-    ours_if(port.carp.published.masters().is_master_of(port.index))
+    ours_or_other_hosts(port.carp.published.masters().is_master_of(port.index))
 }
 
-const fn ours_if(ours: bool) -> Claim {
+const fn ours_or_other_hosts(ours: bool) -> Claim {
     if ours {
         Claim::Ours
     } else {
@@ -63,7 +63,7 @@ const fn ours_if(ours: bool) -> Claim {
 /// back, and has no Ethernet header; or the address was given to the parent by hand, and
 /// stays the parent's, master or not.
 #[inline(never)]
-fn is_the_parents(dev: &Device, mac: u64, skb: &Skb) -> bool {
+fn belongs_to_parent(dev: &Device, mac: u64, skb: &Skb) -> bool {
     skb.packet_type() == PacketType::Loopback || mac == ether_addr_to_u64(dev.mac())
 }
 
@@ -77,12 +77,12 @@ fn of_balanced(port: &Port, is_group: bool, skb: &Skb, rcu: &rcu::Guard) -> Clai
     }
     let masters = port.carp.published.masters();
     if !balancing.is_by_hash() {
-        return ours_if(masters.is_master_of(port.index));
+        return ours_or_other_hosts(masters.is_master_of(port.index));
     }
     match share(port.dev.net(), skb, rcu) {
         Share::Everybody if is_group => Claim::Parents,
         Share::Everybody => Claim::Ours,
-        Share::Hash(hash) => ours_if(masters.take(hash)),
+        Share::Hash(hash) => ours_or_other_hosts(masters.take(hash)),
     }
 }
 
@@ -90,7 +90,7 @@ fn of_balanced(port: &Port, is_group: bool, skb: &Skb, rcu: &rcu::Guard) -> Clai
 /// all that a hash looks at.
 const HASHED: usize = 60 + 8 + 60;
 
-/// For whom a packet is.
+/// For which hosts a packet is.
 enum Share {
     /// IP multicast: whatever its Ethernet address is.
     Everybody,

@@ -72,7 +72,7 @@ pub(super) fn configure(carp: &Carp, settings: Settings, mut fresh: Fresh) {
             }
         }
         core::mem::swap(&mut host.nodes, &mut fresh.nodes);
-        host.note_change();
+        host.invalidate_dumps();
         let same_key = fresh.key.is_none();
         if let Some(key) = fresh.key.take() {
             host.key = key;

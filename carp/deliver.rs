@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sends what is in the outbox, and tells what has changed.
+//! Sends what is in the outbox, and logs changes of state.
 
 use super::{
     announce::announce,
@@ -9,7 +9,7 @@ use super::{
     device::Carp,
     election,
     netns::Namespace,
-    outbox::{Outbox, Told},
+    outbox::{Outbox, StateChange},
     parent::Parent,
     work,
 };
@@ -38,7 +38,7 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
         }
         Err(error) => {
             carp.counters.count(Counter::SendError);
-            // A full queue says nothing about the way out.
+            // A full queue does not mean that the parent cannot send.
             if error != ENOBUFS {
                 failed = failed.saturating_add(1);
             } else if matches!(counter, Counter::SentIpv4) {
@@ -47,7 +47,7 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
                 dropped.ipv6 = true;
             }
             if let Some(own) = &outbox.own {
-                complain(own, error);
+                log_send_error(own, error);
             }
         }
     };
@@ -61,39 +61,40 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
     if let Some(carpdev) = outbox.carpdev.take() {
         for packet in &outbox.packets {
             let (counter, result) = packet.send(&carpdev);
-            // That a peer is down would be no fault of ours, and does not show
-            // here: an error says that there is no way to it.
+            // An error means that this host has no route or neighbour entry for the peer.
+            // A peer that is down causes no error here.
             record(counter, result);
         }
     }
     while let Some(probe) = outbox.probes.pop() {
-        // The next advertisement is followed by another one.
+        // Errors are ignored: another probe follows with the next advertisement.
         let _ = probe.transmit();
     }
     let Some(own) = &outbox.own else {
         return;
     };
     announce(carp, own, &outbox.addresses);
-    let mut told = outbox.transitions.iter().flatten().peekable();
-    if told.peek().is_some() {
-        own.ask_for_work(work::STATE);
+    let mut changes = outbox.transitions.iter().flatten().peekable();
+    if changes.peek().is_some() {
+        own.schedule_work(work::STATE);
     }
-    for told in told {
-        log_transition(own, told);
+    for change in changes {
+        log_transition(own, change);
     }
     if !dropped.is_empty() {
         send_again(carp, &outbox.advertising, dropped);
     }
     if failed != 0 || sent != 0 && outbox.counts_successes {
-        demote::sent(carp, sent, failed);
+        demote::record_sent(carp, sent, failed);
     }
 }
 
-/// The queue dropped what these virtual hosts said in these families.
+/// Tells the elections that the queue dropped their advertisements of these families, so
+/// that they send them again.
 fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) {
     let sharing = {
         let rcu = rcu::read_lock();
-        Parent::below(carp, &rcu).map_or(1, Parent::vhids)
+        Parent::lower_of(carp, &rcu).map_or(1, Parent::vhids)
     };
     let mut host = carp.host.lock();
     let now = Instant(timer::now());
@@ -105,25 +106,25 @@ fn send_again(carp: &Carp, advertising: &[bool; HOSTS_MAX], families: Families) 
     election::arm(carp, &host);
 }
 
-/// One line for each change.
-fn log_transition(own: &OwnDevice, told: &Told) {
-    let transition = &told.transition;
+/// Logs one line for each change of state.
+fn log_transition(own: &OwnDevice, change: &StateChange) {
+    let transition = &change.transition;
     let level = transition.level();
     if let Some(level) = Namespace::prints(own.net(), level, false) {
         print_at!(
             level,
             "{} vhid {}: state transition: {} -> {} ({}{})\n",
             own.name(),
-            told.vhid,
+            change.vhid,
             name(transition.from),
             name(transition.to),
             transition.reason.as_str(),
-            log::Printed(Peer(told.peer))
+            log::KernelDisplay(Peer(change.peer))
         );
     }
 }
 
-/// The host that is the reason, or nothing.
+/// Prints the peer that caused a change of state; prints nothing without one.
 struct Peer(Option<IpAddr>);
 
 impl fmt::Display for Peer {
@@ -144,7 +145,7 @@ fn name(state: State) -> &'static str {
     }
 }
 
-fn complain(own: &OwnDevice, error: kernel::error::Error) {
+fn log_send_error(own: &OwnDevice, error: kernel::error::Error) {
     if let Some(level) = Namespace::prints(own.net(), SEND_ERROR, true) {
         print_at!(
             level,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Demotes the groups of an interface when its parent fails or it cannot send, and has
-//! the host's masters say so at once.
+//! Demotes the groups of an interface when its parent fails or when it cannot send, and
+//! lets the host's masters advertise the new demotion at once.
 
 use super::{
     demotion::{OwnCause, OwnCauseName},
@@ -26,20 +26,21 @@ use kernel::{
     sync::{aref::ARef, rcu, Arc},
 };
 
-/// What an interface has brought upon its groups, to be told.
+/// A change of demotion that an interface has applied to its groups; listeners and the
+/// log are still to be notified.
 struct Demoted {
     own: ARef<OwnDevice>,
     cause: OwnCauseName,
     by: i32,
-    /// Whether masters are to say so at once.
+    /// Whether masters should advertise at once.
     announce: bool,
 }
 
-/// Changes what the interface has brought upon its groups. Under the lock under which the
-/// cause came or went: two changes must not come in another order.
+/// Changes by how much the interface demotes its groups. Under the lock that also guards
+/// the cause, so that two changes cannot be applied in the wrong order.
 fn adjust(host: &mut Host, by: i32, cause: OwnCause) -> Option<Demoted> {
     let own = host.own.clone()?;
-    // A parent that is renamed meanwhile keeps the name under which it demotes.
+    // The cause keeps this name even if the parent is renamed while it demotes.
     if let (Some(carpdev), OwnCause::Link, 1..) = (&host.carpdev, cause, by) {
         host.demotion.carpdev = carpdev.name_now();
     }
@@ -55,31 +56,34 @@ fn adjust(host: &mut Host, by: i32, cause: OwnCause) -> Option<Demoted> {
     })
 }
 
-/// Tells listeners of it. No lock of ours is held.
-fn notify_demoted(carp: &Carp, demoted: &Demoted) {
+/// Sends the generic netlink events. No lock of this module is held.
+fn notify_listeners(carp: &Carp, demoted: &Demoted) {
     let net = demoted.own.net();
     let cause = demoted.cause.as_str();
-    each_automatic(carp, |group| {
+    for_each_automatic_group(carp, |group| {
         notify::demoted(net, group, demoted.by, cause, &Reason::NONE);
     });
 }
 
-/// Tells all who are to know. No lock of ours is held.
-fn tell_demoted(carp: &Carp, demoted: Option<Demoted>) {
+/// Notifies listeners, lets masters advertise, and logs the change. No lock of this
+/// module is held.
+fn notify_and_log(carp: &Carp, demoted: Option<Demoted>) {
     let Some(demoted) = demoted else {
         return;
     };
-    notify_demoted(carp, &demoted);
+    notify_listeners(carp, &demoted);
     if demoted.announce {
         advertise_everywhere(demoted.own.net());
     }
-    // Last, for a console may be slow.
+    // Last, because a console may be slow.
     let cause = demoted.cause.as_str();
-    each_automatic(carp, |group| tell(&demoted.own, group, demoted.by, cause));
+    for_each_automatic_group(carp, |group| {
+        log_demotion(&demoted.own, group, demoted.by, cause)
+    });
 }
 
 /// Calls `each` with the groups that automatic demotion touches.
-fn each_automatic(carp: &Carp, each: impl Fn(&Group)) {
+fn for_each_automatic_group(carp: &Carp, each: impl Fn(&Group)) {
     for index in 0..usize::MAX {
         match carp.group(index) {
             None => break,
@@ -89,8 +93,8 @@ fn each_automatic(carp: &Carp, each: impl Fn(&Group)) {
     }
 }
 
-/// What came of sending; `failed` and `sent` count advertisements.
-pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
+/// Accounts for advertisements: `sent` were transmitted, `failed` were not.
+pub(super) fn record_sent(carp: &Carp, sent: usize, failed: usize) {
     let demoted = {
         let mut host = carp.host.lock();
         let now = Instant(timer::now());
@@ -103,7 +107,7 @@ pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
             }
         }
         if failed != 0 {
-            // Of the trial.
+            // The deadline at which sending is tried again.
             election::arm(carp, &host);
         }
         match change {
@@ -111,28 +115,30 @@ pub(super) fn sent(carp: &Carp, sent: usize, failed: usize) {
             by => adjust(&mut host, by, OwnCause::SendErrors),
         }
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
-/// Takes back what is due, see [`super::demotion::Demotion::is_due`], and has the timer
-/// expire when the rest is. Softirq context.
-pub(super) fn lift_due(carp: &Carp) {
-    try_sending(carp);
-    end_causes(carp);
+/// Ends the demotions that are due, see [`super::demotion::Demotion::is_due`], and sets
+/// the timer to the next deadline. Softirq context.
+pub(super) fn expire_demotions(carp: &Carp) {
+    expire_send_errors(carp);
+    expire_causes(carp);
     election::arm(carp, &carp.host.lock());
 }
 
-/// The time may have come to try whether sending works again.
-fn try_sending(carp: &Carp) {
+/// Takes back the demotion for send errors if it is time to try whether sending works
+/// again.
+fn expire_send_errors(carp: &Carp) {
     let demoted = {
         let mut host = carp.host.lock();
         let by = host.demotion.send_errors.expired(Instant(timer::now()));
         by.and_then(|by| adjust(&mut host, by, OwnCause::SendErrors))
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
-/// The parent works, or does not; without parent there is nothing to suffer.
+/// Demotes if the parent does not work (`suppressed`), and takes that back if it does or
+/// if there is no parent.
 pub(super) fn suppress(carp: &Carp, suppressed: bool, _rtnl: &Rtnl) {
     let demoted = {
         let mut host = carp.host.lock();
@@ -143,11 +149,12 @@ pub(super) fn suppress(carp: &Carp, suppressed: bool, _rtnl: &Rtnl) {
             _ => None,
         }
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
-/// The parent is about to fail: demotes. [`say_parent_fails`] comes when all
-/// interfaces on the parent know, for they say farewell, not that they are demoted.
+/// Demotes because the parent is about to fail. The caller calls
+/// [`advertise_parent_failure`] once it has done so for all interfaces on the parent:
+/// their masters are to send a farewell, not an advertisement with the new demotion.
 pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
     let demoted = {
         let mut host = carp.host.lock();
@@ -158,7 +165,7 @@ pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
         adjust(&mut host, 1, OwnCause::Link)
     };
     if let Some(demoted) = demoted {
-        notify_demoted(carp, &demoted);
+        notify_listeners(carp, &demoted);
         let namespace = Namespace::of(demoted.own.net(), rtnl);
         if let (Some(namespace), true) = (namespace, demoted.announce) {
             namespace.rounds().want();
@@ -167,17 +174,19 @@ pub(super) fn parent_fails(carp: &Carp, rtnl: &Rtnl) {
 }
 
 /// Lets the namespace's other masters advertise, once for all interfaces on the parent.
-pub(super) fn say_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
+pub(super) fn advertise_parent_failure(carp: &Carp, _rtnl: &Rtnl) {
     let own = carp.host.lock().own.clone();
     if let Some(own) = own {
         if let Some(namespace) = Namespace::of(own.net(), &rcu::read_lock()) {
-            namespace.rounds().run_wanted(|| advertise_well(own.net()));
+            namespace
+                .rounds()
+                .run_wanted(|| advertise_where_parent_works(own.net()));
         }
     }
 }
 
-/// Logs that the parent fails, last, for a console may be slow.
-pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
+/// Logs that the parent fails. Called last, because a console may be slow.
+pub(super) fn log_parent_failure(carp: &Carp, _rtnl: &Rtnl) {
     let (own, name) = {
         let mut host = carp.host.lock();
         let is_unlogged = core::mem::take(&mut host.demotion.is_unlogged);
@@ -187,40 +196,41 @@ pub(super) fn log_parent_fails(carp: &Carp, _rtnl: &Rtnl) {
         let name = host.demotion.name_of(OwnCause::Link, own.name_now());
         (own, name)
     };
-    each_automatic(carp, |group| tell(&own, group, 1, name.as_str()));
+    for_each_automatic_group(carp, |group| log_demotion(&own, group, 1, name.as_str()));
 }
 
-/// The interface stopped, or its parent is another one or none: errors of sending
-/// are forgotten.
-pub(super) fn forgive_send_errors(carp: &Carp) {
+/// Forgets send errors and takes back the demotion for them. Called when the interface
+/// has stopped or its parent has changed.
+pub(super) fn reset_send_errors(carp: &Carp) {
     let demoted = {
         let mut host = carp.host.lock();
         let by = host.demotion.send_errors.reset();
         by.and_then(|by| adjust(&mut host, by, OwnCause::SendErrors))
     };
-    tell_demoted(carp, demoted);
+    notify_and_log(carp, demoted);
 }
 
-/// Lets every master of the namespace advertise at once: the host is not well any more. Not
-/// those whose parent is known not to work: if they can still send, they are about to say
-/// farewell.
+/// Lets every master of the namespace advertise at once, because the host became demoted.
+/// Masters whose parent is known to fail are left out: if they can still send, they are
+/// about to send a farewell.
 ///
-/// One that cannot may be demoted for it, and so ask for this again: that is done after
-/// it, never within it, for there may be many of them and the stack is small.
+/// A master that fails to send may be demoted for that and ask for another round. That
+/// round runs after this one and never inside it: there may be many such masters, and the
+/// kernel's stack is small.
 pub(super) fn advertise_everywhere(net: &Net) {
     if let Some(namespace) = Namespace::of(net, &rcu::read_lock()) {
-        namespace.rounds().run(|| advertise_well(net));
+        namespace.rounds().run(|| advertise_where_parent_works(net));
     }
 }
 
-/// Lets every master advertise whose parent works.
-fn advertise_well(net: &Net) {
+/// Lets every master whose parent works advertise.
+fn advertise_where_parent_works(net: &Net) {
     advertise_all(net, |carp| !carp.host.lock().demotion.suppressed);
 }
 
-/// Tells of a group that was demoted, or relieved, on behalf of an interface that is none
-/// of carp's; `announce` is what [`Group::adjust_for`] said then. Any context; no lock that
-/// [`Carp`] takes is held.
+/// Notifies listeners, and logs, that a pfsync interface has changed a group's demotion;
+/// `announce` is what [`Group::adjust_for`] returned. Any context; no lock that [`Carp`]
+/// takes is held.
 pub(crate) fn group_demoted(
     own: &OwnDevice,
     group: &Group,
@@ -232,11 +242,12 @@ pub(crate) fn group_demoted(
     if announce {
         advertise_everywhere(own.net());
     }
-    tell(own, group, by, cause.as_str());
+    log_demotion(own, group, by, cause.as_str());
 }
 
-/// The administrator's `carpdemote`: adds `step` to what it has added before, and has the
-/// group's masters say so at once if that is more. Process context, may sleep.
+/// Carries out `carpdemote`: adds `step` to what `carpdemote` has added before, and lets
+/// the group's masters advertise at once if the demotion grew. Process context, may
+/// sleep.
 ///
 /// # Errors
 ///
@@ -253,12 +264,12 @@ pub(super) fn carpdemote(net: &Net, group: &Arc<Group>, step: i32) -> Result<Res
     Ok(Ok(()))
 }
 
-/// The time of causes that were set by name may be over.
-fn end_causes(carp: &Carp) {
+/// Takes back the causes set by name whose time is over.
+fn expire_causes(carp: &Carp) {
     let now = Instant(timer::now());
     let own = {
         let host = carp.host.lock();
-        if host.demotion.next_end().is_none_or(|at| at > now) {
+        if host.demotion.next_expiry().is_none_or(|at| at > now) {
             return;
         }
         host.own.clone()
@@ -267,26 +278,27 @@ fn end_causes(carp: &Carp) {
         let Some(group) = carp.group(index) else {
             break;
         };
-        while let Some((cause, by)) = group.take_over(now) {
-            // Of one that leaves nobody is told; but its timer must not find the same again.
+        while let Some((cause, by)) = group.take_expired(now) {
+            // An interface that is being unregistered notifies nobody, but the cause must
+            // be taken back, or its timer would expire for it again at once.
             if let Some(own) = &own {
                 let name = cause.name.as_str();
                 notify::demoted(own.net(), &group, by, name, &cause.reason);
-                tell(own, &group, by, name);
+                log_demotion(own, &group, by, name);
             }
         }
     }
 }
 
-/// A cause of the group was set by name: its carp interfaces are to look when it ends.
-/// Process context.
+/// Sets the timers of the group's carp interfaces after a cause was set by name, so that
+/// they take it back when it ends. Process context.
 pub(super) fn watch_causes(net: &Net, group: &Arc<Group>) {
-    each_member(net, group, |carp| election::arm(carp, &carp.host.lock()));
+    for_each_member(net, group, |carp| election::arm(carp, &carp.host.lock()));
 }
 
-/// Lets every master of the namespace that is `wanted` advertise at once.
+/// Lets those masters of the namespace advertise at once for which `wanted` returns true.
 fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
-    each_interface(net, |carp| {
+    for_each_interface(net, |carp| {
         if wanted(carp) {
             election::advertise_now(carp);
         }
@@ -295,12 +307,12 @@ fn advertise_all(net: &Net, wanted: impl Fn(&Carp) -> bool) {
 
 /// Lets every master in the group advertise at once.
 pub(super) fn advertise_group(net: &Net, group: &Arc<Group>) {
-    each_member(net, group, election::advertise_now);
+    for_each_member(net, group, election::advertise_now);
 }
 
 /// Calls `each` with the carp interfaces in the group.
-fn each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
-    each_interface(net, |carp| {
+fn for_each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
+    for_each_interface(net, |carp| {
         let is_in = carp.host.lock().demotion.is_in(group);
         if is_in {
             each(carp);
@@ -309,7 +321,7 @@ fn each_member(net: &Net, group: &Arc<Group>, each: impl Fn(&Carp)) {
 }
 
 /// Calls `each` with the carp interfaces of the namespace.
-fn each_interface(net: &Net, each: impl Fn(&Carp)) {
+fn for_each_interface(net: &Net, each: impl Fn(&Carp)) {
     let rcu = rcu::read_lock();
     for (_, carp) in Carp::walk(net, 0, &rcu) {
         each(carp);
@@ -317,7 +329,7 @@ fn each_interface(net: &Net, each: impl Fn(&Carp)) {
 }
 
 /// Logs a change of a group's counter.
-fn tell(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
+fn log_demotion(own: &OwnDevice, group: &Group, by: i32, cause: &str) {
     if let Some(level) = Namespace::prints(own.net(), DEMOTION, false) {
         print_at!(
             level,

@@ -118,14 +118,14 @@ impl Demotion {
     /// Whether it is time to try whether sending works again, or a cause has ended.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        due(self.send_errors.deadline()) || due(self.next_end())
+        due(self.send_errors.deadline()) || due(self.next_expiry())
     }
 
     /// When a cause of one of the groups ends by itself next.
-    pub(super) fn next_end(&self) -> Option<Instant> {
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
         self.groups
             .iter()
-            .filter_map(|group| group.next_end())
+            .filter_map(|group| group.next_expiry())
             .min()
     }
 

@@ -8,7 +8,7 @@
 
 use super::{
     attachment::Attachment, changes::Changes, counters::Counters, groups::Group, host::Host,
-    lost_parent::LostParent, published::Published, settings::Settings,
+    published::Published, settings::Settings,
 };
 use crate::{
     linux::{
@@ -52,11 +52,9 @@ pub(crate) struct Carp {
 pub(super) struct Configured {
     /// What connects it with its parent.
     pub(super) attachment: RtnlRefCell<Option<Attachment>>,
-    /// The parent that went away and is waited for.
-    pub(super) lost: RtnlCell<Option<LostParent>>,
     /// Whether others are being asked about a link-layer address that follows from the
     /// interface's own new settings.
-    pub(super) asks_for_mac: RtnlCell<bool>,
+    pub(super) is_changing_mac: RtnlCell<bool>,
     /// The MTU that was asked for; 0: whatever the parent has.
     pub(super) wanted_mtu: RtnlCell<u32>,
     /// The interface's state when user space was told of it last.
@@ -69,8 +67,7 @@ impl Configured {
     fn new() -> Self {
         Self {
             attachment: RtnlRefCell::new(None),
-            lost: RtnlCell::new(None),
-            asks_for_mac: RtnlCell::new(false),
+            is_changing_mac: RtnlCell::new(false),
             wanted_mtu: RtnlCell::new(0),
             notified: RtnlCell::new(0),
             timer: RtnlCell::new(None),
@@ -119,8 +116,8 @@ impl Carp {
     }
 
     /// Whether a parent has gone and is waited for.
-    pub(super) fn has_lost_parent(&self, rtnl: &Rtnl) -> bool {
-        self.configured.lost.get(rtnl).is_some()
+    pub(super) fn has_lost_parent(&self, _rtnl: &Rtnl) -> bool {
+        self.host.lock().lost.is_some()
     }
 
     /// The link-layer address from which this host may ask and answer for the interface's

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tells the virtual hosts of an interface what happens, and carries out what they say.
+//! Passes events to the virtual hosts of an interface, and carries out the effects that
+//! they return.
 //!
-//! Everything that happens to them goes through [`handle`], under one lock, in whatever
-//! context it happens. What is to be sent is built under the lock and sent after it
-//! ([`deliver`]), so that no lock of ours is held on the parent's way out.
+//! Every event goes through [`handle`], under one lock and in any context. Frames are
+//! built under the lock and sent after it is released ([`deliver`]), so that the parent
+//! transmits without a lock of this module being held.
 
 use super::{
     advertise,
@@ -17,13 +18,13 @@ use super::{
     host::{Host, Moment},
     netns::Namespace,
     notify,
-    outbox::{Outbox, Told},
+    outbox::{Outbox, StateChange},
     published::state_to_u32,
     stopping,
 };
 use crate::{
     linux::{
-        log::{print_at, Printed},
+        log::{print_at, KernelDisplay},
         netdevice::MacAddress,
         netdevice_ops::OwnDevice,
         rtnl::Rtnl,
@@ -43,24 +44,24 @@ use crate::{
 use core::net::IpAddr;
 use kernel::sync::rcu;
 
-/// From where an advertisement came.
+/// The sender of an advertisement.
 pub(super) struct Sender {
     /// The IP source.
     pub(super) address: IpAddr,
     /// The Ethernet source.
     pub(super) lladdr: Option<MacAddress>,
-    /// Whether it came to this host alone.
+    /// Whether the IP destination is this host rather than a multicast group.
     pub(super) unicast: bool,
 }
 
-/// Tells all elections what happened, and carries out what they say.
+/// Passes an event to all elections of the interface, and carries out their effects.
 fn handle(carp: &Carp, event: Event<'_>) {
     let mut outbox = Outbox::new();
     handle_locked(carp, &mut carp.host.lock(), event, &mut outbox);
     deliver(carp, &mut outbox);
 }
 
-/// The same under the lock; what it comes to is in the outbox.
+/// Does the same with the lock held; puts into the outbox what is to be sent and logged.
 pub(super) fn handle_locked(carp: &Carp, host: &mut Host, event: Event<'_>, outbox: &mut Outbox) {
     host.hash_addresses();
     let moment = host.moment();
@@ -70,8 +71,8 @@ pub(super) fn handle_locked(carp: &Carp, host: &mut Host, event: Event<'_>, outb
     settle(carp, host, moment.now, outbox);
 }
 
-/// Tells one election, of the virtual host with this index. Under the lock;
-/// [`settle`] comes after all of them.
+/// Passes an event to the election of one virtual host, the one with this index. Under
+/// the lock; the caller calls [`settle`] after the last virtual host.
 pub(super) fn handle_node(
     carp: &Carp,
     host: &mut Host,
@@ -87,7 +88,7 @@ pub(super) fn handle_node(
     let effects = node.election.handle(moment.now, &moment.environment, event);
     if let Some(transition) = &effects.transition {
         node.transitions.add(transition);
-        let told = Told {
+        let change = StateChange {
             vhid,
             transition: *transition,
             peer: node.advertisers.behind(transition.reason),
@@ -95,39 +96,45 @@ pub(super) fn handle_node(
         if transition.from == State::Master && index == 0 {
             host.announcements.stop();
         }
-        enter(carp, host, transition);
-        note(carp, host, vhid, moment, transition);
-        outbox.tell(host, told);
+        publish_transition(carp, host, transition);
+        record_transition(carp, host, vhid, moment, transition);
+        outbox.push_transition(host, change);
     }
     advertise::send(carp, host, index, moment, &effects, outbox);
 }
 
-/// After all events: takes what is due to be announced, and sets the timer to what
-/// is due next.
+/// Puts the announcements that are due into the outbox, and sets the timer to the next
+/// deadline. Called after all events.
 pub(super) fn settle(carp: &Carp, host: &mut Host, now: Instant, outbox: &mut Outbox) {
     advertise::announce_due(host, now, outbox);
     arm(carp, host);
 }
 
-/// Has the timer expire when the next deadline has come. Under the host's lock.
+/// Sets the timer to the next deadline. Under the host's lock.
 pub(super) fn arm(carp: &Carp, host: &Host) {
     if let Some(Instant(at)) = host.deadline() {
         carp.timer.arm(at);
     }
 }
 
-/// The packet paths first, so that a takeover waits for nothing; operstate and
-/// RTM_NEWLINK follow through linkwatch.
-fn enter(carp: &Carp, host: &mut Host, transition: &Transition) {
+/// Publishes the new state to the packet paths at once, so that a takeover waits for
+/// nothing; operstate and RTM_NEWLINK follow later through linkwatch.
+fn publish_transition(carp: &Carp, host: &mut Host, transition: &Transition) {
     if transition.to == State::Master {
         carp.counters.count(Counter::Preempted);
     }
     publish(carp, host);
 }
 
-/// A virtual host has changed its state. Under the host's lock, so that listeners
-/// hear of changes in their order.
-fn note(carp: &Carp, host: &mut Host, vhid: u8, moment: &Moment, transition: &Transition) {
+/// Adds a change of state to the history and sends its generic netlink event. Under the
+/// host's lock, so that listeners receive the events in order.
+fn record_transition(
+    carp: &Carp,
+    host: &mut Host,
+    vhid: u8,
+    moment: &Moment,
+    transition: &Transition,
+) {
     host.history.push(Past {
         at: moment.now,
         vhid,
@@ -140,21 +147,22 @@ fn note(carp: &Carp, host: &mut Host, vhid: u8, moment: &Moment, transition: &Tr
     }
 }
 
-/// Tells the packet paths, and the kernel, what we are.
+/// Publishes the interface's state to the packet paths and to the kernel (carrier,
+/// operstate, routes). Under the host's lock.
 pub(super) fn publish(carp: &Carp, host: &mut Host) {
     let before = (carp.published.state(), carp.published.masters().is_any());
     carp.published.set_state(host.state(), host.masters());
     let Some(own) = &host.own else {
         return;
     };
-    let speaks = carp.published.masters().is_any();
-    if speaks != before.1 && host.is_counted {
-        hooks::count_standby(own.net(), speaks);
+    let is_master = carp.published.masters().is_any();
+    if is_master != before.1 && host.is_counted {
+        hooks::count_standby(own.net(), is_master);
     }
     if carp.published.state() == before.0 {
         return;
     }
-    // Routes are unmarked under RTNL, for which a takeover does not wait.
+    // To unmark routes needs RTNL, and a takeover must not wait for that.
     let rcu = rcu::read_lock();
     let passed_over = core::mem::take(&mut host.passed_over);
     own.restore_marked_routes(passed_over, &rcu);
@@ -174,7 +182,8 @@ pub(super) fn publish(carp: &Carp, host: &mut Host) {
 
 /// The timer has expired. Softirq context.
 ///
-/// A takeover waits for nothing else: what else may be due comes after it.
+/// The elections come first, so that a takeover is not delayed; demotion that expires is
+/// handled after them.
 pub(super) fn timer_expired(carp: &Carp) {
     let mut outbox = Outbox::new();
     let due = {
@@ -184,22 +193,23 @@ pub(super) fn timer_expired(carp: &Carp) {
     };
     deliver(carp, &mut outbox);
     if due {
-        demote::lift_due(carp);
+        demote::expire_demotions(carp);
     }
 }
 
-/// Masters advertise out of turn: demotion changed.
+/// Lets the masters advertise now rather than at their next deadline, because demotion
+/// changed.
 pub(super) fn advertise_now(carp: &Carp) {
     if carp.published.masters().is_any() {
         handle(carp, Event::AdvertiseNow);
     }
 }
 
-/// An advertisement for one of our vhids came in on the parent. Softirq
-/// context.
+/// Handles an advertisement for a vhid of this interface that came in on the parent.
+/// Softirq context.
 ///
-/// An interface with unicast peers hears unicast alone, in that family, and one
-/// without hears the group alone.
+/// An interface that has unicast peers in a family accepts only unicast advertisements of
+/// that family; without peers it accepts only those to the multicast group.
 ///
 /// # Errors
 ///
@@ -284,7 +294,7 @@ fn log_clock(own: &OwnDevice, sender: IpAddr, notice: Notice) {
     let Some(level) = Namespace::prints(own.net(), CLOCK, true) else {
         return;
     };
-    let (name, sender) = (own.name(), Printed(sender));
+    let (name, sender) = (own.name(), KernelDisplay(sender));
     match notice {
         Notice::Apart(nanos) => {
             let (by, direction) = match nanos {
@@ -306,7 +316,7 @@ fn log_clock(own: &OwnDevice, sender: IpAddr, notice: Notice) {
     }
 }
 
-/// Starts or stops the virtual hosts, after anything changed that they depend
+/// Starts or stops the virtual hosts. Called after a change of anything that they depend
 /// on.
 pub(super) fn update(carp: &Carp, rtnl: &Rtnl) {
     let lost = carp.has_lost_parent(rtnl);
@@ -315,14 +325,15 @@ pub(super) fn update(carp: &Carp, rtnl: &Rtnl) {
         (lost || host.carpdev.is_some()) && !host.can_send()
     };
     start_or_stop(carp);
-    // The others first hear that these virtual hosts are gone.
+    // Only now, after the virtual hosts have sent their farewell: demotion makes the
+    // namespace's other masters advertise.
     demote::suppress(carp, suffers, rtnl);
     if carp.published.state() == state_to_u32(State::Init) {
-        demote::forgive_send_errors(carp);
+        demote::reset_send_errors(carp);
     }
 }
 
-/// The same without a look at the parent, in any context.
+/// Does the same, but does not demote for a parent that fails. Any context.
 pub(super) fn start_or_stop(carp: &Carp) {
     let (run, can_send) = {
         let host = carp.host.lock();
@@ -335,18 +346,19 @@ pub(super) fn start_or_stop(carp: &Carp) {
     }
 }
 
-/// Becomes INIT; says farewell if there is still a way to.
+/// Stops the virtual hosts: their state becomes INIT. With `bow_out`, masters first send
+/// a farewell.
 pub(super) fn halt(carp: &Carp, bow_out: bool) {
     handle(carp, Event::Stop { bow_out });
 }
 
-/// The administrator wants this state.
+/// Forces the state that the administrator asks for.
 pub(super) fn force(carp: &Carp, state: State) {
     handle(carp, Event::Force(state));
 }
 
-/// Announces all addresses again, as when the parent has moved to another port of
-/// the switch. Any context.
+/// Announces all addresses again, for example because the parent has moved to another
+/// port of the switch. Any context.
 pub(super) fn announce_again(carp: &Carp) {
     let mut outbox = Outbox::new();
     {

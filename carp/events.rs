@@ -39,7 +39,7 @@ impl Notified for Events {
                 _ => {}
             }
             // What IP knows of a device may have been made anew.
-            own.silence_inet6(rtnl);
+            own.disable_inet6_output(rtnl);
             if matches!(
                 event,
                 DeviceEvent::Register | DeviceEvent::Up | DeviceEvent::Mtu
@@ -67,9 +67,11 @@ impl Notified for Events {
             // the device is down, what comes back by it still finds its way.
             DeviceEvent::GoingDown => {
                 each_upper(dev, rtnl, |carp| demote::parent_fails(carp, rtnl));
-                each_upper(dev, rtnl, |carp| demote::say_parent_fails(carp, rtnl));
+                each_upper(dev, rtnl, |carp| {
+                    demote::advertise_parent_failure(carp, rtnl)
+                });
                 parent.for_each(|carp| election::halt(carp, true));
-                each_upper(dev, rtnl, |carp| demote::log_parent_fails(carp, rtnl));
+                each_upper(dev, rtnl, |carp| demote::log_parent_failure(carp, rtnl));
             }
             DeviceEvent::Mtu => {
                 join_again(&parent, dev, rtnl);
@@ -131,7 +133,7 @@ impl Notified for Events {
     fn address_removed(dev: &Device, address: &InetAddr, rtnl: &Rtnl) {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
             address_events::removed(carp, address);
-            own.ask_for_work(work::WAYS_BACK);
+            own.schedule_work(work::WAYS_BACK);
         } else {
             parent_addresses_changed(dev, &rcu::read_lock());
         }
@@ -144,7 +146,7 @@ impl Notified for Events {
         rtnl: &Rtnl,
     ) -> Result {
         if let Some((own, carp)) = dev.of_driver_rtnl::<Carp>(rtnl) {
-            own.silence_inet6(rtnl);
+            own.disable_inet6_output(rtnl);
             address_events::reserve6(carp, extack)?;
             // Not once it is added: nothing may sleep then.
             choose_carpdev::choose(carp, own, rtnl, |other, rcu| other.subnet_of6(address, rcu));
@@ -165,15 +167,15 @@ impl Notified for Events {
         find_way_back_for(carp, address.address().into(), address.prefix());
         address_events::added6(carp, own, address);
         announce(carp, own, &[Some(address.address().into())]);
-        own.ask_for_work(work::GROUPS);
+        own.schedule_work(work::GROUPS);
         Some(METRIC)
     }
 
     fn address6_removed(dev: &Device, address: &Inet6Addr, rcu: &rcu::Guard) {
         if let Some((own, carp)) = dev.of_driver::<Carp>(rcu) {
             address_events::removed6(carp, address);
-            own.ask_for_work(work::GROUPS);
-            own.ask_for_work(work::WAYS_BACK);
+            own.schedule_work(work::GROUPS);
+            own.schedule_work(work::WAYS_BACK);
         } else {
             parent_addresses_changed(dev, rcu);
         }
@@ -202,7 +204,7 @@ fn each_upper(dev: &Device, rtnl: &Rtnl, each: impl Fn(&Carp)) {
 fn parent_addresses_changed(dev: &Device, rcu: &rcu::Guard) {
     if let Some(parent) = rx_handler::get_rcu::<Parent>(dev, rcu) {
         for port in parent.ports(rcu).filter(|port| port.index == 0) {
-            port.dev.ask_for_work(work::WAYS_BACK);
+            port.dev.schedule_work(work::WAYS_BACK);
         }
     }
 }

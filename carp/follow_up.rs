@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What follows a change later, in process context under RTNL: what may sleep, or has to
-//! wait.
+//! What follows a change later, in process context under RTNL, because it may sleep.
 //!
-//! Operstate and RTM_NEWLINK mostly follow by themselves, through linkwatch. udev is
-//! told from here, and so is rtnetlink where the interface as a whole is as it was:
-//! one of several virtual hosts has changed, which linkwatch knows nothing of.
+//! Linkwatch usually updates operstate and sends RTM_NEWLINK. Uevents for udev are sent
+//! from here. So is RTM_NEWLINK where one of several virtual hosts has changed its state
+//! but the interface as a whole has not, because linkwatch does not see that.
 //!
-//! Listeners are told of the state at that time: a virtual host that has changed twice
-//! meanwhile is named once.
+//! A uevent has the state at the time when it is sent: a virtual host that has changed
+//! twice in between gets one uevent.
 
 use super::{
     carpdev, device::Carp, hooks, netns::report, status::Status,
@@ -20,7 +19,7 @@ use crate::{
 };
 use kernel::{prelude::*, str::CString};
 
-/// Does what was asked for with these bits.
+/// Does the work that [`OwnDevice::schedule_work`] asked for with these bits.
 pub(super) fn follow_up(carp: &Carp, own: &OwnDevice, bits: u32, rtnl: &Rtnl) {
     if bits & work::GROUPS != 0 {
         carpdev::join_groups(carp, own, rtnl);
@@ -51,22 +50,23 @@ fn follow_state(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     }
     let state = carp.published.state();
     if carp.configured.notified.replace(state, rtnl) == state {
-        own.tell_change(rtnl);
+        own.notify_state_change(rtnl);
     }
     carp.changes.take(|vhid| {
-        // What is not there any more does nothing.
-        let state = Status::of(carp)
+        // A virtual host that was removed is reported as INIT.
+        let state = Status::of(carp, own)
             .nodes()
             .find(|node| node.vhid == vhid)
             .map_or(State::Init, |node| node.state);
-        if tell_udev(own, vhid, state, rtnl).is_err() {
-            // It misses one, as any listener may; generic netlink says so.
+        if send_uevent(own, vhid, state, rtnl).is_err() {
+            // udev misses this uevent. Who must not miss a change listens to generic
+            // netlink, which reports lost events (ENOBUFS).
             pr_debug!("{}: no memory to tell udev\n", own.name());
         }
     });
 }
 
-fn tell_udev(own: &OwnDevice, vhid: u8, state: State, rtnl: &Rtnl) -> Result {
+fn send_uevent(own: &OwnDevice, vhid: u8, state: State, rtnl: &Rtnl) -> Result {
     let state = match state {
         State::Init => c"CARP_STATE=INIT",
         State::Backup => c"CARP_STATE=BACKUP",

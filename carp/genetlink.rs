@@ -6,36 +6,33 @@
 use super::{
     address_requests::AddressGet,
     cause_requests::{CauseDel, CauseGet, CauseSet},
-    counters::{Counter, Counters},
-    device::Carp,
     group_requests::{GroupDemote, GroupGet},
     history_requests::HistoryGet,
     netns::Namespace,
     notify::{interface, state_number},
-    parent::Parent,
     peer_requests::PeerGet,
     requested,
+    stats_requests::{StatsGet, StatsList},
     status::{Node, Status},
     transition_requests::TransitionGet,
 };
 use crate::linux::{
     bindings,
-    genetlink::{Do, Dump, Entries, Operation, Permission, Position, Request, Table},
+    genetlink::{Dump, Entries, Operation, Permission, Position, Request, Table},
     namespace::Net,
-    netdevice::Device,
     netdevice_ops::OwnDevice,
-    netlink::{attribute_size, attribute_size_u64, Message},
-    rx_handler,
+    netlink::Message,
 };
 use kernel::{prelude::*, sync::rcu};
 
 /// In ascending order, as [`genetlink::Family::register`] wants them.
-pub(super) static OPERATIONS: [Operation; 12] = [
+pub(super) static OPERATIONS: [Operation; 13] = [
     Operation::list::<VhostGet>(),
     Operation::once::<GroupGet>(),
     Operation::list::<GroupGet>(),
     Operation::once::<GroupDemote>(),
     Operation::once::<StatsGet>(),
+    Operation::list::<StatsList>(),
     Operation::list::<AddressGet>(),
     Operation::list::<CauseGet>(),
     Operation::once::<CauseSet>(),
@@ -59,7 +56,7 @@ impl Dump for VhostGet {
 
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result {
         requested::each_interface(request, position, |own, carp, position| {
-            let status = Status::of(carp);
+            let status = Status::of(carp, own);
             for node in status.nodes() {
                 let vhid = u32::from(node.vhid);
                 if vhid >= position.inner {
@@ -79,49 +76,18 @@ fn fill_vhost(message: &mut Message<'_>, own: &OwnDevice, status: &Status, node:
     message.u8(bindings::CARP_A_ADVBASE, status.advbase)?;
     message.u8(bindings::CARP_A_ADVSKEW, node.advskew)?;
     message.u32(bindings::CARP_A_DEMOTE, status.demote)?;
-    if let Some(carpdev) = status.carpdev {
-        message.u32(bindings::CARP_A_CARPDEV, carpdev)?;
+    if let Some(carpdev) = &status.carpdev {
+        if let Some(index) = carpdev.index {
+            message.u32(bindings::CARP_A_CARPDEV, index)?;
+        }
+        let name = carpdev.name.split(|&byte| byte == 0).next();
+        message.string(bindings::CARP_A_CARPDEV_NAME, name.unwrap_or_default())?;
+        if let Some(id) = carpdev.netnsid {
+            message.s32(bindings::CARP_A_CARPDEV_NETNSID, id)?;
+        }
     }
-    Ok(())
-}
-
-/// CARP_CMD_STATS_GET: the counters of the namespace and all that is in it.
-struct StatsGet;
-
-impl Do for StatsGet {
-    const COMMAND: u32 = bindings::CARP_CMD_STATS_GET;
-    const PERMISSION: Permission = Permission::Anyone;
-    const ATTRIBUTES: Table = Table::NONE;
-
-    fn call(request: &Request<'_>) -> Result {
-        let mut sums = Counter::ALL.map(|(_, attribute)| (attribute, 0u64));
-        let mut add = |counters: &Counters| {
-            for ((_, sum), (counter, _)) in sums.iter_mut().zip(Counter::ALL) {
-                *sum = sum.wrapping_add(counters.get(counter));
-            }
-        };
-        let rcu = rcu::read_lock();
-        if let Some(namespace) = Namespace::of(request.net, &rcu) {
-            add(&namespace.counters);
-        }
-        for dev in Device::walk(request.net, 0, &rcu) {
-            if let Some((_, carp)) = dev.of_driver::<Carp>(&rcu) {
-                add(&carp.counters);
-            }
-            if let Some(parent) = rx_handler::get_rcu::<Parent>(dev, &rcu) {
-                add(&parent.counters);
-            }
-        }
-        drop(rcu);
-        let size =
-            attribute_size(0).saturating_add(sums.len().saturating_mul(attribute_size_u64()));
-        request.reply(size, |message| {
-            message.nest(bindings::CARP_A_STATS, |message| {
-                for (attribute, sum) in sums {
-                    message.u64(attribute, sum, bindings::CARP_STATS_PAD)?;
-                }
-                Ok(())
-            })
-        })
+    match status.digest_differs {
+        Some(age) => message.u32(bindings::CARP_A_DIGEST_DIFFERS, age),
+        None => Ok(()),
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn join(
         ));
     }
     groups.membership_changed();
-    let announce = bring_along(&host, &group, host.demotion.share(), JOINED);
+    let announce = apply_share(&host, &group, host.demotion.share(), JOINED);
     let dev = host.own.clone();
     drop(host);
     if let (Some(dev), true) = (dev, announce) {
@@ -70,7 +70,7 @@ pub(super) fn leave(carp: &Carp, groups: &Groups, name: &GroupName, rtnl: &Rtnl)
             return false;
         };
         groups.membership_changed();
-        bring_along(&host, &group, host.demotion.share().saturating_neg(), LEFT);
+        apply_share(&host, &group, host.demotion.share().saturating_neg(), LEFT);
         group
     };
     groups.leave(&group, rtnl);
@@ -79,14 +79,14 @@ pub(super) fn leave(carp: &Carp, groups: &Groups, name: &GroupName, rtnl: &Rtnl)
 
 /// Leaves all groups of a namespace, as [`leave`], but remembers which they
 /// were.
-pub(super) fn leave_groups_behind(carp: &Carp, groups: &Groups, rtnl: &Rtnl) {
+pub(super) fn leave_all_groups(carp: &Carp, groups: &Groups, rtnl: &Rtnl) {
     for index in 0..usize::MAX {
         let Some(group) = carp.group(index) else {
             break;
         };
         {
             let host = carp.host.lock();
-            bring_along(&host, &group, host.demotion.share().saturating_neg(), LEFT);
+            apply_share(&host, &group, host.demotion.share().saturating_neg(), LEFT);
         }
         groups.leave(&group, rtnl);
     }
@@ -108,7 +108,7 @@ pub(super) fn join_groups_again(carp: &Carp, groups: &Groups, rtnl: &Rtnl) -> Re
             (Ok(group), Some(known)) => {
                 *known = group.clone();
                 groups.membership_changed();
-                announce |= bring_along(&host, &group, host.demotion.share(), JOINED);
+                announce |= apply_share(&host, &group, host.demotion.share(), JOINED);
                 index = index.saturating_add(1);
             }
             (group, _) => {
@@ -136,7 +136,7 @@ pub(super) fn leave_all(carp: &Carp, groups: &Groups, rtnl: &Rtnl) {
 
 /// An interface joins a group with its own demotion, or leaves it and takes that away:
 /// the group's counter changes `by` so much. Whether masters are to say so at once.
-fn bring_along(host: &Host, group: &Group, by: i32, cause: &str) -> bool {
+fn apply_share(host: &Host, group: &Group, by: i32, cause: &str) -> bool {
     let announce = group.adjust(by);
     if let (Some(dev), true) = (&host.own, by != 0) {
         if group.is_automatic() {

@@ -2,9 +2,9 @@
 
 //! Interface groups and their demotion, per network namespace.
 //!
-//! A group is there while an interface is in it. Its counter is read with every
-//! advertisement and every decision, so it is an atomic number; the list of
-//! groups is needed only to find one by its name, and the causes that make up the counter
+//! A group exists while an interface is in it. Its counter is read for every
+//! advertisement and every decision, so it is atomic. The list of groups has a lock, for
+//! it is needed only to find a group by its name; so have the causes, which are needed
 //! only to change or show them.
 
 use crate::{
@@ -27,7 +27,7 @@ use kernel::{
     },
 };
 
-/// What pfsync interfaces demote the groups for that they are in.
+/// Why a pfsync interface demotes its groups.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum PfsyncCause {
     /// A bulk update is not complete.
@@ -53,9 +53,9 @@ impl PfsyncCause {
 /// How much a cause demotes, and since when.
 #[derive(Clone, Copy)]
 pub(super) struct Share {
-    /// 0: not at all.
+    /// How much it demotes; 0: not at all.
     pub(super) amount: u32,
-    /// Since when it is not 0.
+    /// When it became other than 0.
     pub(super) since: Instant,
 }
 
@@ -75,12 +75,13 @@ impl Share {
     }
 }
 
-/// What a group's counter is made up of, but for what its carp interfaces know themselves.
+/// The causes that add up to a group's counter, except those of carp interfaces, which
+/// keep their own.
 struct Causes {
-    /// Those that were set by name, in the order in which they were, with room for all
-    /// that there may be once there is one.
+    /// The causes that were set by name, oldest first. With the first one, room for
+    /// [`CAUSES_MAX`] is allocated.
     named: KVec<Cause>,
-    /// Those of pfsync interfaces, as [`PfsyncCause::ALL`].
+    /// The causes of pfsync interfaces, in the order of [`PfsyncCause::ALL`].
     pfsync: [Share; 2],
 }
 
@@ -95,11 +96,11 @@ pub(crate) struct Group {
     members: Atomic<usize>,
     #[pin]
     causes: SpinLockBh<Causes>,
-    /// When the first of the causes ends by itself; [`NEVER`].
-    next_end: Atomic<u64>,
+    /// When the first of the causes expires, or [`NEVER`].
+    next_expiry: Atomic<u64>,
 }
 
-/// No cause ends by itself.
+/// No cause expires.
 const NEVER: u64 = u64::MAX;
 
 impl Group {
@@ -114,7 +115,7 @@ impl Group {
                 count: Atomic::new(0),
                 members: Atomic::new(0),
                 causes <- new_spinlock_bh!(causes, "carp_causes"),
-                next_end: Atomic::new(NEVER),
+                next_expiry: Atomic::new(NEVER),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -125,7 +126,7 @@ impl Group {
         demotion::Counter::new(self.count.load(Relaxed))
     }
 
-    /// Changes the counter by what `change` makes of it. Any context.
+    /// Applies `change` to the counter atomically. Any context.
     fn update<T>(&self, change: impl Fn(&mut demotion::Counter) -> T) -> T {
         let mut old = self.count.load(Relaxed);
         loop {
@@ -143,13 +144,13 @@ impl Group {
         demotion::is_automatic(self.name.as_bytes())
     }
 
-    /// Automatic demotion by a carp interface, which knows its cause;
-    /// [`demotion::Counter::adjust`]. Any context.
+    /// Automatic demotion by a carp interface, which keeps the cause itself. Returns what
+    /// [`demotion::Counter::adjust`] does. Any context.
     pub(super) fn adjust(&self, by: i32) -> bool {
         self.is_automatic() && self.update(|counter| counter.adjust(by))
     }
 
-    /// The same by a pfsync interface. Any context.
+    /// Automatic demotion by a pfsync interface, whose cause is kept here. Any context.
     pub(crate) fn adjust_for(&self, cause: PfsyncCause, by: i32, now: Instant) -> bool {
         if !self.is_automatic() {
             return false;
@@ -162,13 +163,13 @@ impl Group {
         self.update(|counter| counter.adjust(by))
     }
 
-    /// What its pfsync interfaces demote it by. Any context.
+    /// How much pfsync interfaces demote it, by cause. Any context.
     pub(super) fn pfsync_shares(&self) -> [(PfsyncCause, Share); 2] {
         let [bulk, link] = self.causes.lock().pfsync;
         [(PfsyncCause::Bulk, bulk), (PfsyncCause::Link, link)]
     }
 
-    /// The administrator's `carpdemote`: adds `by` to what it has added before. Returns
+    /// Carries out `carpdemote`: adds `by` to what `carpdemote` has added before. Returns
     /// whether the masters among the group's interfaces should advertise at once. Process
     /// context, may sleep.
     ///
@@ -197,9 +198,9 @@ impl Group {
         Ok(self.put(&mut causes, cause, room).map(|by| by > 0))
     }
 
-    /// Sets a cause, which may have another amount, time or reason already. Returns by how
-    /// much the counter changed; nothing, if it was renewed: it is what it was, and ends at
-    /// another time. Process context, may sleep.
+    /// Sets a cause, or changes the amount, time or reason of one that exists. Returns by
+    /// how much the counter changed; `None` if only the time at which the cause ends has
+    /// changed. Process context, may sleep.
     ///
     /// # Errors
     ///
@@ -216,14 +217,16 @@ impl Group {
         Ok(by.map(|by| (!is_renewed).then_some(by)))
     }
 
-    /// Room for all causes that there may be, if there is none yet.
+    /// Allocates room for [`CAUSES_MAX`] causes if there is none yet. Otherwise the
+    /// vector is empty.
     fn room(&self) -> Result<KVec<Cause>> {
         let has_room = self.causes.lock().named.capacity() != 0;
         let wanted = if has_room { 0 } else { CAUSES_MAX };
         Ok(KVec::with_capacity(wanted, GFP_KERNEL_ACCOUNT)?)
     }
 
-    /// Puts a cause in, or away if its amount is 0. Returns by how much the counter changed.
+    /// Inserts or replaces a cause, or removes it if its amount is 0. Returns by how much
+    /// the counter changed.
     fn put(&self, causes: &mut Causes, cause: Cause, room: KVec<Cause>) -> Result<i32, Refusal> {
         if causes.named.capacity() == 0 {
             causes.named = room;
@@ -247,16 +250,16 @@ impl Group {
         ))
     }
 
-    /// Takes a cause back. Returns by how much the counter changed; nothing, if there is no
+    /// Removes a cause. Returns by how much the counter changed; `None` if there is no
     /// cause of that name. Any context.
     pub(super) fn unset(&self, name: &CauseName) -> Option<i32> {
         self.take(|it| it.name == *name).map(|(_, by)| by)
     }
 
-    /// Takes a cause back whose time is over, and returns it and by how much the counter
+    /// Removes a cause whose time is over. Returns it, and by how much the counter
     /// changed. Any context.
-    pub(super) fn take_over(&self, now: Instant) -> Option<(Cause, i32)> {
-        if self.next_end.load(Relaxed) > now.0 {
+    pub(super) fn take_expired(&self, now: Instant) -> Option<(Cause, i32)> {
+        if self.next_expiry.load(Relaxed) > now.0 {
             return None;
         }
         self.take(|it| it.is_over(now))
@@ -270,24 +273,25 @@ impl Group {
         Some((cause, by))
     }
 
-    /// The causes were changed, and their sum by so much.
+    /// Updates the counter and the next expiry after the sum of the causes has changed by
+    /// `by`.
     fn changed(&self, causes: &Causes, by: i64) -> i32 {
         let ends = causes.named.iter().filter_map(|it| it.until);
-        self.next_end
+        self.next_expiry
             .store(ends.min().map_or(NEVER, |Instant(at)| at), Relaxed);
         let by = i32::try_from(by).unwrap_or(0);
         self.update(|counter| counter.adjust(by));
         by
     }
 
-    /// When a cause ends by itself next. Any context.
-    pub(super) fn next_end(&self) -> Option<Instant> {
-        Some(self.next_end.load(Relaxed))
+    /// When the next cause expires. Any context.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        Some(self.next_expiry.load(Relaxed))
             .filter(|at| *at != NEVER)
             .map(Instant)
     }
 
-    /// The cause in this place of the order in which they were set. Any context.
+    /// The cause with this index; the oldest one has 0. Any context.
     pub(super) fn cause(&self, index: usize) -> Option<Cause> {
         self.causes.lock().named.get(index).copied()
     }
@@ -296,10 +300,10 @@ impl Group {
 /// The groups of a namespace.
 #[pin_data]
 pub(crate) struct Groups {
-    /// In the order in which they were made; grows under RTNL only.
+    /// Oldest first; grows under RTNL only.
     #[pin]
     list: SpinLockBh<KVVec<Arc<Group>>>,
-    /// Counts the changes of the list, and of who is in them.
+    /// Counts changes of the list and of the groups' members.
     generation: Atomic<u32>,
 }
 
@@ -318,30 +322,30 @@ impl Groups {
         list.iter().find(|group| group.name == *name).cloned()
     }
 
-    /// The group after `skip` others, in the order in which they were made. Any context.
+    /// The group with this index; the oldest one has 0. Any context.
     pub(crate) fn nth(&self, skip: usize) -> Option<Arc<Group>> {
         self.list.lock().get(skip).cloned()
     }
 
-    /// Another number after the list or who is in a group has changed, for those who read
-    /// it in pieces. Any context.
+    /// A number that changes with the list and with the groups' members, so that a dump
+    /// in several parts notices changes. Any context.
     pub(crate) fn generation(&self) -> u32 {
         self.generation.load(Relaxed)
     }
 
-    /// Who is in a group changes. Under the lock that guards it, so that whoever sees the
-    /// change sees another [`Self::generation`] as well.
+    /// Called when the members of a group change, under the lock that guards them, so
+    /// that whoever sees the change sees another [`Self::generation`] as well.
     pub(crate) fn membership_changed(&self) {
         self.generation.add(1, Relaxed);
     }
 
-    /// Puts a new group into the list.
+    /// Appends a new group to the list.
     ///
     /// # Errors
     ///
     /// Out of memory; nothing changed.
     fn push(&self, group: Arc<Group>, _rtnl: &Rtnl) -> Result {
-        // RTNL keeps others from filling the room.
+        // RTNL keeps others from using up the capacity.
         let (len, capacity) = {
             let list = self.list.lock();
             (list.len(), list.capacity())
@@ -360,13 +364,13 @@ impl Groups {
         list.push_within_capacity(group).map_err(|_| ENOMEM)?;
         self.membership_changed();
         drop(list);
-        // The old room is given back without the lock.
+        // The old buffer is freed without the lock.
         drop(roomy);
         Ok(())
     }
 
-    /// One more interface is in the group of this name, which is made if it is
-    /// not there yet.
+    /// Counts one more interface in the group of this name, and makes the group if it
+    /// does not exist.
     ///
     /// # Errors
     ///
@@ -375,7 +379,7 @@ impl Groups {
         let group = match self.find(&name) {
             Some(group) => group,
             None => {
-                // RTNL keeps others from making it meanwhile.
+                // RTNL keeps others from making the same group at the same time.
                 let group = Group::new(name)?;
                 self.push(group.clone(), rtnl)?;
                 group
@@ -386,16 +390,15 @@ impl Groups {
         Ok(group)
     }
 
-    /// One interface less is in the group. Without interfaces it is gone, and its
-    /// counter with it.
+    /// Counts one interface less in the group. After the last one, the group and its
+    /// counter are removed.
     pub(crate) fn leave(&self, group: &Arc<Group>, _rtnl: &Rtnl) {
         let members = group.members.load(Relaxed);
         warn_on_once!(members == 0);
         let members = members.saturating_sub(1);
         group.members.store(members, Relaxed);
         if members == 0 {
-            // The list's count is not the last one, so nothing is freed under the
-            // lock.
+            // The caller holds a reference, so nothing is freed under the lock.
             let mut list = self.list.lock();
             list.retain(|other| !Arc::ptr_eq(other, group));
             self.membership_changed();

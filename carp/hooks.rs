@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The hooks of a network namespace, which are there as long as an interface needs them.
+//! The netfilter hooks of a network namespace. They are registered only while an
+//! interface needs them.
 
 use super::{arp, routes::Routes, source};
 use crate::linux::{
@@ -19,21 +20,22 @@ use kernel::{
     },
 };
 
-/// What a namespace has of them.
+/// The hooks of one namespace, and how many interfaces need them.
 #[pin_data]
 pub(crate) struct Hooks {
-    /// How many need the ARP hooks here, interfaces and those that stand on parents here; RTNL.
+    /// How many users the ARP hooks have: interfaces in this namespace, and interfaces
+    /// whose parent is in it; RTNL.
     arp_users: Atomic<usize>,
     #[pin]
     arp_hooks: ArpHooks<arp::Filter>,
-    /// How many interfaces are here; RTNL.
+    /// How many interfaces are in this namespace; RTNL.
     interfaces: Atomic<usize>,
-    /// How many of them are master of nothing.
+    /// How many of them are master of no virtual host.
     standby: Atomic<i32>,
-    /// Routes that are added while an interface is not master.
+    /// Watches for routes that are added while an interface is not master.
     #[pin]
     new_routes: NewRoutes<Routes>,
-    /// The hooks for what programs send.
+    /// The hooks for packets that programs send.
     #[pin]
     source_hooks: LocalOutHooks<source::Filter>,
 }
@@ -61,17 +63,18 @@ impl NetState for Hooks {
     }
 }
 
-/// Those of `net`.
+/// The hooks of `net`.
 fn of<'a>(net: &'a Net, held: impl Into<Held<'a>>) -> Option<&'a Hooks> {
     net.state(held)
 }
 
-/// One more interface is here, which is master of nothing.
+/// Counts one more interface in the namespace, which is not master yet, and registers the
+/// hooks that it needs.
 ///
 /// # Errors
 ///
 /// Out of memory; it was not counted.
-pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
+pub(super) fn add_interface(net: &Net, rtnl: &Rtnl) -> Result {
     let this = of(net, rtnl).ok_or(ENODEV)?;
     hook_arp(net, rtnl)?;
     this.standby.add(1, Relaxed);
@@ -82,21 +85,22 @@ pub(super) fn enter(net: &Net, rtnl: &Rtnl) -> Result {
     }
     let interfaces = this.interfaces.load(Relaxed);
     if interfaces == 0 && this.new_routes.register::<Hooks>(net, rtnl).is_err() {
-        // An interface is not worth less for it: a route that is added later is
-        // passed over as well, from the next change of state on.
+        // This is no reason to refuse the interface: a route that is added later is
+        // passed over from the next change of state on.
         pr_debug!("routing tables change too fast to be followed\n");
     }
     this.interfaces.store(interfaces.saturating_add(1), Relaxed);
     Ok(())
 }
 
-/// One less, which is master of nothing.
-pub(super) fn leave(net: &Net, rtnl: &Rtnl) {
+/// Counts one interface less, which is not master any more, and unregisters the hooks
+/// that no other interface needs.
+pub(super) fn remove_interface(net: &Net, rtnl: &Rtnl) {
     let Some(this) = of(net, rtnl) else {
         return;
     };
     this.standby.add(-1, Relaxed);
-    // To unregister needs no memory.
+    // This cannot fail: only registering needs memory.
     let _ = follow_standby(net, rtnl);
     let interfaces = this.interfaces.load(Relaxed);
     warn_on_once!(interfaces == 0);
@@ -107,20 +111,20 @@ pub(super) fn leave(net: &Net, rtnl: &Rtnl) {
     unhook_arp(net, rtnl);
 }
 
-/// An interface of the namespace has become master of something, or is master of
-/// nothing any more. Any context.
-pub(super) fn count_standby(net: &Net, speaks: bool) {
+/// Counts an interface that has become master of a virtual host, or that is master of
+/// none any more. Any context.
+pub(super) fn count_standby(net: &Net, is_master: bool) {
     if let Some(this) = of(net, &rcu::read_lock()) {
-        this.standby.add(if speaks { -1 } else { 1 }, Relaxed);
+        this.standby.add(if is_master { -1 } else { 1 }, Relaxed);
     }
 }
 
-/// Sees to it that the hooks for what programs send are there if they are needed, and
-/// cost nothing where all interfaces are master.
+/// Registers the hooks for packets that programs send if an interface is not master, and
+/// unregisters them if all are, so that they cost nothing then.
 ///
 /// # Errors
 ///
-/// Out of memory: they are not there.
+/// Out of memory: the hooks are not registered.
 pub(super) fn follow_standby(net: &Net, rtnl: &Rtnl) -> Result {
     let this = of(net, rtnl).ok_or(ENODEV)?;
     if this.standby.load(Relaxed) == 0 {
@@ -131,8 +135,8 @@ pub(super) fn follow_standby(net: &Net, rtnl: &Rtnl) -> Result {
     Ok(())
 }
 
-/// One more interface is here, or has its parent here, which may be in another namespace:
-/// with the first the ARP hooks come.
+/// Counts one more user of the ARP hooks, and registers them for the first one. A user is
+/// an interface in this namespace, or one in any namespace whose parent is in this one.
 ///
 /// # Errors
 ///
@@ -147,7 +151,7 @@ pub(super) fn hook_arp(net: &Net, rtnl: &Rtnl) -> Result {
     Ok(())
 }
 
-/// One less: with the last the ARP hooks go.
+/// Counts one user of the ARP hooks less, and unregisters them after the last one.
 pub(super) fn unhook_arp(net: &Net, rtnl: &Rtnl) {
     let Some(this) = of(net, rtnl) else {
         return;

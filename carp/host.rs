@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The virtual hosts of an interface, and all that belongs to them behind its lock.
+//! The virtual hosts of an interface, and everything else that the interface's lock
+//! protects.
 //!
-//! [`super::election`] tells them what happens.
+//! [`super::election`] passes events to them.
 
 use super::{
     addresses::Addresses,
     authentication::Authentication,
     demotion::Demotion,
     history::History,
+    lost_parent::LostParent,
     netns::Namespace,
     node::{Common, Node},
     settings::Settings,
@@ -39,13 +41,13 @@ use kernel::{
     sync::{aref::ARef, rcu},
 };
 
-/// Up to so many addresses are hashed as soon as one of them changes, so that every
-/// list that there was is one that was spoken.
+/// Up to this number of addresses, the digests are computed as soon as one address
+/// changes, so that no intermediate list is skipped: a peer may have it. With more
+/// addresses they are computed once before the next use.
 const HASHED_AT_ONCE: usize = 32;
 
-/// How long it is worth telling that a digest differs, in ns: longer than the longest
-/// interval.
-const LATELY: u64 = 300_000_000_000;
+/// For how long a wrong digest is reported, in ns: longer than the longest interval.
+const DIGEST_DIFFERS_MAX_AGE: u64 = 300_000_000_000;
 
 /// So many senders are told apart: all the unicast peers that there may be, or else more
 /// hosts than share an address.
@@ -54,7 +56,7 @@ pub(super) const SENDERS: usize = 2 * bindings::CARP_PEERS_MAX as usize;
 /// What authenticates advertisements.
 pub(super) type CarpAuthentication = Authentication<Mark, SENDERS>;
 
-/// What lies behind an interface's lock.
+/// What an interface's lock protects.
 pub(crate) struct Host {
     /// The virtual hosts in ascending order of vhid; at least one.
     pub(super) nodes: KVec<Node>,
@@ -64,24 +66,27 @@ pub(crate) struct Host {
     pub(super) key: Secret<KEY_LEN>,
     /// What authenticates whole advertisements, once there has been a key.
     pub(super) auth: Option<KBox<CarpAuthentication>>,
-    /// The addresses that are hashed.
+    /// The addresses that the digest covers.
     pub(super) addresses: Addresses,
-    /// When they are announced.
+    /// When the addresses are announced.
     pub(super) announcements: Announcements,
     /// Whether another host has shown switches the virtual MAC.
     pub(super) exposure: Exposure,
     /// When the addresses changed last, if they have not been hashed since.
     unhashed: Option<Instant>,
-    /// Groups, and what this interface brings upon them.
+    /// The groups, and by how much this interface demotes them.
     pub(super) demotion: Demotion,
-    /// What has happened to the virtual hosts.
+    /// The last changes of state of the virtual hosts.
     pub(super) history: History,
-    /// To whom advertisements go instead of to the group of their family.
+    /// The unicast peers that get advertisements instead of the multicast group of their
+    /// family.
     pub(super) peers: KVec<IpAddr>,
     /// The interface's own device, from its registration until it leaves.
     pub(super) own: Option<ARef<OwnDevice>>,
     /// The parent; changes under RTNL only.
     pub(super) carpdev: Option<ARef<Device>>,
+    /// The parent that went away and is waited for; changes under RTNL only.
+    pub(super) lost: Option<LostParent>,
     /// Whether the administrator has set the interface up.
     pub(super) admin_up: bool,
     /// Whether its namespace counts it; see [`super::hooks`].
@@ -90,7 +95,7 @@ pub(crate) struct Host {
     pub(super) passed_over: PassedOver,
 }
 
-/// When something happens to the virtual hosts of an interface, and what holds then.
+/// The time of an event, and the environment of the elections at that time.
 pub(super) struct Moment {
     /// On the timers' clock.
     pub(super) now: Instant,
@@ -119,6 +124,7 @@ impl Host {
             peers: KVec::new(),
             own: None,
             carpdev: None,
+            lost: None,
             admin_up: false,
             is_counted: false,
             passed_over: PassedOver::default(),
@@ -148,8 +154,8 @@ impl Host {
             .any(|peer| peer.is_ipv4() == (family == Family::Ipv4))
     }
 
-    /// The families in which there are addresses to be shared and somebody who can hear of
-    /// them.
+    /// The families in which the interface has shared addresses and can advertise. On a
+    /// parent without ARP it can advertise only to unicast peers.
     pub(super) fn families(&self) -> Families {
         let families = self.addresses.families();
         if self.carpdev().is_none_or(Device::has_arp) {
@@ -185,8 +191,9 @@ impl Host {
         }
     }
 
-    /// Addresses or virtual hosts change: who reads them in pieces is to know.
-    pub(super) fn note_change(&self) {
+    /// Addresses or virtual hosts change: a dump that is under way becomes inconsistent
+    /// (`NLM_F_DUMP_INTR`).
+    pub(super) fn invalidate_dumps(&self) {
         let rcu = rcu::read_lock();
         let namespace = self.namespace(&rcu);
         if let Some(namespace) = namespace {
@@ -202,8 +209,8 @@ impl Host {
         namespace.is_some_and(Namespace::balances_arp)
     }
 
-    /// How long ago the last advertisement with a wrong digest came, in ms, if it was lately
-    /// and its sender has not sent a good one since.
+    /// How long ago the last advertisement with a wrong digest came, in ms. `None` if
+    /// that was more than five minutes ago or if its sender has sent a good one since.
     pub(super) fn digest_differs(&self, now: Instant) -> Option<u32> {
         let times = self
             .nodes
@@ -211,10 +218,10 @@ impl Host {
             .map(|it| it.advertisers.digest_differed_at());
         let last = times.flatten().max()?;
         let age = now.0.saturating_sub(last.0);
-        (age < LATELY).then(|| u32::try_from(age / 1_000_000).unwrap_or(u32::MAX))
+        (age < DIGEST_DIFFERS_MAX_AGE).then(|| u32::try_from(age / 1_000_000).unwrap_or(u32::MAX))
     }
 
-    /// Whether the virtual hosts may run, as far as that is up to the interface.
+    /// Whether interface and parent are in a state in which the virtual hosts may run.
     pub(super) fn may_run(&self) -> bool {
         self.admin_up
             && self.settings.nodes.leader().vhid != 0
@@ -245,15 +252,16 @@ impl Host {
         }
     }
 
-    /// Hashes the constant part anew, after any of it but the addresses changed.
+    /// Computes the constant part of the digests again. Called after a change of anything
+    /// in it other than the addresses.
     pub(super) fn rehash(&mut self) {
         self.unhashed = None;
         self.rehash_since(None);
     }
 
-    /// Hashes the addresses if they have changed. To be called before anything is
-    /// signed or believed: not for each address, as each time takes as long as there
-    /// are addresses.
+    /// Computes the digests again if the addresses have changed. Called before an
+    /// advertisement is signed or checked rather than for each address, because its time
+    /// grows with the number of addresses.
     pub(super) fn hash_addresses(&mut self) {
         if let Some(at) = self.unhashed.take() {
             if self.state() == State::Init {
@@ -264,7 +272,7 @@ impl Host {
         }
     }
 
-    /// The hash by which the mode arp shares out requests.
+    /// The hash by which mode arp distributes requests among the virtual hosts.
     pub(super) fn arp_hash(&self) -> ArpHash {
         let key = self.key.bytes();
         ArpHash::new(&sha1(|input| arp_hash::write_seed_input(key, input)), key)
@@ -276,8 +284,9 @@ impl Host {
         self.nodes = nodes;
     }
 
-    /// Has the virtual hosts for `settings` sign with what is to be hashed now. `change`
-    /// is when nothing but the addresses changed; `None`: nothing of old is believed.
+    /// Gives the virtual hosts for `settings` their new digests. `change` is the time at
+    /// which the addresses changed, if nothing else did: earlier lists then stay valid
+    /// for a while. With `None` they do not.
     pub(super) fn hash(&self, settings: &Settings, nodes: &mut [Node], change: Option<Instant>) {
         let common = self.common(&self.key, &self.addresses, settings);
         let key = common.key.bytes();
@@ -293,7 +302,7 @@ impl Host {
         }
     }
 
-    /// Of which virtual hosts we are master.
+    /// The virtual hosts of which this host is master.
     pub(super) fn masters(&self) -> Masters {
         Masters::new(
             self.nodes
@@ -302,7 +311,7 @@ impl Host {
         )
     }
 
-    /// The highest state that a virtual host has, which is the interface's.
+    /// The interface's state: the highest one of its virtual hosts.
     pub(super) fn state(&self) -> State {
         let states = || self.nodes.iter().map(|node| node.election.state());
         if states().any(|state| state == State::Master) {
@@ -314,20 +323,20 @@ impl Host {
         }
     }
 
-    /// When the timer is to expire.
+    /// When the timer must expire next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let elections = self.nodes.iter().map(|node| node.election.deadline());
         let others = [
             self.demotion.send_errors.deadline(),
-            self.demotion.next_end(),
+            self.demotion.next_expiry(),
             self.announcements.deadline(),
         ];
         // The kernel crate has a `chain` of its own.
         Iterator::chain(elections, others).flatten().min()
     }
 
-    /// The list of addresses was changed, and with it the digest if `changes_digest` says
-    /// so.
+    /// Called after a change of the list of addresses. `changes_digest` says whether the
+    /// digest changes with it.
     pub(super) fn addresses_changed(&mut self, changes_digest: bool, now: Instant) {
         if changes_digest {
             self.unhashed = Some(now);
@@ -338,8 +347,8 @@ impl Host {
     }
 }
 
-/// Makes the virtual hosts for `settings`, none of which runs or has anything to sign
-/// with. Process context, may sleep.
+/// Makes the virtual hosts for `settings`. They do not run and have no digests yet.
+/// Process context, may sleep.
 ///
 /// # Errors
 ///

@@ -11,10 +11,10 @@ use super::{
     move_netns, mtu,
     netns::Namespace,
     node::Node,
-    parent::Parent,
     published::{balancing_to_u32, state_to_u32},
     reconfigure,
     settings::Settings,
+    stats_requests,
 };
 use crate::{
     linux::{
@@ -86,7 +86,7 @@ impl LinkKind for Carp {
             mtu::begin(self, mtu, change.carpdev.flatten(), &request.extack, rtnl)?;
         }
         move_netns::enter(self, dev, rtnl)?;
-        dev.silence_inet6(rtnl);
+        dev.disable_inet6_output(rtnl);
         let default = GroupName::new(GROUP_CARP).ok_or(EINVAL)?;
         group_membership::join(self, namespace.groups(), default, &request.extack, rtnl)?;
         reconfigure::reconfigure(self, dev, change, &request.extack, rtnl)
@@ -145,8 +145,9 @@ impl LinkKind for Carp {
             .saturating_add(counters)
     }
 
-    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, rtnl: &Rtnl) -> Result {
+    fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, _rtnl: &Rtnl) -> Result {
         {
+            let lost = self.host.lock().lost;
             let rcu = rcu::read_lock();
             if let Some(carpdev) = self.published.carpdev.get(&rcu) {
                 message.u32(bindings::IFLA_CARP_CARPDEV, carpdev.ifindex())?;
@@ -155,7 +156,7 @@ impl LinkKind for Carp {
                     message.s32(bindings::IFLA_CARP_CARPDEV_NETNSID, id)?;
                 }
             }
-            if let Some(lost) = self.configured.lost.get(rtnl) {
+            if let Some(lost) = lost {
                 message.string(bindings::IFLA_CARP_CARPDEV_GONE, lost.name())?;
                 if let Some(net) = lost.net(&rcu).filter(|net| *net != dev.net()) {
                     let id = dev.net().id_of(net);
@@ -169,7 +170,10 @@ impl LinkKind for Carp {
         )?;
         fill_host(&self.host.lock(), message)?;
         message.nest(bindings::IFLA_CARP_STATS, |message| {
-            fill_counters(self, dev, message)
+            let mut counters = stats_requests::of_interface(self, dev.net());
+            counters.try_for_each(|(attribute, value)| {
+                message.u64(attribute, value, bindings::CARP_STATS_PAD)
+            })
         })
     }
 }
@@ -245,23 +249,4 @@ fn fill_node(node: &Node, message: &mut Message<'_>) -> Result {
         message.u8(bindings::CARP_NODE_ADVSKEW, config.advskew)?;
         message.u8(bindings::CARP_NODE_STATE, state)
     })
-}
-
-/// The interface's own counters, and with them those of packets that nobody
-/// could be charged with: on its parent, and in its namespace.
-fn fill_counters(carp: &Carp, dev: &OwnDevice, message: &mut Message<'_>) -> Result {
-    let rcu = rcu::read_lock();
-    let parent = Parent::below(carp, &rcu);
-    let namespace = Namespace::of(dev.net(), &rcu);
-    for (counter, attribute) in Counter::ALL {
-        let of_parent = parent.map_or(0, |it| it.counters.get(counter));
-        let of_namespace = namespace.map_or(0, |it| it.counters.get(counter));
-        let value = carp
-            .counters
-            .get(counter)
-            .saturating_add(of_parent)
-            .saturating_add(of_namespace);
-        message.u64(attribute, value, bindings::CARP_STATS_PAD)?;
-    }
-    Ok(())
 }

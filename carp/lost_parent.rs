@@ -24,6 +24,11 @@ impl LostParent {
         }
     }
 
+    /// Its name, with zero bytes behind it.
+    pub(super) fn name_bytes(&self) -> &Name {
+        &self.name
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &[u8] {
         self.name.split(|&byte| byte == 0).next().unwrap_or(&[])

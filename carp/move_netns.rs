@@ -19,7 +19,7 @@ use kernel::prelude::*;
 ///
 /// Out of memory: ARP is not watched for it.
 pub(super) fn enter(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) -> Result {
-    hooks::enter(own.net(), rtnl)?;
+    hooks::add_interface(own.net(), rtnl)?;
     let hosts = {
         let mut host = carp.host.lock();
         host.is_counted = true;
@@ -40,7 +40,7 @@ pub(super) fn leave(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
         }
         host.settings.hosts()
     };
-    hooks::leave(own.net(), rtnl);
+    hooks::remove_interface(own.net(), rtnl);
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
         namespace.count_hosts(hosts, 0, rtnl);
     }
@@ -50,7 +50,7 @@ pub(super) fn leave(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
 /// addresses are about to go; the parent stays, and stays where it is.
 pub(super) fn moving_out(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
     if let Some(namespace) = Namespace::of(own.net(), rtnl) {
-        group_membership::leave_groups_behind(carp, namespace.groups(), rtnl);
+        group_membership::leave_all_groups(carp, namespace.groups(), rtnl);
         namespace.count_waiting(carp.has_lost_parent(rtnl), false, rtnl);
     }
     leave(carp, own, rtnl);

@@ -22,7 +22,7 @@ use crate::{
     proto::carp::{
         balancing,
         balancing::Balancing,
-        neighbour::{Class, Solicitation, Speaker},
+        neighbour::{Class, NaSender, Solicitation},
         packet::virtual_mac,
     },
 };
@@ -146,7 +146,7 @@ fn answer(
     let at = given
         .and_then(|index| carp.vhid_at(index))
         .map_or_else(|| carp.published.mac(), virtual_mac);
-    let frame = speaker(&port.dev, carp, dev, at, rcu).answer(solicitation, asker);
+    let frame = na_sender(&port.dev, carp, dev, at, rcu).answer(solicitation, asker);
     if let Some(skb) = TxFrame::new(dev, &frame, PRIORITY) {
         // Who got no answer asks again.
         let _ = skb.transmit();
@@ -154,20 +154,20 @@ fn answer(
 }
 
 /// In whose name an interface says that its addresses are `at` this MAC.
-fn speaker(
+fn na_sender(
     own: &OwnDevice,
     carp: &Carp,
     carpdev: &Device,
     at: [u8; 6],
     rcu: &rcu::Guard,
-) -> Speaker {
+) -> NaSender {
     // It forwards where its packets come in.
     let forwarder = if own.net() == carpdev.net() {
         carpdev
     } else {
         own
     };
-    Speaker {
+    NaSender {
         from: if carp.published.balancing().hides_its_mac() {
             carpdev.mac()
         } else {
@@ -186,7 +186,7 @@ pub(super) fn announce(
     address: Ipv6Addr,
     rcu: &rcu::Guard,
 ) {
-    let frame = speaker(own, carp, carpdev, carp.published.mac(), rcu).announce(address);
+    let frame = na_sender(own, carp, carpdev, carp.published.mac(), rcu).announce(address);
     if let Some(skb) = TxFrame::new(carpdev, &frame, PRIORITY) {
         // It is said again later.
         let _ = skb.transmit();

@@ -137,7 +137,7 @@ impl Namespace {
     }
 
     /// `net.inet.carp.backupsource`
-    pub(crate) fn lets_backups_speak(&self) -> bool {
+    pub(crate) fn lets_backups_send(&self) -> bool {
         self.sysctls.values().backupsource.get() != 0
     }
 

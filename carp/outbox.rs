@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be sent and told once the lock of an interface is released.
+//! What is sent, announced and logged once the lock of an interface is released.
 
 use super::{counters::Counter, host::Host};
 use crate::{
@@ -31,7 +31,7 @@ pub(super) enum Packet {
 }
 
 impl Packet {
-    /// Sends it. Returns what counts it if it was sent.
+    /// Sends the packet. Returns also the counter for packets of its family.
     ///
     /// # Errors
     ///
@@ -54,18 +54,18 @@ impl Packet {
     }
 }
 
-/// A change of state that is to be told.
+/// A change of a virtual host's state that is still to be logged.
 #[derive(Clone, Copy)]
-pub(super) struct Told {
-    /// Whose it is.
+pub(super) struct StateChange {
+    /// The virtual host.
     pub(super) vhid: u8,
-    /// What it is.
+    /// The old state, the new one and the reason.
     pub(super) transition: Transition,
-    /// The host that is the reason.
+    /// The peer that caused it, if one did.
     pub(super) peer: Option<IpAddr>,
 }
 
-/// What is to be sent and told once the host's lock is released.
+/// What is sent, announced and logged once the host's lock is released.
 pub(super) struct Outbox {
     /// Complete frames.
     pub(super) frames: SkbList<TxFrame>,
@@ -75,13 +75,14 @@ pub(super) struct Outbox {
     pub(super) probes: SkbList<TxFrame>,
     /// The parent, whose device the frames name, and over which the packets go.
     pub(super) carpdev: Option<ARef<Device>>,
-    /// The interface's device, if anything is to be sent or told.
+    /// The interface's device; `None` if there is nothing to send or log.
     pub(super) own: Option<ARef<OwnDevice>>,
-    /// Changes of state to be told.
-    pub(super) transitions: [Option<Told>; HOSTS_MAX],
+    /// Changes of state to be logged.
+    pub(super) transitions: [Option<StateChange>; HOSTS_MAX],
     /// Addresses to be announced.
     pub(super) addresses: Batch,
-    /// Whether it matters that something was sent, not only that something could not be.
+    /// Whether successes are counted as well as errors: successes matter only after an
+    /// error.
     pub(super) counts_successes: bool,
     /// Which virtual hosts advertise, by index.
     pub(super) advertising: [bool; HOSTS_MAX],
@@ -102,11 +103,12 @@ impl Outbox {
         }
     }
 
-    /// Remembers what is to be told: after all is sent, for a console may be slow.
-    pub(super) fn tell(&mut self, host: &Host, told: Told) {
+    /// Adds a change of state. It is logged after everything is sent, because a console
+    /// may be slow.
+    pub(super) fn push_transition(&mut self, host: &Host, change: StateChange) {
         self.own.clone_from(&host.own);
         if let Some(free) = self.transitions.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(told);
+            *free = Some(change);
         }
     }
 }

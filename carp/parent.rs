@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A parent: the device (`carpdev`) that carp interfaces stand on.
+//! A parent: the lower device (`carpdev`) of carp interfaces.
 
 use super::{counters::Counters, device::Carp};
 use crate::{
@@ -34,7 +34,7 @@ use kernel::{
 };
 use pin_init::pin_init_array_from_fn;
 
-/// One for each parent, shared by the interfaces on it; it is found through the
+/// The state of a parent, shared by the interfaces on it. It is found through the
 /// parent's rx handler.
 #[pin_data]
 pub(crate) struct Parent {
@@ -42,33 +42,34 @@ pub(crate) struct Parent {
     /// The interfaces by vhid, for the packet paths.
     #[pin]
     ports: [RcuSlot<Port>; 256],
-    /// Which of them there are, so that a walk does not look at all.
-    occupied: [Atomic<u64>; 4],
+    /// The vhids in use as a bitmap, so that a walk does not read all ports.
+    used_vhids: [Atomic<u64>; 4],
     /// Link-layer addresses set by hand, and the vhids that have them.
     lladdrs: RcuSlot<KVec<Lladdr>>,
-    /// The way of IPv4 advertisements to this host.
+    /// The route of received IPv4 advertisements: local delivery.
     pub(super) route: MulticastRoute,
-    /// Memberships in the groups of advertisements; RTNL.
+    /// Memberships in the multicast groups of advertisements; RTNL.
     #[pin]
     groups: Mutex<Option<Memberships>>,
-    /// Keeps frames for other hosts from others' hooks, while there are any; RTNL.
+    /// The hook that drops frames for other hosts before other ingress hooks see them.
+    /// Registered only while there are other hooks; RTNL.
     #[pin]
     ingress: Mutex<Option<IngressHook<Self>>>,
-    /// Whether it does.
+    /// Whether `ingress` is registered; read without RTNL.
     guards_ingress: Atomic<bool>,
-    /// How many interfaces stand on it, with a vhid or without; RTNL.
+    /// How many interfaces have this parent, with a vhid or without; RTNL.
     interfaces: Atomic<usize>,
-    /// Packets that came in here and belong to none of them.
+    /// Counts packets that came in here and belong to none of the interfaces.
     pub(crate) counters: Counters,
 }
 
-/// What a parent hears advertisements by.
+/// A parent's memberships in the groups of advertisements.
 struct Memberships {
     ipv4: Membership<Ipv4Addr>,
     ipv6: Membership<Ipv6Addr>,
 }
 
-/// A link-layer address that does not tell its vhid by itself.
+/// A link-layer address set by hand: unlike a virtual MAC, it does not contain the vhid.
 pub(super) struct Lladdr {
     pub(super) mac: MacAddress,
     pub(super) vhid: u8,
@@ -84,11 +85,11 @@ pub(crate) struct Port {
     pub(crate) dev: ARef<OwnDevice>,
 }
 
-/// The ports of a parent, see [`Parent::ports`]. A type with a name: those that adapters
-/// make up would be longer in filters' symbols than the kernel takes.
+/// The ports of a parent, see [`Parent::ports`]. A named type, because the symbol names
+/// of filters over anonymous iterator adapters would be longer than the kernel allows.
 pub(crate) struct Ports<'a> {
     words: Zip<slice::Iter<'a, Atomic<u64>>, slice::ChunksExact<'a, RcuSlot<Port>>>,
-    /// Of `slots`, which are still to come.
+    /// Which of `slots` the iterator has not returned yet.
     bits: u64,
     slots: &'a [RcuSlot<Port>],
     rcu: &'a rcu::Guard,
@@ -115,7 +116,7 @@ impl<'a> Iterator for Ports<'a> {
 }
 
 impl Parent {
-    /// The parent that `dev` is, made if it is none yet.
+    /// Returns the parent state of `dev`. Makes it if `dev` is not a parent yet.
     ///
     /// # Errors
     ///
@@ -130,7 +131,7 @@ impl Parent {
             Handler::new(pin_init!(Self {
                 dev: dev.hold(),
                 ports <- pin_init_array_from_fn(|_| RcuSlot::init()),
-                occupied: [const { Atomic::new(0) }; 4],
+                used_vhids: [const { Atomic::new(0) }; 4],
                 lladdrs: RcuSlot::new(),
                 route,
                 groups <- new_mutex!(None, "carp_groups"),
@@ -150,12 +151,12 @@ impl Parent {
         Ok(parent)
     }
 
-    /// That of an interface, if it has one, for readers under RCU.
-    pub(super) fn below<'a>(carp: &'a Carp, rcu: &'a rcu::Guard) -> Option<&'a Self> {
+    /// The parent of an interface, if it has one, for readers under RCU.
+    pub(super) fn lower_of<'a>(carp: &'a Carp, rcu: &'a rcu::Guard) -> Option<&'a Self> {
         rx_handler::get_rcu(carp.published.carpdev.get(rcu)?, rcu)
     }
 
-    /// Lets the parent be an ordinary device again if nobody stands on it.
+    /// Makes the parent an ordinary device again if no interface is on it any more.
     pub(super) fn release(&self, rtnl: &Rtnl) {
         if self.interfaces.load(Relaxed) == 0 {
             if let Some(groups) = self.groups.lock().take() {
@@ -167,7 +168,7 @@ impl Parent {
         }
     }
 
-    /// Joins the groups again that the device has lost.
+    /// Joins again the multicast groups that the device has lost.
     pub(super) fn refresh_groups(&self, rtnl: &Rtnl) {
         if let Some(groups) = &mut *self.groups.lock() {
             groups.ipv4.refresh(rtnl);
@@ -175,8 +176,8 @@ impl Parent {
         }
     }
 
-    /// Whether hooks of others, such as flowtables, have come to the parent's ingress or
-    /// gone since [`Self::follow_ingress`]. Any context.
+    /// Whether other ingress hooks of the parent, such as flowtables, have been added or
+    /// removed since [`Self::follow_ingress`]. Any context.
     pub(super) fn is_ingress_stale(&self) -> bool {
         let rcu = rcu::read_lock();
         let guards = self.guards_ingress.load(Relaxed);
@@ -184,9 +185,10 @@ impl Parent {
         others != guards
     }
 
-    /// A flowtable takes packets before the rx handler sees them, and forwards those of its
-    /// flows, for whomever they are. While there is one, or another hook of that kind,
-    /// frames for other hosts are dropped before it.
+    /// Registers or unregisters the ingress hook of this module. A flowtable forwards the
+    /// packets of its flows before the rx handler sees them, even those that belong to
+    /// another host. While there is a flowtable or another ingress hook, frames for other
+    /// hosts are dropped before it.
     ///
     /// # Errors
     ///
@@ -213,27 +215,27 @@ impl Parent {
         self.ports.get(usize::from(vhid))?.get(rcu)
     }
 
-    /// All of them in ascending order of vhid.
+    /// The ports of all interfaces in ascending order of vhid.
     pub(crate) fn ports<'a>(&'a self, rcu: &'a rcu::Guard) -> Ports<'a> {
         Ports {
-            words: self.occupied.iter().zip(self.ports.chunks_exact(64)),
+            words: self.used_vhids.iter().zip(self.ports.chunks_exact(64)),
             bits: 0,
             slots: &[],
             rcu,
         }
     }
 
-    /// How many vhids there are. Any context.
+    /// How many vhids are in use. Any context.
     pub(super) fn vhids(&self) -> u32 {
         let vhids = |word: &Atomic<u64>| word.load(Relaxed).count_ones();
-        self.occupied.iter().map(vhids).sum()
+        self.used_vhids.iter().map(vhids).sum()
     }
 
     /// Calls `each` with every interface that has a vhid here.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Carp>)) {
         for slot in &self.ports {
-            // Counted, so that `each` may sleep. Once for each interface, however
-            // many vhids it has.
+            // The reference is counted, so that `each` may sleep. An interface with
+            // several vhids is visited once.
             let carp = slot
                 .get(&rcu::read_lock())
                 .filter(|port| port.index == 0)
@@ -244,7 +246,7 @@ impl Parent {
         }
     }
 
-    /// The interface here that has an address, for readers under RCU.
+    /// The interface on this parent that has an address, for readers under RCU.
     pub(crate) fn port_with_address<'a>(
         &'a self,
         address: Ipv4Addr,
@@ -260,8 +262,8 @@ impl Parent {
             .is_some_and(|port| !core::ptr::eq(&*port.carp, carp))
     }
 
-    /// Whether a link-layer address is that of a virtual host, or of an interface, other
-    /// than `carp`'s.
+    /// Whether an interface other than `carp` has a link-layer address, or one of its
+    /// virtual hosts has it.
     pub(super) fn is_lladdr_taken(&self, mac: &MacAddress, carp: &Carp) -> bool {
         let rcu = rcu::read_lock();
         let ports = (1..=u8::MAX).filter_map(|vhid| Some((vhid, self.port(vhid, &rcu)?)));
@@ -272,46 +274,46 @@ impl Parent {
             })
     }
 
-    /// Puts an interface where packets for this vhid find it.
-    pub(super) fn occupy(&self, vhid: u8, port: Prepared<Port>) {
+    /// Inserts the port of an interface, so that packets for this vhid find it.
+    pub(super) fn insert_port(&self, vhid: u8, port: Prepared<Port>) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
             slot.put(port);
-            self.set_occupied(vhid, true);
+            self.set_vhid_used(vhid, true);
         }
     }
 
-    /// Packets for this vhid find nobody any more.
-    pub(super) fn vacate(&self, vhid: u8) {
+    /// Removes the port of this vhid.
+    pub(super) fn remove_port(&self, vhid: u8) {
         if let Some(slot) = self.ports.get(usize::from(vhid)) {
             slot.clear();
-            self.set_occupied(vhid, false);
+            self.set_vhid_used(vhid, false);
         }
     }
 
-    /// RTNL, so there is one who does.
-    fn set_occupied(&self, vhid: u8, occupied: bool) {
-        if let Some(word) = self.occupied.get(usize::from(vhid >> 6)) {
+    /// Load and store need not be one operation: RTNL serialises writers.
+    fn set_vhid_used(&self, vhid: u8, used: bool) {
+        if let Some(word) = self.used_vhids.get(usize::from(vhid >> 6)) {
             let bit = 1 << (vhid & 63);
             let others = word.load(Relaxed) & !bit;
-            word.store(if occupied { others | bit } else { others }, Relaxed);
+            word.store(if used { others | bit } else { others }, Relaxed);
         }
     }
 
-    /// One interface more stands here.
-    pub(super) fn enter(&self, _rtnl: &Rtnl) {
+    /// Counts one more interface on this parent.
+    pub(super) fn add_interface(&self, _rtnl: &Rtnl) {
         let interfaces = self.interfaces.load(Relaxed);
         self.interfaces.store(interfaces.saturating_add(1), Relaxed);
     }
 
-    /// One interface less stands here; see [`Self::release`].
-    pub(super) fn leave(&self, _rtnl: &Rtnl) {
+    /// Counts one interface less; see [`Self::release`].
+    pub(super) fn remove_interface(&self, _rtnl: &Rtnl) {
         let interfaces = self.interfaces.load(Relaxed);
         warn_on_once!(interfaces == 0);
         self.interfaces.store(interfaces.saturating_sub(1), Relaxed);
     }
 
-    /// The list of link-layer addresses set by hand, with those of `vhids` taken
-    /// out and `new` put in; to be put in place by [`Self::set_lladdrs`].
+    /// Makes a new list of the link-layer addresses set by hand: the current one without
+    /// those of `vhids`, and with `new`. [`Self::set_lladdrs`] then installs it.
     ///
     /// # Errors
     ///
@@ -342,7 +344,7 @@ impl Parent {
         Ok(Some(RcuSlot::prepare(list)?))
     }
 
-    /// Puts that list in place.
+    /// Installs the list that [`Self::prepare_lladdrs`] made.
     pub(super) fn set_lladdrs(&self, list: Option<Prepared<KVec<Lladdr>>>, _rtnl: &Rtnl) {
         match list {
             Some(list) => self.lladdrs.put(list),
@@ -350,14 +352,14 @@ impl Parent {
         }
     }
 
-    /// Whether a packet is certainly for no interface. Asked first: nearly every packet is
-    /// somebody else's, and this is all that it costs.
+    /// Whether a packet is certainly for none of the interfaces. This check comes first:
+    /// it is true for nearly every packet and is then the only cost.
     #[inline]
     pub(super) fn is_foreign(&self, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool {
         !may_be_ours(skb.ethernet_destination_head()) && self.lladdrs.get(rcu).is_none()
     }
 
-    /// The vhid that a link-layer address is for.
+    /// The vhid to which a link-layer address belongs.
     #[inline]
     pub(super) fn vhid_of(&self, mac: u64, rcu: &rcu::Guard) -> Option<u8> {
         let [.., last] = mac.to_be_bytes();
@@ -369,7 +371,7 @@ impl Parent {
     }
 }
 
-/// The vhid that was given a link-layer address by hand.
+/// The vhid for which a link-layer address was set by hand.
 #[inline(never)]
 fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
     list.iter()
@@ -377,20 +379,21 @@ fn vhid_by_hand(list: &[Lladdr], mac: u64) -> Option<u8> {
         .map(|it| it.vhid)
 }
 
-/// Whether an address that begins so can be a virtual MAC, or a group's.
+/// Whether an address with these first four bytes can be a virtual MAC or a multicast
+/// address.
 #[inline]
 fn may_be_ours(head: u32) -> bool {
     // 00:00:5e:00, or a group
     head == 0x0000_5e00 || head & 0x0100_0000 != 0
 }
 
-/// The bit of an address that says that it is a group's.
+/// The bit that makes an Ethernet address a multicast address.
 pub(super) const GROUP_BIT: u64 = 0x0100_0000_0000;
-/// The virtual MAC, but for the vhid, its last byte.
+/// The virtual MAC without its last byte, the vhid.
 const VIRTUAL: u64 = ether_addr_to_u64(packet::virtual_mac(0));
 
-/// Whether an address is the virtual MAC of a vhid, or the group that the mode ip makes
-/// of it.
+/// Whether an address is the virtual MAC of a vhid, or the multicast address that mode ip
+/// derives from it.
 const fn is_virtual(mac: u64) -> bool {
     mac & !(GROUP_BIT | 0xff) == VIRTUAL
 }

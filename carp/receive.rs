@@ -13,7 +13,7 @@ use crate::{
     linux::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
         inet6::{Ipv6Protocol, Ipv6Receiver},
-        log::{print_at, Printed},
+        log::{print_at, KernelDisplay},
         namespace::Net,
         netdevice::Device,
         rx_handler,
@@ -89,9 +89,9 @@ fn receive<A: Into<IpAddr> + Copy>(
                 level,
                 "{}: advertisement from {} dropped: {}{}\n",
                 dev.name(),
-                Printed(source),
+                KernelDisplay(source),
                 discard.as_str(),
-                Printed(Ours::new(discard, dev, packet.payload, rcu))
+                KernelDisplay(Ours::new(discard, dev, packet.payload, rcu))
             );
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changes that a user asks for, all of one at once or nothing.
+//! Changes that a user asks for. Each is carried out completely or not at all.
 
 use super::{
     carpdev,
@@ -25,8 +25,8 @@ use kernel::{
     sync::{rcu, Arc},
 };
 
-/// Carries a change out. What can fail comes first, and is undone if what
-/// comes after it fails; so all of it happens or nothing.
+/// Carries out a change completely or not at all: the steps that can fail come first, and
+/// are undone if a later one fails.
 pub(super) fn reconfigure(
     carp: &Arc<Carp>,
     own: &OwnDevice,
@@ -36,7 +36,7 @@ pub(super) fn reconfigure(
 ) -> Result {
     let old = carp.host.lock().settings;
     let new = change.apply_to(old, extack)?;
-    // A state can be forced on what runs, and still will after the change.
+    // A state can be forced only on an interface that runs before and after the change.
     let runs = carp.published.state() != 0
         && match change.carpdev {
             None => true,
@@ -63,22 +63,24 @@ pub(super) fn reconfigure(
         }
     }
     if own.mac() != new.mac() {
-        carp.configured.asks_for_mac.replace(true, rtnl);
-        let answer = own.ask_to_change_mac(&new.mac(), extack, rtnl);
-        carp.configured.asks_for_mac.replace(false, rtnl);
+        carp.configured.is_changing_mac.replace(true, rtnl);
+        let answer = own.pre_change_mac(&new.mac(), extack, rtnl);
+        carp.configured.is_changing_mac.replace(false, rtnl);
         answer?;
     }
     let fresh = make_nodes(&new)?;
-    // A group that it is in already is none that would have to be left again.
+    // A group that the interface is in already must not be left again if a later step
+    // fails.
     let joined = change
         .join
         .filter(|name| !carp.host.lock().demotion.is_in_group(name));
     if let Some(name) = joined {
         group_membership::join(carp, groups, name, extack, rtnl)?;
     }
-    // A virtual host that moves bows out where it was, under its old digest.
+    // Before the new settings are applied: a master that moves sends its farewell on the
+    // old parent, signed with the old digest.
     let placed = match change.carpdev {
-        Some(Some(dev)) if !carpdev::stands_on(carp, dev) => {
+        Some(Some(dev)) if !carpdev::is_carpdev(carp, dev) => {
             carpdev::move_to(carp, own, dev, &new, extack, rtnl)
         }
         Some(None) => {
@@ -126,12 +128,12 @@ pub(super) fn reconfigure(
     Ok(())
 }
 
-/// Whether the interface can be given this link-layer address: said here, where the
-/// user can be told in words.
+/// Checks whether the interface can have this link-layer address. Done here because there
+/// is an extack, so that the user gets the error in words.
 ///
 /// # Errors
 ///
-/// It cannot.
+/// The interface cannot have it; in words.
 pub(super) fn check_lladdr(
     carp: &Carp,
     own: &OwnDevice,
@@ -139,8 +141,9 @@ pub(super) fn check_lladdr(
     extack: &Extack<'_>,
     rtnl: &Rtnl,
 ) -> Result {
-    // What new settings mean to a parent, old or new, is checked with them.
-    if carp.configured.asks_for_mac.get(rtnl) {
+    // The address is part of new settings, which are checked against the parent as a
+    // whole.
+    if carp.configured.is_changing_mac.get(rtnl) {
         return Ok(());
     }
     let mut settings = carp.host.lock().settings;
@@ -154,7 +157,7 @@ pub(super) fn check_lladdr(
 ///
 /// # Errors
 ///
-/// It is another one's, or there is no memory; nothing changed.
+/// Another interface has the address, or there is no memory; nothing changed.
 pub(super) fn set_lladdr(
     carp: &Arc<Carp>,
     own: &OwnDevice,

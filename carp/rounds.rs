@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work that is done in rounds.
+//! Work that never runs on two CPUs at once, nor inside itself.
 
 use kernel::sync::atomic::{Atomic, Full};
 
-/// Work that is done in rounds: who asks for it while it goes on, on whatever processor,
-/// or from within it, has it done once more.
+/// Work that runs in rounds: if somebody asks for it while it runs, on any CPU or from
+/// within the work itself, it runs once more afterwards.
 pub(super) struct Rounds(Atomic<u32>);
 
 impl Rounds {
@@ -14,27 +14,30 @@ impl Rounds {
     const BUSY: u32 = 2;
     const AGAIN: u32 = 3;
 
-    /// Nothing goes on.
+    /// No work is running or wanted.
     pub(super) const fn new() -> Self {
         Self(Atomic::new(Self::IDLE))
     }
 
-    /// Does the work, or leaves it to whoever is at it. Any context.
+    /// Runs the work. If it is running already, whoever runs it does so once more. Any
+    /// context.
     pub(super) fn run(&self, work: impl Fn()) {
-        // Full ordering: the work that follows sees why it was asked for.
+        // Full ordering: the work sees everything that its caller wrote before asking for
+        // it.
         if matches!(self.0.xchg(Self::AGAIN, Full), Self::IDLE | Self::WANTED) {
-            self.go_round(work);
+            self.run_rounds(work);
         }
     }
 
-    /// Has the work done by the next [`Self::run_wanted`], or [`Self::run`]. Any context.
+    /// Asks for the work without running it: the next [`Self::run_wanted`] or
+    /// [`Self::run`] does. Any context.
     pub(super) fn want(&self) {
         let mut old = Self::IDLE;
         loop {
             let new = match old {
                 Self::IDLE => Self::WANTED,
                 Self::BUSY => Self::AGAIN,
-                // It is yet to begin.
+                // Another round is already to come.
                 _ => return,
             };
             match self.0.cmpxchg(old, new, Full) {
@@ -44,14 +47,15 @@ impl Rounds {
         }
     }
 
-    /// Does the work if [`Self::want`] was the last to ask for it. Any context.
+    /// Runs the work if [`Self::want`] has asked for it and nobody has run it since. Any
+    /// context.
     pub(super) fn run_wanted(&self, work: impl Fn()) {
         if self.0.cmpxchg(Self::WANTED, Self::AGAIN, Full).is_ok() {
-            self.go_round(work);
+            self.run_rounds(work);
         }
     }
 
-    fn go_round(&self, work: impl Fn()) {
+    fn run_rounds(&self, work: impl Fn()) {
         loop {
             self.0.xchg(Self::BUSY, Full);
             work();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a parent receives, as its rx handler sees it, before IP and ARP.
+//! The rx handler of a parent: it sees received packets before IP and ARP do.
 
 use super::{
     arp,
@@ -24,10 +24,11 @@ use kernel::sync::rcu;
 
 const ADVERTISEMENTS: u64 = ether_addr_to_u64(frame::multicast_mac(packet::GROUP_IPV4));
 
-/// The solicited-node groups of RFC 4291, but for their last three bytes.
+/// The Ethernet addresses of the solicited-node groups (RFC 4291) without their last
+/// three bytes.
 const SOLICITED_NODE: u64 = 0x3333_ff00_0000;
 
-/// What tells parents from devices with other handlers.
+/// Distinguishes parents from devices with other rx handlers.
 static PARENT: Kind<Parent> = Kind::new();
 
 impl RxHandler for Parent {
@@ -40,12 +41,12 @@ impl RxHandler for Parent {
         if self.is_foreign(&skb, rcu) {
             return Verdict::Pass(skb);
         }
-        self.receive_chosen(dev, skb, rcu)
+        self.receive_candidate(dev, skb, rcu)
     }
 }
 
 impl IngressFilter for Parent {
-    /// What [`RxHandler::receive`] would not let pass either.
+    /// Drops the frames for other hosts that [`RxHandler::receive`] would drop as well.
     fn drops(&self, dev: &Device, skb: &RxSkb<'_>, rcu: &rcu::Guard) -> bool {
         if self.is_foreign(skb, rcu) {
             return false;
@@ -58,7 +59,7 @@ impl IngressFilter for Parent {
 
 impl Parent {
     #[inline(never)]
-    fn receive_chosen<'a>(
+    fn receive_candidate<'a>(
         &'a self,
         dev: &'a Device,
         skb: RxSkb<'a>,
@@ -82,7 +83,8 @@ impl Parent {
         self.distribute(mac, verdict, rcu)
     }
 
-    /// What the parent keeps of the frames for a group, interfaces may have as well.
+    /// Gives copies of a multicast or broadcast frame, if the parent passes it on, to the
+    /// interfaces that want one.
     fn distribute<'a>(&self, mac: u64, verdict: Verdict<'a>, rcu: &rcu::Guard) -> Verdict<'a> {
         match verdict {
             Verdict::Pass(skb) => {
@@ -94,8 +96,9 @@ impl Parent {
 }
 
 impl Parent {
-    /// A packet for a virtual MAC. If it is ours, IP gets it on the parent, where
-    /// users' firewall rules expect it, and where the way back leads.
+    /// Receives a packet for a virtual MAC. If it belongs to this host, IP normally
+    /// receives it on the parent: there users' firewall rules expect it, and the route
+    /// back to its sender leads there.
     fn receive_virtual<'a>(
         &'a self,
         dev: &'a Device,
@@ -114,8 +117,8 @@ impl Parent {
         }
     }
 
-    /// A packet that is ours. What is done to all of them is one call: it is what costs
-    /// here.
+    /// Receives a packet that belongs to this host. Everything that each of them needs is
+    /// one call (`receive_on_behalf`), because that is the expensive part.
     fn receive_ours<'a>(
         &self,
         port: &'a Port,
@@ -131,7 +134,7 @@ impl Parent {
                         let class = Class::of(packet);
                         (skb, class)
                     }
-                    None => match class_of_scattered(skb) {
+                    None => match class_of_nonlinear(skb) {
                         Some(known) => known,
                         None => return Verdict::Consumed,
                     },
@@ -142,13 +145,14 @@ impl Parent {
                     Class::Parent => (skb, port.carp.published.ways_back.ipv6()),
                 }
             }
-            // A question is answered wherever it comes in. An answer is one to what the
-            // interface has asked, for the parent asks with its own address.
+            // A request is answered on whichever device it comes in. A reply answers a
+            // request of the interface, because the parent sends its requests with its
+            // own address.
             ETH_P_ARP if !arp::is_reply(&skb) => match port.carp.published.ways_back.ipv4() {
                 WayBack::Interface => (skb, WayBack::Interface),
                 _ => (skb, WayBack::Parent),
             },
-            // What is neither ARP nor IP has no other way back.
+            // The interface receives everything that is neither ARP nor IP.
             _ => (skb, WayBack::Interface),
         };
         match way_back {
@@ -156,14 +160,14 @@ impl Parent {
                 Some(skb) => Verdict::Pass(skb),
                 None => Verdict::Consumed,
             },
-            WayBack::Interface => receive_there(port, skb),
+            WayBack::Interface => receive_on_interface(port, skb),
             WayBack::Route => receive_by_route(port, dev, skb, rcu),
         }
     }
 
-    /// A packet for 224.0.0.18. An advertisement's source may be the virtual address,
-    /// which is ours as well: to IP that is a martian, unless the packet brings its
-    /// route along.
+    /// Receives a packet for 224.0.0.18. The source of an advertisement may be a shared
+    /// address, which this host has as well. IP would drop such a packet as a martian,
+    /// unless it has a route already; so it gets one here.
     #[inline(never)]
     fn receive_group<'a>(&self, skb: RxSkb<'a>, rcu: &rcu::Guard) -> Verdict<'a> {
         if skb.packet_type() == PacketType::Loopback
@@ -186,9 +190,10 @@ impl Parent {
     }
 }
 
-/// A packet that is not linear, or very short, and its class; none without memory.
+/// Returns a packet that is nonlinear or very short, with its class; `None` without
+/// memory.
 #[inline(never)]
-fn class_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
+fn class_of_nonlinear(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
     let mut skb = skb.unshare()?;
     let class = skb
         .pull_up_to(neighbour::NEEDED)
@@ -196,8 +201,8 @@ fn class_of_scattered(skb: RxSkb<'_>) -> Option<(RxSkb<'_>, Class)> {
     Some((skb.into(), class))
 }
 
-/// The interface receives the packet that came in on its parent. Softirq.
-pub(super) fn receive_there<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
+/// Lets the interface receive a packet that came in on its parent. Softirq.
+pub(super) fn receive_on_interface<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
     let Some(mut skb) = skb.unshare() else {
         return Verdict::Consumed;
     };
@@ -207,8 +212,8 @@ pub(super) fn receive_there<'a>(port: &'a Port, skb: RxSkb<'a>) -> Verdict<'a> {
     Verdict::Another(skb.into())
 }
 
-/// The routing table says whether the interface or its parent `dev` receives an IP packet.
-/// Softirq; RCU read lock held.
+/// Asks the routing table whether the interface or its parent `dev` receives an IP
+/// packet. Softirq; RCU read lock held.
 #[inline(never)]
 pub(super) fn receive_by_route<'a>(
     port: &'a Port,
@@ -235,7 +240,7 @@ pub(super) fn receive_by_route<'a>(
         }),
     };
     if interface {
-        return receive_there(port, skb.into());
+        return receive_on_interface(port, skb.into());
     }
     match RxSkb::from(skb).receive_on_behalf(&port.dev) {
         Some(skb) => Verdict::Pass(skb),
@@ -243,7 +248,7 @@ pub(super) fn receive_by_route<'a>(
     }
 }
 
-/// The question where the answer to a packet with this IPv4 header goes.
+/// The route lookup for the reply to a packet with this IPv4 header.
 fn query4(header: &[u8; 20], mark: u32) -> Query<Ipv4Addr> {
     let [_, tos, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
     Query {

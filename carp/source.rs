@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What programs may send with a shared address as its source: nothing unless this
-//! host is master. It would leave by way of the parent with the parent's MAC, the answer
-//! would go to the master, and both hosts would speak with one peer in one name.
+//! Drops packets that programs send with a shared address as source while this host is
+//! not master. Such a packet would leave through the parent with the parent's MAC, the
+//! reply would go to the master, and two hosts would communicate with one peer under one
+//! address.
 //!
 //! The hooks are there only while an interface of the namespace is not master.
 
@@ -116,7 +117,7 @@ impl<'a> Source<'a> {
         rcu: &'a rcu::Guard,
     ) -> bool {
         let speaks = |carp: &Carp| carp.published.masters().is_any();
-        if speaks(self.carp) || Namespace::of(net, rcu).is_some_and(Namespace::lets_backups_speak) {
+        if speaks(self.carp) || Namespace::of(net, rcu).is_some_and(Namespace::lets_backups_send) {
             return true;
         }
         // Somebody's who asked on another way than the one that leads to the master: a

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     linux::{
-        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::Words, rtnl::Rtnl,
+        namespace::Net, netdevice::Device, netdevice_ops::OwnDevice, netlink::ExtackMessage,
+        rtnl::Rtnl,
     },
     proto::carp::log::CARPDEV,
 };
@@ -34,18 +35,18 @@ pub(super) fn lose_parent(carp: &Carp, own: &OwnDevice, dev: &Device, rtnl: &Rtn
     election::update(carp, rtnl);
     notify::carpdev_changed(own, &dev.name_bytes(), None);
     tell(own, fmt!("carpdev {} is gone", dev.name()));
-    own.ask_for_work(work::LOST_PARENT);
+    own.schedule_work(work::LOST_PARENT);
 }
 
 /// Takes the parent again, if it is back. In process context, not within the event
 /// that tells of it: a device that is only being made might still fail.
 pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
-    let lost = carp.configured.lost.get(rtnl);
+    let lost = carp.host.lock().lost;
     let dev = lost.and_then(|lost| lost.find(own.net(), &rcu::read_lock()));
     let dev = dev.filter(|dev| dev.is_registered(rtnl));
     if let (Some(dev), Some(this)) = (dev, own.data::<Carp>(rtnl)) {
         let settings = carp.host.lock().settings;
-        let (taken, words) = Words::of(|extack| {
+        let (taken, words) = ExtackMessage::capture(|extack| {
             check_parent(&dev, extack, rtnl)?;
             carpdev::move_to(&this, own, &dev, &settings, extack, rtnl)
         });
@@ -66,11 +67,11 @@ pub(super) fn take_parent_again(carp: &Carp, own: &OwnDevice, rtnl: &Rtnl) {
             ),
         }
     }
-    own.tell_change(rtnl);
+    own.notify_state_change(rtnl);
 }
 
 /// A device has this name from now on, in this namespace: those that wait for it take it.
-pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
+pub(super) fn device_appeared(dev: &Device, _rtnl: &Rtnl) {
     let rcu = rcu::read_lock();
     // Namespaces of others need not be searched, and make nobody slow.
     let waiting = |home: &&Net| {
@@ -79,9 +80,9 @@ pub(super) fn device_appeared(dev: &Device, rtnl: &Rtnl) {
     };
     for home in Net::walk(&rcu).filter(waiting) {
         for (own, carp) in Carp::walk(home, 1, &rcu) {
-            let lost = carp.configured.lost.get(rtnl);
+            let lost = carp.host.lock().lost;
             if lost.is_some_and(|lost| lost.is_named_like(dev)) {
-                own.ask_for_work(work::LOST_PARENT);
+                own.schedule_work(work::LOST_PARENT);
             }
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which device receives what is for the interface: the one through which the way back
-//! leads (`proto/carp/way_back.rs`). It is found out when addresses change, and read by
-//! the packet paths.
+//! Which device receives packets for the interface: the one through which the host sends
+//! the replies (`proto/carp/way_back.rs`). The decision is made when addresses change,
+//! and the packet paths read it.
 
 use crate::{
     linux::{
@@ -19,7 +19,7 @@ use kernel::sync::{
     rcu,
 };
 
-/// What the packet paths know of an interface's ways back.
+/// The decision for each family.
 pub(super) struct WaysBack {
     ipv4: Atomic<u32>,
     ipv6: Atomic<u32>,
@@ -46,7 +46,7 @@ const fn from_u32(number: u32) -> WayBack {
 }
 
 impl WaysBack {
-    /// Those of an interface without a parent.
+    /// The decisions for an interface without a parent.
     pub(super) const fn new() -> Self {
         Self {
             ipv4: Atomic::new(PARENT),
@@ -54,32 +54,32 @@ impl WaysBack {
         }
     }
 
-    /// Who receives IPv4 packets. Any context.
+    /// Which device receives IPv4 packets. Any context.
     #[inline]
     pub(super) fn ipv4(&self) -> WayBack {
         from_u32(read_once(&self.ipv4))
     }
 
-    /// Who receives IPv6 packets. Any context.
+    /// Which device receives IPv6 packets. Any context.
     #[inline]
     pub(super) fn ipv6(&self) -> WayBack {
         from_u32(read_once(&self.ipv6))
     }
 
-    /// Finds out who receives, from all addresses of the interface and its parent. Any
-    /// context.
+    /// Decides which device receives, from all addresses of the interface and its parent.
+    /// Any context.
     pub(super) fn find(&self, own: &OwnDevice, carpdev: &Device, rcu: &rcu::Guard) {
-        // Of another namespace, or another VRF, the parent has other routes.
+        // In another namespace or VRF, the parent has other routes than the interface.
         let same_routes = own.net() == carpdev.net() && own.has_routes_of(carpdev, rcu);
         let numbered = carpdev.primary_address(rcu).is_some();
         let way_back = WayBack::new(same_routes && numbered, ipv4(own, rcu), ipv4(carpdev, rcu));
         self.ipv4.store(to_u32(way_back), Relaxed);
-        let speaks = carpdev.speaks_inet6(rcu);
+        let speaks = carpdev.has_inet6(rcu);
         let way_back = WayBack::new(same_routes && speaks, ipv6(own, rcu), ipv6(carpdev, rcu));
         self.ipv6.store(to_u32(way_back), Relaxed);
     }
 
-    /// The interface has got an address. Any context.
+    /// Updates the decision after an address was added to the interface. Any context.
     pub(super) fn address_added(
         &self,
         address: IpAddr,
@@ -102,8 +102,8 @@ impl WaysBack {
         }
     }
 
-    /// Whether the way back leads through the interface rather than its parent `dev`.
-    /// Softirq; RCU read lock held.
+    /// Whether the reply leaves through the interface rather than through its parent
+    /// `dev`. Softirq; RCU read lock held.
     pub(super) fn leads_back(
         &self,
         own: &OwnDevice,
@@ -118,8 +118,9 @@ impl WaysBack {
         }
     }
 
-    /// The same for IPv6. Link-local addresses are those of the parent's link: what is
-    /// for one of the interface's is received there anyway.
+    /// The same for IPv6. A reply to a link-local address leaves through the parent; the
+    /// interface receives packets for its own link-local addresses in any case
+    /// (`Class::Interface`).
     pub(super) fn leads_back6(
         &self,
         own: &OwnDevice,
@@ -141,7 +142,7 @@ fn ipv4<'a>(dev: &'a Device, rcu: &'a rcu::Guard) -> impl Iterator<Item = Subnet
         .map(|(address, prefix)| Subnet::ipv4(address, prefix))
 }
 
-/// The IPv6 subnets of a device that is not link-local.
+/// The IPv6 subnets of a device, without the link-local one.
 fn ipv6<'a>(dev: &'a Device, rcu: &'a rcu::Guard) -> impl Iterator<Item = Subnet> + Clone + 'a {
     dev.subnets6(rcu)
         .filter_map(|(address, prefix)| Subnet::ipv6(address, prefix))

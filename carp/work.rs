@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What an interface asks for that is done later, in process context under RTNL
-//! ([`super::follow_up`]). The bits of [`OwnDevice::ask_for_work`].
+//! ([`super::follow_up`]). The bits of [`OwnDevice::schedule_work`].
 //!
-//! [`OwnDevice::ask_for_work`]: crate::linux::netdevice_ops::OwnDevice::ask_for_work
+//! [`OwnDevice::schedule_work`]: crate::linux::netdevice_ops::OwnDevice::schedule_work
 
 /// What a change of state asks for.
 pub(super) const STATE: u32 = 1;

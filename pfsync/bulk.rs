@@ -19,7 +19,7 @@ use crate::{
         rtnl::Rtnl,
         state_table::{Cursor, HeldList, Table},
         timer,
-        watch::{News, Watch},
+        watch::{InboxItem, Watch},
     },
     proto::pfsync::{
         bulk_request::{Effects, Progress},
@@ -153,7 +153,7 @@ impl Pfsync {
                 released.push(held);
             }
             Watch::drain(&self.watch, |news| {
-                if let News::New(_, newborn) = news {
+                if let InboxItem::New(_, newborn) = news {
                     if let Some(first) = newborn.first {
                         released.push(first);
                     }

@@ -212,7 +212,7 @@ impl TableEvents for Pfsync {
             None => SOON,
         };
         let _charged = self.memory.charge();
-        match Watch::announce(&self.watch, entry.key(), newborn) {
+        match Watch::insert_new(&self.watch, entry.key(), newborn) {
             Ok(()) => {
                 self.kick(urgency);
                 None
@@ -229,8 +229,8 @@ impl TableEvents for Pfsync {
     fn passed(&self, key: usize) -> bool {
         let rcu = rcu::read_lock();
         let touched = self.watch.touch(key, &rcu);
-        if touched.news {
-            self.kick(if touched.often { NOW } else { SOON });
+        if touched.queued {
+            self.kick(if touched.at_threshold { NOW } else { SOON });
         }
         touched.flag
     }

@@ -57,7 +57,7 @@ impl Session {
         };
         let is_offloaded = live.entry.is_offloaded();
         let is_unsettled = record.pending.is_unsettled() && self.peers.has_linux();
-        let is_touched = live.watched.is_touched();
+        let has_packets = live.watched.has_packets();
         let mut seconds = expires_in.get();
         if record.lenient {
             match LENIENT_SECONDS.checked_sub(seconds_since(record.heard, now)) {
@@ -71,7 +71,7 @@ impl Session {
             seconds = seconds.min(REFRESH.saturating_sub(slot % 16));
         }
         if is_unsettled {
-            match is_touched {
+            match has_packets {
                 true => seconds = seconds.min(SETTLED),
                 // It has not changed for a while: peers shall have its last change.
                 false => self.step(now, slot, |record| record.pending.settled()),

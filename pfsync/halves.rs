@@ -147,12 +147,12 @@ impl Session {
         let (live, used, lenient) = (record.live.take(), record.used, record.lenient);
         let (born, heard) = (record.born, record.heard);
         if live.is_some() {
-            let often = self.often(self.is_tcp(other));
+            let threshold = self.packet_threshold(self.is_tcp(other));
             if let Some(kept) = self.store.get_mut(other) {
                 (kept.live, kept.used, kept.lenient) = (live, used, lenient);
                 (kept.born, kept.heard, kept.is_modulated) = (born, heard, false);
             }
-            self.store.set_slot(other, often);
+            self.store.set_slot(other, threshold);
             self.store.look_sooner(other, now, 1);
         }
         self.step(now, slot, |record| record.pending.forgotten());
@@ -403,12 +403,12 @@ impl Reader<'_> {
         let watched = Watch::add(&self.pfsync.watch, entry.key())
             .inspect_err(|_| self.table.remove(&entry))?;
         watched.set_flag(lenient);
-        let often = self.session.often(self.session.is_tcp(slot));
+        let threshold = self.session.packet_threshold(self.session.is_tcp(slot));
         if let Some(record) = self.session.store.get_mut(slot) {
             record.live = Some(Live { watched, entry });
             record.lenient = lenient;
         }
-        self.session.store.set_slot(slot, often);
+        self.session.store.set_slot(slot, threshold);
         self.session.store.look_sooner(slot, self.now, 1);
         Ok(())
     }

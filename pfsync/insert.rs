@@ -31,7 +31,7 @@ use crate::{
 use kernel::prelude::*;
 
 /// A peer's state that is new here, beside its entry.
-struct Told {
+struct NewState {
     id: StateId,
     direction: Direction,
     /// Whether the peer was the last to see a packet of it, if it says so.
@@ -54,7 +54,7 @@ impl Reader<'_> {
         if extra.is_none() && self.join(state, confirm)? {
             return Ok(());
         }
-        let told = Told {
+        let new = NewState {
             id: state.id,
             direction: state.direction,
             in_use: extra.and_then(|extra| extra.in_use),
@@ -71,7 +71,7 @@ impl Reader<'_> {
                 });
                 Discard::BadState
             })?;
-            let Some(taken) = self.try_insert(&told, &mut entry)? else {
+            let Some(taken) = self.try_insert(&new, &mut entry)? else {
                 return Ok(());
             };
             if !self.taken(taken, state, extra, confirm)? {
@@ -107,7 +107,7 @@ impl Reader<'_> {
             let (update, extra) = compact::update(&head, &entry);
             return self.merge(slot, &update, Some(&extra), confirm);
         }
-        let told = Told {
+        let new = NewState {
             id: head.id,
             direction: head.direction,
             in_use: Some(head.in_use),
@@ -116,10 +116,10 @@ impl Reader<'_> {
         };
         // As above.
         for _ in 0..2 {
-            let Some(taken) = self.try_insert(&told, &mut entry)? else {
+            let Some(taken) = self.try_insert(&new, &mut entry)? else {
                 return Ok(());
             };
-            // As it was told, without what was made of it.
+            // As the peer sent it, before it was adapted to this host.
             entry = Entry::default();
             received.read(&mut entry)?;
             if !self.taken_by_entry(taken, (&head, &entry), confirm)? {
@@ -146,7 +146,7 @@ impl Reader<'_> {
     /// Puts it into the table, unless its place there is taken.
     // Apart, for the stack's sake: what it needs there, others need not.
     #[inline(never)]
-    fn try_insert(&mut self, told: &Told, entry: &mut Entry) -> Result<Option<Taken>, Discard> {
+    fn try_insert(&mut self, new: &NewState, entry: &mut Entry) -> Result<Option<Taken>, Discard> {
         let lenient = make_lenient(entry, Tracking::Other, false);
         let mut plain = Plain::default();
         plain::from_entry(entry, &mut plain);
@@ -155,10 +155,10 @@ impl Reader<'_> {
             return Ok(None);
         }
         // It is an old copy, unless the peer has it in use: a bulk update brings nothing back.
-        if told.in_use == Some(false)
-            && self.session.names.is_over(&told.id)
+        if new.in_use == Some(false)
+            && self.session.names.is_over(&new.id)
             && self.table.find(&plain).is_none()
-            && self.session.tell_if_over(&told.id)
+            && self.session.tell_if_over(&new.id)
         {
             return Ok(None);
         }
@@ -173,7 +173,7 @@ impl Reader<'_> {
         );
         match inserted {
             Ok(inserted) => {
-                if self.inserted(told, entry, inserted, lenient).is_err() {
+                if self.inserted(new, entry, inserted, lenient).is_err() {
                     self.count(Counter::NoMemory);
                     // Nobody would ever look after it.
                     if let Some(entry) = self.table.find(&plain) {
@@ -191,7 +191,7 @@ impl Reader<'_> {
             Err(error) => {
                 let refused = self.refused(error);
                 self.out.refused = Some(Refused {
-                    id: told.id,
+                    id: new.id,
                     original: Some(entry.original),
                     why: match refused {
                         Ok(()) => "there is no room for it",
@@ -217,21 +217,23 @@ impl Reader<'_> {
     /// # Errors
     ///
     /// Out of memory; the entry is in the table all the same.
-    fn inserted(&mut self, told: &Told, of: &Entry, entry: TableEntry, lenient: bool) -> Result {
+    fn inserted(&mut self, new: &NewState, of: &Entry, entry: TableEntry, lenient: bool) -> Result {
         let watched = Watch::add(&self.pfsync.watch, entry.key())?;
         watched.set_flag(lenient);
-        let (pending, step) = Pending::received(self.now, told.confirm);
+        let (pending, step) = Pending::received(self.now, new.confirm);
         let tcp = of.original.protocol == protocol::TCP;
-        let mut record = Record::new(told.id, pending, Some(Live { watched, entry }));
-        record.direction = told.direction;
-        record.of_pf = told.of_pf;
+        let mut record = Record::new(new.id, pending, Some(Live { watched, entry }));
+        record.direction = new.direction;
+        record.of_pf = new.of_pf;
         record.born = seconds_before(self.now, of.age);
         record.heard = self.now;
         record.tcp = tcp;
         record.lenient = lenient;
         let slot = self.session.store.insert(record)?;
         self.session.store.note_told(slot);
-        self.session.store.set_slot(slot, self.session.often(tcp));
+        self.session
+            .store
+            .set_slot(slot, self.session.packet_threshold(tcp));
         self.session.apply(self.now, slot, &step);
         self.session.expires(self.now, slot, of.timeout, false);
         self.is_here = true;

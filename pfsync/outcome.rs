@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     carp::Group,
-    linux::{log::Printed, netdevice_ops::OwnDevice, state_table::HeldList, timer},
+    linux::{log::KernelDisplay, netdevice_ops::OwnDevice, state_table::HeldList, timer},
     proto::pfsync::{bulk_request, conntrack::Tuple, id::StateId, time::Instant},
 };
 use core::fmt;
@@ -167,12 +167,12 @@ impl Pfsync {
         drop(released);
         if let (Some(conflict), Some(own)) = (conflict, &own) {
             if Namespace::prints(own.net()) {
-                pr_info!("{}: {}\n", own.name(), Printed(conflict));
+                pr_info!("{}: {}\n", own.name(), KernelDisplay(conflict));
             }
         }
         if let (Some(refused), Some(own)) = (refused, &own) {
             if Namespace::prints(own.net()) {
-                pr_info!("{}: {}\n", own.name(), Printed(refused));
+                pr_info!("{}: {}\n", own.name(), KernelDisplay(refused));
             }
         }
         let (Some(own), Some(group)) = (own, group) else {

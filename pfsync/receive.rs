@@ -12,7 +12,7 @@ use crate::{
     linux::{
         inet::{Ipv4Protocol, Ipv4Receiver, Packet},
         inet6::{Ipv6Protocol, Ipv6Receiver},
-        log::Printed,
+        log::KernelDisplay,
         netdevice_ops::OwnDevice,
     },
     proto::auth::{mode::Outcome, receiver::Notice},
@@ -100,7 +100,7 @@ fn log_dropped(own: &OwnDevice, source: IpAddr, outcome: Outcome) {
         pr_info!(
             "{}: frame from {} dropped: {why}\n",
             own.name(),
-            Printed(source)
+            KernelDisplay(source)
         );
     }
 }
@@ -110,7 +110,7 @@ fn log_clock(own: &OwnDevice, source: IpAddr, notice: Notice) {
     if !Namespace::prints(own.net()) {
         return;
     }
-    let (name, source) = (own.name(), Printed(source));
+    let (name, source) = (own.name(), KernelDisplay(source));
     match notice {
         Notice::Apart(nanos) => {
             let direction = match nanos {

@@ -25,7 +25,7 @@ use crate::{
         random,
         state_table::{Entry, Held, Table},
         timer,
-        watch::{News, Watch, Watched},
+        watch::{InboxItem, Watch, Watched},
     },
     proto::pfsync::{
         bulk_answer::BulkAnswer,
@@ -328,7 +328,7 @@ impl Session {
             return;
         }
         let tcp = plain.protocol == protocol::TCP;
-        let often = self.often(tcp);
+        let threshold = self.packet_threshold(tcp);
         let is_too_young = tcp && self.is_too_young(plain.tcp.state);
         let tell = how != Found::InTable { tell: false } && !is_too_young;
         let first = match (is_too_young, first) {
@@ -368,7 +368,7 @@ impl Session {
         record.ticket = ticket;
         match self.store.insert(record) {
             Ok(slot) => {
-                self.store.set_slot(slot, often);
+                self.store.set_slot(slot, threshold);
                 let is_offloaded = Status(plain.status).is_offloaded();
                 self.expires(now, slot, plain.timeout, is_offloaded);
                 if let Some(step) = step {
@@ -387,7 +387,7 @@ impl Session {
     }
 
     /// After how many packets of a state its owner wants to hear of it again.
-    pub(super) fn often(&self, tcp: bool) -> u32 {
+    pub(super) fn packet_threshold(&self, tcp: bool) -> u32 {
         match tcp {
             true => u32::from(self.settings.maxupd),
             false => 0,
@@ -398,7 +398,7 @@ impl Session {
     pub(super) fn set_maxupd(&mut self) {
         for slot in 0..self.store.end() {
             if let Some(tcp) = self.store.get(slot).map(|record| record.tcp) {
-                self.store.set_slot(slot, self.often(tcp));
+                self.store.set_slot(slot, self.packet_threshold(tcp));
             }
         }
     }
@@ -473,11 +473,11 @@ impl Pfsync {
         self.unkick();
         let mut new = 0_u32;
         Watch::drain(&self.watch, |news| match news {
-            News::New(watched, newborn) => {
+            InboxItem::New(watched, newborn) => {
                 new = new.saturating_add(1);
                 session.found(now, watched, newborn, out, &self.counters);
             }
-            News::Packets { slot, count } => session.passed(now, slot, count),
+            InboxItem::Packets { slot, count } => session.passed(now, slot, count),
         });
         session.sweep_for_new(now, new);
     }

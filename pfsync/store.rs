@@ -197,11 +197,11 @@ impl Store {
         fingerprint.is_some()
     }
 
-    /// Tells packet paths where the record is; `often` is
+    /// Tells packet paths where the record is; `threshold` is
     /// [`Watched::set_slot`]'s.
-    pub(super) fn set_slot(&self, slot: Slot, often: u32) {
+    pub(super) fn set_slot(&self, slot: Slot, threshold: u32) {
         if let Some(live) = self.get(slot).and_then(|record| record.live.as_ref()) {
-            live.watched.set_slot(slot, often);
+            live.watched.set_slot(slot, threshold);
         }
     }
 

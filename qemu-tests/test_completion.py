@@ -110,12 +110,16 @@ def test_values(firewall: Host, tmp_path: Path) -> None:
         "carpctl carp0 balancing ip-",
         "carpctl carp0 vhid 1 state ",
         f"carpctl carp0 passfile {tmp_path}/phr",
+        f"carpctl carp0 authkey 1 {tmp_path}/phr",
+        "carpctl carp0 authkey 1 key auth r",
         "carpctl carp0 vhid ",
         "carpctl bond0 trunkproto l",
     ) == [
         ["ip-stealth", "ip-unicast"],
         ["backup", "master"],
         [f"{tmp_path}/phrase", f"{tmp_path}/phrases"],
+        [f"{tmp_path}/phrase", f"{tmp_path}/phrases"],
+        ["receive"],
         [],
         ["lacp", "loadbalance"],
     ]

@@ -37,6 +37,11 @@ def findings(host: Host) -> dict[str, dict[str, str]]:
     return checks
 
 
+def drop_on_switch(lan: Lan, rule: str) -> None:
+    rules = "add table bridge t; add chain bridge t f { type filter hook forward priority 0; };"
+    lan.switch.run("nft", f"{rules} add rule bridge t f {rule} drop")
+
+
 def masters(lan: Lan) -> None:
     for host in (lan.a, lan.b):
         c.wait_state(host, "master")
@@ -130,9 +135,8 @@ def test_a_reverse_path_filter(lan: Lan) -> None:
 
 
 def test_a_switch_that_drops(lan: Lan) -> None:
-    """Neither hears the other; ARP finds out."""
-    rules = "add table bridge t; add chain bridge t f { type filter hook forward priority 0; };"
-    lan.switch.run("nft", f"{rules} add rule bridge t f ip protocol 112 drop")
+    """Neither hears the other; ARP finds out, and whether that is all."""
+    drop_on_switch(lan, "ip protocol 112")
     c.create(lan.a)
     c.create(lan.b, advskew=100)
     masters(lan)
@@ -140,6 +144,72 @@ def test_a_switch_that_drops(lan: Lan) -> None:
         found = findings(host)
         assert set(found) == {"two-masters"}
         assert "answers for 10.0.0.1 with the virtual MAC" in found["two-masters"]["what"]
+        assert "a hypervisor" in found["two-masters"]["advice"]
+        host.run("ping", "-c", "1", lan.client.address)
+        found = findings(host)
+        assert set(found) == {"two-masters"}
+        assert "frames for the virtual MAC do come in" in found["two-masters"]["advice"]
+
+
+@pytest.mark.parametrize("which", ["daddr", "saddr"])
+def test_a_hypervisor_that_filters(lan: Lan, which: str) -> None:
+    """Frames for the virtual MAC do not come, or those from it do not go: a neighbour
+    answers one question and not the other."""
+    virtual = ":".join(f"{byte:02x}" for byte in c.virtual_mac(1))
+    c.create_pair(lan)
+    for host in (lan.a, lan.b):
+        host.run("ping", "-c", "1", lan.client.address)
+        assert findings(host) == {}
+    drop_on_switch(lan, f"ether {which} {virtual}")
+    time.sleep(5)
+    expected = {"daddr": (lan.a,), "saddr": (lan.a, lan.b)}[which]
+    for host in (lan.a, lan.b):
+        found = findings(host)
+        assert set(found) == ({"parent-filters"} if host in expected else set())
+        if found:
+            told = found["parent-filters"]
+            assert told["about"] == "eth0" and "for the virtual MAC of carp0" in told["what"]
+            assert "port security" in told["advice"]
+
+
+@pytest.mark.parametrize("mode", ["bridge", "private", "passthru"])
+def test_a_parent_on_a_macvlan(host: Host, mode: str) -> None:
+    host.ip_batch(
+        f"link add link eth0 name m0 type macvlan mode {mode}",
+        "link set m0 up",
+        "link add link m0 name v7 type vlan id 7",
+        "link set v7 up",
+    )
+    c.create(host, carpdev="v7")
+    found = findings(host)
+    assert set(found) == ({"parent-filters"} if mode != "passthru" else set())
+    if found:
+        assert "it stands on m0, a macvlan" in found["parent-filters"]["what"]
+
+
+def test_a_locked_port(lan: Lan) -> None:
+    """A bridge that lets in only whom it knows."""
+    lan.b.ip_batch(
+        "link add br0 up type bridge",
+        "addr flush dev eth0",
+        "link set eth0 master br0",
+        f"addr add {lan.b.address}/24 dev br0",
+    )
+    c.create(lan.a)
+    c.create(lan.b, advskew=100, carpdev="br0")
+    c.wait_state(lan.a, "master")
+    c.wait_state(lan.b, "backup")
+    time.sleep(2)
+    assert findings(lan.b) == {}
+    lan.b.run("bridge", "link", "set", "dev", "eth0", "learning", "off", "locked", "on")
+    lan.b.run("bridge", "fdb", "flush", "dev", "br0")
+    c.wait_state(lan.b, "master")
+    found = findings(lan.b)
+    assert set(found) == {"peer-silent"}
+    assert "bridge link set dev eth0 locked off" in found["peer-silent"]["advice"]
+    lan.b.run("bridge", "link", "set", "dev", "eth0", "locked", "off", "learning", "on")
+    c.wait_state(lan.b, "backup")
+    assert findings(lan.b) == {}
 
 
 def test_an_address_that_is_taken(lan: Lan) -> None:

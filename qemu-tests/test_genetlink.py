@@ -40,8 +40,9 @@ VHOST_GET, GROUP_GET, GROUP_DEMOTE, STATS_GET, STATE_NTF, DEMOTE_NTF = range(1, 
 ADDRESS_GET = 8
 (
     IFINDEX, IFNAME, VHID, STATE, OLD_STATE, REASON, ADVBASE, ADVSKEW, DEMOTE, CARPDEV,
-    GROUP, STEP, MEMBER, CAUSE, STATS,
-) = range(1, 16)  # fmt: skip
+    GROUP, STEP, MEMBER, CAUSE, STATS, CARPDEV_NAME,
+) = range(1, 17)  # fmt: skip
+CARPDEV_NETNSID, DIGEST_DIFFERS = 26, 27
 REASONS = (
     "started", "stopped", "no address", "reconfigured", "master timed out",
     "master timed out, IPv6", "master bowed out", "preempting", "master demoted",
@@ -136,6 +137,7 @@ def test_virtual_hosts(host: Host, talk: type[Talk]) -> None:
         ADVSKEW: b"\x1e",
         DEMOTE: bytes(4),
         CARPDEV: struct.pack("=I", host.link("eth0").index),
+        CARPDEV_NAME: b"eth0\0",
     }, "carp1 has no vhid, so no virtual host"
 
 
@@ -162,7 +164,48 @@ def test_without_parent_there_is_no_carpdev(host: Host, talk: type[Talk]) -> Non
     host.ip(*"link add carp0 type carp vhid 1".split())
     (answer,) = talk(host).dump()
     assert CARPDEV not in answer.attributes
+    assert CARPDEV_NAME not in answer.attributes
     assert u8(answer, STATE) == 0
+
+
+def test_a_parent_that_has_gone(host: Host, talk: type[Talk]) -> None:
+    c.create(host)
+    host.ip("link", "del", "eth0")
+    (answer,) = talk(host).dump()
+    assert CARPDEV not in answer.attributes
+    assert answer.attributes[CARPDEV_NAME] == b"eth0\0"
+    assert CARPDEV_NETNSID not in answer.attributes
+    assert host.run("carpctl", "status").stdout.splitlines()[1].endswith("  eth0 (gone)")
+
+
+def test_a_parent_in_another_namespace(lan: Lan, talk: type[Talk]) -> None:
+    inner = lan.b
+    lan.a.ip(*f"link add carp0 netns {inner.name} type carp vhid 1 carpdev eth0".split())
+    (answer,) = talk(inner).dump()
+    index = lan.a.link("eth0").index
+    assert u32(answer, CARPDEV) == index
+    assert answer.attributes[CARPDEV_NAME] == b"eth0\0"
+    assert u32(answer, CARPDEV_NETNSID) == inner.show("carp0")["link_netnsid"]
+    assert inner.run("carpctl", "status").stdout.splitlines()[1].endswith(f"  if{index}")
+    lan.a.ip("link", "del", "eth0")
+    (answer,) = talk(inner).dump()
+    assert CARPDEV not in answer.attributes
+    assert answer.attributes[CARPDEV_NAME] == b"eth0\0"
+    assert CARPDEV_NETNSID in answer.attributes
+
+
+def test_a_digest_that_differs(lan: Lan, talk: type[Talk]) -> None:
+    c.create(lan.a)
+    c.wait_state(lan.a, "master")
+    (answer,) = talk(lan.a).dump()
+    assert DIGEST_DIFFERS not in answer.attributes
+    lan.b.send_frame(c.Advertisement(vhid=1, password="other").frame())
+    time.sleep(0.5)
+    (answer,) = talk(lan.a).dump()
+    assert 400 <= u32(answer, DIGEST_DIFFERS) < 1000
+    assert f"carp0: digest differs: address list or passphrase; addresses {VIP}" in (
+        lan.a.run("carpctl", "status").stdout
+    )
 
 
 def test_one_interface(host: Host, talk: type[Talk]) -> None:
@@ -304,6 +347,29 @@ def test_counters_of_the_namespace(lan: Lan, talk: type[Talk]) -> None:
     (other,) = talk(lan.b).do(STATS_GET)
     nest = Answer(STATS_GET, 0, other.attributes[STATS])
     assert nest.attributes[STATS_TX_IPV4] == bytes(8), "another namespace has its own"
+
+
+def test_counters_of_each_interface(lan: Lan, talk: type[Talk]) -> None:
+    """As `ip -s link show` has them, without those that are 0."""
+    c.create(lan.a, vhid=1)
+    c.create(lan.a, vhid=2, name="carp1", addresses=("10.0.0.9/24",), up=False)
+    lan.a.ip("link", "add", "carp2", "type", "carp")
+    c.wait_state(lan.a, "master")
+    lan.client.send_frame(c.Advertisement(vhid=9).frame())
+    lan.a.ip("link", "set", "carp0", "down")
+    index = lan.a.link("carp0").index
+    answers = talk(lan.a).dump(STATS_GET)
+    assert [answer.attributes[IFNAME] for answer in answers] == [b"carp0\0", b"carp1\0", b"carp2\0"]
+    assert u32(answers[0], IFINDEX) == index
+    told = [Answer(STATS_GET, 0, answer.attributes[STATS]).attributes for answer in answers]
+    shown = c.stats(lan.a)
+    assert struct.unpack("=Q", told[0][STATS_TX_IPV4]) == (shown["tx_ipv4"],)
+    assert len(told[0]) == sum(value != 0 for value in shown.values())
+    one = struct.pack("=Q", 1)
+    assert told[1] == {STATS_RX_IPV4: one, 11: one}, "bad vhid, on the parent"
+    assert told[2] == {}
+    (only,) = talk(lan.a).dump(STATS_GET, attribute(IFINDEX, struct.pack("=I", index)))
+    assert u32(only, IFINDEX) == index
 
 
 # -- what happens

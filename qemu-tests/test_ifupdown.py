@@ -286,6 +286,25 @@ def test_all_options_of_carp(it: Ifupdown) -> None:
         assert words in shown
 
 
+def test_authentication(it: Ifupdown) -> None:
+    for name in ("key1", "key2"):
+        (it.folder / name).write_text(name * 8)
+        (it.folder / name).chmod(0o600)
+    keys = f"1 {it.folder}/key1 2 {it.folder}/key2"
+    it.write(
+        ETH0,
+        STANZA,
+        f"    carp-authkey {keys}\n"
+        "    carp-authactive 2\n"
+        "    carp-auth enforce\n"
+        "    carp-authwindow 60\n"
+        "    carp-authmonotonic yes\n",
+    )
+    it.ifup("-a")
+    shown = it.host.ip("-d", "link", "show", "carp0")
+    assert "auth enforce authactive 2 authkeys 1,2 authwindow 60 authmonotonic" in shown
+
+
 def test_all_options_of_pfsync(it: Ifupdown, pfsync: None) -> None:
     it.write(
         "auto pfsync0\n"
@@ -332,6 +351,8 @@ MISTAKES = {
     "carp-carpnodes 1:0,2:0": "vhid and carpnodes exclude each other.",
     "carp-linklocal maybe": "carp-linklocal maybe: yes or no is expected.",
     "carp-passfile /no": '"passfile" cannot read "/no": No such file or directory.',
+    "carp-authkey 1": "carp-authkey 1: an id and a file are expected.",
+    "carp-auth on": '"auth" value "on" is invalid: off, receive, permissive or enforce is expected.',
     "carp-pass 12345678901234567890": "the passphrase is longer than 19 characters.",
     "carp-group a 1": "a group's name has 1-15 characters, the last one no digit.",
     "pfsync-defer yes": "lines of carp- and of pfsync- cannot stand in one stanza.",

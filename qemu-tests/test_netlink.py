@@ -32,6 +32,11 @@ DEFAULTS = {
     "linklocal": False,
     "demoteskew": True,
     "announce": 0,
+    "auth": "off",
+    "authactive": 0,
+    "authkeys": [],
+    "authwindow": 5,
+    "authmonotonic": False,
     "demote": 0,
     "groups": ["carp"],
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic netlink: a family of one's own, its operations and its events
-//! (`struct genl_family`).
+//! Generic netlink: a family with its operations and its events (`struct genl_family`).
 //!
 //! This does not build on the kernel crate's `net::netlink` (`rust/kernel/net/netlink.rs`), which
 //! as of 7.3 has what a driver in the first namespace needs to send events:
@@ -10,21 +9,20 @@
 //!   `split_ops` nor policies, `resv_start_op`, `extack`, dumps or permissions;
 //! - `GenlMsg::multicast` and `Family::has_listeners` mean `init_net`; interfaces here belong to
 //!   namespaces, and so do their events (`genlmsg_multicast_netns`, `genl_has_listeners`);
-//! - nobody is told of events that were lost (`genl_set_err`);
+//! - listeners get no error when events were lost (`genl_set_err`);
 //! - a message is always a new buffer without flags: no reply to a request
 //!   (`genlmsg_reply`), no `NLM_F_MULTI`, no entry in a dump's buffer;
 //! - attributes are u32, strings and flags; there are no nests, u8, u16, u64 or bytes.
 //!
-//! A family registered there cannot be one here: one module has one `genl_family` of a name.
-//! Should the crate get operations and namespaces, `Family` and `Registered` here become
-//! its `Family` and `Registration`, and [`Message`] wraps its `GenlMsg`.
+//! Both cannot be used for one family: a name has one `genl_family`. If the crate gets
+//! operations and namespaces, its `Family` and `Registration` can replace `Family` and
+//! `Registered` here, and [`Message`] can wrap its `GenlMsg`.
 //!
-//! Operations run in process context, any number at once (`parallel_ops`): neither
-//! the lock that serialises other families is held nor RTNL, so a reader who asks
-//! for a long list waits for nobody and holds up nobody. What an operation looks at
-//! it guards itself, mostly by RCU. The kernel waits for those that run when the
-//! family is unregistered; a dump that user space has not read to its end keeps the
-//! module loaded.
+//! Operations run in process context and concurrently (`parallel_ops`). Neither RTNL nor
+//! the lock that serialises other families is held, so a request for a long list waits
+//! for nobody and delays nobody. Operations lock the data that they read themselves,
+//! mostly with RCU. Unregistering the family waits for running operations. A dump that
+//! user space has not read to its end keeps the module loaded.
 //!
 //! Source: `net/netlink/genetlink.c`, `netlink_dump` in `net/netlink/af_netlink.c`.
 
@@ -105,25 +103,25 @@ pub(crate) trait Dump: 'static {
     /// What may be asked.
     const ATTRIBUTES: Table;
 
-    /// Another number after the list has changed otherwise than by a device that came or
-    /// went. User space is told that what it reads in pieces was not of one piece
-    /// (NLM_F_DUMP_INTR), and asks again. Any context.
+    /// A number that changes with the list, except when a device is registered or
+    /// unregistered. If it changes during a dump, user space gets NLM_F_DUMP_INTR and
+    /// repeats the dump. Any context.
     fn generation(net: &Net) -> u32;
 
-    /// Writes the list from `position` on, one [`Entries::add`] for each element,
-    /// and moves `position` behind what was written. Process context, no lock; may
-    /// sleep.
+    /// Writes the list from `position` on with one [`Entries::add`] for each element, and
+    /// moves `position` past the last one written. Process context, no lock; may sleep.
     ///
     /// # Errors
     ///
-    /// That of an entry: there is no room for it, and it will be called again when
-    /// user space has read the rest. Others end the list.
+    /// The error of [`Entries::add`] if there is no room for an entry: the kernel calls
+    /// this again after user space has read the entries so far. Any other error ends the
+    /// dump.
     fn call(request: &Request<'_>, entries: &mut Entries<'_>, position: &mut Position) -> Result;
 }
 
-/// Where a list goes on; at its beginning both are 0.
+/// The position in a list; all zero at its beginning.
 ///
-/// It lies in the kernel's memory for the dump (`netlink_callback.ctx`).
+/// It is stored in the kernel's memory for the dump (`netlink_callback.ctx`).
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Position {
@@ -145,7 +143,7 @@ impl Position {
         }
     }
 
-    /// Whether it is where every list begins.
+    /// Whether this is the beginning of the list.
     pub(crate) const fn is_begin(&self) -> bool {
         self.outer == 0 && self.inner == 0
     }
@@ -219,7 +217,7 @@ pub(crate) struct Entries<'a> {
 
 impl Entries<'_> {
     /// Compares the list with what it was at the dump's beginning.
-    fn look_for_changes(&self) {
+    fn check_generation(&self) {
         // SAFETY: The callback is that of a dump which is under way.
         unsafe {
             bindings::genl_dump_set_seq(
@@ -230,13 +228,13 @@ impl Entries<'_> {
         }
     }
 
-    /// Adds one entry that `fill` writes, or none of it.
+    /// Adds one entry that `fill` writes. On an error nothing of it is added.
     ///
     /// # Errors
     ///
     /// EMSGSIZE: there is no room. Or `fill`'s.
     pub(crate) fn add(&mut self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
-        self.look_for_changes();
+        self.check_generation();
         let callback = self.callback;
         // SAFETY: The buffer is the dump's, which is under way; so is the callback.
         unsafe {
@@ -248,15 +246,15 @@ impl Entries<'_> {
         }
     }
 
-    /// Whether the kernel's buffer is as empty as it ever will be: what does not fit now
-    /// must be divided.
+    /// Whether the kernel's buffer is empty: an entry that does not fit now never will,
+    /// and must be divided.
     pub(crate) fn is_empty(&self) -> bool {
         // SAFETY: The buffer is the dump's.
         unsafe { (*self.skb).len == 0 }
     }
 }
 
-/// What stands before the attributes.
+/// The header of a message, before the attributes.
 struct Header {
     portid: u32,
     sequence: u32,
@@ -321,7 +319,7 @@ impl Buffer {
         Ok(Self(NonNull::new(skb).ok_or(ENOMEM)?))
     }
 
-    /// Gives it away.
+    /// Returns the pointer; the caller then owns the buffer.
     fn into_raw(self) -> *mut bindings::sk_buff {
         ManuallyDrop::new(self).0.as_ptr()
     }
@@ -433,15 +431,16 @@ impl Family {
         }
     }
 
-    /// Offers the family to user space, in every namespace, until the returned guard
-    /// is dropped. Process context, may sleep.
+    /// Registers the family in every namespace until the returned guard is dropped.
+    /// Process context, may sleep.
     ///
-    /// Operations are in ascending order of their numbers, and of two with the same number
-    /// the one that answers once comes first; the kernel refuses others.
+    /// Operations must be in ascending order of their numbers, with "do" before "dump" of
+    /// the same number; the kernel refuses any other order.
     ///
     /// # Errors
     ///
-    /// EEXIST: there is one of this name, or it is registered already. Or out of memory.
+    /// EEXIST if there is a family of this name, or this one is registered already.
+    /// ENOMEM.
     pub(crate) fn register(
         &'static self,
         operations: &'static [Operation],
@@ -474,13 +473,11 @@ impl Family {
         })
     }
 
-    /// Tells the listeners of the group with number `group` in a namespace what
-    /// `fill` writes, in at most `size` bytes of attributes. Where nobody listens
-    /// nothing is written. Any context but hard interrupts; a lock may be held, as
-    /// nothing sleeps.
+    /// Sends an event to the listeners of multicast group number `group` in a namespace.
+    /// `fill` writes at most `size` bytes of attributes; it is not called if nobody
+    /// listens. Any context except hardirq; does not sleep, so a lock may be held.
     ///
-    /// A listener whose buffer is full, or for whom there is no memory, is told that
-    /// it missed something (ENOBUFS).
+    /// A listener gets ENOBUFS if its buffer is full or there is no memory for the event.
     pub(crate) fn event(
         &'static self,
         net: &Net,
@@ -489,7 +486,7 @@ impl Family {
         size: usize,
         fill: impl FnOnce(&mut Message<'_>) -> Result,
     ) {
-        // After the end there may be another family in our place.
+        // After unregistration, another family may have the same ids.
         if !self.live.load(Acquire) || group as usize >= self.groups.len() {
             return;
         }
@@ -539,7 +536,7 @@ pub(crate) struct Registered {
 }
 
 impl Drop for Registered {
-    /// Waits for operations that run. Whoever sends events must have ended before.
+    /// Waits for running operations. No event may be sent any more.
     fn drop(&mut self) {
         self.family.live.store(false, Release);
         // SAFETY: `register` has registered it. It fails only if it is not there.
@@ -592,10 +589,11 @@ unsafe extern "C" fn dumpit<O: Dump>(
         let position = bindings::netlink_callback_ctx::<Position>(callback);
         (request, entries, &mut *position)
     };
-    entries.look_for_changes();
+    entries.check_generation();
     let result = O::call(&request, &mut entries, position);
-    // For what changed after the last entry: the end of the list says so.
-    entries.look_for_changes();
+    // Checks again for changes after the last entry; the message that ends the dump
+    // reports them.
+    entries.check_generation();
     match result {
         Ok(()) => 0,
         // With EMSGSIZE the kernel comes back if there is anything in the buffer.

@@ -192,7 +192,7 @@ unsafe extern "C" fn receive<T: Ipv6Receiver>(skb: *mut bindings::sk_buff) -> c_
 impl Device {
     /// Whether IPv6 takes packets that come in on the device: it may be unknown to
     /// IPv6, or turned off there (`disable_ipv6`). Any context.
-    pub(crate) fn speaks_inet6(&self, _rcu: &rcu::Guard) -> bool {
+    pub(crate) fn has_inet6(&self, _rcu: &rcu::Guard) -> bool {
         // SAFETY: `self` is live, RCU is held; a plain field.
         unsafe {
             rcu_dereference(&raw const (*self.as_ptr()).ip6_ptr)
@@ -219,7 +219,7 @@ impl OwnDevice {
     /// each change of its MTU, each NETDEV_UP and NETDEV_CHANGE, and for each address
     /// that is about to be added. It changes settings once, so what the user sets
     /// afterwards stays.
-    pub(crate) fn silence_inet6(&self, _rtnl: &Rtnl) -> bool {
+    pub(crate) fn disable_inet6_output(&self, _rtnl: &Rtnl) -> bool {
         let none = bindings::netdev_priv_flags_IFF_NO_ADDRCONF;
         // SAFETY: The device is live; RTNL keeps what it has of IPv6, and serialises
         // changes of its flags. Readers of the settings read single words.

@@ -45,13 +45,13 @@ pub(crate) trait LinkKind: Driver {
     /// The static that registers the kind.
     fn link() -> &'static Link<Self>;
 
-    /// A request of a user, before any lock is taken; here modules can be loaded.
-    /// Whether it is a good one shows later.
+    /// Called for a user's request before any lock is taken, so that modules can be
+    /// loaded. The request may still turn out to be invalid.
     fn prepare(data: &Attributes<'_>) {
         let _ = data;
     }
 
-    /// What a request asks for.
+    /// The change that a request asks for.
     type Change<'a>;
 
     /// Reads and checks what a request for `dev` asks for.
@@ -61,7 +61,7 @@ pub(crate) trait LinkKind: Driver {
     /// Nothing is made or changed.
     fn read<'a>(request: &Request<'a>, dev: &Device, rtnl: &'a Rtnl) -> Result<Self::Change<'a>>;
 
-    /// Makes the data of a new device. Nothing may point to it yet.
+    /// Makes the data of a new device. Nothing may point to the device yet.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ pub(crate) trait LinkKind: Driver {
         change: &Self::Change<'_>,
     ) -> Result<Arc<Self>>;
 
-    /// The device is registered now and may be connected to others.
+    /// Called when the device is registered and may be linked to others.
     ///
     /// # Errors
     ///
@@ -101,17 +101,17 @@ pub(crate) trait LinkKind: Driver {
     /// The device below, if there is one.
     fn lower<'a>(&'a self, rcu: &'a rcu::Guard) -> Option<&'a Device>;
 
-    /// The room that [`Self::fill`] needs, in bytes.
+    /// The number of bytes that [`Self::fill`] needs.
     fn size(&self) -> usize;
 
-    /// Tells the device's configuration and state.
+    /// Writes the device's configuration and state as attributes.
     fn fill(&self, dev: &OwnDevice, message: &mut Message<'_>, rtnl: &Rtnl) -> Result;
 }
 
 /// The registration of a link kind, to be kept in a static.
 pub(crate) struct Link<T> {
     ops: UnsafeCell<bindings::rtnl_link_ops>,
-    /// What uevents and sysfs call it (DEVTYPE).
+    /// Its name in uevents and sysfs (DEVTYPE).
     device_type: bindings::device_type,
     once: Once,
     _kind: PhantomData<fn() -> T>,
@@ -156,12 +156,12 @@ impl<T: LinkKind> Link<T> {
         }
     }
 
-    /// Offers the kind to user space until the returned guard is dropped; then
-    /// all its devices are unregistered. Process context, may sleep.
+    /// Registers the kind until the returned guard is dropped, which unregisters all its
+    /// devices. Process context, may sleep.
     ///
     /// # Errors
     ///
-    /// EEXIST: another module has the kind, or this one already.
+    /// EEXIST if another module has registered the kind, or this one has done so already.
     pub(crate) fn register(&'static self) -> Result<Registered<T>> {
         let once = self.once.claim()?;
         // SAFETY: The operations live in a static and are not registered: there is no other
@@ -187,16 +187,16 @@ impl<T: LinkKind> Drop for Registered<T> {
     }
 }
 
-/// Whether the module is on its way out.
+/// Whether the module is being removed.
 static LEAVING: Atomic<bool> = Atomic::new(false);
 
-/// Interfaces can be made until it is dropped: the first thing that a module does when it is
-/// removed, before any [`Registered`] is dropped.
+/// Interfaces can be created until it is dropped. A module that is removed drops it
+/// first, before any [`Registered`].
 ///
-/// Each of those waits until no device of any kind, in any namespace, is being unregistered
-/// (`rtnl_lock_unregistering_all`). Somebody who makes and deletes interfaces of the other
-/// kind all the time, as anybody with a user namespace can, would keep it waiting. Devices of
-/// other modules still can.
+/// Dropping a [`Registered`] waits until no device of any kind, in any namespace, is
+/// being unregistered (`rtnl_lock_unregistering_all`). A user, even one with only a user
+/// namespace, who creates and deletes interfaces of the module's other kind all the time
+/// could make it wait for ever. Devices of other modules still can.
 pub(crate) struct Open;
 
 impl Drop for Open {

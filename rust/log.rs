@@ -44,9 +44,9 @@ impl RateLimit {
 
 /// Anything that core can print, for the kernel's printing macros, which have a
 /// trait of their own.
-pub(crate) struct Printed<T: Display>(pub(crate) T);
+pub(crate) struct KernelDisplay<T: Display>(pub(crate) T);
 
-impl<T: Display> kernel::fmt::Display for Printed<T> {
+impl<T: Display> kernel::fmt::Display for KernelDisplay<T> {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         self.0.fmt(f)
     }

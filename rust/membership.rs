@@ -16,31 +16,32 @@ use kernel::{error::to_result, sync::aref::ARef};
 /// [`Self::current`] returns what the device has now, and [`Self::hold`] keeps it in
 /// memory until [`Self::put`].
 pub(crate) unsafe trait Group: Copy {
-    /// What an IP version knows of a device; its groups hang there.
+    /// The per-device structure of an IP version, which holds the device's groups:
+    /// `in_device` or `inet6_dev`.
     type Device;
 
-    /// What the device has now, or null.
+    /// The device's current structure, or null.
     ///
     /// # Safety
     ///
     /// RTNL is held and the device live.
     unsafe fn current(dev: *mut bindings::net_device) -> *mut Self::Device;
 
-    /// Takes a count.
+    /// Takes a reference.
     ///
     /// # Safety
     ///
     /// `ip` is live.
     unsafe fn hold(ip: *mut Self::Device);
 
-    /// Gives it back.
+    /// Drops a reference.
     ///
     /// # Safety
     ///
     /// The count of `ip` is the caller's.
     unsafe fn put(ip: *mut Self::Device);
 
-    /// Joins; whether there was memory to do so. Process context.
+    /// Joins the group. Returns false without memory. Process context.
     ///
     /// # Safety
     ///
@@ -121,24 +122,24 @@ unsafe impl Group for Ipv6Addr {
 
 /// A device's membership in a multicast group.
 ///
-/// Groups hang on what IP knows of the device, `in_device` or `inet6_dev`. That stays
-/// while the device goes down and up again, or IPv6 is turned off and on for it
-/// (`disable_ipv6`): the kernel leaves the group at the filter and joins it again by
-/// itself (`ip_mc_down`, `ipv6_mc_down`). But it is destroyed with all groups when the
-/// MTU falls below 68 (`inetdev_event`) or 1280 (`addrconf_ifdown`), and a new one is
-/// made, without them, when the MTU rises again (NETDEV_CHANGEMTU), for IPv6 also when
-/// the device comes up or gets link (NETDEV_UP, NETDEV_CHANGE), and when an address is
-/// set. A membership remembers for which it holds; [`Self::refresh`] after these events
-/// joins again where it is needed.
+/// The groups of a device belong to its `in_device` or `inet6_dev`. That structure stays
+/// while the device goes down and up again, or while IPv6 is turned off and on for it
+/// (`disable_ipv6`): the kernel removes the group from the receive filter and adds it
+/// again by itself (`ip_mc_down`, `ipv6_mc_down`). But the structure is destroyed with
+/// all groups when the MTU falls below 68 (`inetdev_event`) or 1280 (`addrconf_ifdown`).
+/// A new one without groups is made when the MTU rises again (NETDEV_CHANGEMTU) and when
+/// an address is set, for IPv6 also when the device comes up or gets link (NETDEV_UP,
+/// NETDEV_CHANGE). A membership remembers in which structure it has joined;
+/// [`Self::refresh`] after these events joins again if there is another one.
 ///
-/// It holds its device, and so keeps it from being unregistered: [`Self::leave`] on
-/// NETDEV_UNREGISTER at the latest. One that is dropped instead leaves the device a member until
-/// that goes.
+/// It holds a reference to its device, and so delays the end of the device's
+/// unregistration: call [`Self::leave`] on NETDEV_UNREGISTER at the latest. If a
+/// membership is dropped instead, the device stays a member until it is unregistered.
 ///
 /// # Invariants
 ///
-/// If something is `joined`, it is or was what IP knows of `dev`, we hold a count of it, and have
-/// joined the group with it once.
+/// If `joined` is set, it is or was the `in_device` or `inet6_dev` of `dev`, we hold a
+/// reference to it, and have joined the group in it once.
 pub(crate) struct Membership<G: Group> {
     group: G,
     dev: ARef<Device>,
@@ -151,8 +152,8 @@ unsafe impl<G: Group + Send> Send for Membership<G> {}
 unsafe impl<G: Group + Sync> Sync for Membership<G> {}
 
 impl<G: Group> Membership<G> {
-    /// Joins the device to the group again if it has lost it, or could not join before.
-    /// Process context, may sleep.
+    /// Joins the group again if the device has lost it or could not join before. Process
+    /// context, may sleep.
     pub(crate) fn refresh(&mut self, _rtnl: &Rtnl) {
         let dev = self.dev.as_ptr();
         // SAFETY: `dev` is live; RTNL keeps what IP knows of it.
@@ -175,8 +176,8 @@ impl<G: Group> Membership<G> {
         }
     }
 
-    /// Leaves the group, if the device is still a member by our doing. Process
-    /// context, may sleep.
+    /// Leaves the group if this membership's join is still in effect. Process context,
+    /// may sleep.
     pub(crate) fn leave(mut self, _rtnl: &Rtnl) {
         let dev = self.dev.as_ptr();
         // SAFETY: `dev` is live; RTNL keeps what IP knows of it.
@@ -203,9 +204,9 @@ impl<G: Group> Drop for Membership<G> {
 }
 
 impl Device {
-    /// Joins a multicast group; counted. A device that IP does not know joins when
-    /// [`Membership::refresh`] finds that it does. Process context, may sleep; IGMP or MLD
-    /// reports it from here, if the device is up.
+    /// Joins a multicast group; joins are counted. If the device has no `in_device` or
+    /// `inet6_dev` now, it joins in a later [`Membership::refresh`]. Process context, may
+    /// sleep. If the device is up, this sends an IGMP or MLD report.
     pub(crate) fn join_group<G: Group>(&self, group: G, rtnl: &Rtnl) -> Membership<G> {
         // INVARIANT: Nothing is joined yet.
         let mut membership = Membership {

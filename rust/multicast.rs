@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Multicast addresses of devices, and how those of one are received by another.
+//! Multicast addresses of devices, and their synchronisation to a lower device.
 
 use super::{
     bindings,
@@ -34,23 +34,23 @@ impl OwnDevice {
         }
     }
 
-    /// Has `lower` receive the multicast addresses of this device, and no longer those that
-    /// this device has lost (`dev_mc_sync`). Without memory some are missing until the next
-    /// call.
+    /// Adds the multicast addresses of this device to `lower`, and removes those that
+    /// this device does not have any more (`dev_mc_sync`). If there is no memory, some
+    /// are missing until the next call.
     pub(crate) fn sync_multicast(&self, lower: &Device, _addresses: &AddressLock<'_>) {
         // SAFETY: Both are live Ethernet devices; the list of this one is locked, and
         // `lower` stands below it, so that the order of the locks is right.
         let _ = unsafe { bindings::dev_mc_sync(lower.as_ptr(), self.as_ptr()) };
     }
 
-    /// The same without the lock. Process context.
+    /// The same; takes the lock of this device's list itself. Process context.
     pub(crate) fn lock_and_sync_multicast(&self, lower: &Device, _rtnl: &Rtnl) {
         // SAFETY: As above; the function takes the lock.
         unsafe { bindings::dev_mc_sync_locked(lower.as_ptr(), self.as_ptr()) };
     }
 
-    /// Takes it back: `lower` receives none of them any more for this device
-    /// (`dev_mc_unsync`). Process context.
+    /// Removes from `lower` the multicast addresses of this device (`dev_mc_unsync`).
+    /// Process context.
     pub(crate) fn unsync_multicast(&self, lower: &Device, _rtnl: &Rtnl) {
         // SAFETY: Both are live Ethernet devices; the function takes their locks.
         unsafe { bindings::dev_mc_unsync(lower.as_ptr(), self.as_ptr()) };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices of one's own: `net_device_ops` and the driver's data behind them.
+//! Devices of a driver that uses this file: `net_device_ops` and the driver's private
+//! data.
 
 use super::{
     bindings,
@@ -25,40 +26,41 @@ use kernel::{
     },
 };
 
-/// What a device speaks below IP.
+/// The link layer of a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LinkLayer {
     /// Ethernet.
     Ethernet,
-    /// Nothing: its packets begin with the IP header, and it has no addresses.
+    /// None: packets begin with the IP header, and there are no link-layer addresses.
     None {
-        /// Its MTU at first.
+        /// The initial MTU.
         mtu: u32,
     },
 }
 
 /// What a driver does for its devices; `self` is the data of one device.
 pub(crate) trait Driver: Sized + Send + Sync + 'static {
-    /// What its devices speak below IP.
+    /// The link layer of its devices.
     const LINK_LAYER: LinkLayer = LinkLayer::Ethernet;
 
-    /// The static that holds the operations; its address tells our devices from
-    /// those of others.
+    /// The static that holds the operations; its address identifies devices of this
+    /// driver.
     fn operations() -> &'static Operations<Self>;
 
     /// The device is being set up (`ndo_open`).
     ///
     /// # Errors
     ///
-    /// Keep the device down.
+    /// The device stays down.
     fn open(&self, dev: &OwnDevice, rtnl: &Rtnl) -> Result;
 
     /// The device is being set down (`ndo_stop`).
     fn stop(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
-    /// The administrator gives the device a link-layer address
-    /// (`ndo_set_mac_address`); it is a unicast one, and not zero. The driver sets it
-    /// ([`OwnDevice::set_mac`]); who depends on it was asked, and is told by the kernel.
+    /// The administrator changes the link-layer address (`ndo_set_mac_address`); the new
+    /// one is unicast and not zero. The driver must set it ([`OwnDevice::set_mac`]). The
+    /// kernel has called the NETDEV_PRE_CHANGEADDR notifiers before, and calls those of
+    /// NETDEV_CHANGEADDR afterwards.
     ///
     /// # Errors
     ///
@@ -73,26 +75,27 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
         Err(EOPNOTSUPP)
     }
 
-    /// What the device is to receive has changed, such as its multicast addresses
-    /// (`ndo_set_rx_mode`). The device is up, its list of addresses locked, softirqs off.
+    /// The device's receive filter has changed, for example its multicast addresses
+    /// (`ndo_set_rx_mode`). The device is up, its address lists are locked, softirqs are
+    /// off.
     fn set_rx_mode(&self, dev: &OwnDevice, addresses: &AddressLock<'_>) {
         let _ = (dev, addresses);
     }
 
-    /// The device leaves (`ndo_uninit`): nothing may find it any more when this
-    /// returns. An RCU grace period passes before the data is dropped.
+    /// The device is being unregistered (`ndo_uninit`): nothing may find it any more when
+    /// this returns. An RCU grace period passes before the data are dropped.
     fn uninit(&self, dev: &OwnDevice, rtnl: &Rtnl);
 
     /// Sends a packet (`ndo_start_xmit`). Softirqs are off, no lock; the caller holds RCU.
     fn start_xmit(&self, dev: &OwnDevice, skb: XmitSkb, rcu: &rcu::Guard);
 
-    /// Does what [`OwnDevice::ask_for_work`] was asked for; `bits` are those of all
-    /// who asked since it was done last (`ndo_work`). Process context.
+    /// Does the work that [`OwnDevice::schedule_work`] scheduled (`ndo_work`). `bits` are
+    /// those of all calls since the work ran last. Process context.
     fn work(&self, dev: &OwnDevice, bits: u32, rtnl: &Rtnl) {
         let _ = (dev, bits, rtnl);
     }
 
-    /// The index of the device below, or nothing (`ndo_get_iflink`). RCU or RTNL
+    /// The ifindex of the lower device, if there is one (`ndo_get_iflink`). RCU or RTNL
     /// is held.
     fn iflink(&self) -> Option<u32>;
 }
@@ -120,9 +123,9 @@ impl<T: Driver> Operations<T> {
                 ndo_get_iflink: Some(iflink::<T>),
                 ndo_work: Some(work::<T>),
                 ndo_get_stats64: Some(bindings::dev_get_tstats64),
-                // No ndo_validate_addr: the driver chooses the addresses, multicast
-                // ones among them; those of the user are checked as they are set.
-                // SAFETY: All zeroes is a valid `net_device_ops`: no operation.
+                // No ndo_validate_addr: the driver may choose a multicast address. An
+                // address from the user is checked when it is set. SAFETY: All zeroes is
+                // a valid `net_device_ops`: no operation.
                 ..unsafe { core::mem::zeroed() }
             },
             _driver: PhantomData,
@@ -130,10 +133,10 @@ impl<T: Driver> Operations<T> {
     }
 }
 
-/// Says that the list of a device's addresses is locked (`netif_addr_lock`).
+/// Evidence that the address lists of a device are locked (`netif_addr_lock`).
 pub(crate) struct AddressLock<'a>(PhantomData<&'a ()>);
 
-/// What lies in the private area of our devices: one count of the driver's data.
+/// The private area of our devices: a reference to the driver's data.
 struct Private<T>(*const T);
 
 // As `netdev_priv` has it.
@@ -194,8 +197,8 @@ unsafe impl AlwaysRefCounted for OwnDevice {
 }
 
 impl Device {
-    /// This device as one of the driver `T`, with its data, if it is one. Any
-    /// context.
+    /// Returns this device as a device of the driver `T`, with its data, if it is one.
+    /// Any context.
     pub(crate) fn of_driver<'a, T: Driver>(
         &'a self,
         _rcu: &'a rcu::Guard,
@@ -227,16 +230,16 @@ impl Device {
         }
     }
 
-    /// A device of the driver `T` that stands on this one
-    /// ([`Device::link_upper`]), and its data: of several the one after `skip` others.
+    /// An upper device of this one ([`Device::link_upper`]) that belongs to the driver
+    /// `T`, and its data. Skips the first `skip` such devices.
     pub(crate) fn upper<T: Driver>(
         &self,
         mut skip: usize,
         _rtnl: &Rtnl,
     ) -> Option<(ARef<OwnDevice>, Arc<T>)> {
         let _rcu = rcu::Guard::new();
-        // SAFETY: `self` is live; the list is walked under RCU, and RTNL keeps
-        // it as it is. What is found is registered.
+        // SAFETY: `self` is live; the list is walked under RCU, and RTNL keeps it from
+        // changing. A device in the list is registered.
         unsafe {
             let mut iterator = &raw mut (*self.as_ptr()).adj_list.upper;
             loop {
@@ -290,7 +293,7 @@ impl OwnDevice {
         unsafe { bindings::dev_sw_netstats_tx_add(self.as_ptr(), 1, len) }
     }
 
-    /// The same in any context but hard interrupts.
+    /// The same in any context except hardirq.
     pub(crate) fn count_sent_by_itself(&self, len: u32) {
         // SAFETY: As above.
         unsafe { bindings::netdev_count_sent(self.as_ptr(), len) }
@@ -302,8 +305,8 @@ impl OwnDevice {
         unsafe { bindings::dev_core_stats_tx_dropped_inc(self.as_ptr()) }
     }
 
-    /// Says whether the device has link. Operstate and RTM_NEWLINK follow from a
-    /// work item of the kernel (linkwatch). Any context.
+    /// Sets whether the device has carrier. The kernel then updates operstate and sends
+    /// RTM_NEWLINK from a work item (linkwatch). Any context.
     pub(crate) fn set_carrier(&self, on: bool) {
         // SAFETY: `self` is a live device.
         unsafe {
@@ -315,8 +318,8 @@ impl OwnDevice {
         }
     }
 
-    /// Says whether the device waits for an external event (RFC 2863 dormant),
-    /// as [`Self::set_carrier`].
+    /// Sets whether the device is dormant, that is waits for an external event (RFC
+    /// 2863). Operstate follows as for [`Self::set_carrier`].
     pub(crate) fn set_dormant(&self, on: bool) {
         // SAFETY: `self` is a live device.
         unsafe {
@@ -328,31 +331,32 @@ impl OwnDevice {
         }
     }
 
-    /// Changes the device's MTU and tells who depends on it.
+    /// Changes the device's MTU, and calls the notifiers.
     ///
     /// # Errors
     ///
-    /// The device cannot have that MTU; so it keeps the old one.
+    /// The device cannot have that MTU, and keeps the old one.
     pub(crate) fn change_mtu(&self, mtu: u32, _rtnl: &Rtnl) -> Result {
         let mtu = c_int::try_from(mtu)?;
         // SAFETY: `self` is a live device of ours, RTNL is held.
         to_result(unsafe { bindings::dev_set_mtu(self.as_ptr(), mtu) })
     }
 
-    /// Sets the largest MTU that the device may be given; the one that it has stays.
+    /// Sets the largest MTU that the device can be set to; its current MTU does not
+    /// change.
     pub(crate) fn set_max_mtu(&self, mtu: u32, _rtnl: &Rtnl) {
-        // SAFETY: `self` is a live device of ours. RTNL serialises writers; who reads
-        // without it reads a word.
+        // SAFETY: `self` is a live device of ours. RTNL serialises writers; readers
+        // without RTNL read a single word.
         unsafe { write_once(&raw mut (*self.as_ptr()).max_mtu, mtu) }
     }
 
-    /// Asks who depends on it whether the device may get another link-layer address
-    /// (NETDEV_PRE_CHANGEADDR). For a driver that changes it by itself.
+    /// Calls the NETDEV_PRE_CHANGEADDR notifiers, which may refuse another link-layer
+    /// address. For a driver that changes the address by itself.
     ///
     /// # Errors
     ///
-    /// Somebody refuses it, in words.
-    pub(crate) fn ask_to_change_mac(
+    /// A notifier refuses it; in words.
+    pub(crate) fn pre_change_mac(
         &self,
         mac: &MacAddress,
         extack: &Extack<'_>,
@@ -368,8 +372,8 @@ impl OwnDevice {
         })
     }
 
-    /// Changes the device's link-layer address and tells who depends on it, after
-    /// [`Self::ask_to_change_mac`].
+    /// Changes the device's link-layer address, and calls the NETDEV_CHANGEADDR
+    /// notifiers. Call [`Self::pre_change_mac`] first.
     pub(crate) fn change_mac(&self, mac: &MacAddress, rtnl: &Rtnl) {
         self.set_mac(mac, rtnl);
         // SAFETY: `self` is a live device of ours, RTNL is held.
@@ -391,7 +395,7 @@ impl OwnDevice {
     }
 }
 
-/// A device before it is registered, as the driver's set-up sees it.
+/// A device that is not registered yet, as the driver's set-up sees it.
 pub(crate) struct NewDevice<'a>(pub(super) &'a OwnDevice);
 
 impl NewDevice<'_> {
@@ -407,18 +411,20 @@ impl NewDevice<'_> {
             let set = bindings::netdev_priv_flags_IFF_NO_QUEUE
                 | bindings::netdev_priv_flags_IFF_NO_ADDRCONF
                 | bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE
-                // What transmits takes locks that netpoll's callers may hold.
+                // Netpoll is disabled: transmitting takes locks that netpoll's callers
+                // may hold.
                 | bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL;
             let clear = bindings::netdev_priv_flags_IFF_TX_SKB_SHARING;
             bindings::netdev_change_priv_flags(dev, set, clear);
             bindings::netdev_set_lltx(dev);
             (*dev).set_pcpu_stat_type(bindings::netdev_stat_type_NETDEV_PCPU_STAT_TSTATS);
-            // What the parent cannot do, the kernel does on the way to it.
+            // All offloads: what the parent's hardware cannot do, the kernel does before
+            // it transmits on the parent.
             bindings::netif_set_software_features(dev);
             // Whatever the device below can.
             (*dev).max_mtu = bindings::ETH_MAX_MTU;
             bindings::netif_carrier_off(dev);
-            // An address that is given, not drawn: udev leaves it alone.
+            // The address is not random, so udev does not replace it.
             (*dev).addr_assign_type = bindings::NET_ADDR_SET as u8;
             if let LinkLayer::None { mtu } = T::LINK_LAYER {
                 bindings::netdev_without_link_layer(dev, mtu);
@@ -426,7 +432,7 @@ impl NewDevice<'_> {
         }
     }
 
-    /// The namespace that it will be in.
+    /// The namespace in which it will be registered.
     pub(crate) fn net(&self) -> &Net {
         self.0.net()
     }
@@ -455,7 +461,7 @@ impl NewDevice<'_> {
     }
 }
 
-/// The size of the private area that a device of `T` needs.
+/// The size of the private area of a device of `T`, in bytes.
 pub(super) const fn private_size<T>() -> usize {
     size_of::<Private<T>>()
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver puts off to process context: work that any context may ask for and
-//! that is done under RTNL (`ndo_work`), and what can be told from there.
+//! Work that a driver defers to process context: any context may schedule it, and it runs
+//! under RTNL (`ndo_work`). Also the notifications that are sent from there.
 //!
-//! A work item of one's own would have to be waited for when its device leaves; but
-//! that happens under RTNL, which the item wants to take, so the wait would never
-//! end. An item that keeps its device's data alive instead may run after the device,
-//! and the last line of it after the module. The kernel has
-//! solved this once for all devices: one work item of its own walks a list of devices
-//! under RTNL, and unregistering a device takes it off the list. Hence
+//! A driver with its own work item would have to wait for it when its device is
+//! unregistered. That happens under RTNL, which the work item takes as well, so it would
+//! be a deadlock. If the item held a reference to the device's data instead, it could run
+//! after the device was freed, and its last instructions after the module was unloaded.
+//! The kernel solves this for all devices: one work item walks a list of devices under
+//! RTNL, and unregistering a device removes it from the list. Hence
 //!
 //! - work is done on a registered device or not at all;
-//! - when `rtnl_link_unregister` has returned none is running and none will;
-//! - what is asked for several times before it is done is done once.
+//! - when `rtnl_link_unregister` has returned, no work is running or will run;
+//! - work that is scheduled several times before it runs is done once.
 //!
 //! Source: `net/core/netdev_work.c`.
 
@@ -24,25 +24,26 @@ use kernel::{error::to_result, prelude::*};
 const VARIABLES: usize = 8;
 
 impl OwnDevice {
-    /// Asks for [`Driver::work`](super::netdevice_ops::Driver::work) with these bits,
-    /// and those of others who ask before it is done. Any context but hard interrupts;
-    /// a lock may be held. Of a device that leaves nothing is done any more.
-    pub(crate) fn ask_for_work(&self, bits: u32) {
-        // SAFETY: `self` is a live device. That it is registered, or not any more, the
-        // function finds out under its own lock.
+    /// Schedules [`Driver::work`](super::netdevice_ops::Driver::work) with these bits
+    /// (`netdev_work_sched`). Bits of several calls before it runs are combined. Any
+    /// context except hardirq; a lock may be held. Does nothing for a device that is
+    /// being unregistered.
+    pub(crate) fn schedule_work(&self, bits: u32) {
+        // SAFETY: `self` is a live device. The function checks under its own lock whether
+        // the device is registered.
         unsafe { bindings::netdev_work_sched(self.as_ptr(), bits as c_ulong) }
     }
 
-    /// Tells notifiers (NETDEV_CHANGE) and user space (RTM_NEWLINK) how the device is
-    /// now, if it is up.
-    pub(crate) fn tell_change(&self, _rtnl: &Rtnl) {
+    /// Calls the NETDEV_CHANGE notifiers and sends RTM_NEWLINK, if the device is up
+    /// (`netdev_state_change`).
+    pub(crate) fn notify_state_change(&self, _rtnl: &Rtnl) {
         // SAFETY: `self` is a live device, RTNL is held. The device has no lock of its
         // own that the caller could hold.
         unsafe { bindings::netdev_state_change(self.as_ptr()) }
     }
 
-    /// Tells udev, in the device's namespace, that the device has changed; the
-    /// variables are of the form `NAME=value` and at most 7.
+    /// Sends a change uevent in the device's namespace. The variables have the form
+    /// `NAME=value`; there are at most 7.
     ///
     /// # Errors
     ///

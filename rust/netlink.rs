@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Netlink attributes, in and out, and the errors in words (extack).
+//! Netlink attributes, read and written, and error messages (extack).
 //!
 //! The kernel crate (as of 7.3) has no policies, reads no attributes and knows no extack. It
 //! writes u32, strings and flags into messages of its own making, of generic netlink
@@ -17,7 +17,7 @@ use kernel::{error::to_result, prelude::*};
 /// The policy of one attribute: what kind of value it may carry.
 #[derive(Clone, Copy)]
 pub(crate) enum Policy {
-    /// Not to be sent by user space: refused.
+    /// Refused: user space must not send it.
     Reject,
     /// One byte.
     U8,
@@ -27,9 +27,9 @@ pub(crate) enum Policy {
     U32,
     /// Four bytes in host order, with a sign.
     S32,
-    /// At most so many bytes.
+    /// At most this many bytes.
     Binary(u16),
-    /// One to so many bytes, and a zero byte or none.
+    /// A string of one to this many bytes, which may end with a zero byte.
     String(u16),
     /// Attributes in an attribute, read by [`Attributes::each`].
     Nested,
@@ -175,8 +175,8 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// Attributes one behind the other, as in a nest; the iterator ends where they
-/// end, or make no sense any more: then [`Self::is_whole`] says so.
+/// A sequence of attributes, as in a nest. The iterator ends after the last one, or at
+/// the first malformed one; [`Self::is_whole`] tells these two cases apart.
 #[derive(Clone)]
 pub(crate) struct Elements<'a>(&'a [u8]);
 
@@ -188,7 +188,7 @@ pub(crate) struct Element<'a> {
 
 /// The bytes of `struct nlattr`.
 const NLA_HDRLEN: usize = 4;
-/// What else than the type stands in `nla_type`.
+/// The bits of `nla_type` that are not the type.
 const NLA_FLAGS: u16 = 0xc000;
 
 impl<'a> Elements<'a> {
@@ -223,14 +223,14 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Where an error is told to the user in words (`struct netlink_ext_ack`).
+/// Takes error messages for the user (`struct netlink_ext_ack`).
 pub(crate) struct Extack<'a> {
     ptr: *mut bindings::netlink_ext_ack,
     _request: PhantomData<&'a ()>,
 }
 
 impl Extack<'_> {
-    /// For requests whose sender cannot be told anything.
+    /// For requests whose sender gets no messages.
     pub(crate) const NONE: Self = Self {
         ptr: core::ptr::null_mut(),
         _request: PhantomData,
@@ -250,8 +250,8 @@ impl Extack<'_> {
         self.ptr
     }
 
-    /// Tells the user what is wrong, in at most 79 bytes; what is longer is cut.
-    /// Returns the error, to be passed on.
+    /// Sets the error message, which is truncated to 79 bytes. Returns `error`, to be
+    /// passed on.
     pub(crate) fn error(&self, error: Error, message: fmt::Arguments<'_>) -> Error {
         if self.ptr.is_null() {
             return error;
@@ -262,7 +262,7 @@ impl Extack<'_> {
             bytes: &mut extack._msg_buf,
             len: 0,
         };
-        // What does not fit is left out; that is no reason for another error.
+        // A message that does not fit is truncated; that is not an error.
         let _ = buffer.write_fmt(message);
         let len = buffer.len;
         if let Some(end) = extack._msg_buf.get_mut(len) {
@@ -273,19 +273,20 @@ impl Extack<'_> {
     }
 }
 
-/// What was told in words where no user asked for anything, so that the log can tell it.
-pub(crate) struct Words {
-    bytes: [u8; WORDS_MAX],
+/// A copy of an extack message, for the log, of an operation that no netlink request has
+/// started.
+pub(crate) struct ExtackMessage {
+    bytes: [u8; EXTACK_MESSAGE_MAX],
     len: usize,
 }
 
-/// The bytes that are kept of it: more than [`Extack::error`] writes.
-const WORDS_MAX: usize = 128;
+/// The bytes that are kept of a message: more than [`Extack::error`] writes.
+const EXTACK_MESSAGE_MAX: usize = 128;
 
-impl Words {
-    /// Does something with a place where an error can be told, and returns what was told,
-    /// the last if it was several times, beside the result.
-    pub(crate) fn of<R>(act: impl FnOnce(&Extack<'_>) -> R) -> (R, Self) {
+impl ExtackMessage {
+    /// Calls `act` with an extack, and returns its result and a copy of the message that
+    /// it has set last.
+    pub(crate) fn capture<R>(act: impl FnOnce(&Extack<'_>) -> R) -> (R, Self) {
         // SAFETY: All zeroes is a valid `netlink_ext_ack`.
         let mut raw: bindings::netlink_ext_ack = unsafe { core::mem::zeroed() };
         // The message may lie in the structure itself, which is not moved before it is copied.
@@ -293,7 +294,7 @@ impl Words {
         // SAFETY: The pointer is valid until `act` has returned.
         let result = act(&unsafe { Extack::from_raw(ptr) });
         let mut words = Self {
-            bytes: [0; WORDS_MAX],
+            bytes: [0; EXTACK_MESSAGE_MAX],
             len: 0,
         };
         // SAFETY: As above. Whoever sets the message points to a string that outlives the
@@ -311,7 +312,7 @@ impl Words {
     }
 }
 
-impl kernel::fmt::Display for Words {
+impl kernel::fmt::Display for ExtackMessage {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         for &byte in self.bytes.iter().take(self.len) {
             fmt::Write::write_char(f, char::from(byte))?;
@@ -329,7 +330,7 @@ struct Buffer<'a> {
 impl Write for Buffer<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for &byte in text.as_bytes() {
-            // One place is left for the zero byte.
+            // One byte is left for the zero byte.
             let [place, _, ..] = self.bytes.get_mut(self.len..).ok_or(fmt::Error)? else {
                 return Err(fmt::Error);
             };
@@ -373,7 +374,7 @@ impl Message<'_> {
     ///
     /// # Errors
     ///
-    /// The message is full; so with all of these.
+    /// The message is full. The other methods have the same error.
     pub(crate) fn u8(&mut self, attribute: u32, value: u8) -> Result {
         self.put(attribute, &[value])
     }
@@ -415,8 +416,8 @@ impl Message<'_> {
         Ok(())
     }
 
-    /// Adds an eight-byte attribute in host order, aligned with help of the
-    /// attribute `pad`.
+    /// Adds an eight-byte attribute in host order; attribute `pad` aligns it
+    /// (`nla_put_u64_64bit`).
     pub(crate) fn u64(&mut self, attribute: u32, value: u64, pad: u32) -> Result {
         // SAFETY: The message is ours.
         to_result(unsafe {
@@ -449,12 +450,14 @@ impl Message<'_> {
     }
 }
 
-/// The room that an attribute with so many bytes takes in a message.
+/// The number of bytes that an attribute with this payload length takes in a message
+/// (`nla_total_size`).
 pub(crate) const fn attribute_size(payload: usize) -> usize {
     payload.next_multiple_of(4) + 4
 }
 
-/// The room of an aligned eight-byte attribute.
+/// The number of bytes that an aligned eight-byte attribute takes
+/// (`nla_total_size_64bit`).
 pub(crate) const fn attribute_size_u64() -> usize {
     attribute_size(8) + attribute_size(0)
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A place that holds a value which readers find under RCU.
+//! A slot that holds a value for RCU readers.
 //!
-//! The kernel crate (as of 7.3) has RCU's read lock, `synchronize_rcu` and `rcu_barrier`, but
-//! neither a pointer that is read under the lock nor `call_rcu`, which drops what nobody reads
-//! any more without waiting. 7.2 has no `rcu_barrier` either ([`super::compat`]).
+//! The kernel crate (as of 7.3) has RCU's read lock, `synchronize_rcu` and `rcu_barrier`,
+//! but neither a pointer that is read under the lock nor `call_rcu`, which frees a value
+//! after a grace period without waiting. 7.2 has no `rcu_barrier` either
+//! ([`super::compat`]).
 
 use super::{bindings, compat::rcu_barrier, rwonce::rcu_dereference};
 use core::{marker::PhantomData, ptr};
@@ -17,34 +18,34 @@ use kernel::{
     types::Opaque,
 };
 
-/// A place for one `T`, read without a lock.
+/// A slot for one `T` that is read without a lock.
 ///
-/// Readers get it under the RCU lock; a value that is taken out is dropped after
-/// all readers that may have seen it are done, in softirq context, without
-/// anybody waiting.
+/// Readers borrow the value under the RCU read lock. A value that is replaced or removed
+/// is dropped after a grace period, in softirq context; nobody waits for that.
 ///
 /// # Invariants
 ///
-/// The pointer is null or a node that came from a box and that this place owns.
+/// The pointer is null, or it is a node that came from a box and that this slot owns.
 pub(crate) struct RcuSlot<T: Send + Sync> {
     node: Atomic<*mut Node<T>>,
     _owns: PhantomData<T>,
 }
 
-/// A value on its way into an [`RcuSlot`].
+/// A value that is allocated for an [`RcuSlot`] but not yet in it.
 pub(crate) struct Prepared<T>(KBox<Node<T>>);
 
-// SAFETY: The value may go to another thread, and the head is nobody's until it is queued.
+// SAFETY: The value may be sent to another thread, and nothing uses the head until it is
+// queued.
 unsafe impl<T: Send> Send for Prepared<T> {}
 
 impl<T: Send + Sync + 'static> Prepared<T> {
-    /// The value, which stays where it is.
+    /// Borrows the value. Its address stays the same when it is put into a slot.
     pub(super) fn value(&self) -> &T {
         &self.0.value
     }
 
-    /// Drops the value after a grace period, without anybody waiting: readers found it by
-    /// another way than an [`RcuSlot`].
+    /// Drops the value after a grace period, without waiting. For a value that readers
+    /// found by other means than an [`RcuSlot`].
     pub(super) fn retire(self) {
         let slot = RcuSlot::new();
         slot.put(self);
@@ -59,20 +60,21 @@ struct Node<T> {
     value: T,
 }
 
-/// The lock as a caller's own callers hold it: to take it once more would cost more than
-/// most packets do.
+/// A guard for the RCU read lock that a caller further up holds already. Taking the lock
+/// once more would cost more than the rest of the work for most packets.
 ///
 /// # Safety
 ///
 /// RCU's read lock is held for `'a`.
 pub(super) unsafe fn held<'a>() -> &'a rcu::Guard {
-    // SAFETY: The guard has no size, so that any pointer is one to it. It says that RCU is
-    // held, which the caller sees to; it is borrowed, so it is not given back.
+    // SAFETY: The guard has size zero, so any aligned pointer is valid for it. It is
+    // evidence that RCU's read lock is held, which the caller guarantees; it is only
+    // borrowed, so its `drop` does not unlock.
     unsafe { ptr::NonNull::dangling().as_ref() }
 }
 
 impl<T: Send + Sync + 'static> RcuSlot<T> {
-    /// Makes an empty place where it is to be.
+    /// Makes an empty slot in place.
     pub(crate) fn init() -> impl Init<Self> {
         init!(Self {
             node: Atomic::new(ptr::null_mut()),
@@ -80,7 +82,7 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
         })
     }
 
-    /// An empty place.
+    /// An empty slot.
     pub(crate) const fn new() -> Self {
         Self {
             node: Atomic::new(ptr::null_mut()),
@@ -88,7 +90,7 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
         }
     }
 
-    /// Makes room for a value that is to be put in later, when nothing may fail.
+    /// Allocates a value that is put in later, when nothing may fail.
     ///
     /// # Errors
     ///
@@ -104,12 +106,12 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
         Ok(Prepared(node))
     }
 
-    /// Puts a value in; what was there before is dropped after a grace period.
+    /// Replaces the value; the old one is dropped after a grace period.
     pub(crate) fn put(&self, value: Prepared<T>) {
         self.swap(KBox::into_raw(value.0));
     }
 
-    /// Empties the place; what was there is dropped after a grace period.
+    /// Empties the slot; the old value is dropped after a grace period.
     pub(crate) fn clear(&self) {
         self.swap(ptr::null_mut());
     }
@@ -125,8 +127,9 @@ impl<T: Send + Sync + 'static> RcuSlot<T> {
 
     /// The value, if there is one.
     pub(crate) fn get<'a>(&'a self, _rcu: &'a rcu::Guard) -> Option<&'a T> {
-        // SAFETY: A node stays in memory for a grace period after it left this
-        // place, and the RCU lock is held for `'a`. The load pairs with the exchange in `swap`.
+        // SAFETY: A node stays in memory for a grace period after it was removed from
+        // this slot, and the RCU read lock is held for `'a`. The load pairs with the
+        // exchange in `swap`.
         unsafe { rcu_dereference(self.node.as_ptr()).as_ref() }.map(|node| &node.value)
     }
 }
@@ -135,7 +138,7 @@ impl<T: Send + Sync> Drop for RcuSlot<T> {
     fn drop(&mut self) {
         let node = *self.node.get_mut();
         if !node.is_null() {
-            // SAFETY: Nobody can read the place any more, so nobody the node; it
+            // SAFETY: Nobody can read the slot any more, so nobody can have the node; it
             // is ours by the type invariant.
             drop(unsafe { KBox::from_raw(node) });
         }
@@ -151,10 +154,10 @@ unsafe extern "C" fn release<T>(head: *mut bindings::callback_head) {
     drop(unsafe { KBox::from_raw(head.cast::<Node<T>>()) });
 }
 
-/// Waits, on drop, until every value that was taken out of a place is dropped.
+/// Waits, on drop, until every value that was removed from a slot is dropped
+/// (`rcu_barrier`).
 ///
-/// The module keeps one to the very end: the functions that drop the values are
-/// its own code.
+/// The module drops it last: the functions that drop the values are the module's code.
 pub(crate) struct Barrier;
 
 impl Drop for Barrier {

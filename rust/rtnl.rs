@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! RTNL, the lock over the configuration of all network devices.
+//! RTNL, the mutex that serialises configuration changes of network devices.
 
 use super::bindings;
 use core::cell::{Cell, RefCell, RefMut};
@@ -8,8 +8,8 @@ use kernel::types::NotThreadSafe;
 
 /// Evidence that the caller holds RTNL, and may therefore sleep.
 ///
-/// Callbacks that the kernel calls under RTNL get one; what must be called under
-/// RTNL asks for one.
+/// Callbacks that the kernel calls with RTNL held get one. Functions that must be called
+/// with RTNL held take one as a parameter.
 ///
 /// # Invariants
 ///
@@ -17,11 +17,11 @@ use kernel::types::NotThreadSafe;
 pub(crate) struct Rtnl(NotThreadSafe);
 
 impl Rtnl {
-    /// Says that RTNL is held.
+    /// Makes the evidence that RTNL is held.
     ///
     /// # Safety
     ///
-    /// The caller holds RTNL for as long as the value lives.
+    /// The caller holds RTNL for as long as the value exists.
     pub(super) unsafe fn assume_held() -> Self {
         // SAFETY: The function only checks; it is called in process context.
         unsafe { bindings::assert_rtnl() };
@@ -30,7 +30,7 @@ impl Rtnl {
     }
 }
 
-/// A value that only the holder of RTNL reads and writes, as a whole.
+/// A value that RTNL protects. It is read and replaced as a whole, like a `Cell`.
 pub(crate) struct RtnlCell<T>(Cell<T>);
 
 // SAFETY: All methods want RTNL, which one thread holds at a time.
@@ -42,7 +42,7 @@ impl<T> RtnlCell<T> {
         Self(Cell::new(value))
     }
 
-    /// What is in it.
+    /// Returns a copy of the value.
     pub(crate) fn get(&self, _rtnl: &Rtnl) -> T
     where
         T: Copy,
@@ -50,13 +50,13 @@ impl<T> RtnlCell<T> {
         self.0.get()
     }
 
-    /// Puts a value in, and returns the one that was there.
+    /// Replaces the value, and returns the old one.
     pub(crate) fn replace(&self, value: T, _rtnl: &Rtnl) -> T {
         self.0.replace(value)
     }
 }
 
-/// A value that only the holder of RTNL reads and writes, in place.
+/// A value that RTNL protects. It is borrowed and changed in place, like a `RefCell`.
 pub(crate) struct RtnlRefCell<T>(RefCell<T>);
 
 // SAFETY: All methods want RTNL, which one thread holds at a time; a borrow cannot outlive
@@ -69,8 +69,8 @@ impl<T> RtnlRefCell<T> {
         Self(RefCell::new(value))
     }
 
-    /// Borrows the value. Nothing, if it is borrowed: an event comes while the change that
-    /// caused it is being made.
+    /// Borrows the value. Returns `None` if it is borrowed already: a change of the value
+    /// may cause a notifier event, whose handler runs before the change ends.
     pub(crate) fn borrow_mut<'a>(&'a self, _rtnl: &'a Rtnl) -> Option<RefMut<'a, T>> {
         self.0.try_borrow_mut().ok()
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A look at every packet that a device receives (`netdev_rx_handler_register`).
+//! Rx handlers, which see every packet that a device receives
+//! (`netdev_rx_handler_register`).
 
 use super::{
     bindings, netdevice::Device, netlink::Extack, rtnl::Rtnl, rwonce::rcu_dereference,
@@ -13,32 +14,34 @@ use kernel::{
     sync::{rcu, Arc},
 };
 
-/// What becomes of a packet.
+/// The result of an rx handler (`rx_handler_result_t`).
 pub(crate) enum Verdict<'a> {
-    /// It goes on, on the device that it came in on.
+    /// The device that it came in on receives it (RX_HANDLER_PASS).
     Pass(RxSkb<'a>),
-    /// It goes on, as if it had come in on the device that it names now.
+    /// The device that `skb->dev` names now receives it (RX_HANDLER_ANOTHER).
     Another(RxSkb<'a>),
-    /// It was dropped or kept.
+    /// The handler has consumed it (RX_HANDLER_CONSUMED).
     Consumed,
 }
 
-/// Who looks at the packets of a device.
+/// An rx handler.
 pub(crate) trait RxHandler: Send + Sync + 'static {
-    /// The static that tells handlers of this type from others.
+    /// The static that identifies handlers of this type.
     fn kind() -> &'static Kind<Self>
     where
         Self: Sized;
 
-    /// A packet came in on `dev`. Softirq context, no lock; the caller holds RCU.
+    /// Handles a packet that came in on `dev`. Softirq context, no lock; the caller holds
+    /// RCU.
     fn receive<'a>(&'a self, dev: &'a Device, skb: RxSkb<'a>, rcu: &'a rcu::Guard) -> Verdict<'a>;
 }
 
 /// One type of handlers, to be kept in a static.
 ///
-/// The kernel knows a handler by its function, and so do others who look for theirs. That of
-/// a generic function may have several addresses, or one with another: which one handlers of a
-/// type are registered with stands here, and their data begin with the address of this.
+/// The kernel identifies a handler by the address of its function. A generic function may
+/// have several addresses, or share one with another function. So this static holds the
+/// address with which handlers of a type are registered, and the data of a handler begin
+/// with the address of this static.
 pub(crate) struct Kind<T> {
     function: unsafe extern "C" fn(*mut *mut bindings::sk_buff) -> bindings::rx_handler_result_t,
     _handler: PhantomData<fn() -> T>,
@@ -54,7 +57,7 @@ impl<T: RxHandler> Kind<T> {
     }
 }
 
-/// A handler as a device has it.
+/// A handler as it is registered on a device.
 ///
 /// # Invariants
 ///
@@ -62,7 +65,7 @@ impl<T: RxHandler> Kind<T> {
 #[pin_data]
 #[repr(C)]
 pub(crate) struct Handler<T: RxHandler> {
-    // First, where it is looked for before the type is known.
+    // First, so that it can be read before the type is known.
     kind: *const c_void,
     #[pin]
     handler: T,
@@ -94,13 +97,14 @@ impl<T: RxHandler> Deref for Handler<T> {
     }
 }
 
-/// Puts a handler on a device, which can have only one. The device keeps one count
-/// of the handler until [`unregister`].
+/// Registers a handler on a device, which can have only one. The device holds a reference
+/// to the handler until [`unregister`].
 ///
 /// # Errors
 ///
-/// EBUSY, and words for the user, if the device has a handler already: a bridge
-/// port, a bond's member, a parent of macvlan. EINVAL: it is not Ethernet, or lets nobody look.
+/// EBUSY, with an extack message, if the device has a handler already: it is a bridge
+/// port, a bond's member or a parent of macvlan. EINVAL if it is not Ethernet or does not
+/// allow rx handlers.
 pub(crate) fn register<T: RxHandler>(
     dev: &Device,
     handler: Arc<Handler<T>>,
@@ -140,13 +144,13 @@ pub(crate) fn register<T: RxHandler>(
     })
 }
 
-/// Takes the handler off a device and returns the device's count of it. Waits
-/// until no packet is with it any more.
+/// Unregisters the handler of a device, and returns the device's reference to it. Waits
+/// until no packet is in the handler any more.
 pub(crate) fn unregister<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<Handler<T>>> {
     let data = pointer::<T>(dev)?;
     // SAFETY: The device's handler is ours, RTNL is held.
     unsafe { bindings::netdev_rx_handler_unregister(dev.as_ptr()) };
-    // SAFETY: The count that `register` gave to the device.
+    // SAFETY: The reference that `register` gave to the device.
     Some(unsafe { Arc::from_raw(data) })
 }
 
@@ -168,8 +172,8 @@ fn pointer<T: RxHandler>(dev: &Device) -> Option<*const Handler<T>> {
 /// The handler of a device, if it is of this type.
 pub(crate) fn get<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<Handler<T>>> {
     let data = pointer::<T>(dev)?;
-    // SAFETY: RTNL keeps the handler in place; the device's own count is not
-    // touched by borrowing it.
+    // SAFETY: RTNL keeps the handler registered; borrowing it does not change the
+    // device's reference.
     let handler = ManuallyDrop::new(unsafe { Arc::from_raw(data) });
     Some(Arc::clone(&handler))
 }
@@ -177,7 +181,8 @@ pub(crate) fn get<T: RxHandler>(dev: &Device, _rtnl: &Rtnl) -> Option<Arc<Handle
 /// The handler of a device, if it is of this type. Any context.
 pub(crate) fn get_rcu<'a, T: RxHandler>(dev: &'a Device, _rcu: &'a rcu::Guard) -> Option<&'a T> {
     let data = pointer::<T>(dev)?;
-    // SAFETY: Unregistering waits for RCU before the device's count is given up.
+    // SAFETY: Unregistering waits for an RCU grace period before the device's reference
+    // is dropped.
     Some(unsafe { &*data })
 }
 
@@ -191,7 +196,7 @@ unsafe extern "C" fn receive<T: RxHandler>(
     // handler, under RCU.
     let (this, device, skb) = unsafe {
         let skb = *pskb;
-        // Read in place, for every packet of the device comes this way.
+        // Read in place, because every packet of the device passes here.
         let dev = bindings::skb_dev(skb);
         let data = rcu_dereference(&raw const (*dev).rx_handler_data);
         let data: *const Handler<T> = data.cast::<Handler<T>>().cast_const();

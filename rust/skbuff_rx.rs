@@ -11,8 +11,8 @@ use super::{
 use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
 use kernel::{prelude::*, sync::rcu};
 
-/// A received packet, as an rx handler gets it. Others may share the buffer, so it is only
-/// read; who wants more asks for a [`UniqueRxSkb`].
+/// A received packet, as an rx handler gets it. The buffer may be shared, so it can only
+/// be read; [`Self::unshare`] makes a [`UniqueRxSkb`], which can be changed.
 ///
 /// # Invariants
 ///
@@ -40,8 +40,7 @@ impl<'a> RxSkb<'a> {
         self.skb.into_raw()
     }
 
-    /// The first four bytes of [`Self::ethernet_destination`] as one number, at the
-    /// price of one.
+    /// The first four bytes of [`Self::ethernet_destination`] as a number, in one load.
     #[inline]
     pub(crate) fn ethernet_destination_head(&self) -> u32 {
         // SAFETY: By the type invariant the header is there.
@@ -49,8 +48,8 @@ impl<'a> RxSkb<'a> {
     }
 
     /// The destination address of the Ethernet header, as
-    /// [`super::netdevice::ether_addr_to_u64`] has it. Many packets of the parent
-    /// ask for it, so it is read in place.
+    /// [`super::netdevice::ether_addr_to_u64`] has it. Read for many packets, so it is
+    /// read in place.
     #[inline]
     pub(crate) fn ethernet_destination(&self) -> u64 {
         // SAFETY: By the type invariant the header is there.
@@ -58,24 +57,23 @@ impl<'a> RxSkb<'a> {
         u64::from(self.ethernet_destination_head()) << u16::BITS | u64::from(tail)
     }
 
-    /// The source address of the Ethernet header: where an answer goes if the question does
-    /// not say.
+    /// The source address of the Ethernet header.
     pub(crate) fn ethernet_source(&self) -> MacAddress {
         const AT: usize = size_of::<MacAddress>();
         // SAFETY: By the type invariant the header is there.
         unsafe { self.mac_header().add(AT).cast::<MacAddress>().read() }
     }
 
-    /// Makes sure that no one else uses the buffer's fields (`skb_share_check`):
-    /// copies them if they are shared. Nothing, if there is no memory.
+    /// Makes sure that the `sk_buff` is not shared, and clones it if it is
+    /// (`skb_share_check`). `None` without memory.
     #[inline]
     pub(crate) fn unshare(self) -> Option<UniqueRxSkb<'a>> {
-        // Nearly always.
+        // The usual case: the buffer is not shared.
         if !self.is_shared() {
             // INVARIANT: The only count is ours.
             return Some(UniqueRxSkb(self));
         }
-        // SAFETY: The buffer is ours and given away; the result is ours.
+        // SAFETY: The buffer is ours and the function consumes it; the result is ours.
         let skb =
             unsafe { bindings::skb_share_check(self.into_raw(), kernel::bindings::GFP_ATOMIC) };
         // SAFETY: As above; a copy is like what it was made of.
@@ -83,24 +81,25 @@ impl<'a> RxSkb<'a> {
         (!skb.is_null()).then(|| UniqueRxSkb(unsafe { Self::from_raw(skb) }))
     }
 
-    /// A packet for an address of `dev` goes on where it came in, as one for this host:
-    /// `dev` counts it, and its taps see it, from the Ethernet header on. Others may share
-    /// the buffer; nothing is left if there is no memory to have it alone. Softirq
-    /// context; the caller holds RCU.
+    /// Receives a packet for an address of `dev` on the device that it came in on: `dev`
+    /// counts it, `dev`'s taps see it with the Ethernet header, and its packet type
+    /// becomes PACKET_HOST. If the buffer is shared it is cloned; returns `None` without
+    /// memory. Softirq context; the caller holds RCU.
     pub(crate) fn receive_on_behalf(self, dev: &OwnDevice) -> Option<Self> {
-        // SAFETY: The buffer is ours and given away, with its Ethernet header before the
-        // data; the result is ours, and like it.
+        // SAFETY: The buffer is ours, has its Ethernet header before the data, and is
+        // consumed; the result is ours and has the header as well.
         unsafe {
             let skb = bindings::skb_receive_on_behalf(self.into_raw(), dev.as_ptr());
             (!skb.is_null()).then(|| Self::from_raw(skb))
         }
     }
 
-    /// A copy goes on later as if it had come in on `dev`. Whether it
-    /// does: there may be no memory, or too much waits. Softirq context.
+    /// Queues a copy of the packet, to be received later as if it had come in on `dev`.
+    /// Returns false without memory, or if the backlog is full. Softirq context.
     pub(crate) fn receive_copy(&self, dev: &Device) -> bool {
-        // SAFETY: The buffer is ours, as an rx handler got it; the copy is given away, and
-        // dropped before its device goes (`flush_all_backlogs`).
+        // SAFETY: The buffer is ours, as an rx handler got it. The function consumes the
+        // copy, and the kernel drops it before its device is freed
+        // (`flush_all_backlogs`).
         unsafe { bindings::skb_receive_copy(self.as_ptr(), dev.as_ptr()) }
     }
 }
@@ -113,7 +112,7 @@ impl Deref for RxSkb<'_> {
     }
 }
 
-/// A received packet that nobody else has.
+/// A received packet whose buffer is not shared.
 ///
 /// # Invariants
 ///
@@ -121,24 +120,24 @@ impl Deref for RxSkb<'_> {
 pub(crate) struct UniqueRxSkb<'a>(RxSkb<'a>);
 
 impl<'a> UniqueRxSkb<'a> {
-    /// The first `N` bytes from the network header on; nothing if the
-    /// packet is shorter, or there is no memory to make them linear.
+    /// The first `N` bytes from the network header on. `None` if the packet is shorter,
+    /// or without memory to make them linear.
     pub(crate) fn pull<const N: usize>(&mut self) -> Option<&[u8; N]> {
         self.0.skb.pull()
     }
 
-    /// The first `len` bytes from the network header on, or all that the
-    /// packet has; nothing, if there is no memory to make them linear.
+    /// The first `len` bytes from the network header on, or the whole packet if it is
+    /// shorter. `None` without memory to make them linear.
     pub(crate) fn pull_up_to(&mut self, len: u32) -> Option<&[u8]> {
         self.0.skb.pull_up_to(len)
     }
 
-    /// Ends the packet's way where it was meant to end (`consume_skb`).
+    /// Frees a packet that was processed, not dropped (`consume_skb`).
     pub(crate) fn consume(self) {
         self.0.skb.consume();
     }
 
-    /// Says that the packet is addressed to this host.
+    /// Sets the packet type to PACKET_HOST.
     pub(crate) fn set_to_this_host(&mut self) {
         // SAFETY: By the type invariant the buffer is ours alone.
         unsafe { self.put_packet_type(bindings::PACKET_HOST) }
@@ -150,17 +149,17 @@ impl<'a> UniqueRxSkb<'a> {
         unsafe { self.put_device(dev) }
     }
 
-    /// Gives an IPv4 multicast packet its route: to this host. IP then
-    /// asks no questions about its source, which may be an address that this
-    /// host has itself. The packet is one of the namespace that `route` was made for.
+    /// Sets the route of an IPv4 multicast packet: local delivery. IP then does not look
+    /// up and check its source, which may be an address of this host. The packet must be
+    /// in the namespace that `route` was made for.
     pub(crate) fn route_multicast_to_this_host(
         &mut self,
         route: &MulticastRoute,
         _rcu: &rcu::Guard,
     ) {
-        // SAFETY: By the type invariant the buffer is ours alone. RCU keeps the route until
-        // this read-side critical section ends, and whoever keeps the packet for longer
-        // takes a count first (`skb_dst_force`).
+        // SAFETY: By the type invariant the buffer is ours alone. RCU keeps the route
+        // until this read-side critical section ends, and whoever keeps the packet for
+        // longer takes a reference first (`skb_dst_force`).
         unsafe {
             bindings::skb_dst_drop(self.as_ptr());
             bindings::skb_dst_set_noref(self.as_ptr(), &raw mut (*route.0.as_ptr()).dst);
@@ -169,22 +168,23 @@ impl<'a> UniqueRxSkb<'a> {
 }
 
 /// The route of IPv4 multicast to this host, for packets that come in on the devices of a
-/// namespace. It is made once, for to free a route takes an RCU grace period, which costs
-/// more than all else that is done with a packet.
+/// namespace. It is made once, because freeing a route needs an RCU callback, which costs
+/// more than everything else that is done with a packet.
 ///
 /// # Invariants
 ///
-/// The pointer is valid, and owns a count.
+/// The pointer is valid, and owns a reference.
 pub(crate) struct MulticastRoute(NonNull<bindings::rtable>);
 
-// SAFETY: The count belongs to no thread, and packets only read the route.
+// SAFETY: The reference is not bound to a thread, and packets only read the route.
 unsafe impl Send for MulticastRoute {}
 // SAFETY: As above.
 unsafe impl Sync for MulticastRoute {}
 
 impl MulticastRoute {
-    /// The route for packets that come in on `dev`. It is to be dropped before the
-    /// namespace of `dev` goes, whose loopback device it has a count of. Any context.
+    /// Makes the route for packets that come in on `dev`. It must be dropped before the
+    /// namespace of `dev` is destroyed, because it holds a reference to that namespace's
+    /// loopback device. Any context.
     ///
     /// # Errors
     ///

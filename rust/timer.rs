@@ -2,9 +2,9 @@
 
 //! A high resolution timer that expires in softirq context.
 //!
-//! The kernel crate's handles cancel on drop, one timer may have several, and
-//! none of them stops a concurrent re-arm. Here one guard owns the timer: while
-//! it is there anybody may arm, once it is closed nobody can.
+//! The kernel crate's handles cancel the timer on drop, but a timer may have several
+//! handles, and none of them prevents a concurrent re-arm. Here one guard owns the timer:
+//! anybody may arm it until the guard closes it, and nobody afterwards.
 
 use super::{
     bindings,
@@ -13,12 +13,12 @@ use super::{
 use core::marker::PhantomPinned;
 use kernel::{prelude::*, sync::Arc, types::Opaque};
 
-/// What a timer is part of.
+/// An object that contains a timer.
 pub(crate) trait HasTimer: Sized + Send + Sync + 'static {
     /// The timer.
     fn timer(&self) -> &Timer<Self>;
 
-    /// The timer has expired. Softirq context; no lock is held. It may arm the
+    /// Called when the timer has expired. Softirq context; no lock is held. May arm the
     /// timer again.
     fn expired(&self);
 }
@@ -35,10 +35,10 @@ pub(crate) struct Timer<T: HasTimer> {
     _pinned: PhantomPinned,
 }
 
-/// A kernel timer with a pointer to what it is part of.
+/// A kernel timer with a pointer to the object that contains it.
 #[repr(C)]
 struct Raw<T> {
-    // First, so that a pointer to it is a pointer to this.
+    // First, so that a pointer to it is a pointer to `Raw`.
     timer: bindings::hrtimer,
     target: *const T,
 }
@@ -70,9 +70,9 @@ impl<T: HasTimer> Timer<T> {
         })
     }
 
-    /// Arms the timer, or moves it if it is armed: it expires at `at`, in ns of
-    /// the monotonic clock. Any context but hard interrupts. Nothing happens
-    /// before it is opened and after it is closed.
+    /// Arms the timer, or moves it if it is armed: it expires at `at`, in ns of the
+    /// monotonic clock. Any context except hardirq. Does nothing before the timer is
+    /// opened and after it is closed.
     pub(crate) fn arm(&self, at: u64) {
         let open = self.open.lock();
         if *open {
@@ -91,17 +91,17 @@ impl<T: HasTimer> Timer<T> {
     }
 }
 
-/// Keeps a timer open, and what it is part of alive.
+/// Keeps a timer open, and the object that contains it alive.
 ///
-/// Whoever makes it closes it in process context. If it lies inside what it keeps
-/// alive, somebody must take it out again, or neither ever goes.
+/// It must be dropped in process context. If it is stored in the object that it keeps
+/// alive, it must be taken out again, or neither is ever freed.
 pub(crate) struct Guard<T: HasTimer> {
     target: Arc<T>,
     /// The timer of `target`, as it was when it was opened.
     timer: *const Timer<T>,
 }
 
-// SAFETY: The pointer goes to what the `Arc` keeps, which any thread may use.
+// SAFETY: The pointer points into the object of the `Arc`, which any thread may use.
 unsafe impl<T: HasTimer> Send for Guard<T> {}
 // SAFETY: As above.
 unsafe impl<T: HasTimer> Sync for Guard<T> {}
@@ -118,7 +118,7 @@ impl<T: HasTimer> Guard<T> {
     /// Opens the timer of `target`. A timer is opened once.
     pub(crate) fn new(target: Arc<T>) -> Self {
         let timer: *const Timer<T> = target.timer();
-        // A timer that lies elsewhere could outlive its target; it stays closed.
+        // A timer outside the target could outlive it; it stays closed.
         if let Some(timer) = inside(&target, timer) {
             let mut open = timer.open.lock();
             // SAFETY: The timer is not open, so its callback does not run and

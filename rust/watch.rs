@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What packet paths know of objects that somebody else keeps, and a letter box for
-//! what they see of them.
+//! Lets packet paths count packets of objects that an owner keeps behind a lock, and
+//! report them to the owner through an inbox.
 //!
 //! A packet path finds an object's node by the object's address, under RCU, and counts
-//! there. The first count puts the node into the inbox, and a later one of the owner's
-//! choice does so again; the owner, who has a lock, empties the inbox when it gets
-//! around to it. So the packet path takes no lock, and allocates only when an object
-//! is new.
+//! the packet there. The first packet puts the node into the inbox; so does a later one,
+//! whose number the owner chooses (the threshold). The owner, who has a lock, empties the
+//! inbox later. So the packet path takes no lock, and allocates only for a new object.
 
 use super::bindings;
 use core::{marker::PhantomData, ptr, ptr::NonNull};
@@ -22,7 +21,8 @@ use kernel::{
     types::Opaque,
 };
 
-/// What lies in the table for each object; `T` is what comes with a new one.
+/// The table's entry for an object. `T` is the payload that a packet path passes to the
+/// owner with a new object.
 #[repr(C)]
 struct Node<T> {
     // First, and then the key: `rust/helpers/rhashtable.c` relies on it.
@@ -33,24 +33,24 @@ struct Node<T> {
     next: Atomic<*mut Node<T>>,
     /// [`IDLE`], [`QUEUED`] or [`DEAD`].
     state: Atomic<u32>,
-    /// Packets since the owner has taken notice.
+    /// Packets since [`Watched::reset`].
     packets: Atomic<u32>,
-    /// How many of them the owner wants to hear of at once.
-    often: Atomic<u32>,
-    /// Where the owner keeps the object; [`NO_SLOT`] while it knows nothing of it.
+    /// With this many packets the node enters the inbox again; 0: never.
+    threshold: Atomic<u32>,
+    /// The owner's index of the object; [`NO_SLOT`] until the owner knows the object.
     slot: Atomic<u32>,
-    /// What packets find.
+    /// The flag that [`Watch::touch`] returns.
     flag: Atomic<u32>,
-    /// What came with it; touched by whoever has just made the node, then by who
-    /// empties the inbox for the first time.
-    news: Opaque<Option<T>>,
+    /// The payload. Accessed by whoever has just made the node, and then by whoever takes
+    /// it out of the inbox for the first time.
+    payload: Opaque<Option<T>>,
 }
 
-/// In no inbox.
+/// Not in the inbox.
 const IDLE: u32 = 0;
 /// In the inbox.
 const QUEUED: u32 = 1;
-/// The owner has given it up.
+/// The owner has dropped its [`Watched`].
 const DEAD: u32 = 2;
 
 const NO_SLOT: u32 = u32::MAX;
@@ -61,7 +61,7 @@ pub(crate) struct Watch<T: Send + 'static> {
     #[pin]
     table: Opaque<bindings::rhashtable>,
     inbox: Atomic<*mut Node<T>>,
-    /// How memory for nodes is asked for.
+    /// The allocation flags for nodes.
     flags: Flags,
     _nodes: PhantomData<T>,
 }
@@ -72,32 +72,33 @@ unsafe impl<T: Send> Send for Watch<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send> Sync for Watch<T> {}
 
-/// What a packet path finds.
+/// The result of [`Watch::touch`].
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Touched {
-    /// Something was put into the inbox.
-    pub(crate) news: bool,
-    /// That was for the packet that makes it as many as the owner wants to hear of.
-    pub(crate) often: bool,
-    /// What [`Watched::set_flag`] has said.
+pub(crate) struct TouchResult {
+    /// This packet has put the node into the inbox.
+    pub(crate) queued: bool,
+    /// This packet has reached the threshold.
+    pub(crate) at_threshold: bool,
+    /// The flag that [`Watched::set_flag`] has set.
     pub(crate) flag: bool,
 }
 
-/// What was in the inbox.
-pub(crate) enum News<T: Send + 'static> {
+/// An item of the inbox.
+pub(crate) enum InboxItem<T: Send + 'static> {
     /// An object that the owner does not know yet.
     New(Watched<T>, T),
     /// Packets of the object in this slot.
     Packets {
-        /// As [`Watched::set_slot`] has said.
+        /// The index that [`Watched::set_slot`] has set.
         slot: u32,
-        /// So many since [`Watched::reset`].
+        /// The packets since [`Watched::reset`].
         count: u32,
     },
 }
 
 impl<T: Send + 'static> Watch<T> {
-    /// An empty one; `flags` are for nodes, any of which a packet path may make.
+    /// Makes an empty table and inbox. `flags` are the allocation flags for nodes, which
+    /// a packet path may allocate.
     ///
     /// # Errors
     ///
@@ -117,33 +118,34 @@ impl<T: Send + 'static> Watch<T> {
         )
     }
 
-    /// There is a new object: puts `news` into the inbox. Any context but hard
-    /// interrupts.
+    /// Inserts a new object, and puts it into the inbox with its `payload`. Any context
+    /// except hardirq.
     ///
     /// # Errors
     ///
-    /// Out of memory, or the object is known already. `news` comes back.
-    pub(crate) fn announce(this: &Arc<Self>, key: usize, news: T) -> Result<(), T> {
+    /// Out of memory, or the object is in the table already. Returns `payload`.
+    pub(crate) fn insert_new(this: &Arc<Self>, key: usize, payload: T) -> Result<(), T> {
         let Ok(watched) = Self::node(this, key) else {
-            return Err(news);
+            return Err(payload);
         };
         // SAFETY: Nobody knows the node yet.
-        unsafe { *watched.node.as_ref().news.get() = Some(news) };
-        match watched.enter() {
-            // Who finds it in the table before it is in the inbox only counts.
+        unsafe { *watched.node.as_ref().payload.get() = Some(payload) };
+        match watched.insert() {
+            // A packet path that finds the node before it is in the inbox only counts,
+            // because its state is QUEUED already.
             Ok(watched) => {
                 this.push(watched.into_raw());
                 Ok(())
             }
             // SAFETY: The table has not taken the node.
-            Err(watched) => match unsafe { (*watched.inner().news.get()).take() } {
-                Some(news) => Err(news),
+            Err(watched) => match unsafe { (*watched.inner().payload.get()).take() } {
+                Some(payload) => Err(payload),
                 None => Ok(()),
             },
         }
     }
 
-    /// The owner has found an object by itself.
+    /// Inserts an object that the owner has found by itself.
     ///
     /// # Errors
     ///
@@ -152,10 +154,10 @@ impl<T: Send + 'static> Watch<T> {
         let watched = Self::node(this, key)?;
         watched.inner().state.store(IDLE, Relaxed);
         watched.reset();
-        watched.enter().map_err(|_| EEXIST)
+        watched.insert().map_err(|_| EEXIST)
     }
 
-    /// A node that is in no table yet. It counts as queued, and its first packet as
+    /// Makes a node that is not in the table yet. Its state is QUEUED, and one packet is
     /// counted.
     fn node(this: &Arc<Self>, key: usize) -> Result<Watched<T>> {
         let node = KBox::new(
@@ -166,10 +168,10 @@ impl<T: Send + 'static> Watch<T> {
                 next: Atomic::new(ptr::null_mut()),
                 state: Atomic::new(QUEUED),
                 packets: Atomic::new(1),
-                often: Atomic::new(0),
+                threshold: Atomic::new(0),
                 slot: Atomic::new(NO_SLOT),
                 flag: Atomic::new(0),
-                news: Opaque::new(None),
+                payload: Opaque::new(None),
             },
             this.flags,
         )?;
@@ -178,37 +180,42 @@ impl<T: Send + 'static> Watch<T> {
         Ok(Watched {
             node,
             watch: this.clone(),
-            entered: false,
+            is_inserted: false,
         })
     }
 
-    /// A packet of the object at `key` passes. Any context but hard interrupts.
-    pub(crate) fn touch(&self, key: usize, _rcu: &rcu::Guard) -> Touched {
+    /// Counts a packet of the object at `key`. Any context except hardirq.
+    pub(crate) fn touch(&self, key: usize, _rcu: &rcu::Guard) -> TouchResult {
         // SAFETY: RCU is held, which keeps the node that is found.
         let node = unsafe {
             let node = bindings::watch_table_find(self.table.get(), key).cast::<Node<T>>();
             let Some(node) = node.as_ref() else {
-                return Touched::default();
+                return TouchResult::default();
             };
             node
         };
         let flag = node.flag.load(Relaxed) != 0;
-        // Full, here as in `drain`: either the owner sees this packet when it takes the
-        // node out of the inbox, or this sees that it did.
+        // Full ordering, as in `drain`: either the owner sees this packet when it takes
+        // the node out of the inbox, or this code sees that the node is IDLE and queues
+        // it.
         let count = node.packets.fetch_add(1, Full).wrapping_add(1);
-        let often = count == node.often.load(Relaxed);
-        let news = (count == 1 || often) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
-        if news {
+        let at_threshold = count == node.threshold.load(Relaxed);
+        let queued = (count == 1 || at_threshold) && node.state.cmpxchg(IDLE, QUEUED, Full).is_ok();
+        if queued {
             self.push(ptr::from_ref(node).cast_mut());
         }
-        Touched { news, often, flag }
+        TouchResult {
+            queued,
+            at_threshold,
+            flag,
+        }
     }
 
     /// Puts a node into the inbox. Its state is [`QUEUED`], and was not before.
     fn push(&self, node: *mut Node<T>) {
         let mut first = self.inbox.load(Relaxed);
         loop {
-            // SAFETY: A queued node is freed only by who empties the inbox.
+            // SAFETY: A queued node is freed only by whoever empties the inbox.
             unsafe { (*node).next.store(first, Relaxed) };
             match self.inbox.cmpxchg(first, node, Full) {
                 Ok(_) => return,
@@ -217,15 +224,15 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    /// Empties the inbox, in the order in which it was filled, with RCU's read lock held. Any
-    /// context but hard interrupts.
+    /// Empties the inbox and calls `each` for its items, oldest first, with RCU's read
+    /// lock held. Any context except hardirq.
     ///
-    /// Of several who do so at once each gets a part. A node that was taken out belongs to
-    /// one of them until it is [`IDLE`]; after that the packet path may put it in again, and
-    /// its owner give it up, but RCU keeps its memory.
-    pub(crate) fn drain(this: &Arc<Self>, mut each: impl FnMut(News<T>)) {
+    /// Several callers at once get different items. A node that was taken out belongs to
+    /// its caller until its state is [`IDLE`]. After that a packet path may queue it
+    /// again and the owner may drop it, but RCU keeps its memory.
+    pub(crate) fn drain(this: &Arc<Self>, mut each: impl FnMut(InboxItem<T>)) {
         let mut last = this.inbox.xchg(ptr::null_mut(), Full);
-        // What came last is first: turned around.
+        // The inbox has the newest node first: reverse it.
         let mut first = ptr::null_mut::<Node<T>>();
         while let Some(node) = NonNull::new(last) {
             // SAFETY: What was in the inbox is ours now, and its `next` with it.
@@ -241,24 +248,25 @@ impl<T: Send + 'static> Watch<T> {
             // period later.
             let node = unsafe { pointer.as_ref() };
             first = node.next.load(Relaxed);
-            // SAFETY: It is still ours alone: it is not idle yet, and the packet path that
-            // has made it is done with it.
-            let news = unsafe { (*node.news.get()).take() };
+            // SAFETY: Nobody else accesses the payload: the node is not idle yet, and the
+            // packet path that made it does not use it any more.
+            let payload = unsafe { (*node.payload.get()).take() };
             if node.state.cmpxchg(QUEUED, IDLE, Full).is_err() {
-                // SAFETY: The owner has given it up, and left freeing it to us.
+                // SAFETY: The owner has dropped its `Watched` while the node was queued,
+                // and so left it to us to free the node.
                 unsafe { free(pointer) };
                 continue;
             }
-            match news {
-                Some(news) => each(News::New(
+            match payload {
+                Some(payload) => each(InboxItem::New(
                     Watched {
                         node: pointer,
                         watch: this.clone(),
-                        entered: true,
+                        is_inserted: true,
                     },
-                    news,
+                    payload,
                 )),
-                None => each(News::Packets {
+                None => each(InboxItem::Packets {
                     slot: node.slot.load(Relaxed),
                     count: node.packets.load(Relaxed),
                 }),
@@ -266,7 +274,7 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    /// Where the owner keeps the object at `key`.
+    /// The owner's index of the object at `key`.
     pub(crate) fn find(&self, key: usize) -> Option<u32> {
         let _rcu = rcu::read_lock();
         // SAFETY: RCU is held, which keeps the node that is found.
@@ -282,8 +290,8 @@ impl<T: Send + 'static> Watch<T> {
 impl<T: Send + 'static> PinnedDrop for Watch<T> {
     fn drop(self: Pin<&mut Self>) {
         let mut node = self.inbox.load(Relaxed);
-        // SAFETY: What a `Watched` has keeps this alive; so all nodes that are left lie
-        // in the inbox, and no packet path can know one any more.
+        // SAFETY: Each `Watched` holds a reference to this, so none is left. The
+        // remaining nodes are in the inbox, and no packet path can find them any more.
         unsafe {
             while let Some(pointer) = NonNull::new(node) {
                 node = pointer.as_ref().next.load(Relaxed);
@@ -294,13 +302,13 @@ impl<T: Send + 'static> PinnedDrop for Watch<T> {
     }
 }
 
-/// The owner's hold on a node: when it is dropped, packet paths do not find it any
-/// more.
+/// The owner's reference to a node. When it is dropped, packet paths do not find the node
+/// any more.
 pub(crate) struct Watched<T: Send + 'static> {
     node: NonNull<Node<T>>,
     watch: Arc<Watch<T>>,
     /// Whether it is in the table.
-    entered: bool,
+    is_inserted: bool,
 }
 
 // SAFETY: The node is used through atomics only.
@@ -315,49 +323,49 @@ impl<T: Send + 'static> Watched<T> {
     }
 
     /// Puts the node into the table.
-    fn enter(mut self) -> Result<Self, Self> {
+    fn insert(mut self) -> Result<Self, Self> {
         // SAFETY: The node is initialised and in no table.
         let result = unsafe {
             bindings::watch_table_insert(self.watch.table.get(), self.node.as_ptr().cast())
         };
-        self.entered = result == 0;
-        match self.entered {
+        self.is_inserted = result == 0;
+        match self.is_inserted {
             true => Ok(self),
             false => Err(self),
         }
     }
 
-    /// The node, which somebody else will make a [`Watched`] of again.
+    /// Returns the node, from which [`Watch::drain`] makes a [`Watched`] again.
     fn into_raw(self) -> *mut Node<T> {
         let this = core::mem::ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so its count goes here.
+        // SAFETY: `this` is not dropped, so its reference is dropped here.
         drop(unsafe { ptr::read(&this.watch) });
         this.node.as_ptr()
     }
 
-    /// Where the owner keeps the object, and of how many packets in a row it wants to
-    /// hear at once; 0: of the first one only.
-    pub(crate) fn set_slot(&self, slot: u32, often: u32) {
-        self.inner().often.store(often, Relaxed);
+    /// Sets the owner's index of the object, and the threshold: with this many packets
+    /// the node enters the inbox again; 0: only with the first one.
+    pub(crate) fn set_slot(&self, slot: u32, threshold: u32) {
+        self.inner().threshold.store(threshold, Relaxed);
         self.inner().slot.store(slot, Release);
     }
 
-    /// The next packet is the first again.
+    /// Resets the packet count: the next packet puts the node into the inbox.
     pub(crate) fn reset(&self) {
         self.inner().packets.store(0, Relaxed);
     }
 
     /// Whether a packet has passed since [`Self::reset`].
-    pub(crate) fn is_touched(&self) -> bool {
+    pub(crate) fn has_packets(&self) -> bool {
         self.inner().packets.load(Relaxed) != 0
     }
 
-    /// Packets find a flag, or none any more.
+    /// Sets or clears the flag that [`Watch::touch`] returns.
     pub(crate) fn set_flag(&self, on: bool) {
         self.inner().flag.store(u32::from(on), Relaxed);
     }
 
-    /// Whether packets find the flag.
+    /// Whether the flag is set.
     pub(crate) fn has_flag(&self) -> bool {
         self.inner().flag.load(Relaxed) != 0
     }
@@ -365,14 +373,14 @@ impl<T: Send + 'static> Watched<T> {
 
 impl<T: Send + 'static> Drop for Watched<T> {
     fn drop(&mut self) {
-        if self.entered {
+        if self.is_inserted {
             // SAFETY: It is in the table.
             unsafe {
                 bindings::watch_table_remove(self.watch.table.get(), self.node.as_ptr().cast())
             };
         }
-        // In the inbox it stays until that is emptied.
-        if self.inner().state.xchg(DEAD, Full) == IDLE || !self.entered {
+        // A queued node stays in memory until the inbox is emptied.
+        if self.inner().state.xchg(DEAD, Full) == IDLE || !self.is_inserted {
             // SAFETY: No new reader finds it, and it is in no inbox.
             unsafe { free(self.node) };
         }
@@ -385,7 +393,7 @@ impl<T: Send + 'static> Drop for Watched<T> {
 ///
 /// It is neither in the table nor in the inbox, and nobody else frees it.
 unsafe fn free<T>(node: NonNull<Node<T>>) {
-    // SAFETY: As the caller says.
+    // SAFETY: The caller promises it.
     unsafe { bindings::call_rcu((*node.as_ptr()).rcu.get(), Some(release::<T>)) }
 }
 
@@ -397,7 +405,7 @@ unsafe extern "C" fn release<T>(head: *mut bindings::callback_head) {
     unsafe {
         let offset = core::mem::offset_of!(Node<T>, rcu);
         let node = head.byte_sub(offset).cast::<Node<T>>();
-        ptr::drop_in_place((*node).news.get());
+        ptr::drop_in_place((*node).payload.get());
         drop(KBox::from_raw(node));
     }
 }

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changing the list of addresses without two masters in between.
+//! Lets hosts change their lists of addresses one after the other without two masters in
+//! between.
 //!
-//! The digest covers the list, so hosts whose lists differ do not hear each
-//! other, and all of them become master. No administrator can change two hosts
-//! in the same instant. So for a while after a change a host also uses the lists
-//! that it had before: it advertises under each of them and then under the new
-//! one, and it believes all of them. Whatever list another host has, one of them
-//! is right, and the hosts may be changed in any order, address by address.
+//! The digest covers the list, so hosts whose lists differ discard each other's
+//! advertisements, and all of them become master. No administrator can change two hosts
+//! at the same time. So for a while after a change a host also uses its earlier lists: it
+//! sends an advertisement with the digest of each of them and then of the new one, and it
+//! accepts all of them. Whichever of these lists another host has, one digest matches.
+//! The hosts may be changed in any order, address by address.
 //!
-//! Hosts of other systems profit as well: they hear what they understand, and
-//! drop the rest. Two of *them* at odds we cannot help.
+//! Peers that run other systems benefit as well: they accept the advertisement whose
+//! digest matches and drop the rest. This does not help two such peers whose lists
+//! differ.
 //!
-//! A passphrase is another matter: it is changed because the old one is not to be
-//! believed any more.
+//! There is no such period for a changed passphrase, because the old one must not be
+//! accepted any more.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -21,18 +23,18 @@ use super::digest::{Digests, Input, Mac, KEY_LEN};
 use super::packet::{Advertisement, Counter, Discard, Received};
 use super::time::{Instant, Interval};
 
-/// How long after the last change earlier lists hold: time to change the other
-/// hosts.
+/// How long earlier lists stay valid after the last change, so that there is time to
+/// change the other hosts.
 pub const GRACE: Interval = Interval(60 * 256);
 
-/// How many earlier lists hold at most.
+/// The most earlier lists that stay valid.
 ///
-/// Each of them costs an advertisement more. Whoever changes a hundred addresses one
-/// by one has a hundred lists; those that stood longest are kept, for they are the
-/// ones that another host is likely to have.
+/// Each of them costs one more advertisement. Changing a hundred addresses one by one
+/// makes a hundred lists. The lists that were current for the longest time are kept,
+/// because other hosts are most likely to have those.
 pub const EARLIER_MAX: usize = 4;
 
-/// How many lists there are at most.
+/// The most lists, with the current one.
 const LISTS_MAX: usize = EARLIER_MAX + 1;
 
 /// A list that the virtual host has or had.
@@ -62,19 +64,20 @@ impl<M> List<M> {
     }
 }
 
-/// The digests by which a virtual host signs and believes. By default there are none.
+/// The digests with which a virtual host signs advertisements and checks received ones.
+/// By default there are none.
 ///
-/// Once it has some it is not to be moved: see [`Mac`]. The lists in it are not moved,
-/// either.
+/// Must not be moved once it has a list, see [`Mac`]. It does not move the lists inside
+/// it either.
 pub struct Signer<M> {
-    /// Places for lists.
+    /// Slots for lists.
     lists: [List<M>; LISTS_MAX],
-    /// Which places are in use, from that of the oldest list to that of the current one;
-    /// then the free places.
+    /// Indices into `lists`: first the slots in use, from the oldest list to the current
+    /// one, then the free slots.
     order: [usize; LISTS_MAX],
-    /// How many are in use.
+    /// How many slots are in use.
     used: usize,
-    /// When the earlier lists cease to hold.
+    /// When the earlier lists stop being valid.
     grace_ends: Instant,
 }
 
@@ -90,7 +93,8 @@ impl<M: Default> Default for Signer<M> {
 }
 
 impl<M: Mac> Signer<M> {
-    /// Something other than the addresses changed: nothing of old is believed.
+    /// Replaces all lists. Called after a change of anything other than the addresses:
+    /// earlier digests become invalid.
     pub fn replace<'a, V4, V6>(&mut self, key: &[u8; KEY_LEN], input: &Input<V4, V6>)
     where
         V4: IntoIterator<Item = &'a Ipv4Addr> + Copy,
@@ -101,8 +105,8 @@ impl<M: Mac> Signer<M> {
         self.grace_ends = Instant(0);
     }
 
-    /// The list of addresses changed, at `now`. Lists of the time before the last
-    /// change go on to hold: others may have any of them.
+    /// Adds a list that became the current one at `now`. If the earlier lists are still
+    /// valid they stay so, because other hosts may have any of them.
     pub fn addresses_changed<'a, V4, V6>(
         &mut self,
         now: Instant,
@@ -126,13 +130,14 @@ impl<M: Mac> Signer<M> {
         self.grace_ends = now.after(GRACE);
     }
 
-    /// The places in use.
+    /// The slots in use, in the order of the lists.
     fn in_use(&self) -> &[usize] {
         self.order.get(..self.used).unwrap_or_default()
     }
 
-    /// Where in the order that list is that stood for the shortest time. Of several the
-    /// latest, but rather an earlier one than the one that has just been replaced.
+    /// The index in `order` of the list that was current for the shortest time. Of
+    /// several such lists it is the latest one, except that the list that has just been
+    /// replaced is chosen last.
     fn shortest(&self) -> usize {
         let latest = self.used.saturating_sub(1);
         let lifetime = |&index: &usize| {
@@ -144,7 +149,7 @@ impl<M: Mac> Signer<M> {
         earlier.chain([latest]).min_by_key(lifetime).unwrap_or(0)
     }
 
-    /// Makes a new list the current one, in a free place.
+    /// Makes a new list the current one, in a free slot.
     fn add<'a, V4, V6>(
         &mut self,
         since: Option<Instant>,
@@ -169,8 +174,7 @@ impl<M: Mac> Signer<M> {
         }
     }
 
-    /// Forgets the list that is there in the order. Its place goes behind those that are
-    /// in use.
+    /// Forgets the list with this index in `order`. Its slot moves behind those in use.
     fn forget(&mut self, index: usize) {
         let order = self.order.get_mut(index..self.used).unwrap_or_default();
         if let Some(mut carried) = order.first().copied() {
@@ -191,8 +195,8 @@ impl<M: Mac> Signer<M> {
         self.lists.get(place).map(|list| &list.digests)
     }
 
-    /// What an advertisement is to be signed with: once for each of them, in
-    /// this order, so that the last word is the new list's.
+    /// The digests to sign an advertisement with: it is sent once for each of them, in
+    /// this order, so that the one of the current list comes last.
     pub fn digests(&self, now: Instant) -> impl Iterator<Item = &Digests<M>> {
         let outdated = if now < self.grace_ends {
             0
@@ -210,7 +214,7 @@ impl<M: Mac> Signer<M> {
     ///
     /// # Errors
     ///
-    /// What the current list says of it.
+    /// The error of the current list.
     pub fn authenticate(
         &self,
         now: Instant,
@@ -221,7 +225,7 @@ impl<M: Mac> Signer<M> {
             .map(|digests| received.authenticate(digests, own))
             .reduce(|previous, current| match (previous, current) {
                 (Ok(advertisement), _) => Ok(advertisement),
-                // Our own, looped back, whichever of them it was.
+                // Our own advertisement, looped back, whichever list signed it.
                 (Err(Discard::Echo), _) => Err(Discard::Echo),
                 (Err(_), current) => current,
             })

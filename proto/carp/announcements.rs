@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When the master announces which address.
+//! Decides when the master announces which address.
 //!
-//! All addresses are announced when a host becomes master, and again later. Switches
-//! and hosts limit how many ARP and neighbour discovery packets they take in a
-//! moment, so that of a thousand announcements in one burst most are lost. A *round*
-//! through the addresses is therefore spread: some at once, and some more after each
-//! pause.
+//! All addresses are announced when a host becomes master, and again later. Switches and
+//! hosts limit the rate of ARP and neighbour discovery packets, so most of a thousand
+//! announcements in one burst would be lost. A *round* through the addresses is therefore
+//! sent in batches with a pause between them.
 //!
-//! Nobody waits for the rest. All addresses have the same MAC address, which does not
-//! change with the master: the first frame of a round shows switches where it is now,
-//! and what neighbours know is still right.
+//! The later batches delay nothing. All addresses have the same MAC address, which does
+//! not change with the master: the first frame of a round shows switches where it is now,
+//! and the neighbours' cache entries are still valid.
 
 use core::net::IpAddr;
 
 use super::time::{Instant, Interval};
 
-/// The most addresses that are announced at the same moment.
+/// The most addresses in a batch.
 pub const BATCH: usize = 4;
 
 /// The time between two batches of a round: 2/256 s.
@@ -28,16 +27,16 @@ pub type Batch = [Option<IpAddr>; BATCH];
 /// The addresses of an interface: the IPv4 ones and then the IPv6 ones, each family in
 /// an order that stays the same while addresses come and go.
 pub trait Addresses {
-    /// Returns the address behind `last`, which may have gone, or the first one. `None`:
-    /// there is no other.
+    /// Returns the address after `last`, or the first one if that is `None`. `last` may
+    /// have been removed. Returns `None` at the end.
     fn next_after(&self, last: Option<IpAddr>) -> Option<IpAddr>;
 }
 
 /// A round that is not finished.
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    /// The last address that was announced. An address rather than an index, for
-    /// addresses may come and go during a round.
+    /// The last address that was announced. An address rather than an index, because
+    /// addresses may be added and removed during a round.
     last: Option<IpAddr>,
     /// When the next batch is due.
     due: Instant,
@@ -68,7 +67,7 @@ impl Announcements {
         }
     }
 
-    /// Begins a round through all addresses at `now`. One that is under way is
+    /// Begins a round through all addresses at `now`. If a round is under way, it is
     /// finished first.
     pub fn begin(&mut self, now: Instant) {
         if self.round.is_some() {
@@ -100,7 +99,7 @@ impl Announcements {
         }
     }
 
-    /// When [`Self::due`] is to be asked next.
+    /// When [`Self::due`] must be called next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.round.map(|round| round.due).or(self.next)
@@ -131,8 +130,8 @@ impl Announcements {
         batch
     }
 
-    /// Returns the address whose turn it is when a single one is announced, so that
-    /// each of them is repeated now and then.
+    /// Returns the next address to announce where a single one is announced. It goes
+    /// through all addresses in turn.
     #[must_use]
     pub fn in_turn(&mut self, addresses: &impl Addresses) -> Option<IpAddr> {
         let next = addresses.next_after(self.turn);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Load balancing: several virtual hosts ("carpnodes") share an interface, each
-//! with its own master, and by a hash each packet belongs to one of them.
+//! Load balancing: several virtual hosts ("carpnodes") share an interface. Each has its
+//! own master, and a hash assigns each packet to one of them.
 //!
 //! Source: `carp_lsdrop`, `carp_hash`, `carp_iamatch`, `carp_set_vhe_enaddr`,
 //! `carp_vhids_ioctl`; for ICMP `ip_input`, `icmp_input` and their likes.
@@ -20,8 +20,8 @@ pub enum Balancing {
     /// Not at all: the master takes everything.
     #[default]
     None,
-    /// By the ARP reply; each virtual host has its own MAC address. The older
-    /// way, in OpenBSD until about 2014.
+    /// By the ARP reply, which gives different clients the MAC addresses of different
+    /// virtual hosts. OpenBSD had this mode until about 2014.
     Arp,
     /// By hash; the interface's MAC address is a multicast one, so that switches
     /// deliver to everyone.
@@ -34,8 +34,8 @@ pub enum Balancing {
 }
 
 impl Balancing {
-    /// What is in force with this many `hosts`: several without a mode mean ip,
-    /// a single one means none.
+    /// The mode in force with this many `hosts`: [`Self::Ip`] if there are several and no
+    /// mode was chosen, [`Self::None`] if there is only one.
     #[must_use]
     pub const fn in_force(self, hosts: usize) -> Self {
         match (self, hosts) {
@@ -45,7 +45,7 @@ impl Balancing {
         }
     }
 
-    /// Whether packets are shared out by their hash, see [`Masters::take`].
+    /// Whether a hash assigns packets to virtual hosts, see [`Masters::take`].
     #[must_use]
     pub const fn is_by_hash(self) -> bool {
         matches!(self, Self::Ip | Self::IpStealth | Self::IpUnicast)
@@ -60,23 +60,23 @@ impl Balancing {
         [group, b, c, d, e, f]
     }
 
-    /// Whether everything leaves with the parent's own MAC address as source: a
-    /// multicast address is no source, and one that is stealthy must not be
-    /// learned.
+    /// Whether every frame has the parent's own MAC address as source. In mode ip,
+    /// because a multicast address cannot be a source; in mode ip-stealth, because
+    /// switches must not learn the interface's address.
     #[must_use]
     pub const fn hides_its_mac(self) -> bool {
         matches!(self, Self::Ip | Self::IpStealth)
     }
 
-    /// Whether a virtual host announces the addresses when it takes over: only
-    /// without balancing, and only the leader.
+    /// Whether a virtual host announces the addresses when it takes over: only the leader
+    /// does, and only without balancing.
     #[must_use]
     pub const fn announces(self, leader: bool) -> bool {
         matches!(self, Self::None) && leader
     }
 }
 
-/// Of which virtual hosts of an interface we are master.
+/// The set of an interface's virtual hosts of which this host is master.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Masters {
     hosts: u32,
@@ -84,8 +84,8 @@ pub struct Masters {
 }
 
 impl Masters {
-    /// One `bool` for each virtual host in ascending order of vhid: whether we
-    /// are its master. Those after the 32nd are left out.
+    /// Makes the set from one `bool` for each virtual host in ascending order of vhid:
+    /// whether this host is its master. Virtual hosts after the 32nd are left out.
     #[must_use]
     pub fn new(hosts: impl IntoIterator<Item = bool>) -> Self {
         let none = Self { hosts: 0, mask: 0 };
@@ -98,7 +98,7 @@ impl Masters {
             })
     }
 
-    /// As one number, for a place that is read without a lock.
+    /// As one number, for a field that is read without a lock.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         ((self.hosts as u64) << u32::BITS) | self.mask as u64
@@ -114,10 +114,10 @@ impl Masters {
         }
     }
 
-    /// Whether we are master of the virtual host in this place of the order.
+    /// Whether we are master of the virtual host with this index.
     #[must_use]
-    pub const fn is_master_of(self, place: u32) -> bool {
-        place < self.hosts && self.mask.wrapping_shr(place) & 1 == 1
+    pub const fn is_master_of(self, index: u32) -> bool {
+        index < self.hosts && self.mask.wrapping_shr(index) & 1 == 1
     }
 
     /// Whether we are master of any.
@@ -132,14 +132,15 @@ impl Masters {
         self.mask != 0 && self.mask.count_ones() == self.hosts
     }
 
-    /// Which virtual host has the packet of this `hash`: 0 for the lowest vhid.
-    /// `None` if there is no virtual host.
+    /// The index of the virtual host that a packet with this `hash` belongs to; the
+    /// lowest vhid has 0. `None` if there is no virtual host.
     #[must_use]
     pub const fn owner(self, hash: u32) -> Option<u32> {
         hash.checked_rem(self.hosts)
     }
 
-    /// Whether we take the packet of this `hash`: [`hash_of_ipv4`] and the like.
+    /// Whether this host receives a packet with this `hash`, see [`hash_of_ipv4`] and
+    /// [`hash_of_ipv6`]. Without a hash it does.
     #[must_use]
     pub const fn take(self, hash: Option<u32>) -> bool {
         let Some(hash) = hash else { return true };
@@ -150,7 +151,7 @@ impl Masters {
     }
 }
 
-/// The hash of the modes by IP for two IPv4 addresses, in either order.
+/// The hash of the ip modes for two IPv4 addresses. Their order does not matter.
 #[must_use]
 pub const fn ipv4(source: Ipv4Addr, destination: Ipv4Addr) -> u32 {
     source.to_bits() ^ destination.to_bits()
@@ -167,16 +168,16 @@ pub const fn ipv6(source: Ipv6Addr, destination: Ipv6Addr) -> u32 {
 /// ICMP's protocol number.
 pub const ICMP: u8 = 1;
 
-/// The hash by which `packet`, from its IPv4 header on, is shared out; `None` if
-/// it is for everybody.
+/// The hash that assigns `packet`, which begins with the IPv4 header, to a virtual host;
+/// `None` if all hosts receive it.
 ///
-/// Everybody gets multicast and broadcast, advertisements among them; `to_us`
-/// says that the destination is our own address, and then also ICMP, for each
-/// host has its own business with that. But an echo request should be answered
-/// once, and an error goes to the host that has the connection: to the hash of
-/// the packet that it quotes, whose addresses are those of the connection.
+/// All hosts receive multicast and broadcast, and so advertisements. If the destination
+/// is an address of this host (`to_us`), all hosts receive ICMP as well, with two
+/// exceptions: only one host should answer an echo request, and an error goes to the host
+/// that has the connection. For an error, the hash is over the addresses of the packet
+/// that it quotes.
 ///
-/// What is too short to say is for everybody, too: the stack will drop it.
+/// All hosts also receive a packet that is too short; the stack drops it.
 #[must_use]
 pub fn hash_of_ipv4(packet: &[u8], to_us: bool) -> Option<u32> {
     const ECHO_REQUEST: u8 = 8;
@@ -208,7 +209,7 @@ pub fn hash_of_ipv4(packet: &[u8], to_us: bool) -> Option<u32> {
     }
 }
 
-/// The same for IPv6. ICMPv6 is recognized directly after the IPv6 header.
+/// The same for IPv6. ICMPv6 is recognised only directly after the IPv6 header.
 #[must_use]
 pub fn hash_of_ipv6(packet: &[u8], to_us: bool) -> Option<u32> {
     const HEADER_LEN: usize = 40;
@@ -247,12 +248,13 @@ fn ipv6_addresses(packet: &[u8]) -> Option<(Ipv6Addr, Ipv6Addr)> {
     Some((Ipv6Addr::from(*source), Ipv6Addr::from(*destination)))
 }
 
-/// `net.inet.carp.arpbalance`: which of several interfaces that share an address
-/// answers an ARP request of `sender`; 0 is the one of the lowest vhid.
+/// `net.inet.carp.arpbalance`: the index of the interface, of several that share an
+/// address, that answers an ARP request of `sender`. The interface with the lowest vhid
+/// has 0.
 ///
-/// `interfaces` is how many run and hold the address; `None` if that is 0. The
-/// answer has that one's MAC address and comes from its master. Source: FreeBSD
-/// until 9, OpenBSD before balancing.
+/// `interfaces` is the number of interfaces that run and have the address; `None` if that
+/// is 0. The reply contains that interface's MAC address, and the interface's master
+/// sends it. Source: FreeBSD until 9, OpenBSD before balancing.
 #[must_use]
 pub const fn arpbalance(sender: Ipv4Addr, interfaces: u32) -> Option<u32> {
     sender.to_bits().checked_rem(interfaces)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why a group is demoted: its counter is the sum of causes, each with a name and an
-//! amount.
+//! The causes of a group's demotion: its counter is the sum of their amounts, and each
+//! cause has a name.
 //!
 //! Some are this module's own (a carpdev without link, advertisements that cannot be
 //! sent, a bulk update that is not complete). The others are set by name; one of them,
-//! [`MANUAL`], is what `carpdemote` adds and takes away. A cause may end by itself. What
-//! is demoted for a cause is taken back under its name alone, so that nobody takes back
-//! what is another's.
+//! [`MANUAL`], holds the sum of all `carpdemote` steps. A cause may have a time after
+//! which it ends. A demotion is taken back only by the name of its cause, so that no
+//! program takes back the demotion of another one.
 
 use super::super::text::Text;
 use super::{
@@ -30,7 +30,7 @@ pub const REASON_MAX: usize = 127;
 /// The longest time for which a cause is set, in seconds: a year.
 pub const FOR_MAX: u32 = 366 * 24 * 3600;
 
-/// What causes of this module's own begin with, or are called.
+/// The prefixes of the names of this module's own causes.
 const OWN: [&[u8]; 3] = [b"link:", b"send-errors:", b"pfsync-"];
 
 /// The name of a cause that is set by name.
@@ -42,7 +42,8 @@ impl CauseName {
     ///
     /// # Errors
     ///
-    /// It does not have 1 to 31 visible ASCII characters, or is one of this module's own.
+    /// The name does not have 1 to 31 visible ASCII characters, or it is reserved for a
+    /// cause of this module.
     pub fn new(name: &[u8]) -> Result<Self, Refusal> {
         if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
             return Err(Refusal::CauseName);
@@ -53,7 +54,7 @@ impl CauseName {
         Text::new(name).map(Self).ok_or(Refusal::CauseName)
     }
 
-    /// That of [`MANUAL`].
+    /// The name [`MANUAL`].
     #[must_use]
     pub fn manual() -> Option<Self> {
         Text::new(MANUAL.as_bytes()).map(Self)
@@ -72,12 +73,12 @@ impl CauseName {
     }
 }
 
-/// Why there is a cause, for people.
+/// Why a cause was set, as text for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reason(Text<REASON_MAX>);
 
 impl Reason {
-    /// Nothing is said.
+    /// No reason.
     pub const NONE: Self = Self(Text::EMPTY);
 
     /// Checks a reason.
@@ -106,18 +107,19 @@ impl Reason {
 pub struct Cause {
     /// Its name, unique in its group.
     pub name: CauseName,
-    /// By how much it demotes, at least 1.
+    /// How much it adds to the group's counter, at least 1.
     pub amount: u32,
     /// When it was set first.
     pub since: Instant,
-    /// When it ends by itself, if it does.
+    /// When it ends, if it has a time.
     pub until: Option<Instant>,
     /// Why, in words.
     pub reason: Reason,
 }
 
 impl Cause {
-    /// Checks what is asked for; `seconds` is for how long.
+    /// Makes a cause after checking the values. `seconds` is how long it lasts; `None`:
+    /// until it is taken back.
     ///
     /// # Errors
     ///
@@ -150,7 +152,7 @@ impl Cause {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// In how many seconds it ends by itself, rounded up.
+    /// In how many seconds it ends, rounded up; `None` if it has no time.
     #[must_use]
     pub fn seconds_left(&self, now: Instant) -> Option<u32> {
         let left = self.until?.0.saturating_sub(now.0);
@@ -158,20 +160,20 @@ impl Cause {
     }
 }
 
-/// Since how many seconds something is so.
+/// The seconds between `since` and `now`, rounded down.
 #[must_use]
 pub fn seconds_since(since: Instant, now: Instant) -> u32 {
     let age = now.0.saturating_sub(since.0);
     u32::try_from(age / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
-/// The amount of [`MANUAL`] after a step of `carpdemote`; it is `manual` before, and the
-/// group's counter stands at `total`.
+/// Returns the amount of [`MANUAL`] after a `carpdemote` of `step`. `manual` is its
+/// amount before, and `total` the group's counter.
 ///
 /// # Errors
 ///
-/// The step is too large; the counter would exceed 255; or more is taken away than
-/// carpdemote has added, which would be another cause's.
+/// The step is too large, the counter would exceed 255, or the step takes away more than
+/// `carpdemote` has added: the rest belongs to other causes.
 pub fn step(total: Counter, manual: u32, step: i32) -> Result<u32, Refusal> {
     if step.unsigned_abs() > STEP_MAX.unsigned_abs() {
         return Err(Refusal::Step);

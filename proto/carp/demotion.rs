@@ -2,11 +2,11 @@
 
 //! Demotion: how a host says that another one would make the better master.
 //!
-//! Interfaces are in groups, and each group has a counter. A carp interface adds
-//! up the counters of its groups and sends the sum along; among masters, and
-//! before any question of speed, the lower sum wins. Source:
-//! `carp_group_demote_adj`, `carp_group_demote_count`, `carp_ifgroup_ioctl`, and
-//! for the administrator's steps ifconfig(8).
+//! Interfaces are in groups, and each group has a counter. A carp interface advertises
+//! the sum of its groups' counters. Between two masters the lower sum wins; only if the
+//! sums are equal do the intervals matter. Source: `carp_group_demote_adj`,
+//! `carp_group_demote_count`, `carp_ifgroup_ioctl`, and ifconfig(8) for the
+//! administrator's steps.
 
 use super::packet::Advertisement;
 
@@ -16,21 +16,21 @@ pub const GROUP_ALL: &[u8] = b"all";
 /// The group that every new carp and pfsync interface is in.
 pub const GROUP_CARP: &[u8] = b"carp";
 
-/// The largest step of an administrator, up or down.
+/// The largest step that an administrator may add or subtract.
 pub const STEP_MAX: i32 = 128;
 
-/// The largest value to which an administrator can take a counter, and the
-/// largest sum that is sent.
+/// The largest value to which an administrator can raise a counter, and the largest sum
+/// that is advertised.
 pub const COUNT_MAX: u32 = 255;
 
-/// The advskew that FreeBSD and ucarp send when they are not well.
+/// The advskew that FreeBSD and ucarp send while they are demoted.
 pub const DEMOTED_ADVSKEW: u8 = 240;
 
 /// The demotion counter of a group, or an interface's own share.
 ///
-/// An interface counts for itself as well what it brought upon its groups. That
-/// is what a group that it joins is [adjusted](Self::adjust) by, and what is
-/// taken back from one that it leaves.
+/// An interface also keeps its own share: by how much it demotes its groups. A group that
+/// it joins is [adjusted](Self::adjust) by the share, and the share is taken back from a
+/// group that it leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(u32);
 
@@ -49,9 +49,9 @@ impl Counter {
 
     /// Adds `by`, but stops at 0.
     ///
-    /// Returns whether all masters of the host, in whatever group, should advertise at once
-    /// if that is automatic demotion: an increase leaves the counter of a group at exactly
-    /// 1, so the host was well until now.
+    /// Returns whether, after automatic demotion, all masters of the host should
+    /// advertise at once, in whichever group they are. That is so if an increase leaves
+    /// the group's counter at exactly 1: the group was not demoted until now.
     pub fn adjust(&mut self, by: i32) -> bool {
         self.0 = self.0.saturating_add_signed(by);
         by > 0 && self.0 == 1
@@ -147,9 +147,10 @@ pub fn is_automatic(group: &[u8]) -> bool {
     group != GROUP_ALL
 }
 
-/// What an interface sends and compares: the sum over its groups, at most 255; plus
-/// its `own` share if no group carries that, as of an interface in no group. A group is
-/// `(automatic, counter)`, see [`is_automatic`].
+/// The demotion count that an interface advertises and compares: the sum over its groups,
+/// at most 255. Its `own` share is added only if no group contains it, for example
+/// because the interface is in no group. A group is `(automatic, counter)`, see
+/// [`is_automatic`].
 ///
 /// `carp_group_demote_count` takes the own share wherever the sum is 0.
 #[must_use]
@@ -167,13 +168,12 @@ pub fn count(groups: impl IntoIterator<Item = (bool, Counter)>, own: Counter) ->
     u8::try_from(count).unwrap_or(u8::MAX)
 }
 
-/// What a demoted host sends to peers that do not read the demotion count: the
-/// same with an advskew of at least 240, and not much above, but in the order in
-/// which it was chosen, so that of two that are demoted alike the better one is
-/// still known.
+/// Makes a demoted host's advertisement show the demotion to peers that do not read the
+/// demotion count: advskew becomes 240 to 254. The order of advskews is kept, so that of
+/// two hosts that are demoted alike the better one is still known.
 ///
-/// FreeBSD and ucarp compare intervals alone; OpenBSD looks at the count first.
-/// What we ourselves compare is what we say, how long we wait does not change.
+/// FreeBSD and ucarp compare only intervals; OpenBSD compares the count first. This host
+/// compares what it advertises; its own timers do not change.
 #[must_use]
 pub const fn visible_to_all(mut sent: Advertisement) -> Advertisement {
     if sent.demote > 0 && sent.advskew < u8::MAX {

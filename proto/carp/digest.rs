@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the digest of an advertisement is made of.
+//! The digest of an advertisement.
 //!
 //! HMAC-SHA1, keyed with the passphrase, over: the bytes 2 (version) and 1
 //! (type); in some cases a link-layer address; the vhid; every IPv4 address in
 //! ascending order; every IPv6 address in ascending order; the counter. Source:
 //! `carp_hmac_prepare_ctx`, `carp_hmac_generate`, `carp_hmac_verify`.
 //!
-//! There are two such digests. One counts link-local IPv6 addresses, the other
-//! leaves them out. OpenBSD sends the latter and accepts both; so do we. FreeBSD
-//! sends and accepts only the former.
+//! There are two such digests, with and without link-local IPv6 addresses. OpenBSD and
+//! this module send the one without and accept both. FreeBSD sends and accepts only the
+//! one with them.
 //!
-//! advskew, advbase and demote are not covered. That is how the protocol is.
+//! The protocol's digest does not cover advskew, advbase and demote.
 
 use core::cell::Cell;
 use core::hint::black_box;
@@ -19,8 +19,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::packet::{Counter, Digest, TYPE_ADVERTISEMENT, VERSION};
 
-/// The longest passphrase in bytes. OpenBSD cuts longer ones without a word;
-/// ucarp takes one byte more.
+/// The longest passphrase in bytes. OpenBSD silently truncates longer ones; ucarp takes
+/// one byte more.
 pub const PASS_MAX: usize = 19;
 
 /// Bytes of the key.
@@ -29,7 +29,7 @@ pub const KEY_LEN: usize = 20;
 /// Writes the key for a passphrase: its bytes, then zero bytes. The empty passphrase
 /// gives twenty zero bytes. `None` if it is longer than [`PASS_MAX`].
 ///
-/// It is written where it stays, so that no copy of it is left on the stack.
+/// The key is written to its final location, so that no copy of it is left on the stack.
 #[must_use]
 pub fn write_key(pass: &[u8], key: &mut [u8; KEY_LEN]) -> Option<()> {
     if pass.len() > PASS_MAX {
@@ -42,25 +42,25 @@ pub fn write_key(pass: &[u8], key: &mut [u8; KEY_LEN]) -> Option<()> {
     Some(())
 }
 
-/// An HMAC-SHA1 in its place. By default it has no key.
+/// An HMAC-SHA1 state that is not moved. By default it has no key.
 ///
-/// Its state is as good as the key: one can sign with it. Whatever moves it leaves a copy
-/// behind that nobody wipes, so it is written where it stays, and wipes what it needed on
-/// the way.
+/// The state is as secret as the key, because one can sign with it. A move would leave a
+/// copy in memory that nobody wipes. So the methods write the state in place, and wipe
+/// their temporary copies.
 pub trait Mac: Default {
-    /// Begins anew under `key`.
+    /// Starts a new message under `key`.
     fn begin(&mut self, key: &[u8; KEY_LEN]);
 
-    /// Begins anew where `other` is now.
+    /// Copies the state of `other`.
     fn continue_from(&mut self, other: &Self);
 
-    /// Hashes some more bytes.
+    /// Adds `bytes` to the message.
     fn update(&mut self, bytes: &[u8]);
 
-    /// The digest of all bytes hashed, and of these `last` ones, which are not kept.
+    /// The digest of the message followed by `last`. The state does not change.
     fn digest(&self, last: &[u8]) -> Digest;
 
-    /// Forgets the key and what was hashed.
+    /// Wipes the key and the state.
     fn wipe(&mut self);
 }
 
@@ -76,8 +76,8 @@ pub struct Input<V4, V6> {
     pub lladdr: Option<[u8; 6]>,
     /// The interface's IPv4 addresses, in any order.
     ///
-    /// One that occurs twice is hashed once. Given in ascending order, for IPv6 that
-    /// of [`hash_order`], the time is linear in their number, else quadratic.
+    /// An address that occurs twice is hashed once. The time is linear in their number if
+    /// they are in ascending order (for IPv6 by [`hash_order`]), otherwise quadratic.
     pub ipv4: V4,
     /// The interface's IPv6 addresses, link-local ones included, in any order.
     pub ipv6: V6,
@@ -85,10 +85,10 @@ pub struct Input<V4, V6> {
 
 /// The link-layer address for [`Input::lladdr`].
 ///
-/// Only one set by hand is hashed, and only into the digest of the `leader` (the
-/// lowest vhid of the interface): that is, one that is neither `virtual_mac`,
-/// the address that the interface would have by itself, nor that of the
-/// `parent`. FreeBSD and ucarp never hash one.
+/// Only an address set by hand is hashed: one that is neither `virtual_mac`, the
+/// interface's default address, nor that of the `parent`. Only the digest of the
+/// `leader`, the lowest vhid of the interface, covers it. FreeBSD and ucarp never hash a
+/// link-layer address.
 #[must_use]
 pub fn hashed_lladdr(
     leader: bool,
@@ -99,25 +99,25 @@ pub fn hashed_lladdr(
     (leader && lladdr != virtual_mac && lladdr != parent).then_some(lladdr)
 }
 
-/// The digests of a virtual host, with everything but the counter hashed. By default
-/// nothing is, and there is nothing to be asked for.
+/// Both digests of a virtual host, with everything but the counter hashed. [`Self::hash`]
+/// must be called before any other method.
 ///
-/// Once hashed they are not to be moved, see [`Mac`].
+/// Must not be moved after [`Self::hash`], see [`Mac`].
 #[derive(Default)]
 pub struct Digests<M> {
     without_link_local: M,
     with_link_local: M,
-    /// Whether there is a link-local address; else both would be the same, and there is
-    /// no `with_link_local`.
+    /// Whether there is a link-local address. Without one both digests are the same, and
+    /// `with_link_local` is unused.
     has_link_local: bool,
     /// What [`Self::sign`] or [`Self::sign_with_link_local`] returned last.
     signed: Cell<Option<(Variant, Signature)>>,
-    /// What [`Self::verify`] found good last.
+    /// The last signature that [`Self::verify`] accepted.
     verified: Cell<Option<Signature>>,
 }
 
-/// A counter with its digest. Hosts of Linux and OpenBSD never change their counter, so
-/// one that is kept saves most HMACs. It is no secret: it was sent.
+/// A counter with its digest. Linux and OpenBSD hosts never change their counter, so
+/// keeping the last signature saves most HMACs. It is not secret, because it was sent.
 #[derive(Clone, Copy)]
 struct Signature {
     counter: Counter,
@@ -132,8 +132,8 @@ enum Variant {
 }
 
 impl<M: Mac> Digests<M> {
-    /// Hashes what does not change from one advertisement to the next, under the key
-    /// that [`write_key`] wrote. What was hashed before is overwritten.
+    /// Hashes everything that does not change from one advertisement to the next, under
+    /// the key that [`write_key`] wrote. Overwrites earlier digests.
     pub fn hash<'a, V4, V6>(&mut self, key: &[u8; KEY_LEN], input: &Input<V4, V6>)
     where
         V4: IntoIterator<Item = &'a Ipv4Addr> + Copy,
@@ -171,7 +171,7 @@ impl<M: Mac> Digests<M> {
         );
     }
 
-    /// Forgets the key and all that was hashed.
+    /// Wipes the key and both digests.
     pub(super) fn wipe(&mut self) {
         self.signed.set(None);
         self.verified.set(None);
@@ -219,7 +219,7 @@ impl<M: Mac> Digests<M> {
         let without = equal(&self.without_link_local.digest(counter), digest);
         let with = self.has_link_local && equal(&self.with_link_local.digest(counter), digest);
         let good = without | with;
-        // What a stranger sends must not drive out what is good.
+        // A forged advertisement must not replace the good one.
         if good {
             let (counter, digest) = (*counter, *digest);
             self.verified.set(Some(Signature { counter, digest }));
@@ -231,23 +231,22 @@ impl<M: Mac> Digests<M> {
 /// Compares in constant time.
 fn equal(a: &Digest, b: &Digest) -> bool {
     let difference = a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b));
-    // The optimizer must not learn that only zero or not is asked for.
+    // Keeps the optimizer from ending the loop at the first difference.
     black_box(difference) == 0
 }
 
-/// An IPv6 address as it is hashed, if it is.
+/// An IPv6 address in the form in which it is hashed; `None` if it is not hashed.
 ///
-/// The smallest and the largest address are left out by OpenBSD, as its search for
-/// the next one begins with them.
+/// OpenBSD leaves out the smallest and the largest address, because its search for the
+/// next address begins with them.
 fn hashed_ipv6(address: Ipv6Addr) -> Option<Ipv6Addr> {
     const LARGEST: Ipv6Addr = Ipv6Addr::from_bits(u128::MAX);
 
     (!address.is_unspecified() && address != LARGEST).then(|| hash_order(address))
 }
 
-/// By which IPv6 addresses are put in order before they are hashed: in OpenBSD's
-/// kernel the second 16 bits of a link-local address hold its interface, and are
-/// cleared for the hash.
+/// The sort key of an IPv6 address in the digest. OpenBSD's kernel keeps the interface of
+/// a link-local address in its second 16 bits, and clears them for the hash.
 #[must_use]
 pub fn hash_order(address: Ipv6Addr) -> Ipv6Addr {
     if !address.is_unicast_link_local() {
@@ -257,8 +256,8 @@ pub fn hash_order(address: Ipv6Addr) -> Ipv6Addr {
     Ipv6Addr::new(a, 0, c, d, e, f, g, h)
 }
 
-/// Calls `hash` once for every different value that `pick` makes of `items`,
-/// from the smallest to the largest.
+/// Calls `hash` once for each distinct value that `pick` returns for `items`, in
+/// ascending order.
 fn ascending<'a, T: Copy + Ord + 'a>(
     items: impl IntoIterator<Item = &'a T> + Copy,
     pick: impl Fn(T) -> Option<T>,
@@ -272,7 +271,7 @@ fn ascending<'a, T: Copy + Ord + 'a>(
         }
         return;
     }
-    // Without memory to sort in, look for the next larger one each time, as
+    // There is no memory to sort in, so each step searches for the next larger value, as
     // OpenBSD does.
     while let Some(next) = picked().filter(|item| last.is_none_or(|l| *item > l)).min() {
         hash(&next);

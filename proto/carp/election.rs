@@ -12,10 +12,10 @@
 //!     └───────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The driver owns a [`VirtualHost`] behind a lock, hands it every event with
-//! the time and the [`Environment`] of that moment, carries out the [`Effects`],
-//! and sets its timer to [`VirtualHost::deadline`]. A timer that fires too early
-//! does no harm, one that fires late is made up for once, not in a burst.
+//! The driver owns a [`VirtualHost`] behind a lock, hands it every event with the time
+//! and the [`Environment`] of that moment, carries out the [`Effects`], and sets its
+//! timer to [`VirtualHost::deadline`]. A timer that expires too early does no harm. After
+//! one that expires late, one advertisement is sent, not all that were missed.
 //!
 //! Source: `carp_proto_input_c`, `carp_setrun`, `carp_master_down`,
 //! `carp_send_ad`.
@@ -29,11 +29,11 @@ use super::master_down::MasterDown;
 use super::packet::{Advertisement, Counter, COUNTER_LEN, DIGEST_LEN};
 use super::time::{Instant, Interval};
 
-/// How many advertisements after the takeover's own the addresses are announced
-/// again, for switches that were slow to learn (`sc_delayed_arp`).
+/// The addresses are announced again with this advertisement after the one of the
+/// takeover, for switches that were slow to learn (`sc_delayed_arp`).
 const REPEAT_ANNOUNCEMENT_AFTER: u8 = 2;
 
-/// What a virtual host is to its group.
+/// The state of a virtual host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Not running.
@@ -90,7 +90,7 @@ impl Families {
 /// What the administrator chose for a virtual host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
-    /// Its number, 1–255. With 0, that is none, it does not start.
+    /// Its number, 1–255. 0 means that it has none, and it does not start.
     pub vhid: u8,
     /// Seconds between advertisements, 0–254.
     pub advbase: u8,
@@ -112,16 +112,16 @@ impl Config {
     }
 }
 
-/// What holds around a virtual host at the moment of an event.
+/// What a virtual host needs to know of its surroundings when an event happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Environment {
-    /// `net.inet.carp.preempt`: push a slower master aside.
+    /// `net.inet.carp.preempt`: take over from a slower master.
     pub preempt: bool,
     /// The interface's demotion count.
     pub demote: u8,
-    /// The families of which the interface has an address.
+    /// The families in which the interface has an address.
     pub families: Families,
-    /// Whether a demoted host says so in a way that all peers read, see
+    /// Whether a demoted host also raises its advskew, which all peers read, see
     /// [`visible_to_all`].
     pub demoteskew: bool,
 }
@@ -129,12 +129,12 @@ pub struct Environment {
 /// Something that happened to a virtual host.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// It may run: interface up, parent up, an address there. No news to one
-    /// that runs.
+    /// It may run: the interface and its parent are up, and there is an address. Ignored
+    /// if it runs already.
     Start,
     /// It may not run any longer.
     Stop {
-        /// Say farewell first if master. The environment must still be the one
+        /// If it is master, send a farewell first. The environment must still be the one
         /// in which that can be sent.
         bow_out: bool,
     },
@@ -142,36 +142,36 @@ pub enum Event<'a> {
     Timer,
     /// A valid advertisement for it came in.
     Received(Family, &'a Advertisement),
-    /// The administrator chose anew. What was INIT for want of a vhid still is:
-    /// [`Event::Start`] is to follow.
+    /// The administrator changed the configuration. A virtual host that is INIT because
+    /// it had no vhid stays INIT until [`Event::Start`].
     Reconfigured(Config),
-    /// Addresses came or went while running.
+    /// The set of families with an address changed while it runs.
     FamiliesChanged,
-    /// The administrator wants this state. What does not run stays INIT, and
-    /// INIT cannot be wished for.
+    /// The administrator asks for this state. Ignored if it does not run, or if the state
+    /// is INIT.
     Force(State),
     /// The demotion count changed, and other hosts should know at once.
     AdvertiseNow,
 }
 
-/// The state, and what each needs to know.
+/// The state, with the data that belongs to it.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Init,
     Backup {
-        /// The timer of IPv4; None without IPv4 address.
+        /// The master-down timer of IPv4; `None` without IPv4 address.
         ipv4: Option<MasterDown>,
-        /// The same for IPv6. The timers are separate: whichever family falls
-        /// silent first makes us master.
+        /// The same for IPv6. The timers are separate: this host takes over as soon as
+        /// the master is silent in one family.
         ipv6: Option<MasterDown>,
     },
     Master {
         /// When to advertise next.
         next: Instant,
-        /// With how many advertisements from now the addresses are announced
-        /// again; 0: not at all.
+        /// The addresses are announced again with this advertisement from now on: 1 is
+        /// the next one, 0 none.
         announce_in: u8,
-        /// What became of the last one.
+        /// Whether the parent's queue dropped the last advertisement.
         full_queue: FullQueue,
     },
 }
@@ -182,15 +182,17 @@ pub struct VirtualHost {
     config: Config,
     counter: Counter,
     phase: Phase,
-    /// How often it gave way to an equal, see [`VirtualHost::give_way_to_equal`].
+    /// How often it has given way to an equal master, see
+    /// [`VirtualHost::give_way_to_equal`].
     ties: u8,
 }
 
 impl VirtualHost {
     /// A virtual host that does not run yet.
     ///
-    /// `counter` is 64 random bits. It stays for ever and never takes a value
-    /// from a packet: an OpenBSD peer would take us for its own echo.
+    /// `counter` is 64 random bits. It never changes, and never takes a value from a
+    /// packet: with a peer's counter, an OpenBSD peer would take our advertisements for
+    /// its own, looped back.
     #[must_use]
     pub const fn new(config: Config, counter: Counter) -> Self {
         Self {
@@ -217,13 +219,14 @@ impl VirtualHost {
         self.config
     }
 
-    /// The counter of our advertisements; in a received one it is our echo.
+    /// The counter of our advertisements. A received advertisement with it is our own,
+    /// looped back.
     #[must_use]
     pub const fn counter(&self) -> &Counter {
         &self.counter
     }
 
-    /// When [`Event::Timer`] is due; `None` if nothing is awaited.
+    /// When [`Event::Timer`] is due; `None` if no timer runs.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
@@ -239,7 +242,7 @@ impl VirtualHost {
         }
     }
 
-    /// The advertisement to be sent now. Its digest is zero, to be signed.
+    /// The advertisement to send now. Its digest is zero; the caller signs it.
     #[must_use]
     pub const fn advertisement(&self, env: &Environment) -> Advertisement {
         let advertisement = Advertisement {
@@ -256,9 +259,10 @@ impl VirtualHost {
         }
     }
 
-    /// What others compare with theirs, so that we must do the same: were it not
-    /// what we say, two hosts that are demoted alike would both find themselves
-    /// the better one, and stay masters side by side.
+    /// The interval that this host compares with that of others: the one in its
+    /// advertisements, which others compare with theirs. If it compared another one, two
+    /// hosts that are demoted alike could each consider itself the better one, and both
+    /// stay master.
     const fn compared(&self, env: &Environment) -> Interval {
         let Advertisement {
             advbase, advskew, ..
@@ -266,13 +270,13 @@ impl VirtualHost {
         Interval::new(advbase, advskew)
     }
 
-    /// The farewell to be sent now. Its digest is zero, to be signed.
+    /// The farewell to send now. Its digest is zero; the caller signs it.
     #[must_use]
     pub const fn bow_out(&self, env: &Environment) -> Advertisement {
         self.advertisement(env).into_bow_out()
     }
 
-    /// Takes in `event`, which happens at `now`, and says what is to be done.
+    /// Handles `event`, which happens at `now`, and returns what the caller has to do.
     pub fn handle(&mut self, now: Instant, env: &Environment, event: Event<'_>) -> Effects {
         match event {
             Event::Start => self.start(now, env),
@@ -290,8 +294,9 @@ impl VirtualHost {
         }
     }
 
-    /// The queue dropped the last advertisement in these families: it is tried again soon,
-    /// see [`super::full_queue`]. So many virtual hosts are on the parent (`sharing`).
+    /// Records that the parent's queue dropped the last advertisement in these families.
+    /// It is sent again soon, see [`super::full_queue`]. `sharing` is the number of
+    /// virtual hosts on the parent.
     pub fn dropped(&mut self, now: Instant, sharing: u32, families: Families) {
         let interval = self.config.between_advertisements();
         if let Phase::Master { full_queue, .. } = &mut self.phase {
@@ -312,7 +317,7 @@ impl VirtualHost {
         let farewell = bow_out && matches!(self.phase, Phase::Master { .. });
         Effects {
             advertise: Outgoing::new(Kind::BowOut, env.families).filter(|_| farewell),
-            ..self.enter(Phase::Init, reason)
+            ..self.change_phase(Phase::Init, reason)
         }
     }
 
@@ -352,8 +357,8 @@ impl VirtualHost {
             None => {
                 let fresh = self.config.master_down(now);
                 if let Phase::Backup { ipv4, ipv6 } = &mut self.phase {
-                    // A family in which we have no address is not ours to watch,
-                    // although a peer with link-local addresses may send in it.
+                    // A family in which we have no address gets no timer, although a peer
+                    // with link-local addresses may send in it.
                     let timer = match family {
                         Family::Ipv4 => ipv4,
                         Family::Ipv6 => ipv6,
@@ -367,7 +372,8 @@ impl VirtualHost {
         }
     }
 
-    /// Why a backup that hears this master should push it aside, if it should.
+    /// Why a backup should take over from a master with this advertisement; `None` if it
+    /// should not.
     fn reason_to_take_over(&self, env: &Environment, theirs: &Advertisement) -> Option<Reason> {
         let their_interval = Interval::new(theirs.advbase, theirs.advskew);
 
@@ -377,10 +383,10 @@ impl VirtualHost {
         if theirs.demote > env.demote {
             return Some(Reason::MasterDemoted);
         }
-        // A master that will be taken for dead before it speaks again might as
-        // well be dead. With advbase 0 this would hit masters that are slower by
-        // a trifle, and preempt them without leave; except that one that bows
-        // out will not speak again at all.
+        // Our timer would expire before this master advertises again, so take over now.
+        // Not with advbase 0: there this would be true of masters that are only a little
+        // slower, and would preempt them although preemption may be off. A master that
+        // bows out does not advertise again, so for it the rule holds with any advbase.
         if (self.config.advbase > 0 || theirs.is_bow_out())
             && self.config.until_master_down() < their_interval
         {
@@ -395,9 +401,9 @@ impl VirtualHost {
         env: &Environment,
         theirs: &Advertisement,
     ) -> Effects {
-        // Whatever the demotion counts: nobody would be left, were we to give way
-        // to one that leaves. It says so once in each family, and the first time
-        // may just have made us master.
+        // Never give way to a master that leaves, whatever the demotion counts: nobody
+        // would be left. It sends a farewell in each family, and the first one may just
+        // have made us master.
         if theirs.is_bow_out() {
             return Effects::NONE;
         }
@@ -408,18 +414,18 @@ impl VirtualHost {
             let their_interval = Interval::new(theirs.advbase, theirs.advskew);
             match their_interval.cmp(&self.compared(env)) {
                 Ordering::Less => return self.become_backup(now, env, Reason::BetterMaster),
-                // Whoever reads the demotion count gives way to its like, so that one
-                // of two can stay: else all that hear a master demoted further
-                // take over at once and give way to each other, and it comes
-                // back to the one that is demoted further, again and again.
+                // Of two equal demoted masters, the one with the smaller counter stays.
+                // Otherwise, when a master is demoted further, all backups take over at
+                // once, give way to each other, and the one that is demoted further
+                // becomes master again, and so on.
                 Ordering::Equal if env.demote > 0 && self.counter < theirs.counter => (),
                 Ordering::Equal => return self.give_way_to_equal(now, env),
                 Ordering::Greater => (),
             }
         }
-        // There are two masters, so the network was split and no longer is. Our
-        // next advertisement silences the other one; then those who listened to
-        // it must be told. After a takeover an announcement is due anyway.
+        // There are two masters, so the network was split and is joined again. Our next
+        // advertisement makes the other master give way; then the hosts that used it need
+        // an announcement. After a takeover one is due anyway.
         if let Phase::Master { announce_in, .. } = &mut self.phase {
             *announce_in = (*announce_in).max(1);
         }
@@ -428,10 +434,10 @@ impl VirtualHost {
 
     /// Gives way to a master that is neither better nor worse.
     ///
-    /// So does the other one, if our advertisements cross, and when their timers
-    /// expire at the same moment they cross again, and again. Whoever gets here
-    /// repeatedly waits a little longer each time, by another of its random
-    /// bytes. That delays nothing if the other one did stay.
+    /// If the advertisements of both cross, the other one gives way as well. If then both
+    /// timers expire at the same time, the advertisements cross again, and so on. So a
+    /// host that gives way repeatedly adds a delay each time, another one of the random
+    /// bytes of its counter. The delay has no effect if the other one stays master.
     fn give_way_to_equal(&mut self, now: Instant, env: &Environment) -> Effects {
         let limit = self.config.until_master_down();
         let delay = match self.ties.checked_sub(1) {
@@ -446,7 +452,7 @@ impl VirtualHost {
             _ => self.ties.saturating_add(1),
         };
         let phase = self.listening(now, env, Interval(delay));
-        self.enter(phase, Reason::EqualMaster)
+        self.change_phase(phase, Reason::EqualMaster)
     }
 
     fn reconfigured(&mut self, now: Instant, env: &Environment, config: Config) -> Effects {
@@ -459,13 +465,14 @@ impl VirtualHost {
         }
         match self.phase {
             Phase::Init => Effects::NONE,
-            // As another virtual host we know nothing yet of its master.
+            // With a new vhid it is another virtual host, and its master is not known
+            // yet.
             _ if config.vhid != previous.vhid => self.become_backup(now, env, Reason::Reconfigured),
             Phase::Backup { .. } => {
                 self.phase = self.listening(now, env, Interval(0));
                 Effects::NONE
             }
-            // The others know the old values and wait by them; tell them at once.
+            // The others time us by the old values, so advertise the new ones at once.
             Phase::Master { .. } => self.advertise(now, env),
         }
     }
@@ -487,7 +494,7 @@ impl VirtualHost {
             (Phase::Backup { .. }, State::Master) => {
                 self.take_over(now, env, Reason::Administrator)
             }
-            // The others need not wait until they miss us.
+            // The farewell saves the others from waiting for their timers.
             (Phase::Master { .. }, State::Backup) => Effects {
                 advertise: Outgoing::new(Kind::BowOut, env.families),
                 ..self.become_backup(now, env, Reason::Administrator)
@@ -496,8 +503,9 @@ impl VirtualHost {
         }
     }
 
-    /// Sends an advertisement if master, and sets the time of the next one from
-    /// now on: whoever is late stays late, and does not catch up in a burst.
+    /// Sends an advertisement if master. The next one is due one interval after now, not
+    /// after the last deadline: an advertisement that was late is not followed by a
+    /// burst.
     fn advertise(&mut self, now: Instant, env: &Environment) -> Effects {
         let Phase::Master {
             next,
@@ -527,16 +535,16 @@ impl VirtualHost {
         Effects {
             advertise: Outgoing::new(Kind::Advertisement, env.families),
             announce: true,
-            ..self.enter(phase, reason)
+            ..self.change_phase(phase, reason)
         }
     }
 
     fn become_backup(&mut self, now: Instant, env: &Environment, reason: Reason) -> Effects {
-        self.enter(self.listening(now, env, Interval(0)), reason)
+        self.change_phase(self.listening(now, env, Interval(0)), reason)
     }
 
-    /// The state of a backup that has just begun to listen, and listens for longer by
-    /// `delay` at first.
+    /// The state of a backup whose master-down timers start now. The first wait is longer
+    /// by `delay`.
     fn listening(&self, now: Instant, env: &Environment, delay: Interval) -> Phase {
         let mut timer = self.config.master_down(now);
         if delay.0 > 0 {
@@ -548,7 +556,7 @@ impl VirtualHost {
         }
     }
 
-    fn enter(&mut self, phase: Phase, reason: Reason) -> Effects {
+    fn change_phase(&mut self, phase: Phase, reason: Reason) -> Effects {
         let from = self.state();
         self.phase = phase;
         let to = self.state();

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Showing switches where the virtual MAC is.
+//! Decides when the master sends frames from which switches learn the virtual MAC.
 //!
-//! A switch learns from the source of each frame at which port an address is. It
-//! forgets an address that has sent nothing for a while (300 s by default), and from
-//! then on sends what is addressed to it out of all ports. After a network that was
-//! split has healed, it keeps sending to the host that was the last to use the
-//! address, until the other one uses it.
+//! A switch learns from the source of each frame which port leads to an address. It
+//! forgets an address from which it has seen no frame for a while (300 s by default), and
+//! then floods frames to it to all ports. After a split network is joined again, it sends
+//! to the host that used the address last, until the other host uses it.
 //!
-//! The master's traffic leaves with the parent's own MAC as its source. What shows
-//! the virtual MAC are advertisements to a multicast group, which each switch of the
-//! segment sees. Advertisements to unicast peers are no substitute: they have the
-//! parent's MAC. So a master that has peers accompanies each of them with a broadcast
-//! frame whose source is the virtual MAC.
+//! The master's traffic leaves with the parent's own MAC as its source. Switches see the
+//! virtual MAC in advertisements to a multicast group, which have it as source and reach
+//! each switch of the segment. Advertisements to unicast peers do not help: their source
+//! is the parent's MAC. So a master with unicast peers also sends a broadcast frame whose
+//! source is the virtual MAC.
 
 use super::frame::MacAddress;
 use super::time::{Instant, Interval};
 
-/// The shortest time between two such frames, for every host of the segment receives
-/// a broadcast: 26/256 s.
+/// The shortest time between two such frames: 26/256 s. Every host of the segment
+/// receives a broadcast.
 pub const PAUSE: Interval = Interval(26);
 
 /// Decides when a virtual host sends such a frame.
@@ -35,11 +34,12 @@ impl Learning {
         Self { paused_until: None }
     }
 
-    /// Accounts for an advertisement that the master sends at `now`. `shown` says
-    /// that other frames show the virtual MAC at the same time: the advertisement
-    /// itself, if it goes to a group, or an announcement of the addresses.
+    /// Accounts for an advertisement that the master sends at `now`. `shown` says that
+    /// another frame with the virtual MAC as source is sent at the same time: the
+    /// advertisement itself if it goes to a multicast group, or an announcement of the
+    /// addresses.
     ///
-    /// Returns whether a broadcast frame is to follow.
+    /// Returns whether the caller has to send a broadcast frame.
     #[must_use]
     pub fn advertised(&mut self, now: Instant, shown: bool) -> bool {
         if !shown && self.paused_until.is_some_and(|until| now < until) {
@@ -50,38 +50,40 @@ impl Learning {
     }
 }
 
-/// So many frames take the virtual MAC back, see [`Exposure`]: one may be lost.
+/// How many frames are sent to make switches learn the virtual MAC again, see
+/// [`Exposure`]. More than one, because one may be lost.
 const FRAMES: u8 = 3;
 
-/// Mode ip-stealth beside a host that uses the virtual MAC as a source all the same, as
-/// OpenBSD has done since 2023.
+/// For mode ip-stealth with a peer that uses the virtual MAC as source although it should
+/// not, as OpenBSD has done since 2023.
 ///
-/// Switches learn it there, and send nothing to the others; after that host has left,
-/// to nobody at all until they forget. A host that is then master of everything shows
-/// the address once more, at its own port.
+/// Switches learn the address at that peer's port, and send nothing to the other hosts.
+/// After the peer has left, nobody receives anything until they forget the address. So a
+/// host that is then master of all virtual hosts sends some frames with it as source.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Exposure {
-    /// How many frames are to be sent yet.
+    /// How many frames are still to be sent.
     left: u8,
 }
 
 impl Exposure {
-    /// Nobody has used the address.
+    /// No peer has used the address as source.
     #[must_use]
     pub const fn new() -> Self {
         Self { left: 0 }
     }
 
-    /// Another host's advertisement came from this Ethernet `source`, which is none of
-    /// its own if it is the virtual MAC.
+    /// Accounts for a peer's advertisement with this Ethernet `source`. If that is the
+    /// virtual MAC, switches have learned it.
     pub fn heard(&mut self, source: Option<MacAddress>, virtual_mac: MacAddress) {
         if source == Some(virtual_mac) {
             self.left = FRAMES;
         }
     }
 
-    /// Whether a frame from the virtual MAC is to accompany an advertisement; `alone`
-    /// says that this host is master of all virtual hosts of the interface.
+    /// Returns whether the caller has to send a frame from the virtual MAC with an
+    /// advertisement. `alone` says that this host is master of all virtual hosts of the
+    /// interface.
     #[must_use]
     pub fn advertised(&mut self, alone: bool) -> bool {
         let shows = alone && self.left > 0;

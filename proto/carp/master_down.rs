@@ -1,66 +1,71 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a backup listens to silence before it takes over: the master-down timer
-//! of one family.
+//! The master-down timer of one family: how long a backup waits for an advertisement
+//! before it takes over.
 //!
-//! With advbase 0 the protocol's wait is three times some 1/256 s, and a master whose
-//! clock is coarse is not as fast as it says. OpenBSD's clock has ticks of 10 ms; a
-//! wait is rounded up to whole ticks, and one more is added (`timeout_add_tv`). There
-//! an interval of 1/256 s takes 20 ms, for which a backup with the same interval does
-//! not wait: it would take over fifty times a second.
+//! With advbase 0 the wait is only a few 1/256 s, and a master with a coarse clock
+//! advertises less often than its interval says. OpenBSD's clock has ticks of 10 ms; a
+//! timeout is rounded up to whole ticks, and one more is added (`timeout_add_tv`). So its
+//! interval of 1/256 s takes 20 ms. A backup with the same interval waits for less than
+//! that, and would take over fifty times a second.
 //!
-//! So a backup with advbase 0 adds [`COARSE`] to its wait until the master has shown
-//! that its clock is fine. That takes two advertisements in time, one after the
-//! other: a single early one may be out of turn, as when a demotion is announced.
-//! Between hosts with fine clocks the addition is gone after three intervals.
+//! So a backup with advbase 0 adds [`COARSE`] to its wait until it has measured that the
+//! master's clock is fine. For that, two advertisements in a row must be in time: a
+//! single one may be early because the master announces a demotion. Between hosts with
+//! fine clocks, the backup stops adding it after three intervals.
 
 use super::packet::{Advertisement, Counter};
 use super::time::{Instant, Interval};
 
-/// Three times what a clock of 10 ms adds to an interval at most, which is 20 ms.
+/// Three times 20 ms, the most that a clock with ticks of 10 ms adds to an interval.
 pub const COARSE: Interval = Interval(16);
 
-/// An advertisement that is later than its interval says by more than this comes from
-/// a coarse clock, which adds 10 ms at least.
+/// An advertisement that is later than its interval by more than this comes from a coarse
+/// clock, which adds at least 10 ms.
 const LATE: Interval = Interval(2);
 
-/// So many advertisements in time, one after the other, show that a clock is fine.
-const SHOWN: u8 = 2;
+/// This many advertisements in a row must be in time before a clock counts as fine.
+const IN_TIME_MIN: u8 = 2;
 
 /// The master-down timer.
 #[derive(Clone, Copy, Debug)]
 pub struct MasterDown {
     deadline: Instant,
-    /// The end of a delay, before which it does not expire.
+    /// The end of the delay of [`Self::delayed`]; the timer does not expire before.
     not_before: Option<Instant>,
-    /// The wait that the protocol asks for.
+    /// The wait that the protocol defines.
     wait: Interval,
-    /// Whether the master's clock matters: with advbase 0.
-    judges: bool,
-    /// The last advertisement: its counter, which tells the sender, and when it came.
+    /// Whether the master's clock is measured: only with advbase 0.
+    measures_clock: bool,
+    /// The last advertisement: its counter, which identifies the sender, and its time.
     heard: Option<(Counter, Instant)>,
-    /// How many advertisements of that sender were in time, at most [`SHOWN`].
+    /// How many advertisements of that sender in a row were in time, at most
+    /// [`IN_TIME_MIN`].
     in_time: u8,
 }
 
 impl MasterDown {
-    /// Begins to listen at `now`.
+    /// Starts the timer at `now`.
     #[must_use]
     pub const fn new(now: Instant, advbase: u8, advskew: u8) -> Self {
         let wait = Interval::until_master_down(advbase, advskew);
-        let judges = advbase == 0;
-        let first = if judges { wait.plus(COARSE) } else { wait };
+        let measures_clock = advbase == 0;
+        let first = if measures_clock {
+            wait.plus(COARSE)
+        } else {
+            wait
+        };
         Self {
             deadline: now.after(first),
             not_before: None,
             wait,
-            judges,
+            measures_clock,
             heard: None,
             in_time: 0,
         }
     }
 
-    /// Listens for longer by `delay`.
+    /// Adds `delay` to the first wait.
     #[must_use]
     pub const fn delayed(mut self, delay: Interval) -> Self {
         self.deadline = self.deadline.after(delay);
@@ -68,18 +73,18 @@ impl MasterDown {
         self
     }
 
-    /// When the silence has lasted too long.
+    /// When the timer expires and the backup takes over.
     #[must_use]
     pub const fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// A master was heard at `now`, which is to be listened to.
+    /// Restarts the timer: an advertisement of an acceptable master came at `now`.
     pub fn heard(&mut self, now: Instant, theirs: &Advertisement) {
         let mut wait = self.wait;
-        if self.judges {
-            self.judge(now, theirs);
-            if self.in_time < SHOWN {
+        if self.measures_clock {
+            self.measure_clock(now, theirs);
+            if self.in_time < IN_TIME_MIN {
                 wait = wait.plus(COARSE);
             }
         }
@@ -88,14 +93,14 @@ impl MasterDown {
         self.deadline = self.not_before.unwrap_or(deadline);
     }
 
-    /// Learns from the time between two advertisements how fine the master's clock is.
-    fn judge(&mut self, now: Instant, theirs: &Advertisement) {
+    /// Measures how fine the master's clock is, by the time between two advertisements.
+    fn measure_clock(&mut self, now: Instant, theirs: &Advertisement) {
         let interval = Interval::between_advertisements(theirs.advbase, theirs.advskew);
         let in_time = self.heard.is_some_and(|(counter, at)| {
             counter == theirs.counter && now <= at.after(interval.plus(LATE))
         });
         self.in_time = match in_time {
-            true => self.in_time.saturating_add(1).min(SHOWN),
+            true => self.in_time.saturating_add(1).min(IN_TIME_MIN),
             false => 0,
         };
         self.heard = Some((theirs.counter, now));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Neighbour discovery for virtual addresses: who asks, and what the master says.
+//! Neighbour discovery for virtual addresses: parses solicitations and builds the
+//! master's advertisements.
 //!
-//! An IPv6 address that lives on the carp interface is none of the parent's, so the
-//! kernel does not answer there. The driver gives what comes in to
-//! [`Solicitation::parse`] and lets the master answer with a [`Speaker`]'s frame.
-//! After a takeover the master speaks unasked ([`Speaker::announce`]).
+//! The kernel does not answer on the parent for an IPv6 address of the carp interface. So
+//! the driver passes received packets to [`Solicitation::parse`], and the master answers
+//! with a frame of [`NaSender`]. After a takeover the master sends unsolicited
+//! advertisements ([`NaSender::announce`]).
 //!
 //! The rules are those of RFC 4861, sections 4.3, 4.4, 7.1.1 and 7.2. OpenBSD does
 //! the same in `carp_send_na`.
@@ -22,7 +23,7 @@ use super::frame::{
 };
 use super::packet::checksum;
 
-/// The next header that says ICMPv6.
+/// The next header value of ICMPv6.
 pub const ICMPV6: u8 = 58;
 
 /// The ICMPv6 type of a neighbour solicitation.
@@ -31,7 +32,7 @@ pub const SOLICITATION: u8 = 135;
 /// The ICMPv6 type of a neighbour advertisement.
 pub const ADVERTISEMENT: u8 = 136;
 
-/// Length of a [`Speaker`]'s frames in bytes.
+/// Length of a [`NaSender`]'s frames in bytes.
 pub const LEN: usize = ETHERNET_LEN + IPV6_HEADER_LEN + MESSAGE_LEN;
 
 /// An advertisement with its only option.
@@ -60,7 +61,7 @@ struct Header {
     destination: [u8; 16],
 }
 
-/// What solicitation and advertisement have in common.
+/// The fields that solicitations and advertisements have in common.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Message {
@@ -84,7 +85,7 @@ struct LinkLayerOption {
 const _: () = assert!(size_of::<Header>() == IPV6_HEADER_LEN);
 const _: () = assert!(MESSAGE_LEN == 32);
 
-/// The group in which the owner of `address` hears solicitations (RFC 4291, section
+/// The multicast group to which solicitations for `address` are sent (RFC 4291, section
 /// 2.7.1).
 #[must_use]
 pub const fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
@@ -101,24 +102,24 @@ pub const fn is_solicited_node(address: Ipv6Addr) -> bool {
     )
 }
 
-/// Where a packet for the virtual MAC belongs.
+/// Who handles a packet for the virtual MAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// To the master's [`Solicitation::parse`]: somebody asks again whether an
-    /// address is still here.
+    /// The master, with [`Solicitation::parse`]: a neighbour checks whether an address is
+    /// still reachable.
     Solicitation,
-    /// To the carp interface: answers to what it has asked, and what is addressed to
-    /// a link-local address, which is valid on one interface only.
+    /// The carp interface: a neighbour advertisement, which answers its own solicitation,
+    /// or a packet to a link-local address, which is valid on one interface only.
     Interface,
-    /// To the parent, as all other traffic.
+    /// The parent: all other traffic.
     Parent,
 }
 
 impl Class {
-    /// How much of a packet must be there, if it is as long.
+    /// How many bytes of a packet [`Self::of`] needs, if the packet is that long.
     pub const NEEDED: usize = IPV6_HEADER_LEN + 1;
 
-    /// Looks at an IPv6 packet, from its header on.
+    /// Classifies an IPv6 packet, which begins with its header.
     #[must_use]
     #[inline]
     pub fn of(packet: &[u8]) -> Self {
@@ -134,8 +135,8 @@ impl Class {
     }
 }
 
-/// The address that a neighbour advertisement is about, of a packet from its IPv6 header on.
-/// Whether it is valid is not looked at.
+/// The target address if `packet`, which begins with the IPv6 header, is a neighbour
+/// advertisement. Does not check whether the advertisement is valid.
 #[must_use]
 pub fn advertised(packet: &[u8]) -> Option<Ipv6Addr> {
     let (header, rest) = Header::ref_from_prefix(packet).ok()?;
@@ -143,23 +144,23 @@ pub fn advertised(packet: &[u8]) -> Option<Ipv6Addr> {
     (header.next == ICMPV6 && message.kind == ADVERTISEMENT).then(|| message.target.into())
 }
 
-/// A question that is valid: who has `target`?
+/// A valid neighbour solicitation: who has `target`?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Solicitation {
-    /// Who asks; unspecified in duplicate address detection.
+    /// The sender's address; unspecified in duplicate address detection.
     pub source: Ipv6Addr,
-    /// Whom it was sent to: the target itself, or a group.
+    /// The destination: the target itself or a multicast group.
     pub destination: Ipv6Addr,
-    /// Whose link-layer address is asked for.
+    /// The address whose link-layer address is wanted.
     pub target: Ipv6Addr,
-    /// The asker's link-layer address, if it is given.
+    /// The sender's link-layer address, if the solicitation has that option.
     pub source_mac: Option<MacAddress>,
 }
 
 impl Solicitation {
-    /// Reads an IPv6 packet, from its header on. What follows the packet's own
-    /// length is ignored. Nothing, if it is none, or breaks one of the rules of RFC
-    /// 4861, section 7.1.1; with extension headers it is not looked at.
+    /// Parses an IPv6 packet, which begins with its header. Bytes after the length in the
+    /// header are ignored. Returns `None` if it is no solicitation, has extension
+    /// headers, or breaks a rule of RFC 4861, section 7.1.1.
     #[must_use]
     pub fn parse(packet: &[u8]) -> Option<Self> {
         let (header, rest) = Header::ref_from_prefix(packet).ok()?;
@@ -186,12 +187,12 @@ impl Solicitation {
         }
         let mut source_mac = None;
         while let [kind, len, ..] = *options {
-            // Words of eight bytes; zero of them would go on for ever.
+            // The length is in units of eight bytes; with 0 the loop would not end.
             let bytes = usize::from(len).checked_mul(8).filter(|&bytes| bytes > 0)?;
             let (option, behind) = options.split_at_checked(bytes)?;
             if kind == OPTION_SOURCE {
                 let option = LinkLayerOption::ref_from_bytes(option).ok()?;
-                // The first counts.
+                // Of several such options the first one is used.
                 source_mac = source_mac.or(Some(option.mac));
             }
             options = behind;
@@ -210,34 +211,34 @@ impl Solicitation {
         })
     }
 
-    /// Whether somebody wants to know if the address is free.
+    /// Whether it is part of duplicate address detection.
     #[must_use]
     pub const fn is_duplicate_detection(&self) -> bool {
         self.source.is_unspecified()
     }
 }
 
-/// In whose name neighbour advertisements are sent.
+/// The sender of neighbour advertisements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Speaker {
+pub struct NaSender {
     /// The Ethernet source.
     pub from: MacAddress,
-    /// Where the address is said to be.
+    /// The link-layer address in the advertisement (target link-layer address option).
     pub at: MacAddress,
     /// Whether this host forwards packets.
     pub router: bool,
 }
 
-impl Speaker {
-    /// Says to everybody, unasked, that `address` is here.
+impl NaSender {
+    /// Builds an unsolicited advertisement of `address` to all nodes.
     #[must_use]
     pub fn announce(&self, address: Ipv6Addr) -> [u8; LEN] {
         self.frame(address, ALL_NODES, multicast_mac_ipv6(ALL_NODES), OVERRIDE)
     }
 
-    /// Answers a solicitation: the target is here. It goes to the link-layer address
-    /// that the asker gave, or else to `ethernet_source`, its frame's; in duplicate
-    /// address detection to everybody.
+    /// Builds the answer to a solicitation. It goes to the link-layer address in the
+    /// solicitation's option, or without one to `ethernet_source`, the source of its
+    /// frame; in duplicate address detection to all nodes.
     #[must_use]
     pub fn answer(&self, solicitation: &Solicitation, ethernet_source: MacAddress) -> [u8; LEN] {
         if solicitation.is_duplicate_detection() {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Through which device the way back to the sender of a packet leads.
+//! Decides which device receives packets for the virtual MAC: the parent or the carp
+//! interface.
 //!
-//! A packet for the virtual MAC comes in on the parent, and either the parent receives
-//! it or the carp interface. It must be the device through which the host would send
-//! to the packet's source: reverse path filters (`rp_filter`, `fib saddr . iif oif`)
-//! drop it otherwise, and neighbours are looked for on one device and learned on the
-//! other.
+//! A packet for the virtual MAC comes in on the parent, and either the parent or the carp
+//! interface receives it. It must be the device through which the host sends to the
+//! packet's source. Otherwise reverse path filters (`rp_filter`, `fib saddr . iif oif`)
+//! drop the packet, and neighbours are looked up on one device but learned on the other.
 //!
-//! Where the parent has the subnets of all shared addresses, its routes win, for those
-//! of the carp interface have a greater metric. Where it cannot take packets of the
-//! family at all, the carp interface does. Both are known from the addresses alone, so
-//! that most packets cost nothing here. In between the routing table has to be asked.
+//! If the parent has the subnets of all shared addresses, it receives, because the carp
+//! interface's routes have a greater metric. If the parent cannot receive packets of the
+//! family at all, the carp interface does. Both follow from the addresses alone, so most
+//! packets need no lookup. In all other cases each packet needs a route lookup.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -22,22 +22,23 @@ pub enum WayBack {
     Parent,
     /// The carp interface.
     Interface,
-    /// The one that the routing table names for the packet's source.
+    /// The device of the route to the packet's source.
     Route,
 }
 
 /// An address with its prefix, as a device has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subnet {
-    /// The address in the highest bits.
+    /// The address, left-aligned.
     bits: u128,
     prefix: u8,
-    /// Whether the prefix is the whole address, which makes no route to a network.
+    /// Whether the prefix is as long as the address, so that there is no route to a
+    /// network.
     is_host: bool,
 }
 
 impl Subnet {
-    /// That of an IPv4 address.
+    /// The subnet of an IPv4 address.
     #[must_use]
     pub const fn ipv4(address: Ipv4Addr, prefix: u8) -> Self {
         Self {
@@ -47,8 +48,8 @@ impl Subnet {
         }
     }
 
-    /// That of an IPv6 address. `None` for a link-local one: every device has that
-    /// subnet, and a packet for such an address belongs to the address's device anyway.
+    /// The subnet of an IPv6 address. `None` for a link-local one: every device has that
+    /// subnet, and the device with the address receives the packets for it in any case.
     #[must_use]
     pub const fn ipv6(address: Ipv6Addr, prefix: u8) -> Option<Self> {
         if address.is_unicast_link_local() {
@@ -61,10 +62,10 @@ impl Subnet {
         })
     }
 
-    /// Whether the parent's subnet `parent` has the better route to all that this one,
-    /// of the carp interface, leads to: it is the same subnet, or the only address of
-    /// this one lies in it. A wider subnet of the parent does not, as the longer prefix
-    /// wins.
+    /// Whether the parent's route for its subnet `parent` is preferred for every address
+    /// in this subnet of the carp interface. It is if both are the same subnet, or if
+    /// this one is a single address inside `parent`. A wider `parent` does not cover this
+    /// subnet, because the longer prefix wins.
     #[must_use]
     pub const fn is_covered_by(self, parent: Self) -> bool {
         let same = (self.bits ^ parent.bits).leading_zeros() >= parent.prefix as u32;
@@ -79,8 +80,8 @@ impl Subnet {
 }
 
 impl WayBack {
-    /// Decides for one family. `parent_receives` says whether the parent takes packets
-    /// of it that are for an address of the carp interface.
+    /// Decides for one family. `parent_receives` says whether the parent can receive
+    /// packets of this family for an address of the carp interface.
     #[must_use]
     pub fn new(
         parent_receives: bool,
@@ -97,8 +98,8 @@ impl WayBack {
                 return Self::Route;
             }
         }
-        // Without a subnet of its own the interface receives for a network of the
-        // parent's, or for one that only routes know.
+        // The interface has no subnet of its own: its addresses belong to a subnet of the
+        // parent, or to a network that only the routing table knows.
         if numbered || parent.clone().next().is_some() {
             Self::Parent
         } else {
@@ -106,7 +107,7 @@ impl WayBack {
         }
     }
 
-    /// The same after the carp interface has got one more subnet.
+    /// The decision after one more subnet was added to the carp interface.
     #[must_use]
     pub fn with(self, subnet: Subnet, parent: impl Iterator<Item = Subnet>) -> Self {
         match self {

@@ -52,6 +52,8 @@
 #[allow(dead_code)] // it needs a part of it
 mod common;
 
+#[path = "model/enforced.rs"]
+mod enforced;
 #[path = "model/group.rs"]
 mod group;
 #[path = "model/moment.rs"]
@@ -59,8 +61,10 @@ mod moment;
 
 use std::io::Write as _;
 
+use carp_proto::auth::freshness::{Freshness, Window};
 use carp_proto::carp::effects::Reason;
 use carp_proto::carp::election::{Config, Family};
+use carp_proto::carp::time::Interval;
 use common::{config, BOTH, IPV4};
 use group::{Bounds, Group, Unrest};
 use stateright::{Checker, Model};
@@ -124,6 +128,7 @@ fn group<const N: usize>(configs: [Config; N], preempt: bool, unrest: Unrest) ->
         families: IPV4,
         demoteskew: false,
         accompanied: true,
+        enforce: None,
         tick: 128,
         delay: 1,
         lateness: 0,
@@ -371,6 +376,96 @@ fn three_hosts_that_bow_out() {
             .weak()
             .holds("three hosts that die and bow out");
     }
+}
+
+// --- authenticated as a whole ---
+
+impl<const N: usize> Group<N> {
+    /// Believes only what is authenticated, and no older than so many seconds.
+    fn enforce(mut self, seconds: u8) -> Self {
+        let window = Window::new(seconds.into()).expect("a window");
+        self.enforce = Some(Freshness::Time(window));
+        self
+    }
+
+    /// The window in ticks.
+    fn window(&self) -> u8 {
+        match self.enforce {
+            Some(Freshness::Time(window)) => {
+                self.ticks(Interval(256 * u32::from(window.seconds())))
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// The window of two hosts, the default, in seconds; with three there would be too much to be
+/// repeated.
+const WINDOW: u8 = 5;
+
+#[test]
+fn who_only_repeats_what_was_authenticated_changes_nothing() {
+    for preempt in PREEMPT {
+        let unrest = Unrest {
+            replay: true,
+            ..DEATH
+        };
+        let group = group(TWO, preempt, unrest).enforce(WINDOW);
+        group.strict().holds("replay of what is authenticated");
+    }
+}
+
+#[test]
+fn who_only_repeats_what_was_authenticated_changes_nothing_between_three_hosts() {
+    for preempt in PREEMPT {
+        let unrest = Unrest {
+            replay: true,
+            ..DEATH
+        };
+        group(THREE, preempt, unrest)
+            .enforce(1)
+            .weak()
+            .holds("replay of what is authenticated, three hosts");
+    }
+}
+
+#[test]
+fn who_holds_authenticated_packets_back_keeps_others_quiet_for_the_window_at_most() {
+    for preempt in PREEMPT {
+        let unrest = Unrest {
+            loss: true,
+            replay: true,
+            ..DEATH
+        };
+        let mut group = group(TWO, preempt, unrest).enforce(WINDOW).weak();
+        group.bounds.waiting = Some(group.window() + group.lag());
+        group.holds("authenticated packets held back");
+    }
+}
+
+#[test]
+fn who_holds_an_authenticated_farewell_back_makes_nobody_master_for_good() {
+    // With preempt there is more to be recorded than fits into memory.
+    let unrest = Unrest {
+        leaving: true,
+        replay: true,
+        ..Unrest::default()
+    };
+    let mut group = group(TWO, false, unrest).enforce(1).weak();
+    group.bounds.waiting = Some(group.window() + group.lag());
+    group.holds("an authenticated farewell held back");
+}
+
+#[test]
+fn who_holds_authenticated_packets_back_does_keep_others_quiet_that_long() {
+    let unrest = Unrest {
+        loss: true,
+        replay: true,
+        ..DEATH
+    };
+    let mut group = group(TWO, false, unrest).enforce(WINDOW).weak();
+    group.bounds.waiting = Some(group.window() - 1);
+    group.breaks("authenticated packets held back", WAITING);
 }
 
 // --- what the protocol cannot do: docs/model.md tells each as a time line ---

@@ -17,8 +17,11 @@ enum {
 	CARP_CMD_UNSPEC,
 	/*
 	 * Dump: one message for each virtual host: CARP_A_IFINDEX, IFNAME, VHID,
-	 * STATE, ADVBASE, ADVSKEW, DEMOTE, CARPDEV. With CARP_A_IFINDEX in the
-	 * request: those of this interface.
+	 * STATE, ADVBASE, ADVSKEW, DEMOTE; of the parent CARPDEV and CARPDEV_NAME,
+	 * and CARPDEV_NETNSID if it is in another network namespace; of one that
+	 * has gone and is waited for there is no CARPDEV. DIGEST_DIFFERS, if an
+	 * advertisement with another digest came in lately. With CARP_A_IFINDEX in
+	 * the request: those of this interface.
 	 */
 	CARP_CMD_VHOST_GET,
 	/*
@@ -30,7 +33,9 @@ enum {
 	CARP_CMD_GROUP_DEMOTE,
 	/*
 	 * Do: CARP_A_STATS, the sum over the namespace: its interfaces, their
-	 * parents, and what belongs to none.
+	 * parents, and what belongs to none. Dump: CARP_A_IFINDEX, IFNAME and STATS
+	 * of each interface, as IFLA_CARP_STATS has them, but without those that
+	 * are 0. With CARP_A_IFINDEX in the request: those of this interface.
 	 */
 	CARP_CMD_STATS_GET,
 	/*
@@ -124,6 +129,8 @@ enum {
 	CARP_A_PAD,
 	CARP_A_DIGEST,		/* u8, enum carp_digest */
 	CARP_A_TRANSITION,	/* nest of CARP_TRANSITION_*; several */
+	CARP_A_CARPDEV_NETNSID,	/* s32, of the parent's network namespace */
+	CARP_A_DIGEST_DIFFERS,	/* u32, milliseconds since a wrong digest came in */
 
 	__CARP_A_MAX,
 };

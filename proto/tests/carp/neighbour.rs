@@ -3,7 +3,7 @@
 //! Neighbour discovery for virtual addresses.
 
 use carp_proto::carp::neighbour::{
-    advertised, is_solicited_node, solicited_node, Class, Solicitation, Speaker, LEN,
+    advertised, is_solicited_node, solicited_node, Class, NaSender, Solicitation, LEN,
 };
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
@@ -129,12 +129,12 @@ fn what_rfc_4861_forbids_is_nothing() {
 
 #[test]
 fn an_answer_goes_to_who_asked() {
-    let speaker = Speaker {
+    let sender = NaSender {
         from: VIRTUAL,
         at: VIRTUAL,
         router: true,
     };
-    let frame = speaker.answer(&asked(), [9; 6]);
+    let frame = sender.answer(&asked(), [9; 6]);
     assert_eq!(frame[..6], ASKER);
     assert_eq!(frame[6..12], VIRTUAL);
     assert_eq!(frame[12..14], [0x86, 0xdd]);
@@ -154,17 +154,17 @@ fn an_answer_goes_to_who_asked() {
         source_mac: None,
         ..asked()
     };
-    assert_eq!(speaker.answer(&silent, [9; 6])[..6], [9; 6]);
+    assert_eq!(sender.answer(&silent, [9; 6])[..6], [9; 6]);
 }
 
 #[test]
 fn an_announcement_goes_to_everybody() {
-    let speaker = Speaker {
+    let sender = NaSender {
         from: [2, 0, 0, 0, 0, 1],
         at: VIRTUAL,
         router: false,
     };
-    let frame = speaker.announce(asked().target);
+    let frame = sender.announce(asked().target);
     assert_eq!(frame[..12], [0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1]);
     assert_eq!(frame[38..54], address("ff02::1").octets());
     assert_eq!(frame[58], 0x20, "override");
@@ -175,7 +175,7 @@ fn an_announcement_goes_to_everybody() {
         ..asked()
     };
     assert_eq!(
-        speaker.answer(&detection, [9; 6]),
+        sender.answer(&detection, [9; 6]),
         frame,
         "and so does the answer to who has no address yet"
     );
@@ -230,8 +230,8 @@ proptest! {
             set_checksum(&mut bytes);
         }
         if let Some(solicitation) = Solicitation::parse(&bytes) {
-            let speaker = Speaker { from: VIRTUAL, at: VIRTUAL, router: false };
-            let frame = speaker.answer(&solicitation, ASKER);
+            let sender = NaSender { from: VIRTUAL, at: VIRTUAL, router: false };
+            let frame = sender.answer(&solicitation, ASKER);
             let mut again: [u8; LEN] = frame;
             set_checksum(&mut again[14..]);
             prop_assert_eq!(again, frame);
@@ -241,13 +241,13 @@ proptest! {
 
 #[test]
 fn whom_an_advertisement_is_about() {
-    let speaker = Speaker {
+    let sender = NaSender {
         from: VIRTUAL,
         at: VIRTUAL,
         router: false,
     };
     let target = address("2001:db8::1");
-    let packet = &speaker.announce(target)[14..];
+    let packet = &sender.announce(target)[14..];
     assert_eq!(advertised(packet), Some(target));
     // Of a solicitation, or a packet that ends too early, nothing is said.
     let mut other = packet.to_vec();

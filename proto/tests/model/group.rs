@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use carp_proto::auth::freshness::Freshness;
 use carp_proto::carp::effects::{Effects, Kind, Reason};
 use carp_proto::carp::election::{
     Config, Environment, Event, Families, Family, State, VirtualHost,
@@ -15,6 +16,7 @@ use carp_proto::carp::packet::Counter;
 use carp_proto::carp::time::{Instant, Interval};
 use stateright::{Model, Property};
 
+use crate::enforced::{tidy, Enforced, Number};
 use crate::moment::{Action, Host, Moment, Packet, View, BEGINNING};
 
 /// What may happen, again and again and at any moment, until there is peace.
@@ -50,6 +52,9 @@ pub struct Group<const N: usize> {
     /// Whether an advertisement shows switches the virtual MAC: one to a group comes
     /// from it, and one to a peer is accompanied by a frame from it.
     pub accompanied: bool,
+    /// Whether they believe only what is authenticated; and then somebody who replays has what
+    /// was sent, and not what he likes.
+    pub enforce: Option<Freshness>,
     /// So many 1/256 s are a tick.
     pub tick: u32,
     /// So many ticks a packet is under way at most.
@@ -245,6 +250,9 @@ impl<const N: usize> Group<N> {
                             ipv6,
                             demote,
                             left: self.delay,
+                            age: 0,
+                            serial: 0,
+                            number: Number::default(),
                         },
                     );
                 }
@@ -252,7 +260,13 @@ impl<const N: usize> Group<N> {
         }
     }
 
-    fn send(&self, moment: &mut Moment<N>, packet: Packet) {
+    fn send(&self, moment: &mut Moment<N>, mut packet: Packet) {
+        if let Some(enforced) = &mut moment.enforced {
+            enforced.send(&mut packet);
+            if !self.unrest.replay || moment.peace.is_some() {
+                enforced.recorded.clear();
+            }
+        }
         // Nobody is there to hear it.
         if moment.hosts[usize::from(packet.to)].machine.is_none() {
             return;
@@ -263,6 +277,13 @@ impl<const N: usize> Group<N> {
     }
 
     fn receive(&self, moment: &mut Moment<N>, packet: &Packet) {
+        // Who is not running does not listen.
+        let is_running = moment.state(usize::from(packet.to)) != State::Init;
+        if let Some(enforced) = moment.enforced.as_mut().filter(|_| is_running) {
+            if !enforced.believes(packet) {
+                return;
+            }
+        }
         let from = usize::from(packet.from);
         let sender = VirtualHost::new(self.configs[from], self.counters[from]);
         let env = self.env_of(packet.demote);
@@ -283,6 +304,9 @@ impl<const N: usize> Group<N> {
         let machine = VirtualHost::new(self.configs[index], self.counters[index]);
         moment.hosts[index].machine = Some(machine);
         moment.hosts[index].ties = 0;
+        if let Some(enforced) = &mut moment.enforced {
+            enforced.boot(index);
+        }
         self.event(moment, index, Event::Start);
     }
 
@@ -292,6 +316,9 @@ impl<const N: usize> Group<N> {
         moment.hosts[index].waiting = 0;
         moment.hosts[index].demote = 0;
         moment.packets.retain(|packet| packet.to != index as u8);
+        if let Some(enforced) = &mut moment.enforced {
+            enforced.kill(index);
+        }
     }
 
     fn overdue(&self, host: &Host) -> Option<i16> {
@@ -313,6 +340,12 @@ impl<const N: usize> Group<N> {
         moment.now += 1;
         for packet in &mut moment.packets {
             packet.left -= 1;
+        }
+        if let Some(enforced) = &mut moment.enforced {
+            enforced.tick(self.nanos(moment.now).0);
+            for packet in &mut moment.packets {
+                packet.age += 1;
+            }
         }
         // They were ordered by what does not change, too; and two that were sent
         // at different times may now look the same.
@@ -355,6 +388,14 @@ impl<const N: usize> Group<N> {
             if moment.packets.iter().any(|packet| packet.from == index) {
                 continue;
             }
+            // Else there would be no end of what somebody can record within a tick.
+            let recorded = moment.enforced.iter().flat_map(|it| &it.recorded);
+            if recorded
+                .into_iter()
+                .any(|it| it.from == index && it.age == 0)
+            {
+                continue;
+            }
             if unrest.death && host.machine.is_none() {
                 actions.push(Action::Boot(index));
             }
@@ -382,7 +423,9 @@ impl<const N: usize> Group<N> {
                 actions.push(Action::ArriveTwice(*packet));
             }
         }
-        if unrest.replay {
+        if let Some(enforced) = &moment.enforced {
+            actions.extend(enforced.recorded.iter().copied().map(Action::Replay));
+        } else if unrest.replay {
             for from in 0..N as u8 {
                 for to in (0..N as u8).filter(|to| *to != from) {
                     for bow_out in [false, true] {
@@ -394,6 +437,9 @@ impl<const N: usize> Group<N> {
                                 ipv6: false,
                                 demote,
                                 left: 0,
+                                age: 0,
+                                serial: 0,
+                                number: Number::default(),
                             }));
                         }
                     }
@@ -425,6 +471,9 @@ impl<const N: usize> Model for Group<N> {
             settled: None,
             announced: None,
             learned: None,
+            enforced: self
+                .enforce
+                .map(|freshness| Enforced::new(freshness, self.nanos(BEGINNING).0)),
         };
         if !self.unrest.death {
             for index in 0..N {
@@ -491,8 +540,14 @@ impl<const N: usize> Model for Group<N> {
             Action::Force(index, state) => {
                 self.event(&mut moment, usize::from(index), Event::Force(state));
             }
-            Action::Peace => moment.peace = Some(0),
+            Action::Peace => {
+                moment.peace = Some(0);
+                if let Some(enforced) = &mut moment.enforced {
+                    enforced.recorded.clear();
+                }
+            }
         }
+        tidy(&mut moment);
         for index in 0..N {
             let host = &mut moment.hosts[index];
             host.view = self.look(moment.now, host);

@@ -7,6 +7,8 @@ use std::hash::{Hash, Hasher};
 
 use carp_proto::carp::election::{State, VirtualHost};
 
+use crate::enforced::{Enforced, Number};
+
 /// The model's first moment, in ticks: nothing before it matters.
 pub const BEGINNING: u64 = 1000;
 
@@ -21,6 +23,11 @@ pub struct Packet {
     pub demote: u8,
     /// In so many ticks it must have arrived.
     pub left: u8,
+    /// Where packets are authenticated: so many ticks ago it was sent.
+    pub age: u8,
+    /// So many of those from and to the same hosts were sent before it, that may be believed.
+    pub serial: u8,
+    pub number: Number,
 }
 
 /// All that can be told of a host, with clocks as seen from now.
@@ -67,6 +74,8 @@ pub struct Moment<const N: usize> {
     pub announced: Option<u8>,
     /// Who showed switches the virtual MAC last.
     pub learned: Option<u8>,
+    /// Where packets are authenticated.
+    pub enforced: Option<Enforced<N>>,
 }
 
 impl<const N: usize> Moment<N> {
@@ -77,6 +86,7 @@ impl<const N: usize> Moment<N> {
             &self.packets,
             (self.together, self.peace, self.settled),
             (self.announced, self.learned),
+            self.enforced.as_ref().map(|it| &it.recorded),
         )
     }
 
@@ -122,6 +132,10 @@ impl<const N: usize> fmt::Debug for Moment<N> {
             let what = if packet.bow_out { "bow-out" } else { "ad" };
             let Packet { from, to, left, .. } = packet;
             write!(f, "  [{what} {from}>{to} left {left}]")?;
+        }
+        for packet in self.enforced.iter().flat_map(|it| &it.recorded) {
+            let Packet { from, to, age, .. } = packet;
+            write!(f, "  [recorded {from}>{to} age {age}]")?;
         }
         Ok(())
     }

@@ -6,6 +6,8 @@
 #![no_std]
 #![allow(missing_docs)]
 
+pub mod authentication;
+
 #[path = "../../mod.rs"]
 mod proto;
 
@@ -23,7 +25,7 @@ use proto::carp::effects::Effects;
 use proto::carp::election::{Config, Environment, Event, Family, VirtualHost};
 use proto::carp::frame;
 use proto::carp::learning::Learning;
-use proto::carp::neighbour::{self, solicited_node, Class, Solicitation, Speaker};
+use proto::carp::neighbour::{self, solicited_node, Class, NaSender, Solicitation};
 use proto::carp::packet::{checksum, Advertisement, Digest, Discard, Received};
 use proto::carp::send_errors::SendErrors;
 use proto::carp::time::{Instant, Interval};
@@ -252,15 +254,15 @@ pub fn every_time(now: Instant, advbase: u8, advskew: u8, any: Interval) -> [Ins
 #[inline(never)]
 pub fn every_neighbour(
     packet: &[u8],
-    speaker: Speaker,
+    sender: NaSender,
 ) -> Option<([u8; neighbour::LEN], [u8; neighbour::LEN], Ipv6Addr)> {
     if Class::of(packet) != Class::Solicitation {
         return None;
     }
     let solicitation = Solicitation::parse(packet)?;
-    let answer = speaker.answer(&solicitation, speaker.at);
+    let answer = sender.answer(&solicitation, sender.at);
     let group = solicited_node(solicitation.target);
-    Some((answer, speaker.announce(solicitation.source), group))
+    Some((answer, sender.announce(solicitation.source), group))
 }
 
 #[inline(never)]

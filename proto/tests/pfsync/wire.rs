@@ -104,7 +104,7 @@ fn the_rulesets_checksum_is_of_no_meaning() {
 #[test]
 fn an_unknown_action_is_skipped_unless_it_is_empty() {
     let follows: (u8, u8, u16, &[u8]) = (2, 3, 1, &[1; 12]);
-    for action in [16, 17, 99, 0xc0, 0xc6, 255] {
+    for action in [16, 17, 99, 0xc0, 0xc7, 255] {
         let skipped = frame(&[(action, 1, 2, &[0; 8]), follows]);
         assert_eq!(
             seen(&skipped),

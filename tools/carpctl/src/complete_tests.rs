@@ -93,6 +93,13 @@ fn values_of_words() {
         ("carp0 group ", "carp inside"),
         ("carp0 -group i", "inside"),
         ("carp0 passfile /etc/ca", "/"),
+        ("carp0 auth ", "enforce off permissive receive"),
+        ("pfsync0 authkey ", ""),
+        ("pfsync0 authkey 1 ", "/"),
+        (
+            "carp0 authkey 1 auth auth",
+            "auth authactive authkey authmonotonic authtime authwindow",
+        ),
         ("carp0 vhid ", ""),
         ("carp0 lladdr r", "random"),
         ("carp0 inet al", "alias"),

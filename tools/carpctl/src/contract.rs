@@ -132,6 +132,8 @@ pub mod family {
     pub const CARP_A_AGO: u16 = 22;
     pub const CARP_A_DIGEST: u16 = 24;
     pub const CARP_A_TRANSITION: u16 = 25;
+    pub const CARP_A_CARPDEV_NETNSID: u16 = 26;
+    pub const CARP_A_DIGEST_DIFFERS: u16 = 27;
 
     pub const CARP_TRANSITION_STATE: u16 = 1;
     pub const CARP_TRANSITION_REASON: u16 = 2;

@@ -155,15 +155,19 @@ impl CounterMetric {
         metrics
     }
 
-    /// The values of each interface. Why advertisements are dropped, and what came of their
-    /// authentication, is left out where it has not happened: with 4,080 virtual hosts that would be half of the page.
-    pub fn write(&self, page: &mut Page, interfaces: &[(&Labels, &Counters)]) {
+    /// The values of each interface; one that is not told is 0, if the kernel knows of it at
+    /// all. Why advertisements are dropped, and what came of their
+    /// authentication, is left out where it has not happened: with 4,080 virtual hosts that
+    /// would be half of the page.
+    pub fn write(&self, page: &mut Page, interfaces: &[(Labels, &Counters)], known: &Counters) {
+        let mut wanted = Vec::from_iter(&self.counters);
+        wanted.retain(|(number, counter, _)| known.get(*number, counter).is_some());
         let is_sparse = [DROPPED, AUTHENTICATED].contains(&&*self.name);
         let mut metric = page.metric(Type::Counter, &self.name, &self.help);
         for (labels, counters) in interfaces {
-            for (number, counter, label) in &self.counters {
-                let value = counters.get(*number, counter);
-                if let Some(value) = value.filter(|it| *it != 0 || !is_sparse) {
+            for (number, counter, label) in &wanted {
+                let value = counters.get(*number, counter).unwrap_or_default();
+                if value != 0 || !is_sparse {
                     metric.sample(&[labels, label], value);
                 }
             }

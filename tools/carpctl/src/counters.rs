@@ -2,7 +2,10 @@
 
 //! Counters, under their names.
 
-use crate::{attributes::Attributes, contract::FIRST_COUNTER};
+use crate::{
+    attributes::Attributes,
+    contract::{family::*, COUNTERS, FIRST_COUNTER},
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// In the kernel's order; one that the kernel does not know is left out.
@@ -16,9 +19,7 @@ impl Counters {
             let place = kind.checked_sub(FIRST_COUNTER)?;
             Some((*names.get(usize::from(place))?, value))
         });
-        let mut counters = Vec::with_capacity(names.len());
-        counters.extend(named);
-        Self(counters)
+        Self(named.collect())
     }
 
     /// The counter of this name. `number` is its place in the list of names, where it is
@@ -28,6 +29,24 @@ impl Counters {
         let there = self.0.get(number).filter(is_it);
         let found = there.or_else(|| self.0.iter().find(is_it));
         found.map(|(_, value)| *value)
+    }
+}
+
+/// Those of a carp interface that are not 0, of CARP_CMD_STATS_GET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceCounters {
+    pub ifname: String,
+    pub ifindex: u32,
+    pub counters: Counters,
+}
+
+impl InterfaceCounters {
+    pub fn read(answer: Attributes<'_>) -> Option<Self> {
+        Some(Self {
+            ifname: answer.text(CARP_A_IFNAME)?,
+            ifindex: answer.u32(CARP_A_IFINDEX)?,
+            counters: Counters::read(answer.nest(CARP_A_STATS)?, COUNTERS),
+        })
     }
 }
 

@@ -193,6 +193,50 @@ fn a_pfsync_interface() {
 }
 
 #[test]
+fn keys_and_what_becomes_of_them() {
+    let mut interface = carp0();
+    let there = [address("10.0.0.1/24")];
+    if let Some(carp) = &mut interface.carp {
+        carp.auth = Auth {
+            mode: 3,
+            keys: vec![1, 2],
+            active: 2,
+            window: 5,
+            monotonic: false,
+        };
+    }
+    let key = std::env::temp_dir().join(format!("carpctl-left-key-{}", std::process::id()));
+    std::fs::write(&key, [7; 32]).expect("can be written");
+    let words = format!(
+        "{FILE}authkey 2 {0}\nauthactive 2 auth enforce authkey 3 {0}\n",
+        key.display()
+    );
+    // what is set again by itself is known elsewhere
+    let told = ["get authkey 2.", "get authkey 3.", "lose authkey 1."];
+    assert_eq!(left(&words, &interface, &there), told);
+    let lost = [
+        "get auth off.",
+        "get -authactive.",
+        "lose authkey 1.",
+        "lose authkey 2.",
+    ];
+    assert_eq!(left(FILE, &interface, &there), lost);
+    let window = format!("{words}authwindow 6 authmonotonic\n");
+    let told = left(&window, &interface, &there);
+    assert!(told.contains(&"get authwindow 6.".to_owned()), "{told:?}");
+    assert!(told.contains(&"get authmonotonic.".to_owned()), "{told:?}");
+    if let Some(carp) = &mut interface.carp {
+        carp.auth.window = 6;
+        carp.auth.monotonic = true;
+    }
+    let told = left(&words, &interface, &there);
+    assert!(told.contains(&"get authwindow 0.".to_owned()), "{told:?}");
+    assert!(told.contains(&"get authtime.".to_owned()), "{told:?}");
+    assert_eq!(left(&window, &interface, &there).len(), 3);
+    std::fs::remove_file(key).expect("is ours");
+}
+
+#[test]
 fn one_random_address_is_enough() {
     let with = |lladdr: [u8; 6], hardware: &[u8]| {
         let mut interface = carp0();

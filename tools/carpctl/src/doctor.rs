@@ -2,7 +2,9 @@
 
 //! `carpctl doctor`: what is wrong, in a sentence each, and what to do about it.
 
+mod auth;
 mod election;
+mod filter;
 mod frame;
 mod pfsync;
 mod rules;
@@ -127,6 +129,8 @@ struct Look {
     window: Duration,
     /// Whether frames, rules and files can be looked at.
     is_root: bool,
+    /// What was asked meanwhile.
+    probes: Vec<Probe>,
     /// Nothing: they could not be looked at, or there is no interface.
     frames: Option<wire::Frames>,
 }
@@ -136,8 +140,8 @@ impl Look {
         let before = Snapshot::read()?;
         let window = before.window();
         let is_root = geteuid().is_root();
+        let probes = election::probes(&before);
         let frames = if is_root && !window.is_zero() {
-            let probes: Vec<Probe> = election::probes(&before);
             let wires = Wires::open(&before.wires())?;
             Some(wires.watch(&probes, window)?)
         } else {
@@ -148,6 +152,7 @@ impl Look {
             before,
             window,
             is_root,
+            probes,
             frames,
         })
     }
@@ -178,6 +183,7 @@ pub fn doctor(output: &mut Output, json: bool) -> Result<()> {
     let look = Look::take()?;
     let mut findings = election::look(&look);
     findings.extend(pfsync::look(&look));
+    findings.extend(auth::look(&look));
     if findings.iter().any(|it| it.check == "dropped") {
         findings.extend(rules::culprit(&look));
     }

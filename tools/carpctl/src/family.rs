@@ -15,7 +15,7 @@ use crate::{
         COUNTERS, REASONS, STATES,
     },
     controller::{self, GENL_ID_CTRL},
-    counters::Counters,
+    counters::{Counters, InterfaceCounters},
     error::{failed, Error, Result},
     history::Change,
     peers::Peer,
@@ -32,8 +32,14 @@ use netlink_packet_generic::{
     GenlHeader, GenlMessage,
 };
 use netlink_sys::protocols::NETLINK_GENERIC;
-use serde::Serialize;
-use std::os::fd::{AsFd, BorrowedFd};
+use serde::{Serialize, Serializer};
+use std::{
+    fmt,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// Of linux/genetlink.h.
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 
 /// A virtual host, of CARP_CMD_VHOST_GET.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,12 +51,59 @@ pub struct VirtualHost {
     pub advbase: u8,
     pub advskew: u8,
     pub demote: u32,
-    /// The parent's index.
+    /// Whether advertisements came in lately whose digest differs.
     #[serde(skip)]
-    pub parent: Option<u32>,
-    /// Its name; who asks for it fills it in.
+    pub digest_differs: bool,
+    /// The parent, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub carpdev: Option<String>,
+    pub carpdev: Option<Carpdev>,
+}
+
+/// The parent of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carpdev {
+    /// By its name.
+    Here(String),
+    /// It has gone, and is waited for.
+    Gone(String),
+    /// By its index in another network namespace.
+    Elsewhere(u32),
+}
+
+impl Carpdev {
+    fn read(answer: Attributes<'_>) -> Option<Self> {
+        let index = answer.u32(CARP_A_CARPDEV).filter(|index| *index != 0);
+        let is_elsewhere = answer.has(CARP_A_CARPDEV_NETNSID);
+        match (index, answer.text(CARP_A_CARPDEV_NAME)) {
+            (Some(_), Some(name)) if !is_elsewhere => Some(Self::Here(name)),
+            (Some(index), _) => Some(Self::Elsewhere(index)),
+            (None, name) => name.map(Self::Gone),
+        }
+    }
+
+    /// As it was called while it was there.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Here(name) | Self::Gone(name) => name.clone(),
+            Self::Elsewhere(index) => format!("if{index}"),
+        }
+    }
+}
+
+impl fmt::Display for Carpdev {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(name) => f.write_str(name),
+            Self::Gone(name) => write!(f, "{name} (gone)"),
+            Self::Elsewhere(index) => write!(f, "if{index}"),
+        }
+    }
+}
+
+impl Serialize for Carpdev {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl VirtualHost {
@@ -63,8 +116,8 @@ impl VirtualHost {
             advbase: answer.u8(CARP_A_ADVBASE).unwrap_or_default(),
             advskew: answer.u8(CARP_A_ADVSKEW).unwrap_or_default(),
             demote: answer.u32(CARP_A_DEMOTE).unwrap_or_default(),
-            parent: answer.u32(CARP_A_CARPDEV).filter(|index| *index != 0),
-            carpdev: None,
+            digest_differs: answer.has(CARP_A_DIGEST_DIFFERS),
+            carpdev: Carpdev::read(answer),
         })
     }
 }
@@ -80,8 +133,8 @@ impl VirtualHost {
             advbase: 1,
             advskew: 100,
             demote: 0,
-            parent: Some(2),
-            carpdev: Some("eth0".into()),
+            digest_differs: false,
+            carpdev: Some(Carpdev::Here("eth0".into())),
         }
     }
 }
@@ -219,10 +272,32 @@ impl Family {
             }
             answers => answers?,
         };
-        let told: Vec<_> = answers
-            .iter()
-            .flat_map(|answer| controller::attributes(&answer.body))
-            .collect();
+        let told = answers.first().map(|answer| &answer.body[..]);
+        Self::told_of(name, netlink, told.unwrap_or_default())
+    }
+
+    /// "carp", if carp.ko is loaded. To ask for a family by its name would load it.
+    pub fn open_loaded() -> Result<Option<Self>> {
+        let mut netlink = Netlink::open(NETLINK_GENERIC)?;
+        let header = GenlHeader {
+            cmd: GenlCtrlCmd::GetFamily.into(),
+            version: 1,
+        };
+        let mut body = vec![0; header.buffer_len()];
+        header.emit(&mut body);
+        let is_ours = |body: &[u8]| {
+            let name = said(body).text(CTRL_ATTR_FAMILY_NAME);
+            (name.as_deref() == Some(CARP_GENL_NAME)).then(|| body.to_vec())
+        };
+        let found = netlink.dump_with(GENL_ID_CTRL, &body, is_ours)?;
+        let told = found.first();
+        told.map(|told| Self::told_of(CARP_GENL_NAME, netlink, told))
+            .transpose()
+    }
+
+    /// By what the controller told of it.
+    fn told_of(name: &str, netlink: Netlink, told: &[u8]) -> Result<Self> {
+        let told = controller::attributes(told);
         let id = told.iter().find_map(|attribute| match attribute {
             GenlCtrlAttrs::FamilyId(id) => Some(*id),
             _ => None,
@@ -272,9 +347,23 @@ impl Family {
         wanted: &[DefaultNla],
         read: fn(Attributes<'_>) -> Option<T>,
     ) -> Result<Vec<T>> {
-        let answers = self.netlink.dump(self.id, &Self::body(command, wanted))?;
-        let answers = answers.iter().map(said);
-        Ok(answers.filter_map(read).collect())
+        let read = |body: &[u8]| read(said(body));
+        self.netlink
+            .dump_with(self.id, &Self::body(command, wanted), read)
+    }
+
+    /// Nothing, where the kernel does not know of such a list.
+    fn list_if_known<T>(
+        &mut self,
+        command: u8,
+        read: fn(Attributes<'_>) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        match self.list(command, read) {
+            Err(Error::Kernel {
+                code: EOPNOTSUPP, ..
+            }) => Ok(Vec::new()),
+            list => list,
+        }
     }
 
     /// What pfsync knows of.
@@ -303,12 +392,7 @@ impl Family {
 
     /// None, where the kernel knows of virtual hosts but not of groups.
     pub fn groups(&mut self) -> Result<Vec<Group>> {
-        let mut groups = match self.list(CARP_CMD_GROUP_GET, Group::read) {
-            Err(Error::Kernel {
-                code: EOPNOTSUPP, ..
-            }) => return Ok(Vec::new()),
-            groups => joined(groups?),
-        };
+        let mut groups = joined(self.list_if_known(CARP_CMD_GROUP_GET, Group::read)?);
         let causes = self.causes()?;
         for group in &mut groups {
             group.add(&causes);
@@ -318,12 +402,7 @@ impl Family {
 
     /// What groups are demoted for; nothing, where the kernel knows of no causes.
     fn causes(&mut self) -> Result<Vec<Cause>> {
-        match self.list(CARP_CMD_CAUSE_GET, Cause::read) {
-            Err(Error::Kernel {
-                code: EOPNOTSUPP, ..
-            }) => Ok(Vec::new()),
-            causes => Ok(merged(causes?)),
-        }
+        Ok(merged(self.list_if_known(CARP_CMD_CAUSE_GET, Cause::read)?))
     }
 
     /// The last changes of all interfaces, or of one.
@@ -338,7 +417,7 @@ impl Family {
     pub fn group(&mut self, name: &str) -> Result<Group> {
         let answers = self.ask(CARP_CMD_GROUP_GET, &[text(CARP_A_GROUP, name)])?;
         let causes = self.causes()?;
-        match answers.iter().find_map(|answer| Group::read(said(answer))) {
+        match answers.iter().find_map(|it| Group::read(said(&it.body))) {
             Some(mut group) => {
                 group.add(&causes);
                 Ok(group)
@@ -383,10 +462,15 @@ impl Family {
         let answers = self.ask(CARP_CMD_STATS_GET, &[])?;
         let nest = answers
             .iter()
-            .find_map(|answer| said(answer).nest(CARP_A_STATS));
+            .find_map(|answer| said(&answer.body).nest(CARP_A_STATS));
         Ok(nest
             .map(|nest| Counters::read(nest, COUNTERS))
             .unwrap_or_default())
+    }
+
+    /// Those of each carp interface, without those that are 0.
+    pub fn interface_counters(&mut self) -> Result<Vec<InterfaceCounters>> {
+        self.list_if_known(CARP_CMD_STATS_GET, InterfaceCounters::read)
     }
 
     pub fn listen(&self) -> Result<()> {
@@ -429,8 +513,8 @@ fn joined(groups: Vec<Group>) -> Vec<Group> {
 }
 
 /// The attributes behind the header of generic netlink.
-fn said(answer: &Raw) -> Attributes<'_> {
-    Attributes::new(answer.body.get(4..).unwrap_or_default())
+fn said(body: &[u8]) -> Attributes<'_> {
+    Attributes::new(body.get(4..).unwrap_or_default())
 }
 
 fn events_group(group: &[McastGrpAttrs]) -> Option<u32> {
@@ -459,17 +543,37 @@ mod tests {
             u8(CARP_A_ADVSKEW, 100),
             u32(CARP_A_DEMOTE, 3),
             u32(CARP_A_CARPDEV, 2),
+            text(CARP_A_CARPDEV_NAME, "eth0"),
         ]);
         let host = VirtualHost::read(Attributes::new(&data)).expect("is whole");
         assert_eq!(
-            (host.vhid, &*host.state, host.demote, host.parent),
-            (1, "master", 3, Some(2))
+            (host.vhid, &*host.state, host.demote, host.digest_differs),
+            (1, "master", 3, false)
         );
         assert_eq!(
             serde_json::to_string(&host).expect("is JSON"),
-            r#"{"ifname":"carp0","ifindex":7,"vhid":1,"state":"master","advbase":1,"advskew":100,"demote":3}"#
+            r#"{"ifname":"carp0","ifindex":7,"vhid":1,"state":"master","advbase":1,"advskew":100,"demote":3,"carpdev":"eth0"}"#
         );
         assert_eq!(VirtualHost::read(Attributes::new(&data[..8])), None);
+    }
+
+    #[test]
+    fn parents() {
+        let index = u32(CARP_A_CARPDEV, 2);
+        let name = text(CARP_A_CARPDEV_NAME, "eth0");
+        let elsewhere = i32(CARP_A_CARPDEV_NETNSID, 0);
+        for (attributes, shown) in [
+            (vec![], None),
+            (vec![name.clone()], Some("eth0 (gone)")),
+            (vec![name.clone(), elsewhere.clone()], Some("eth0 (gone)")),
+            (vec![index.clone(), name.clone()], Some("eth0")),
+            (vec![index.clone(), name, elsewhere], Some("if2")),
+            (vec![index], Some("if2")),
+        ] {
+            let carpdev = Carpdev::read(Attributes::new(&emit(&attributes)));
+            let carpdev = carpdev.map(|it| it.to_string());
+            assert_eq!(carpdev.as_deref(), shown);
+        }
     }
 
     #[test]

@@ -34,11 +34,16 @@ const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_PERM_ADDRESS: u16 = 54;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
 const IFLA_VLAN_ID: u16 = 1;
 const IFLA_BOND_MODE: u16 = 1;
+const IFLA_MACVLAN_MODE: u16 = 1;
+const IFLA_BRPORT_LOCKED: u16 = 39;
 
 /// Interfaces have names of at most so many bytes.
 pub const NAME_MAX: usize = 15;
@@ -58,10 +63,17 @@ pub struct Interface {
     pub link_kind: Option<String>,
     /// The index of what a VLAN stands on.
     pub parent: Option<u32>,
+    /// Whether that is in another network namespace.
+    pub is_parent_elsewhere: bool,
     /// The index of the bond or bridge of which it is a port.
     pub master: Option<u32>,
     pub vlan_id: Option<u16>,
     pub bond_mode: Option<u8>,
+    /// `enum macvlan_mode`.
+    pub macvlan_mode: Option<u32>,
+    /// Whether it is a port of a bridge that drops frames from MAC addresses which are not in
+    /// the bridge's table already.
+    pub is_locked: bool,
     /// What its kind tells of it; nothing: it is of another one.
     pub carp: Option<Carp>,
     pub pfsync: Option<Pfsync>,
@@ -83,6 +95,7 @@ impl Interface {
                 IFLA_IFNAME => interface.name = as_text(value),
                 IFLA_MTU => interface.mtu = as_u32(value).unwrap_or_default(),
                 IFLA_LINK => interface.parent = as_u32(value),
+                IFLA_LINK_NETNSID => interface.is_parent_elsewhere = true,
                 IFLA_MASTER => interface.master = as_u32(value),
                 IFLA_LINKINFO => interface.read_kind(Attributes::new(value)),
                 IFLA_IFALIAS => interface.description = Some(as_text(value)),
@@ -102,7 +115,12 @@ impl Interface {
             Some("pfsync") => self.pfsync = Some(Pfsync::read(data)),
             Some("vlan") => self.vlan_id = data.u16(IFLA_VLAN_ID),
             Some("bond") => self.bond_mode = data.u8(IFLA_BOND_MODE),
+            Some("macvlan") => self.macvlan_mode = data.u32(IFLA_MACVLAN_MODE),
             _ => {}
+        }
+        if info.text(IFLA_INFO_SLAVE_KIND).as_deref() == Some("bridge") {
+            let port = info.nest(IFLA_INFO_SLAVE_DATA);
+            self.is_locked = port.and_then(|it| it.u8(IFLA_BRPORT_LOCKED)) == Some(1);
         }
     }
 
@@ -245,17 +263,16 @@ impl Route {
     /// Every interface of a kind, in the order of their indexes.
     pub fn all(&mut self, kind: Kind) -> Result<Vec<Interface>> {
         let mut message = LinkMessage::default();
-        message.attributes = vec![LinkAttribute::LinkInfo(vec![info_kind(kind)])];
-        let answers = match self.0.dump(RTM_GETLINK, &emit(&message)) {
+        message.attributes = vec![
+            LinkAttribute::LinkInfo(vec![info_kind(kind)]),
+            without_stats(),
+        ];
+        let read = |body: &[u8]| Interface::read(body).filter(|it| it.kind() == Some(kind));
+        let mut found = match self.0.dump_with(RTM_GETLINK, &emit(&message), read) {
             // without carp.ko there is no such kind to ask for, on some kernels
             Err(Error::Kernel { code: ENODEV, .. }) => Vec::new(),
-            answers => answers?,
+            found => found?,
         };
-        let mut found: Vec<_> = answers
-            .iter()
-            .filter_map(|answer| Interface::read(&answer.body))
-            .filter(|interface| interface.kind() == Some(kind))
-            .collect();
         found.sort_by_key(|interface| interface.index);
         Ok(found)
     }
@@ -263,10 +280,10 @@ impl Route {
     /// All interfaces, of any kind, in the order of their indexes.
     pub fn links(&mut self) -> Result<Vec<Interface>> {
         let mut message = LinkMessage::default();
-        // the statistics of all links are most of what there is to tell, and nobody asks here
-        message.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
-        let read = |answer: Raw| Interface::read(&answer.body);
-        let mut found = self.0.dump_with(RTM_GETLINK, &emit(&message), read)?;
+        message.attributes = vec![without_stats()];
+        let mut found = self
+            .0
+            .dump_with(RTM_GETLINK, &emit(&message), Interface::read)?;
         found.sort_by_key(|interface| interface.index);
         Ok(found)
     }
@@ -318,6 +335,12 @@ impl Route {
 pub fn not_ours(name: &str) -> String {
     let kind = Kind::of_name(name).name();
     format!("{name} is not a {kind} interface")
+}
+
+/// Asks for links without the statistics of any link, which are most of what there is to
+/// tell of one, and which nobody wants here.
+fn without_stats() -> LinkAttribute {
+    LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
 }
 
 fn emit(message: &impl Emitable) -> Vec<u8> {

@@ -3,15 +3,15 @@
 //! `carpctl metrics`: what a monitor keeps of this network namespace, for Prometheus.
 
 use crate::{
-    carp::Carp,
     carp_peers::CarpPeer,
     contract::{name, REASONS, STATES},
     counter_metrics::CounterMetric,
-    counters::Counters,
+    counters::{Counters, InterfaceCounters},
     error::Result,
-    family::{Family, Group},
+    family::{Carpdev, Family, Group, VirtualHost},
     http,
-    interface::{Interface, Route},
+    interface::Route,
+    kind::Kind,
     output::Output,
     peers::Peer,
     pfsync::Pfsync,
@@ -19,7 +19,7 @@ use crate::{
     transition_counts::TransitionCounts,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes all metrics to standard output; with `http` as the answer to the request that
 /// comes in on the connection which standard input is.
@@ -34,27 +34,37 @@ pub fn metrics(output: &mut Output, http: bool) -> Result<()> {
 /// What the kernel tells, as it is now.
 #[derive(Default)]
 struct Snapshot {
-    /// By their indexes, in ascending order.
-    names: Vec<(u32, String)>,
-    carps: Vec<(Labels, Carp)>,
-    pfsyncs: Vec<(Labels, Pfsync)>,
+    hosts: Vec<VirtualHost>,
+    /// Of each carp interface, without those that are 0.
+    counters: Vec<InterfaceCounters>,
+    /// The sum over the network namespace, with all that the kernel knows of.
+    all: Counters,
     groups: Vec<Group>,
     carp_peers: Vec<CarpPeer>,
     transitions: Vec<TransitionCounts>,
+    pfsyncs: Vec<PfsyncInterface>,
     peers: Vec<Peer>,
-    /// The sum over the network namespace; none without an interface.
-    all: Counters,
+}
+
+struct PfsyncInterface {
+    labels: Labels,
+    pfsync: Pfsync,
+    /// The name of its syncdev.
+    syncdev: String,
 }
 
 impl Snapshot {
+    /// Asks the generic netlink families for all that there may be thousands of: rtnetlink
+    /// takes four times as long to tell of a link.
     fn read() -> Result<Self> {
         let mut it = Self::default();
-        for interface in Route::open()?.links()? {
-            it.add(interface);
-        }
-        // the families are not asked without need, for that would load carp.ko
-        if !it.carps.is_empty() || !it.pfsyncs.is_empty() {
-            let mut family = Family::open()?;
+        let Some(mut family) = Family::open_loaded()? else {
+            return Ok(it);
+        };
+        it.hosts = family.virtual_hosts()?;
+        it.counters = family.interface_counters()?;
+        it.pfsyncs = pfsyncs()?;
+        if !it.counters.is_empty() || !it.pfsyncs.is_empty() {
             it.groups = family.groups()?;
             it.all = family.counters()?;
             it.carp_peers = family.carp_peers()?;
@@ -64,16 +74,6 @@ impl Snapshot {
             it.peers = Family::open_pfsync()?.peers()?;
         }
         Ok(it)
-    }
-
-    fn add(&mut self, interface: Interface) {
-        let labels = Labels::of("interface", &interface.name);
-        self.names.push((interface.index, interface.name));
-        if let Some(carp) = interface.carp {
-            self.carps.push((labels, carp));
-        } else if let Some(pfsync) = interface.pfsync {
-            self.pfsyncs.push((labels, pfsync));
-        }
     }
 
     fn page(&self) -> String {
@@ -89,30 +89,26 @@ impl Snapshot {
     }
 
     fn virtual_hosts(&self, page: &mut Page) {
-        let mut hosts = Vec::new();
-        for (labels, carp) in &self.carps {
-            for node in &carp.nodes {
-                let labels = labels.clone().and("vhid", &node.vhid.to_string());
-                hosts.push((labels, carp, node));
-            }
-        }
+        let labels = |host: &VirtualHost| host_labels(&host.ifname, host.vhid);
+        let hosts: Vec<_> = self.hosts.iter().map(|it| (labels(it), it)).collect();
         let states = STATES
             .iter()
             .map(|state| (*state, Labels::of("state", state)));
         let states: Vec<_> = states.collect();
         let help = "Whether the virtual host is in this state: 0 or 1.";
         let mut metric = page.metric(Type::Gauge, "carp_vhost_state", help);
-        for (labels, _, node) in &hosts {
+        for (labels, host) in &hosts {
             for (state, label) in &states {
-                metric.sample(&[labels, label], node.state == *state);
+                metric.sample(&[labels, label], host.state == *state);
             }
         }
         let help = "How the virtual host is configured; always 1.";
         let mut metric = page.metric(Type::Gauge, "carp_vhost_info", help);
-        for (labels, carp, node) in &hosts {
-            let words = Labels::of("carpdev", &self.carpdev(carp))
-                .and("advbase", &carp.advbase.to_string())
-                .and("advskew", &node.advskew.to_string());
+        for (labels, host) in &hosts {
+            let carpdev = host.carpdev.as_ref().map(Carpdev::name);
+            let words = Labels::of("carpdev", &carpdev.unwrap_or_default())
+                .and("advbase", &host.advbase.to_string())
+                .and("advskew", &host.advskew.to_string());
             metric.sample(&[labels, &words], true);
         }
     }
@@ -142,22 +138,6 @@ impl Snapshot {
         }
     }
 
-    /// The parent's name, also if it went away and is waited for.
-    fn carpdev(&self, carp: &Carp) -> String {
-        match (carp.carpdev, carp.carpdev_netnsid) {
-            (None, _) => carp.carpdev_gone.clone().unwrap_or_default(),
-            (Some(index), None) => self.name(index),
-            // here the index may be another's
-            (Some(index), Some(_)) => format!("if{index}"),
-        }
-    }
-
-    fn name(&self, index: u32) -> String {
-        let place = self.names.binary_search_by_key(&index, |(index, _)| *index);
-        let name = place.ok().and_then(|place| self.names.get(place));
-        name.map_or_else(|| format!("if{index}"), |(_, name)| name.clone())
-    }
-
     fn demotion(&self, page: &mut Page) {
         let help = "By how much a cause demotes a group; 0 and no cause if all is well.";
         let mut metric = page.metric(Type::Gauge, "carp_demotion", help);
@@ -172,46 +152,50 @@ impl Snapshot {
         }
         let help = "Whether advertisements came in lately whose digest differs: 0 or 1.";
         let mut metric = page.metric(Type::Gauge, "carp_digest_differs", help);
-        for (labels, carp) in &self.carps {
-            metric.sample(&[labels], carp.digest_differs.is_some());
+        let trouble = self.hosts.iter().filter(|host| host.digest_differs);
+        let trouble: BTreeSet<u32> = trouble.map(|host| host.ifindex).collect();
+        for it in &self.counters {
+            let labels = Labels::of("interface", &it.ifname);
+            metric.sample(&[&labels], trouble.contains(&it.ifindex));
         }
     }
 
     fn advertisements(&self, page: &mut Page) {
-        let carps = self.carps.iter();
-        let counters: Vec<_> = carps
-            .map(|(labels, carp)| (labels, &carp.counters))
-            .collect();
+        let labels = |it: &InterfaceCounters| Labels::of("interface", &it.ifname);
+        let interfaces = self.counters.iter().map(|it| (labels(it), &it.counters));
+        let interfaces: Vec<_> = interfaces.collect();
         for metric in CounterMetric::of_carp() {
-            metric.write(page, &counters);
+            metric.write(page, &interfaces, &self.all);
         }
         if let Some(metric) = CounterMetric::of_namespace() {
-            metric.write(page, &[(&Labels::default(), &self.all)]);
+            metric.write(page, &[(Labels::default(), &self.all)], &self.all);
         }
     }
 
     fn pfsync(&self, page: &mut Page) {
         let help = "How the interface is configured; always 1.";
         let mut metric = page.metric(Type::Gauge, "pfsync_info", help);
-        for (labels, pfsync) in &self.pfsyncs {
-            let syncdev = pfsync.syncdev.map(|index| self.name(index));
-            let syncpeer = pfsync.syncpeer.map(|peer| peer.to_string());
-            let words = Labels::of("syncdev", &syncdev.unwrap_or_default())
-                .and("syncpeer", &syncpeer.unwrap_or_default());
-            metric.sample(&[labels, &words], true);
+        for it in &self.pfsyncs {
+            let syncpeer = it.pfsync.syncpeer.map(|peer| peer.to_string());
+            let words =
+                Labels::of("syncdev", &it.syncdev).and("syncpeer", &syncpeer.unwrap_or_default());
+            metric.sample(&[&it.labels, &words], true);
         }
         for (name, help, value) in PFSYNC_GAUGES {
             let mut metric = page.metric(Type::Gauge, name, help);
-            for (labels, pfsync) in &self.pfsyncs {
-                metric.sample(&[labels], value(pfsync));
+            for it in &self.pfsyncs {
+                metric.sample(&[&it.labels], value(&it.pfsync));
             }
         }
         let interfaces = self.pfsyncs.iter();
-        let counters: Vec<_> = interfaces
-            .map(|(labels, it)| (labels, &it.counters))
+        let interfaces: Vec<_> = interfaces
+            .map(|it| (it.labels.clone(), &it.pfsync.counters))
             .collect();
+        let Some((_, known)) = interfaces.first() else {
+            return;
+        };
         for metric in CounterMetric::of_pfsync() {
-            metric.write(page, &counters);
+            metric.write(page, &interfaces, known);
         }
     }
 
@@ -244,6 +228,26 @@ impl Snapshot {
             metric.sample(&[labels], peer.frames);
         }
     }
+}
+
+/// A link dump tells of these alone.
+fn pfsyncs() -> Result<Vec<PfsyncInterface>> {
+    let mut route = Route::open()?;
+    let mut found = Vec::new();
+    for interface in route.all(Kind::Pfsync)? {
+        let Some(pfsync) = interface.pfsync else {
+            continue;
+        };
+        found.push(PfsyncInterface {
+            labels: Labels::of("interface", &interface.name),
+            syncdev: match pfsync.syncdev {
+                Some(index) => route.name(index)?,
+                None => String::new(),
+            },
+            pfsync,
+        });
+    }
+    Ok(found)
 }
 
 /// Those of a virtual host.

@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::{
-    carp::Node,
     causes::Cause,
     contract::{COUNTERS, PFSYNC_COUNTERS},
     transition_counts::TransitionCount,
@@ -15,26 +14,11 @@ fn counted(names: &[&'static str]) -> Counters {
     Counters(names.iter().map(|name| (*name, 5)).collect())
 }
 
-fn carp(carpdev: Option<u32>, nodes: &[(u8, u8, &str)]) -> Carp {
-    let nodes = nodes.iter().map(|(vhid, advskew, state)| Node {
-        vhid: *vhid,
-        advskew: *advskew,
-        state: (*state).to_owned(),
-    });
-    Carp {
-        carpdev,
-        advbase: 1,
-        nodes: nodes.collect(),
-        counters: counted(COUNTERS),
-        ..Carp::default()
-    }
-}
-
-fn interface(index: u32, name: &str) -> Interface {
-    Interface {
-        index,
-        name: name.to_owned(),
-        ..Interface::default()
+fn host(ifindex: u32, ifname: &str, vhid: u8, advskew: u8, state: &str) -> VirtualHost {
+    VirtualHost {
+        ifindex,
+        advskew,
+        ..VirtualHost::of_test(ifname, vhid, state)
     }
 }
 
@@ -52,7 +36,57 @@ fn cause(name: &str, amount: u32) -> Cause {
 
 /// A host with something of everything.
 fn example() -> Snapshot {
-    let mut it = Snapshot {
+    let differs = VirtualHost {
+        digest_differs: true,
+        carpdev: None,
+        ..host(8, "ou\"t\\side", 3, 0, "init")
+    };
+    let elsewhere = VirtualHost {
+        carpdev: Some(Carpdev::Elsewhere(2)),
+        ..host(9, "carp2", 4, 0, "init")
+    };
+    let gone = VirtualHost {
+        carpdev: Some(Carpdev::Gone("eth7".into())),
+        ..host(9, "carp2", 5, 0, "init")
+    };
+    // carp3 has no virtual host
+    let interfaces = [
+        (7, "carp0"),
+        (8, "ou\"t\\side"),
+        (9, "carp2"),
+        (10, "carp3"),
+    ];
+    let counters = interfaces.map(|(ifindex, ifname)| InterfaceCounters {
+        ifname: ifname.to_owned(),
+        ifindex,
+        counters: match ifname {
+            "carp2" => Counters::default(),
+            _ => counted(COUNTERS),
+        },
+    });
+    let pfsync = Pfsync {
+        syncdev: Some(2),
+        syncpeer: Some("172.16.0.3".parse().expect("is an address")),
+        bulk: "done".into(),
+        states: 5123,
+        unconfirmed: 1,
+        counters: counted(PFSYNC_COUNTERS),
+        ..Pfsync::default()
+    };
+    Snapshot {
+        hosts: vec![
+            host(7, "carp0", 1, 0, "master"),
+            host(7, "carp0", 2, 100, "backup"),
+            differs,
+            elsewhere,
+            gone,
+        ],
+        counters: counters.to_vec(),
+        pfsyncs: vec![PfsyncInterface {
+            labels: Labels::of("interface", "pfsync0"),
+            pfsync,
+            syncdev: "eth0".into(),
+        }],
         groups: vec![
             Group {
                 group: "carp".into(),
@@ -82,49 +116,7 @@ fn example() -> Snapshot {
             Peer::of_test(None, "unknown", None),
         ],
         all: counted(COUNTERS),
-        ..Snapshot::default()
-    };
-    let differs = Carp {
-        digest_differs: Some(300),
-        ..carp(None, &[(3, 0, "init")])
-    };
-    let elsewhere = Carp {
-        carpdev_netnsid: Some(1),
-        ..carp(Some(2), &[(4, 0, "init")])
-    };
-    let gone = Carp {
-        carpdev_gone: Some("eth7".into()),
-        ..carp(None, &[])
-    };
-    let pfsync = Pfsync {
-        syncdev: Some(2),
-        syncpeer: Some("172.16.0.3".parse().expect("is an address")),
-        bulk: "done".into(),
-        states: 5123,
-        unconfirmed: 1,
-        counters: counted(PFSYNC_COUNTERS),
-        ..Pfsync::default()
-    };
-    for (index, name, carp, pfsync) in [
-        (2, "eth0", None, None),
-        (
-            7,
-            "carp0",
-            Some(carp(Some(2), &[(1, 0, "master"), (2, 100, "backup")])),
-            None,
-        ),
-        (8, "ou\"t\\side", Some(differs), None),
-        (9, "carp2", Some(elsewhere), None),
-        (10, "carp3", Some(gone), None),
-        (11, "pfsync0", None, Some(pfsync)),
-    ] {
-        it.add(Interface {
-            carp,
-            pfsync,
-            ..interface(index, name)
-        });
     }
-    it
 }
 
 /// The names of all metrics.
@@ -149,12 +141,14 @@ fn samples() {
         r#"carp_vhost_state{interface="ou\"t\\side",vhid="3",state="init"} 1"#,
         r#"carp_vhost_info{interface="carp0",vhid="2",carpdev="eth0",advbase="1",advskew="100"} 1"#,
         r#"carp_vhost_info{interface="carp2",vhid="4",carpdev="if2",advbase="1",advskew="0"} 1"#,
+        r#"carp_vhost_info{interface="carp2",vhid="5",carpdev="eth7",advbase="1",advskew="0"} 1"#,
         r#"carp_demotion{group="carp",cause="link:eth0"} 1"#,
         r#"carp_demotion{group="carp",cause="check:web"} 31"#,
         r#"carp_demotion{group="inside",cause=""} 0"#,
         r#"carp_digest_differs{interface="carp0"} 0"#,
         r#"carp_digest_differs{interface="ou\"t\\side"} 1"#,
         r#"carp_advertisements_received_total{interface="carp0",family="ipv6"} 5"#,
+        r#"carp_advertisements_received_total{interface="carp2",family="ipv6"} 0"#,
         r#"carp_advertisements_dropped_total{interface="carp3",reason="bad_auth"} 5"#,
         r#"carp_send_errors_total{interface="carp3",reason="error"} 5"#,
         r#"carp_namespace_advertisements_dropped_total{reason="bad_vhid"} 5"#,
@@ -176,6 +170,7 @@ fn samples() {
         );
     }
     assert!(!page.contains(r#"behind_frames{peer="others"}"#));
+    assert!(!page.contains(r#"dropped_total{interface="carp2""#));
 }
 
 /// HELP, TYPE and all samples of a metric stand together; no sample is there twice.
@@ -210,9 +205,7 @@ fn the_format() {
 
 #[test]
 fn nothing_where_nothing_is() {
-    let mut it = Snapshot::default();
-    it.add(interface(1, "lo"));
-    assert_eq!(it.page(), "");
+    assert_eq!(Snapshot::default().page(), "");
 }
 
 /// Every metric that the dashboard asks for is one.

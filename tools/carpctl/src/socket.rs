@@ -8,15 +8,17 @@ use crate::{
     error::{failed, Error, Result},
 };
 use netlink_packet_core::{
-    DecodeError, DoneMessage, ErrorMessage, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP,
-    NLM_F_DUMP_INTR, NLM_F_REQUEST,
+    DecodeError, DoneMessage, ErrorMessage, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED,
+    NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
 };
 use netlink_sys::{Socket, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// Of linux/netlink.h.
 const NLMSGERR_ATTR_MSG: u16 = 1;
+/// Messages of lower kinds are netlink's own.
+const NLMSG_MIN_TYPE: u16 = 16;
 /// Of errno.h.
 pub const ENOENT: i32 = 2;
 pub const ENODEV: i32 = 19;
@@ -96,22 +98,25 @@ impl Netlink {
     ///
     /// The kernel's own words, where it refuses.
     pub fn request(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<Vec<Raw>> {
-        self.attempts(kind, flags, body, Some)
+        self.attempts(kind, flags, body, |kind, body| {
+            let body = body.to_vec();
+            Some(Raw { kind, body })
+        })
     }
 
     pub fn dump(&mut self, kind: u16, body: &[u8]) -> Result<Vec<Raw>> {
         self.request(kind, NLM_F_DUMP, body)
     }
 
-    /// Returns what `read` makes of each answer. An answer is not kept longer than that: of
-    /// many links all together take 1 KiB each.
+    /// Returns what `read` makes of the body of each answer. Nothing of it is copied before:
+    /// there may be thousands of them.
     pub fn dump_with<T>(
         &mut self,
         kind: u16,
         body: &[u8],
-        read: impl Fn(Raw) -> Option<T>,
+        read: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Vec<T>> {
-        self.attempts(kind, NLM_F_DUMP, body, read)
+        self.attempts(kind, NLM_F_DUMP, body, |_, body| read(body))
     }
 
     fn attempts<T>(
@@ -119,7 +124,7 @@ impl Netlink {
         kind: u16,
         flags: u16,
         body: &[u8],
-        read: impl Fn(Raw) -> Option<T>,
+        read: impl Fn(u16, &[u8]) -> Option<T>,
     ) -> Result<Vec<T>> {
         for _ in 0..ATTEMPTS {
             if let Some(answers) = self.attempt(kind, flags, body, &read)? {
@@ -135,7 +140,7 @@ impl Netlink {
         kind: u16,
         flags: u16,
         body: &[u8],
-        read: impl Fn(Raw) -> Option<T>,
+        read: impl Fn(u16, &[u8]) -> Option<T>,
     ) -> Result<Option<Vec<T>>> {
         let dump = flags & NLM_F_DUMP == NLM_F_DUMP;
         self.sequence += 1;
@@ -159,15 +164,18 @@ impl Netlink {
             self.receive(&mut datagram)?;
             for message in messages(&datagram) {
                 let message = message?;
-                if message.header.sequence_number != self.sequence {
+                if message.sequence_number() != self.sequence {
                     continue;
                 }
-                whole &= message.header.flags & NLM_F_DUMP_INTR == 0;
-                match message.payload {
-                    NetlinkPayload::InnerMessage(answer) => answers.extend(read(answer)),
+                whole &= message.flags() & NLM_F_DUMP_INTR == 0;
+                if message.message_type() >= NLMSG_MIN_TYPE {
+                    answers.extend(read(message.message_type(), message.payload()));
+                    continue;
+                }
+                let flags = message.flags();
+                match own(message)? {
                     NetlinkPayload::Error(error) => {
-                        return refusal(message.header.flags, &error)
-                            .map_or_else(|| Ok(Some(answers)), Err);
+                        return refusal(flags, &error).map_or_else(|| Ok(Some(answers)), Err);
                     }
                     NetlinkPayload::Done(done) => {
                         return end(&done).map_or_else(|| Ok(whole.then_some(answers)), Err);
@@ -201,8 +209,11 @@ impl Netlink {
         };
         let mut heard = Vec::new();
         for message in messages(&datagram) {
-            if let NetlinkPayload::InnerMessage(raw) = message?.payload {
-                heard.push(Heard::Message(raw));
+            let message = message?;
+            let kind = message.message_type();
+            if kind >= NLMSG_MIN_TYPE {
+                let body = message.payload().to_vec();
+                heard.push(Heard::Message(Raw { kind, body }));
             }
         }
         Ok(heard)
@@ -216,19 +227,29 @@ impl AsFd for Netlink {
 }
 
 /// The messages of a datagram.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<NetlinkMessage<Raw>>> + '_ {
+fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<NetlinkBuffer<&[u8]>>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let message = NetlinkMessage::<Raw>::deserialize(rest);
+        let message = NetlinkBuffer::new_checked(rest);
         let length = message
             .as_ref()
-            .map_or(rest.len(), |message| message.header.length as usize);
+            .map_or(rest.len(), |message| message.length() as usize);
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(message.map_err(|error| Error::Failed(format!("the kernel's answer: {error}"))))
+        Some(message.map_err(unreadable))
     })
+}
+
+/// What netlink itself says.
+fn own(message: NetlinkBuffer<&[u8]>) -> Result<NetlinkPayload<Raw>> {
+    let message = NetlinkMessage::deserialize(message.into_inner());
+    Ok(message.map_err(unreadable)?.payload)
+}
+
+fn unreadable(error: DecodeError) -> Error {
+    Error::Failed(format!("the kernel's answer: {error}"))
 }
 
 /// Nothing: it was an acknowledgment.
@@ -314,10 +335,7 @@ mod tests {
             datagram.extend(buffer);
         }
         let bodies: Vec<_> = messages(&datagram)
-            .map(|message| match message.expect("is whole").payload {
-                NetlinkPayload::InnerMessage(raw) => raw.body,
-                other => panic!("{other:?}"),
-            })
+            .map(|message| message.expect("is whole").payload())
             .collect();
         assert_eq!(bodies, [&b"one"[..], b"three"]);
         assert!(messages(&datagram[..17]).any(|message| message.is_err()));

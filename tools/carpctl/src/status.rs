@@ -8,7 +8,8 @@ use crate::{
     counters::Counters,
     error::{usage, Result},
     family::{Event, Family, Group, VirtualHost},
-    interface::{carpdev, Route},
+    interface::Route,
+    kind::Kind,
     output::Output,
     show::digest_differs,
 };
@@ -34,37 +35,11 @@ struct Status {
 
 impl Status {
     fn read(family: &mut Family) -> Result<Self> {
-        let mut virtual_hosts = family.virtual_hosts()?;
-        // at once: there may be thousands of them, on a few parents
-        let links = Route::open()?.links()?;
-        let names: BTreeMap<u32, &str> = links.iter().map(|it| (it.index, &*it.name)).collect();
-        let mut parents = BTreeMap::new();
-        let mut trouble = BTreeMap::new();
-        for interface in &links {
-            let Some(carp) = &interface.carp else {
-                continue;
-            };
-            let name = |index| {
-                let name = names.get(&index).map(|name| (*name).to_owned());
-                Ok(name.unwrap_or_else(|| format!("if{index}")))
-            };
-            if let Some(name) = carpdev(carp, name)? {
-                parents.insert(interface.index, name);
-            }
-            if carp.digest_differs.is_some() {
-                trouble.insert(interface.name.clone(), digest_differs(carp));
-            }
-        }
-        for host in &mut virtual_hosts {
-            host.carpdev = parents
-                .get(&host.ifindex)
-                .cloned()
-                .or_else(|| host.parent.map(|index| format!("if{index}")));
-        }
+        let virtual_hosts = family.virtual_hosts()?;
         Ok(Self {
-            virtual_hosts,
+            digest_differs: trouble(&virtual_hosts)?,
             groups: family.groups()?,
-            digest_differs: trouble,
+            virtual_hosts,
         })
     }
 
@@ -87,7 +62,10 @@ impl Status {
                 host.advbase.to_string(),
                 host.advskew.to_string(),
                 host.demote.to_string(),
-                host.carpdev.clone().unwrap_or_else(|| "none".to_owned()),
+                match &host.carpdev {
+                    Some(carpdev) => carpdev.to_string(),
+                    None => "none".to_owned(),
+                },
             ]
         }));
         let mut text = table(&rows);
@@ -99,6 +77,20 @@ impl Status {
         }
         text
     }
+}
+
+/// By interface: whose digests differ, and what they cover here. rtnetlink, which tells of
+/// thousands of links slowly, is asked only if there are any.
+fn trouble(hosts: &[VirtualHost]) -> Result<BTreeMap<String, String>> {
+    if !hosts.iter().any(|host| host.digest_differs) {
+        return Ok(BTreeMap::new());
+    }
+    let links = Route::open()?.all(Kind::Carp)?;
+    let trouble = links.into_iter().filter_map(|interface| {
+        let carp = interface.carp.filter(|it| it.digest_differs.is_some())?;
+        Some((interface.name, digest_differs(&carp)))
+    });
+    Ok(trouble.collect())
 }
 
 /// Columns as wide as what is in them.

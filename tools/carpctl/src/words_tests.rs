@@ -5,7 +5,8 @@
 use super::*;
 use crate::{
     address::{Action, AddressChange, Broadcast},
-    attributes::{address, bytes, emit, nest, u8, Attributes},
+    attributes::{address, bytes, emit, nest, u32, u8, Attributes},
+    auth::Numbers,
     contract::{link::*, pfsync::*, settable},
     setting::Setting,
 };
@@ -360,6 +361,87 @@ fn no_message_shows_the_phrase() {
     let change = right("pass 12345678901234567890");
     assert_eq!(change.warnings.len(), 1);
     assert!(!format!("{change:?}").contains("1234"));
+}
+
+/// A file with a key of 32 bytes.
+fn key_file(name: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("carpctl-{name}-{}", std::process::id()));
+    std::fs::write(&path, "32 characters, and not one less.\n").expect("can be written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("is ours");
+    path
+}
+
+#[test]
+fn authentication() {
+    let file = key_file("words-key");
+    for kind in Kind::ALL {
+        let numbers = Numbers::of(kind);
+        let reads = |line: &str| {
+            reads_as(
+                Some(kind),
+                &line.replace("FILE", &file.display().to_string()),
+            )
+        };
+        let change = reads("authkey 1 FILE authkey 2 FILE authactive 2 auth enforce authwindow 60")
+            .expect("is right");
+        assert_eq!(
+            attributes(&change),
+            [
+                u8(numbers.active, 2),
+                u8(numbers.mode, 3),
+                u32(numbers.window, 60)
+            ]
+        );
+        let ids: Vec<_> = change.auth_keys.iter().map(|key| key.id).collect();
+        assert_eq!((ids, change.auth_keys[0].secret.len()), (vec![1, 2], 32));
+        assert!(change.warnings.is_empty() && !format!("{change:?}").contains("less"));
+        let change = reads("-authkey 1 -authkey 2 -authactive auth off authmonotonic");
+        let change = change.expect("is right");
+        assert_eq!(change.lost_keys, [1, 2]);
+        assert_eq!(
+            attributes(&change),
+            [
+                u8(numbers.active, 0),
+                u8(numbers.mode, 0),
+                u8(numbers.monotonic, 1)
+            ]
+        );
+    }
+    let line = format!("authkey 1 {0} authkey 1 {0}", file.display());
+    assert_eq!(wrong(&line), "authkey 1 is said twice");
+    std::fs::remove_file(file).expect("is ours");
+}
+
+#[test]
+fn what_is_wrong_with_authentication() {
+    for (line, told) in [
+        (
+            "auth on",
+            "auth \"on\": one of off, receive, permissive, enforce is expected",
+        ),
+        ("authkey", "authkey needs a value"),
+        ("authkey 1", "authkey 1 needs a value"),
+        (
+            "authkey 256 /k",
+            "authkey \"256\": a number of 1-255 is expected",
+        ),
+        (
+            "-authkey x",
+            "-authkey \"x\": a number of 1-255 is expected",
+        ),
+        ("authactive 1 -authactive", "authactive is said twice"),
+        (
+            "authwindow +5",
+            "authwindow \"+5\": a number of 1-300 is expected, or 0 for the default",
+        ),
+        (
+            "authtime authmonotonic",
+            "authtime or authmonotonic is said twice",
+        ),
+    ] {
+        assert_eq!(wrong(line), told, "{line}");
+    }
 }
 
 fn pfsync(line: &str) -> Change {

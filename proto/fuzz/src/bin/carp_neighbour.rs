@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use carp_proto::carp::neighbour::{Class, Solicitation, Speaker};
+use carp_proto::carp::neighbour::{Class, NaSender, Solicitation};
 use libfuzzer_sys::fuzz_target;
 
 const ETHERNET_LEN: usize = 14;
@@ -19,14 +19,14 @@ fuzz_target!(|packet: &[u8]| {
     };
     assert_eq!(place, Class::Solicitation);
     assert!(!solicitation.target.is_multicast());
-    let speaker = Speaker {
+    let sender = NaSender {
         from: [2; 6],
         at: [4; 6],
         router: packet.len() % 2 == 0,
     };
     for frame in [
-        speaker.answer(&solicitation, [6; 6]),
-        speaker.announce(solicitation.target),
+        sender.answer(&solicitation, [6; 6]),
+        sender.announce(solicitation.target),
     ] {
         let answer = &frame[ETHERNET_LEN..];
         assert_eq!(Class::of(answer), Class::Interface);

@@ -4,6 +4,8 @@
 //! interface that does not run.
 
 use super::{
+    filter,
+    frame::Mac,
     rules,
     wire::{Frames, Probe},
     Finding, Look, Snapshot,
@@ -14,7 +16,10 @@ use crate::{
     family::Group,
     interface::Interface,
 };
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 /// Of more addresses than this nobody is asked.
 const PROBES_MAX: usize = 128;
@@ -29,19 +34,44 @@ const LATELY_MS: u64 = 300_000;
 /// peers are there.
 pub fn probes(now: &Snapshot) -> Vec<Probe> {
     let mut probes = Vec::new();
-    for (interface, carp) in now.carps().filter(|(_, carp)| is_master(carp)) {
-        let Some(parent) = now.carpdev(carp) else {
-            continue;
-        };
+    for (interface, carp, parent) in asking(now) {
         let shared = carp.addresses.first().copied();
         let peers = peers_of(now, interface).map(|peer| peer.address);
-        let on_link = carp.peers.is_empty();
-        let all = shared.into_iter().chain(peers).filter(|_| on_link);
+        let all = shared.into_iter().chain(peers);
         probes.extend(all.filter_map(|it| probe(parent, it)));
     }
     probes.dedup();
     probes.truncate(PROBES_MAX);
+    probes.extend(virtual_probes(now));
     probes
+}
+
+/// Those who are known to be on a parent's link are asked by its own MAC address and by the
+/// virtual one of one interface.
+fn virtual_probes(now: &Snapshot) -> Vec<Probe> {
+    let mut probes: Vec<Probe> = Vec::new();
+    for (interface, carp, parent) in asking(now) {
+        let is_asked = probes.iter().any(|it| it.interface == parent.index);
+        let Some(lladdr) = filter::virtual_mac(interface).filter(|_| !is_asked) else {
+            continue;
+        };
+        let peers = peers_of(now, interface).map(|peer| peer.address);
+        let neighbours = filter::neighbours(&parent.name, carp, Path::new("/proc/net/arp"));
+        for own in peers.chain(neighbours).filter_map(|it| probe(parent, it)) {
+            let lladdr = Some(lladdr);
+            probes.extend([own, Probe { lladdr, ..own }]);
+        }
+    }
+    probes.truncate(PROBES_MAX);
+    probes
+}
+
+/// The masters that may ask on their parents' links.
+fn asking(now: &Snapshot) -> impl Iterator<Item = (&Interface, &Carp, &Interface)> {
+    let masters = now
+        .carps()
+        .filter(|(_, carp)| is_master(carp) && carp.peers.is_empty());
+    masters.filter_map(|(interface, carp)| Some((interface, carp, now.carpdev(carp)?)))
 }
 
 fn probe(parent: &Interface, address: IpAddr) -> Option<Probe> {
@@ -49,6 +79,7 @@ fn probe(parent: &Interface, address: IpAddr) -> Option<Probe> {
         IpAddr::V4(address) => Some(Probe {
             interface: parent.index,
             address,
+            lladdr: None,
         }),
         IpAddr::V6(_) => None,
     }
@@ -88,6 +119,9 @@ pub fn look(look: &Look) -> Vec<Finding> {
         }
         if let (Some(frames), true) = (&look.frames, findings.len() == before) {
             about.answers(frames, &mut findings);
+        }
+        if let Some(frames) = &look.frames {
+            about.is_filtered(frames, &mut findings);
         }
     }
     findings.extend(look.after.groups.iter().filter_map(demoted));
@@ -264,12 +298,16 @@ impl About<'_> {
         };
         let shared = self.carp.addresses.first().copied();
         if let Some((address, lladdr)) = shared.and_then(owner) {
-            findings.push(self.is_taken(node, address, &lladdr));
+            let reaches = self.hears_for_virtual_mac(frames).map(|(heard, _)| heard);
+            findings.push(self.is_taken(node, address, &lladdr, reaches == Some(true)));
         }
         for peer in self.peers(node).filter(|it| it.heard_ms < EXPECTED_MS) {
             if peer.digest != "good" || peer.address.is_ipv6() || owner(peer.address).is_some() {
                 continue;
             }
+            let mut advice =
+                "Nobody may be there to take over from this host; see after it".to_owned();
+            advice.extend(filter::locked_port(&self.look.after, parent));
             findings.push(self.find(
                 "peer-silent",
                 format!(
@@ -279,12 +317,49 @@ impl About<'_> {
                     node.vhid,
                     peer.heard_ms / 1000
                 ),
-                "Nobody may be there to take over from this host; see after it",
+                advice,
             ));
         }
     }
 
-    fn is_taken(&self, node: &Node, address: Ipv4Addr, lladdr: &[u8]) -> Finding {
+    /// Whether what the parent's neighbours say to the virtual MAC comes in; nothing: nobody
+    /// says anything, or this host is not master.
+    fn hears_for_virtual_mac(&self, frames: &Frames) -> Option<(bool, Ipv4Addr)> {
+        let (parent, [node]) = (self.parent()?, &self.carp.nodes[..]) else {
+            return None;
+        };
+        let own: Mac = parent.lladdr.as_slice().try_into().ok()?;
+        let lladdr = filter::virtual_mac(self.interface).filter(|_| self.stays_master(node.vhid));
+        let probes = self.look.probes.iter().copied();
+        let asked = probes.filter(|it| it.interface == parent.index && it.lladdr == lladdr);
+        let asked: Vec<_> = asked.filter(|it| it.lladdr.is_some()).collect();
+        let comes = |it: &Probe| frames.answered(*it, lladdr) || frames.answered(*it, None);
+        if let Some(probe) = asked.iter().find(|it| comes(it)) {
+            return Some((true, probe.address));
+        }
+        let witness = asked.iter().find(|it| frames.answered(**it, Some(own)))?;
+        Some((false, witness.address))
+    }
+
+    /// Frames for the virtual MAC do not come in, or those from it do not get out.
+    fn is_filtered(&self, frames: &Frames, findings: &mut Vec<Finding>) {
+        let heard = self.hears_for_virtual_mac(frames);
+        if let (Some(parent), Some((false, witness))) = (self.parent(), heard) {
+            findings.push(Finding::new(
+                "parent-filters",
+                &parent.name,
+                format!(
+                    "{witness} answers ARP for its own MAC address, and nobody does for the \
+                     virtual MAC of {}: frames for that, or from it, are dropped on the way",
+                    self.interface.name
+                ),
+                filter::advice(&self.look.after, parent, Path::new("/sys/class/net")),
+            ));
+        }
+    }
+
+    /// With `reaches`, frames for the virtual MAC come in.
+    fn is_taken(&self, node: &Node, address: Ipv4Addr, lladdr: &[u8], reaches: bool) -> Finding {
         if lladdr == self.interface.lladdr {
             return self.find(
                 "two-masters",
@@ -293,8 +368,16 @@ impl About<'_> {
                      vhid {}, too, and its advertisements do not come here",
                     node.vhid
                 ),
-                "Look for what drops multicast or IP protocol 112 between the two: IGMP snooping, \
-                 a firewall, a hypervisor that allows no promiscuous mode",
+                match reaches {
+                    true => {
+                        "Look for what drops multicast or IP protocol 112 between the two: IGMP \
+                         snooping or a firewall; frames for the virtual MAC do come in"
+                    }
+                    false => {
+                        "Look for what drops multicast or IP protocol 112 between the two: IGMP \
+                         snooping, a firewall, a hypervisor that allows no promiscuous mode"
+                    }
+                },
             );
         }
         let bytes: Vec<_> = lladdr.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -19,8 +19,12 @@ pub const PFSYNC: u8 = 240;
 /// What came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame {
-    /// Somebody has this address, and says so.
-    Arp { address: Ipv4Addr, lladdr: Mac },
+    /// Somebody has this address, and says so to this MAC address.
+    Arp {
+        address: Ipv4Addr,
+        lladdr: Mac,
+        to: Mac,
+    },
     /// Of protocol 112, with what is the vhid of carp.
     Advertisement { source: IpAddr, vhid: u8 },
     /// Of protocol 240.
@@ -33,7 +37,7 @@ impl Frame {
         let kind = frame.get(12..14)?;
         let rest = frame.get(14..)?;
         if kind == ETH_P_ARP {
-            return arp(rest);
+            return arp(frame.get(..6)?.try_into().ok()?, rest);
         }
         let (protocol, source, payload) = if kind == ETH_P_IP {
             ipv4(rest)?
@@ -54,12 +58,13 @@ impl Frame {
     }
 }
 
-fn arp(packet: &[u8]) -> Option<Frame> {
+fn arp(to: Mac, packet: &[u8]) -> Option<Frame> {
     let is_reply = packet.get(..6)? == ARP && packet.get(6..8)? == ARP_REPLY;
     let address: [u8; 4] = packet.get(14..18)?.try_into().ok()?;
     is_reply.then_some(Frame::Arp {
         address: address.into(),
         lladdr: packet.get(8..14)?.try_into().ok()?,
+        to,
     })
 }
 
@@ -114,8 +119,13 @@ mod tests {
         );
         frame[21] = 2;
         frame[28..32].copy_from_slice(&address.octets());
-        let lladdr = OWN;
-        assert_eq!(Frame::read(&frame), Some(Frame::Arp { address, lladdr }));
+        let (lladdr, to) = (OWN, [0xff; 6]);
+        let answer = Frame::Arp {
+            address,
+            lladdr,
+            to,
+        };
+        assert_eq!(Frame::read(&frame), Some(answer));
     }
 
     #[test]

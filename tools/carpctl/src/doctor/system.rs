@@ -3,7 +3,7 @@
 //! What is wrong around the interfaces: parents that cannot do it, programs that meddle, the
 //! next kernel, files that others can read.
 
-use super::{Finding, Look};
+use super::{filter, Finding, Look};
 use crate::interface::Interface;
 use std::{
     fs,
@@ -27,10 +27,12 @@ pub fn look(look: &Look) -> Vec<Finding> {
     let parents = now.carps().filter_map(|(_, carp)| now.carpdev(carp));
     for parent in parents {
         findings.extend(wireless(&parent.name, Path::new("/sys/class/net")));
+        findings.extend(filter::of_own_address(now, parent));
     }
     if look.is_root {
         findings.extend(next_kernel());
         findings.extend(readable(Path::new("/etc")));
+        findings.extend(readable_credentials(Path::new("/etc/systemd/system")));
     }
     findings.dedup();
     findings
@@ -110,7 +112,7 @@ fn next_kernel() -> Option<Finding> {
     Some(Finding::new("next-kernel", "kernel", what, advice))
 }
 
-/// Files of interfaces with a passphrase that others than root can read.
+/// Files of interfaces with a passphrase, and files of passphrases and keys, that others than root can read.
 fn readable(etc: &Path) -> Vec<Finding> {
     let Ok(entries) = fs::read_dir(etc) else {
         return Vec::new();
@@ -124,21 +126,45 @@ fn readable(etc: &Path) -> Vec<Finding> {
         let mut words = words.split_whitespace();
         while let Some(word) = words.next() {
             let secret = match word {
-                "pass" => Some(file.clone()),
-                "passfile" => words.next().map(PathBuf::from),
+                "pass" => Some(("passphrase", file.clone())),
+                "passfile" => words.next().map(|it| ("passphrase", it.into())),
+                // its id, and the file
+                "authkey" => words.nth(1).map(|it| ("key", it.into())),
                 _ => None,
             };
-            findings.extend(secret.filter(|it| others_read(it)).map(|it| {
-                Finding::new(
-                    "readable",
-                    it.display().to_string(),
-                    "others than root can read its passphrase",
-                    format!("chmod 600 {}", it.display()),
-                )
-            }));
+            findings.extend(secret.and_then(|(what, path)| others_read_it(&path, what)));
         }
     }
     findings
+}
+
+/// Files that the units of carp get as credentials.
+fn readable_credentials(units: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for folder in ["carp.service.d", "carp-late@.service.d"] {
+        let entries = fs::read_dir(units.join(folder)).into_iter().flatten();
+        for entry in entries.flatten() {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            let credentials = text
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("LoadCredential="));
+            // NAME:PATH; one without a path lies where only root can read
+            let paths = credentials.filter_map(|it| it.split_once(':'));
+            findings.extend(paths.filter_map(|(_, path)| others_read_it(path.as_ref(), "secret")));
+        }
+    }
+    findings
+}
+
+fn others_read_it(path: &Path, what: &str) -> Option<Finding> {
+    others_read(path).then(|| {
+        Finding::new(
+            "readable",
+            path.display().to_string(),
+            format!("others than root can read its {what}"),
+            format!("chmod 600 {}", path.display()),
+        )
+    })
 }
 
 fn is_hostname_file(path: &Path) -> bool {
@@ -224,10 +250,29 @@ mod tests {
         folder.write("hostname.carp1", &words, 0o644);
         folder.write("hostname.carp0", "vhid 1 pass secret\n", 0o644);
         folder.write("hostname.carp2", "vhid 3 pass secret\n", 0o600);
+        let words = format!("authkey 1 {} auth enforce\n", key.display());
+        folder.write("hostname.carp3", &words, 0o644);
         folder.write("hostname.eth0", "inet 10.0.0.1/24\n", 0o644);
         let found = readable(&folder.0);
         let about: Vec<_> = found.iter().map(|it| it.about.rsplit('/').next()).collect();
-        assert_eq!(about, [Some("hostname.carp0"), Some("key")]);
+        assert_eq!(about, [Some("hostname.carp0"), Some("key"), Some("key")]);
+        assert!(found.iter().any(|it| it.what.ends_with("its key")));
+    }
+
+    #[test]
+    fn credentials_that_others_read() {
+        let folder = Folder::new("credentials");
+        let key = folder.write("key", "secret\n", 0o644);
+        let drop_in = folder.0.join("carp.service.d");
+        fs::create_dir_all(&drop_in).expect("can be made");
+        let words = format!(
+            "[Service]\nLoadCredential=carp.key1:{}\nLoadCredential=carp.key2\n",
+            key.display()
+        );
+        fs::write(drop_in.join("keys.conf"), words).expect("can be written");
+        let found = readable_credentials(&folder.0);
+        let about: Vec<_> = found.iter().map(|it| it.about.rsplit('/').next()).collect();
+        assert_eq!(about, [Some("key")]);
     }
 
     #[test]

@@ -33,7 +33,12 @@ const FRAMES_MAX: usize = 4096;
 pub struct Probe {
     pub interface: u32,
     pub address: Ipv4Addr,
+    /// The virtual MAC from which it is asked for; nothing: the interface's own.
+    pub lladdr: Option<Mac>,
 }
+
+/// To whom an answer may go as well (RFC 5227).
+const BROADCAST: Mac = [0xff; 6];
 
 /// What has come in, and on which interface.
 #[derive(Debug, Default)]
@@ -48,8 +53,20 @@ impl Frames {
     /// Who answered for an address.
     pub fn owner(&self, probe: Probe) -> Option<Mac> {
         self.on(probe.interface).find_map(|frame| match frame {
-            Frame::Arp { address, lladdr } if *address == probe.address => Some(*lladdr),
+            Frame::Arp {
+                address, lladdr, ..
+            } if *address == probe.address => Some(*lladdr),
             _ => None,
+        })
+    }
+
+    /// Whether an answer for this address has come for a MAC address; nothing: for all.
+    pub fn answered(&self, probe: Probe, wanted: Option<Mac>) -> bool {
+        self.on(probe.interface).any(|frame| match frame {
+            Frame::Arp { address, to, .. } => {
+                *address == probe.address && *to == wanted.unwrap_or(BROADCAST)
+            }
+            _ => false,
         })
     }
 
@@ -104,12 +121,17 @@ impl Wires {
         Ok(Self(wires))
     }
 
-    /// Asks for the addresses, twice, and notes what comes in.
+    /// Asks for the addresses, twice, and notes what comes in. From a virtual MAC both
+    /// questions go out at once: later this host may not be master any more.
     pub fn watch(&self, probes: &[Probe], window: Duration) -> Result<Frames> {
         let mut frames = Frames::default();
         let begin = Instant::now();
+        let is_virtual = |probe: &&Probe| probe.lladdr.is_some();
+        for probe in [probes, probes].concat().iter().filter(is_virtual) {
+            self.ask(*probe);
+        }
         for part in 1..=2 {
-            for probe in probes {
+            for probe in probes.iter().filter(|it| !is_virtual(it)) {
                 self.ask(*probe);
             }
             self.watch_until(begin + window * part / 2, &mut frames)?;
@@ -119,7 +141,8 @@ impl Wires {
 
     fn ask(&self, probe: Probe) {
         let wire = self.0.iter().find(|wire| wire.interface == probe.interface);
-        if let Some((wire, lladdr)) = wire.and_then(|wire| Some((wire, wire.lladdr?))) {
+        let from = |wire: &Wire| probe.lladdr.or(wire.lladdr);
+        if let Some((wire, lladdr)) = wire.and_then(|wire| Some((wire, from(wire)?))) {
             let frame = arp_probe(lladdr, probe.address);
             // what cannot be asked gets no answer
             let _ = send(wire.socket.as_raw_fd(), &frame, MsgFlags::empty());
