@@ -83,9 +83,10 @@ def test_words(firewall: Host) -> None:
     )
     of_all = {"create", "destroy", "up", "down", "mtu", "lladdr", "description", "descr"}
     words = {"syncdev", "syncpeer", "maxupd", "defer", "established", "local", "bulkwait"}
-    assert set(pfsync) == of_all | words
+    auth = {"auth", "authkey", "authactive", "authwindow", "authtime", "authmonotonic"}
+    assert set(pfsync) == of_all | words | auth
     words = ["-defer", "-descr", "-description", "-established", "-local", "-syncdev", "-syncpeer"]
-    assert pfsync_minus == words
+    assert pfsync_minus == ["-authactive", "-authkey", *words]
     assert of_all | {"inet", "trunkport"} < set(ethernet) and "vhid" not in ethernet
     assert of_all | {"inet", "trunkport", "vhid"} < set(new)
     assert of_all | {"inet", "vhid"} < set(usual) and "trunkport" not in usual

@@ -50,7 +50,7 @@ REASONS = (
     "administrator",
 )  # fmt: skip
 # include/uapi/linux/if_carp.h
-STATS_MAX, STATS_RX_IPV4, STATS_TX_IPV4 = 20, 2, 13
+STATS_MAX, STATS_RX_IPV4, STATS_TX_IPV4 = 27, 2, 13
 
 
 class Talk:

@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 import pytest
+from lib import auth
 from lib import carp as c
 from lib.clock import wait_for
 from lib.host import Host
@@ -65,6 +66,7 @@ def test_everything_at_creation(host: Host) -> None:
         "carpdev": "eth0",
         "advbase": 2,
         "advskew": 30,
+        "authwindow": 7,  # three intervals
         "carpnodes": [{"vhid": 7, "advskew": 30, "state": "init"}],
         "addresses": [],
         "address_count": 0,
@@ -278,6 +280,7 @@ def test_counters_in_json(master: Host) -> None:
         *("rx_bad_ttl", "rx_short", "rx_bad_checksum", "rx_bad_version", "rx_bad_length"),
         *("rx_bad_auth", "rx_bad_vhid", "rx_bad_address_list", "tx_ipv4", "tx_ipv6"),
         *("tx_no_memory", "tx_error", "tx_state_updates", "preempt"),
+        *(f"rx_auth_{outcome}" for outcome in auth.COUNTERS),
     }
     assert stats["tx_ipv4"] > 0
     assert {name for name, value in stats.items() if value} == {"tx_ipv4", "preempt"}
