@@ -19,6 +19,10 @@ from bench.peers import Carp, Keepalived, Peer, Ucarp, Virtual, masters
 from bench.results import Group, Results
 
 COUNTS = (1, 50, 255, 4080)
+LOOKED_AT = 4080
+"""Of so many the time is measured that carpctl takes to show them."""
+LOOK_MAX = 200_000_000
+"""So many instructions at most."""
 VHIDS = 255
 SECONDS = {1: 200, 50: 20, 255: 5, 4080: 2}
 """How long each is watched: the fewer, the longer."""
@@ -106,7 +110,32 @@ def macvlans(group: Group, count: int) -> None:
         world.close()
 
 
-def share(group: Group, peer: type[Peer], count: int, cost: Cost | None = None) -> None:
+def look(group: Group, host: Host) -> None:
+    """What carpctl takes, less what it takes to start it and say nothing."""
+    count = f"{LOOKED_AT:,} virtual hosts"
+    each = {}
+    for what in ("--version", "status", "metrics"):
+        # a first time, so that the program and what it wants are in memory
+        for _ in range(2):
+            with host.inside(), watched() as load:
+                run(("sh", "-c", f"carpctl {what} >/tmp/told"))
+        each[what] = load.instructions
+    for what in ("status", "metrics"):
+        instructions = each[what] - each["--version"]
+        bar = f"under {LOOK_MAX // 10**6} million instructions"
+        value = instructions / 1e6
+        group.add(f"carpctl {what}", count, value, "million instructions")
+        met = instructions < LOOK_MAX
+        group.bar(f"{count}: carpctl {what}", bar, value, "million instructions", met)
+
+
+def share(
+    group: Group,
+    peer: type[Peer],
+    count: int,
+    cost: Cost | None = None,
+    looked: Group | None = None,
+) -> None:
     """What a master has to do, and a backup."""
     row = f"a {{}}, {count:,} virtual host{'s' if count > 1 else ''}"
     world = World()
@@ -127,6 +156,8 @@ def share(group: Group, peer: type[Peer], count: int, cost: Cost | None = None) 
         with watched() as alone:
             time.sleep(seconds)
         group.add(row.format("master"), peer.name, alone.share - nothing.share, "%")
+        if looked:
+            look(looked, a)
         peer(b, virtual, rank=1)
         time.sleep(8)
         with watched() as both:
@@ -154,6 +185,11 @@ def bench(results: Results) -> None:
         " guest does without; a master alone, and what its backup adds. Each virtual host"
         " advertises once a second."
     )
+    looked = results.group("looking", "To look at many virtual hosts")
+    looked.explain(
+        "What carpctl executes, in the kernel and itself, to write all of it into a file, less"
+        " what it takes to start the program. All are master."
+    )
     for count in COUNTS:
         for peer in (Carp, Keepalived, Ucarp):
             if peer is Ucarp and count > UCARPS:
@@ -165,7 +201,8 @@ def bench(results: Results) -> None:
                 continue
             cost = Cost(made, peer.name, count) if peer is Carp else None
             try:
-                share(group, peer, count, cost)
+                is_looked_at = peer is Carp and count == LOOKED_AT
+                share(group, peer, count, cost, looked if is_looked_at else None)
             except AssertionError as error:
                 row = f"a backup, {count:,} virtual host{'s' if count > 1 else ''}"
                 if peer is Carp:
