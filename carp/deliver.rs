@@ -17,10 +17,11 @@ use crate::{
     linux::{
         compat::ENOBUFS, log, log::print_at, netdevice_ops::OwnDevice, skbuff::ETH_P_IP, timer,
     },
+    proto::auth::receiver::Notice,
     proto::carp::{
         balancing::HOSTS_MAX,
         election::{Families, State},
-        log::SEND_ERROR,
+        log::{CLOCK, SEND_ERROR},
         time::Instant,
     },
 };
@@ -80,6 +81,9 @@ pub(super) fn deliver(carp: &Carp, outbox: &mut Outbox) {
     }
     for change in changes {
         log_transition(own, change);
+    }
+    if let Some((sender, notice)) = outbox.notice {
+        log_clock(own, sender, notice);
     }
     if !dropped.is_empty() {
         send_again(carp, &outbox.advertising, dropped);
@@ -153,5 +157,32 @@ fn log_send_error(own: &OwnDevice, error: kernel::error::Error) {
             own.name(),
             error.to_errno()
         );
+    }
+}
+
+/// Logs that another host's clock is far from ours, or close again.
+fn log_clock(own: &OwnDevice, sender: IpAddr, notice: Notice) {
+    let Some(level) = Namespace::prints(own.net(), CLOCK, true) else {
+        return;
+    };
+    let (name, sender) = (own.name(), log::KernelDisplay(sender));
+    match notice {
+        Notice::Apart(nanos) => {
+            let (by, direction) = match nanos {
+                ..0 => (nanos.unsigned_abs(), "behind"),
+                _ => (nanos.unsigned_abs(), "ahead of"),
+            };
+            let ms = by / 1_000_000;
+            print_at!(
+                level,
+                "{name}: the clock of {sender} is {ms} ms {direction} ours\n"
+            );
+        }
+        Notice::Together => {
+            print_at!(
+                level,
+                "{name}: the clock of {sender} is close to ours again\n"
+            );
+        }
     }
 }

@@ -16,27 +16,19 @@ use super::{
     history::Past,
     hooks,
     host::{Host, Moment},
-    netns::Namespace,
     notify,
     outbox::{Outbox, StateChange},
     published::state_to_u32,
     stopping,
 };
 use crate::{
-    linux::{
-        log::{print_at, KernelDisplay},
-        netdevice::MacAddress,
-        netdevice_ops::OwnDevice,
-        rtnl::Rtnl,
-        timer,
-    },
-    proto::auth::{mac::Covered, receiver::Notice},
+    linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
+    proto::auth::{mac::Covered, mode::Outcome, receiver::Notice},
     proto::carp::{
         advertisers::Advertiser,
         balancing::Balancing,
         effects::Transition,
         election::{Event, Family, State},
-        log::CLOCK,
         packet::{Discard, Received},
         time::Instant,
     },
@@ -244,7 +236,9 @@ pub(super) fn advertised(
             node.advertisers.heard(advertiser);
         }
         let advertisement = authenticated?;
-        check_whole(carp, &mut host, sender.address, received)?;
+        if let Some(notice) = check_whole(carp, &mut host, sender.address, received)? {
+            outbox.push_notice(&host, sender.address, notice);
+        }
         if host.settings.balancing() == Balancing::IpStealth {
             let mac = host.settings.mac();
             host.exposure.heard(sender.lladdr, mac);
@@ -261,8 +255,8 @@ pub(super) fn advertised(
     Ok(())
 }
 
-/// Checks what authenticates the whole of an advertisement whose digest is right. Under the
-/// host's lock.
+/// Checks what authenticates the whole of an advertisement whose digest is right. Returns
+/// what is to be logged of the sender's clock. Under the host's lock.
 ///
 /// # Errors
 ///
@@ -272,47 +266,21 @@ fn check_whole(
     host: &mut Host,
     sender: IpAddr,
     received: &Received<'_>,
-) -> Result<(), Discard> {
+) -> Result<Option<Notice>, Discard> {
     let mode = host.settings.auth.mode;
-    let (true, Some(auth)) = (mode.examines(), &mut host.auth) else {
-        return Ok(());
-    };
+    if !mode.examines() {
+        return Ok(None);
+    }
     let packet = Covered::Advertisement(received.bytes());
-    let (outcome, notice) = auth.receive(sender, received.trailer(), packet);
-    carp.counters.count(outcome.into());
-    if let (Some(notice), Some(own)) = (notice, &host.own) {
-        log_clock(own, sender, notice);
-    }
-    match mode.believes(outcome) {
-        true => Ok(()),
-        false => Err(Discard::Unauthenticated(outcome)),
-    }
-}
-
-/// Logs that another host's clock is far from ours, or close again.
-fn log_clock(own: &OwnDevice, sender: IpAddr, notice: Notice) {
-    let Some(level) = Namespace::prints(own.net(), CLOCK, true) else {
-        return;
+    let (outcome, notice) = match &mut host.auth {
+        Some(auth) => auth.receive(sender, received.trailer(), packet),
+        // The mode needs a key, so there is one.
+        None => (Outcome::UnknownKey, None),
     };
-    let (name, sender) = (own.name(), KernelDisplay(sender));
-    match notice {
-        Notice::Apart(nanos) => {
-            let (by, direction) = match nanos {
-                ..0 => (nanos.unsigned_abs(), "behind"),
-                _ => (nanos.unsigned_abs(), "ahead of"),
-            };
-            let ms = by / 1_000_000;
-            print_at!(
-                level,
-                "{name}: the clock of {sender} is {ms} ms {direction} ours\n"
-            );
-        }
-        Notice::Together => {
-            print_at!(
-                level,
-                "{name}: the clock of {sender} is close to ours again\n"
-            );
-        }
+    carp.counters.count(outcome.into());
+    match mode.believes(outcome) {
+        true => Ok(notice),
+        false => Err(Discard::Unauthenticated(outcome)),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     linux::{
         ip_output, netdevice::Device, netdevice_ops::OwnDevice, skbuff::SkbList, skbuff_tx::TxFrame,
     },
+    proto::auth::receiver::Notice,
     proto::carp::{
         announcements::{self, Batch},
         balancing::HOSTS_MAX,
@@ -79,6 +80,8 @@ pub(super) struct Outbox {
     pub(super) own: Option<ARef<OwnDevice>>,
     /// Changes of state to be logged.
     pub(super) transitions: [Option<StateChange>; HOSTS_MAX],
+    /// A host whose clock is to be logged.
+    pub(super) notice: Option<(IpAddr, Notice)>,
     /// Addresses to be announced.
     pub(super) addresses: Batch,
     /// Whether successes are counted as well as errors: successes matter only after an
@@ -97,10 +100,17 @@ impl Outbox {
             carpdev: None,
             own: None,
             transitions: [None; HOSTS_MAX],
+            notice: None,
             addresses: [None; announcements::BATCH],
             counts_successes: false,
             advertising: [false; HOSTS_MAX],
         }
+    }
+
+    /// Adds what is to be logged of the clock of `sender`, as late as changes of state.
+    pub(super) fn push_notice(&mut self, host: &Host, sender: IpAddr, notice: Notice) {
+        self.own.clone_from(&host.own);
+        self.notice = Some((sender, notice));
     }
 
     /// Adds a change of state. It is logged after everything is sent, because a console
