@@ -28,6 +28,11 @@ DEFAULTS = {
     "local": False,
     "established": False,
     "bulkwait": 40,
+    "auth": "off",
+    "authactive": 0,
+    "authkeys": [],
+    "authwindow": 5,
+    "authmonotonic": False,
     "table": "conntrack",
     "bulk": "down",
     "demote": 0,
@@ -113,7 +118,7 @@ def test_as_text(host: Host) -> None:
     assert line in shown
     shown = host.ip("-d", "-s", "link", "show", "pfsync0")
     assert "      ipackets 0 ipackets6 0 skipped 0 \n" in shown
-    assert len(p.stats(host)) == 37
+    assert len(p.stats(host)) == 44
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ import tempfile
 from collections.abc import Sequence
 
 from lib import carp as c
-from lib import flows
+from lib import flows, pfsync_auth
 from lib import pfsync as p
-from lib import pfsync_auth
 from lib import pfsync_wire as w
 from lib.clock import wait_for
 from lib.frames import checksum
