@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # What check does for authentication of whole packets, for each kind.
 
 case $kind in
@@ -23,22 +23,22 @@ give() { # BYTES: as the user's file
 
 number=0
 for mode in off receive permissive enforce; do
-	sends "$(attr $AUTH "$(u8 $number)")" auth $mode
+	sends "$(attr "$AUTH" "$(u8 $number)")" auth $mode
 	number=$((number + 1))
 done
-sends "$(attr $ACTIVE "$(u8 255)")" authactive 255
-sends "$(attr $ACTIVE "$(u8 0)")" -authactive
-sends "$(attr $WINDOW "$(u32 300)")" authwindow 300
+sends "$(attr "$ACTIVE" "$(u8 255)")" authactive 255
+sends "$(attr "$ACTIVE" "$(u8 0)")" -authactive
+sends "$(attr "$WINDOW" "$(u32 300)")" authwindow 300
 # more than the kernel takes
-sends "$(attr $WINDOW "$(u32 70000)")" authwindow 70000
-sends "$(attr $MONOTONIC "$(u8 1)")" authmonotonic
-sends "$(attr $MONOTONIC "$(u8 0)")" authtime
-sends "$(attr $REMOVE "$(u8 7)")" -authkey 7
+sends "$(attr "$WINDOW" "$(u32 70000)")" authwindow 70000
+sends "$(attr "$MONOTONIC" "$(u8 1)")" authmonotonic
+sends "$(attr "$MONOTONIC" "$(u8 0)")" authtime
+sends "$(attr "$REMOVE" "$(u8 7)")" -authkey 7
 
 is_key() { # WHAT SECRET BYTES: what a file of these bytes is taken for
 	give "$3"
 	add authkey 1 "$file" </dev/null
-	fine "a key file: $1" succeeded_with "$(attr "$IFLA_INFO_DATA" "$(nest $KEYS "$(key 1 "$2")")")"$'\n'
+	fine "a key file: $1" succeeded_with "$(attr "$IFLA_INFO_DATA" "$(nest "$KEYS" "$(key 1 "$2")")")"$'\n'
 }
 touch "$file"
 chmod 600 "$file"
@@ -64,17 +64,17 @@ chmod 600 "$file"
 give "$raw64"
 cp -p "$file" "$file.2"
 give "$raw32"
-sends "$(attr $ACTIVE "$(u8 2)")$(attr $AUTH "$(u8 3)")$(nest $KEYS "$(key 1 "$raw32")$(key 2 "$raw64")")" \
+sends "$(attr "$ACTIVE" "$(u8 2)")$(attr "$AUTH" "$(u8 3)")$(nest "$KEYS" "$(key 1 "$raw32")$(key 2 "$raw64")")" \
 	authkey 1 "$file" authactive 2 authkey 2 "$file.2" auth enforce
 eight=() nests=
 for i in {1..8}; do
 	eight+=(authkey "$i" "$file.2")
 	nests+=$(key "$i" "$raw64")
 done
-sends "$(nest $KEYS "$nests")" "${eight[@]}"
+sends "$(nest "$KEYS" "$nests")" "${eight[@]}"
 refuses 'a command takes at most 8 times "authkey"' "${eight[@]}" authkey 9 "$file"
 add authkey 1 - < <(echo "$line")
-fine "authkey -" has "$(attr "$IFLA_INFO_DATA" "$(nest $KEYS "$(key 1 "$(text "$line")")")")"
+fine "authkey -" has "$(attr "$IFLA_INFO_DATA" "$(nest "$KEYS" "$(key 1 "$(text "$line")")")")"
 
 refuses '"auth" value "on" is invalid: off, receive, permissive or enforce is expected.' auth on
 refuses '"authkey" value "256" is invalid: a number of 1-255 is expected.' authkey 256 "$file"
@@ -120,8 +120,8 @@ done
 
 # --- from attributes to words
 
-off=$(attr $AUTH "$(u8 0)")$(attr $MONOTONIC "$(u8 0)")$(attr $WINDOW "$(u32 5)")
-two=$(nest $KEYS "$(key 1)$(key 2)")
+off=$(attr "$AUTH" "$(u8 0)")$(attr "$MONOTONIC" "$(u8 0)")$(attr "$WINDOW" "$(u32 5)")
+two=$(nest "$KEYS" "$(key 1)$(key 2)")
 shown "$off"
 shows "    $kind "
 fine "authentication that is off is not shown" has_not auth
@@ -129,14 +129,14 @@ shown "$off" -j
 shows '"auth":"off","authactive":0,"authkeys":[],"authwindow":5,"authmonotonic":false'
 shown "$off$two"
 shows "    $kind auth off authkeys 1,2 "
-on=$(attr $AUTH "$(u8 3)")$(attr $MONOTONIC "$(u8 1)")$(attr $WINDOW "$(u32 60)")$(attr $ACTIVE "$(u8 1)")$two
+on=$(attr "$AUTH" "$(u8 3)")$(attr "$MONOTONIC" "$(u8 1)")$(attr "$WINDOW" "$(u32 60)")$(attr "$ACTIVE" "$(u8 1)")$two
 shown "$on"
 shows "    $kind auth enforce authactive 1 authkeys 1,2 authwindow 60 authmonotonic "
 shown "$on" -j
 shows '"auth":"enforce","authactive":1,"authkeys":[1,2],"authwindow":60,"authmonotonic":true'
-shown "$(attr $AUTH "$(u8 2)")$(attr $MONOTONIC "$(u8 0)")$(attr $WINDOW "$(u32 5)")$(attr $ACTIVE "$(u8 1)")$(nest $KEYS "$(key 1)")"
+shown "$(attr "$AUTH" "$(u8 2)")$(attr "$MONOTONIC" "$(u8 0)")$(attr "$WINDOW" "$(u32 5)")$(attr "$ACTIVE" "$(u8 1)")$(nest "$KEYS" "$(key 1)")"
 shows "    $kind auth permissive authactive 1 authkeys 1 "
 fine "the usual window is not shown" has_not authwindow
 # A key is never in a dump; if it were, nobody would see it.
-shown "$(attr $AUTH "$(u8 9)")$(nest $KEYS "$(key 1 "$raw32")$(attr $KEY 00)")"
+shown "$(attr "$AUTH" "$(u8 9)")$(nest "$KEYS" "$(key 1 "$raw32")$(attr "$KEY" 00)")"
 shows "    $kind auth 9 authkeys 1 "

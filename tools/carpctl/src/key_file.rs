@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        Vec::from_iter(bytes.iter().map(|byte| format!("{byte:02x}"))).concat()
     }
 
     /// As check-auth.sh has it for ip(8).

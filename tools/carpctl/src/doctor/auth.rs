@@ -113,10 +113,8 @@ mod tests {
             };
             let growth = |outcome: &str| u64::from(outcome == counted);
             let found = of_interface(&Interface::default(), &auth, growth);
-            found
-                .into_iter()
-                .map(|it| format!("{}: {}", it.check, it.what))
-                .collect::<String>()
+            let lines = found.iter().map(|it| format!("{}: {}", it.check, it.what));
+            Vec::from_iter(lines).concat()
         };
         for counted in ["good", "nothing"] {
             assert_eq!(found(3, counted), "");

@@ -5,12 +5,7 @@
 
 use super::{filter, Finding, Look};
 use crate::interface::Interface;
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 const CHECK_KERNEL: &str = "/usr/lib/carp/check-kernel";
 
