@@ -175,6 +175,7 @@ fn others_read(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::carp::Carp;
+    use std::path::PathBuf;
 
     struct Folder(PathBuf);
 
