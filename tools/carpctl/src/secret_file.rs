@@ -11,13 +11,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where systemd keeps them while that service is active.
+const OF_CARP_SERVICE: &str = "/run/credentials/carp.service";
+
 /// Opens a file that holds a `what`, with a warning if others can read it.
 ///
-/// Below systemd a name without a slash is first looked for among the credentials of the
-/// service (`LoadCredential=` in systemd.exec(5)).
+/// A name without a slash is first looked for among the credentials of the service that runs
+/// this (`LoadCredential=` in systemd.exec(5)), or those that carp.service was started with:
+/// systemd gives none to what reloads it, and none to a user who does the same by hand.
 pub fn open(file: &str, what: &str, warnings: &mut Vec<String>) -> io::Result<File> {
-    let folder = env::var_os("CREDENTIALS_DIRECTORY");
-    let opened = File::open(path_of(file, folder.as_deref()))?;
+    let folder = env::var_os("CREDENTIALS_DIRECTORY").unwrap_or_else(|| OF_CARP_SERVICE.into());
+    let opened = File::open(path_of(file, &folder))?;
     if is_open_to_others(&opened)? {
         warnings.push(format!(
             "others than its owner can read or write \"{file}\", which holds a {what}: chmod it \
@@ -27,11 +31,12 @@ pub fn open(file: &str, what: &str, warnings: &mut Vec<String>) -> io::Result<Fi
     Ok(opened)
 }
 
-fn path_of(file: &str, credentials: Option<&OsStr>) -> PathBuf {
-    let folder = credentials.filter(|_| !file.contains('/'));
-    let credential = folder.map(|folder| Path::new(folder).join(file));
-    let there = credential.filter(|path| path.exists());
-    there.unwrap_or_else(|| file.into())
+fn path_of(file: &str, credentials: &OsStr) -> PathBuf {
+    let credential = Path::new(credentials).join(file);
+    match !file.contains('/') && credential.exists() {
+        true => credential,
+        false => file.into(),
+    }
 }
 
 /// Devices and pipes are somebody else's matter.
@@ -50,12 +55,11 @@ mod tests {
         let folder = env::temp_dir().join(format!("carpctl-credentials-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("can be made");
         fs::write(folder.join("key1"), "").expect("can be written");
-        let of = |file| path_of(file, Some(folder.as_os_str()));
+        let of = |file| path_of(file, folder.as_os_str());
         assert_eq!(of("key1"), folder.join("key1"));
         for file in ["key2", "./key1", "/etc/key1"] {
             assert_eq!(of(file), Path::new(file));
         }
-        assert_eq!(path_of("key1", None), Path::new("key1"));
         fs::remove_dir_all(&folder).expect("is ours");
     }
 }
