@@ -122,6 +122,37 @@ def test_a_reload_applies_what_was_changed(firewalls: Firewalls) -> None:
     assert state(a) == "master"
 
 
+def test_keys_are_credentials(firewalls: Firewalls) -> None:
+    """Of the service that starts interfaces, of its reload, and of who starts them by hand."""
+    b = firewalls.b
+    drop_in = "/etc/systemd/system/carp.service.d/keys.conf"
+    b.run("sh", "-c", "umask 077; head -c 32 /dev/urandom > /root/key1")
+    encrypt = "systemd-creds encrypt --with-key=host --name=carp.key2 /root/key1 /root/key2.cred"
+    b.run(*encrypt.split())
+    b.run("mkdir", "-p", str(Path(drop_in).parent))
+    b.write(
+        drop_in,
+        "[Service]\nLoadCredential=carp.key1:/root/key1\n"
+        "LoadCredentialEncrypted=carp.key2:/root/key2.cred\n",
+    )
+    b.run("systemctl", "daemon-reload")
+    before = b.run("cat", "/etc/hostname.carp0")
+    b.write("/etc/hostname.carp0", f"{before}authkey 1 carp.key1 auth receive\n", 0o600)
+    b.run("systemctl", "restart", "carp.service")
+    assert "auth receive authkeys 1\n" in b.run("carpctl", "carp0")
+    more = "authkey 1 carp.key1 authkey 2 carp.key2 authactive 2 auth permissive\n"
+    b.write("/etc/hostname.carp0", f"{before}{more}", 0o600)
+    b.run("systemctl", "reload", "carp.service")
+    assert "auth permissive authactive 2 authkeys 1,2\n" in b.run("carpctl", "carp0")
+    assert "auth" not in b.run("carpctl", "netstart", "--check")
+    b.write("/etc/hostname.carp0", before, 0o600)
+    b.run("rm", drop_in)
+    b.run("systemctl", "daemon-reload")
+    b.run("systemctl", "reload", "carp.service")
+    assert "auth" not in b.run("carpctl", "carp0")
+    wait_both(firewalls)
+
+
 FOLLOWS = """[Unit]
 Requisite=carp-{0}@carp0.target
 After=carp-{0}@carp0.target
