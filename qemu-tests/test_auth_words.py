@@ -120,8 +120,12 @@ def test_netstart(carp0: Host, keys: Path) -> None:
     assert "carp0 would get authkey 1.\n" in check()
     start()
     assert "auth" not in check()
+    file.write_text(f"{begin}{words}authkey 2 {keys}/key2\n")
+    assert "authkey 1" not in check()
+    carp0.run("carpctl", "netstart", "--etc", str(keys))
+    assert "auth" not in check(), "a new key lets the old one be remembered"
     file.write_text(begin)
-    assert "carp0 would lose authkey 1.\n" in check()
+    assert "carp0 would lose authkey 2.\n" in check()
     start()
     assert told(carp0) == ("off", 0, [], 5, False)
 

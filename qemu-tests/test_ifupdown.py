@@ -352,7 +352,9 @@ MISTAKES = {
     "carp-linklocal maybe": "carp-linklocal maybe: yes or no is expected.",
     "carp-passfile /no": '"passfile" cannot read "/no": No such file or directory.',
     "carp-authkey 1": "carp-authkey 1: an id and a file are expected.",
-    "carp-auth on": '"auth" value "on" is invalid: off, receive, permissive or enforce is',
+    "carp-auth on": (
+        '"auth" value "on" is invalid: off, receive, permissive or enforce is expected.'
+    ),
     "carp-pass 12345678901234567890": "the passphrase is longer than 19 characters.",
     "carp-group a 1": "a group's name has 1-15 characters, the last one no digit.",
     "pfsync-defer yes": "lines of carp- and of pfsync- cannot stand in one stanza.",

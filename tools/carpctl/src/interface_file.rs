@@ -161,8 +161,10 @@ impl InterfaceFile {
             // it may be set though the rest fails, or this ends in the middle
             forget_phrase(interface.index);
         }
-        if let Some(interface) = existing.filter(|_| !left.auth_keys.is_empty()) {
-            forget_keys(interface.index);
+        let has_keys = !left.auth_keys.is_empty();
+        let index = existing.filter(|_| has_keys).map(|it| it.index);
+        if let Some(remembered) = index.and_then(RememberedKeys::of) {
+            remembered.remove(&left.auth_keys);
         }
         plan.carry_out(route)?;
         // of a new interface nothing is known, though its number may have been another's
@@ -172,7 +174,7 @@ impl InterfaceFile {
                 remembered.set(left.phrase().unwrap_or_default());
             }
         }
-        if !left.auth_keys.is_empty() || existing.is_none() {
+        if has_keys || existing.is_none() {
             let index = route.existing(name)?.index;
             if existing.is_none() {
                 forget_keys(index);

@@ -109,15 +109,23 @@ impl RememberedKeys {
     /// Remembers these beside those of other ids. What cannot be kept is set again at the next
     /// run.
     pub fn add(&self, keys: &[AuthKey]) {
-        if self.write(keys).is_err() {
+        if self.write(keys, true).is_err() {
             self.forget();
         }
     }
 
-    fn write(&self, keys: &[AuthKey]) -> io::Result<()> {
+    /// Those of the ids of these are about to be replaced.
+    pub fn remove(&self, keys: &[AuthKey]) {
+        if self.write(keys, false).is_err() {
+            self.forget();
+        }
+    }
+
+    /// Keeps those of other ids, and these or not.
+    fn write(&self, keys: &[AuthKey], are_kept: bool) -> io::Result<()> {
         let mut lines = self.read();
         lines.retain(|(id, ..)| !has_key(keys, *id));
-        for key in keys {
+        for key in keys.iter().filter(|_| are_kept) {
             let salt = new_salt()?;
             lines.push((key.id, salt, hash_of(salt, &key.secret)));
         }
@@ -184,6 +192,8 @@ mod tests {
         let text = fs::read_to_string(&it.0).expect("is there");
         assert_eq!(text.lines().count(), 2);
         assert!(!text.contains("another"), "{text}");
+        it.remove(&[key(1, b"any")]);
+        assert!(!it.has(&key(1, b"new")) && it.has(&two));
         it.forget();
         assert!(!it.has(&two));
         fs::remove_dir(&folder).expect("is empty");
