@@ -17,7 +17,7 @@ mod announce;
 mod arp;
 mod attachment;
 pub(crate) mod auth_config;
-pub(crate) mod authentication;
+mod authentication;
 mod carpdev;
 mod cause_requests;
 mod changes;
@@ -81,6 +81,7 @@ mod work;
 use crate::linux;
 use kernel::prelude::*;
 
+pub(crate) use authentication::clock;
 pub(crate) use config::is_unicast;
 pub(crate) use demote::group_demoted;
 pub(crate) use device::Carp;

@@ -23,7 +23,7 @@ use crate::{
         balancing::Balancing,
         effects::{Effects, Kind, Outgoing},
         election::Family,
-        frame,
+        frame::{self, Payload},
         packet::virtual_mac,
         time::Instant,
     },
@@ -164,44 +164,35 @@ fn build(
             .auth
             .as_ref()
             .and_then(|auth| auth.next(host.settings.auth.mode));
-        let authentic = |source: IpAddr| {
-            let (key, number) = key?;
-            Some(sign_advertisement(key, source, number, &signed.emit()))
+        let bare = signed.emit();
+        let payload = |source: IpAddr| match key {
+            Some((key, number)) => Payload::new(&[&sign_advertisement(key, source, number, &bare)]),
+            None => Payload::new(&[&bare]),
         };
         if let (true, Some(source)) = (group4, source4) {
-            match authentic(source.into()) {
-                Some(whole) => post(&frame::ipv4_signed(mac, source, &whole)),
-                None => post(&frame::ipv4(mac, source, &signed)),
-            }
+            post(&frame::ipv4(mac, source, &payload(source.into())));
         }
         if let (true, Some(source)) = (group6, source6) {
-            match authentic(source.into()) {
-                Some(whole) => post(&frame::ipv6_signed(mac, source, &whole)),
-                None => post(&frame::ipv6(mac, source, &signed)),
-            }
+            post(&frame::ipv6(mac, source, &payload(source.into())));
         }
-        let to_ipv4 = |peer| {
-            let source = ip_output::source_ipv4(carpdev, peer).or(own4)?;
-            Some(match authentic(source.into()) {
-                Some(whole) => Packet::Ipv4Signed(frame::ipv4_packet_signed(source, peer, &whole)),
-                None => Packet::Ipv4(frame::ipv4_packet(source, peer, &signed)),
-            })
-        };
-        let to_ipv6 = |peer| {
-            let source = ip_output::source_ipv6(carpdev, peer).or(own6)?;
-            Some(match authentic(source.into()) {
-                Some(whole) => Packet::Ipv6Signed(frame::ipv6_packet_signed(source, peer, &whole)),
-                None => Packet::Ipv6(frame::ipv6_packet(source, peer, &signed)),
-            })
-        };
         for peer in host
             .peers
             .iter()
             .filter(|peer| !is_own(carpdev, peer, &rcu))
         {
             let packet = match *peer {
-                IpAddr::V4(peer) if outgoing.families.ipv4 => to_ipv4(peer),
-                IpAddr::V6(peer) if outgoing.families.ipv6 => to_ipv6(peer),
+                IpAddr::V4(peer) if outgoing.families.ipv4 => {
+                    let source = ip_output::source_ipv4(carpdev, peer).or(own4);
+                    source.map(|source| {
+                        Packet::Ipv4(frame::ipv4_packet(source, peer, &payload(source.into())))
+                    })
+                }
+                IpAddr::V6(peer) if outgoing.families.ipv6 => {
+                    let source = ip_output::source_ipv6(carpdev, peer).or(own6);
+                    source.map(|source| {
+                        Packet::Ipv6(frame::ipv6_packet(source, peer, &payload(source.into())))
+                    })
+                }
                 _ => None,
             };
             if let Some(packet) = packet {

@@ -110,11 +110,11 @@ pub(crate) struct AuthChange {
     window: Option<Option<Window>>,
     monotonic: Option<bool>,
     /// Keys to add, or to replace.
-    pub(crate) add: KVec<(KeyId, HmacSha256Key)>,
+    add: KVec<(KeyId, HmacSha256Key)>,
     /// A key to remove.
-    pub(crate) remove: Option<KeyId>,
+    remove: Option<KeyId>,
     /// The key that is to sign; `Some(None)`: none any more.
-    pub(crate) active: Option<Option<KeyId>>,
+    active: Option<Option<KeyId>>,
 }
 
 impl AuthChange {
@@ -163,9 +163,26 @@ impl AuthChange {
         })
     }
 
-    /// Whether it concerns anything but the mode `off`.
-    pub(crate) fn needs_state(&self) -> bool {
-        !self.add.is_empty() || self.remove.is_some() || matches!(self.active, Some(Some(_)))
+    /// Whether keys come with it.
+    pub(crate) fn adds_keys(&self) -> bool {
+        !self.add.is_empty()
+    }
+
+    /// Carries it out on keys with which it was checked, so that no step fails.
+    pub(crate) fn change_keys(self, keys: &mut Keys<HmacSha256Key>) {
+        for (id, key) in self.add {
+            let _ = keys.insert(id, key);
+        }
+        match self.active {
+            Some(Some(id)) => {
+                let _ = keys.activate(id);
+            }
+            Some(None) => keys.deactivate(),
+            None => {}
+        }
+        if let Some(id) = self.remove {
+            let _ = keys.remove(id);
+        }
     }
 
     /// What is to hold, beginning from what holds.
@@ -195,10 +212,7 @@ impl AuthChange {
         let added = self.add.iter().filter(|(id, _)| !held(*id)).count();
         let count = before.saturating_add(added);
         if count > KEYS_MAX {
-            return Err(extack.error(
-                ENOSPC,
-                format_args!("an interface has at most {} authkeys", KEYS_MAX),
-            ));
+            return Err(too_many(extack));
         }
         let active = match self.active {
             Some(active) => active,
@@ -234,6 +248,13 @@ impl AuthChange {
         }
         Ok(())
     }
+}
+
+fn too_many(extack: &Extack<'_>) -> Error {
+    extack.error(
+        ENOSPC,
+        format_args!("an interface has at most {} authkeys", KEYS_MAX),
+    )
 }
 
 fn read_id(id: u8, extack: &Extack<'_>) -> Result<KeyId> {
@@ -280,10 +301,7 @@ fn read_keys(keys: Elements<'_>, extack: &Extack<'_>) -> Result<KVec<(KeyId, Hma
         }
         // A list that does not fit is refused before it costs memory.
         if list.len() == KEYS_MAX {
-            return Err(extack.error(
-                ENOSPC,
-                format_args!("an interface has at most {} authkeys", KEYS_MAX),
-            ));
+            return Err(too_many(extack));
         }
         list.push((id, HmacSha256Key::new(secret)?), GFP_KERNEL_ACCOUNT)?;
     }

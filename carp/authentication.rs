@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an interface keeps to authenticate whole packets: keys, its own numbers, and those
-//! of the hosts that it hears. Behind the interface's lock.
+//! What an interface keeps to authenticate whole advertisements: keys, its own numbers, and
+//! those of the hosts that it hears. Behind the interface's lock.
 
 use super::auth_config::{AuthChange, AuthSettings};
 use crate::{
     linux::{
+        bindings,
         crypto::{HmacSha256Key, SHA256_DIGEST_SIZE},
         timer,
     },
@@ -14,18 +15,21 @@ use crate::{
             freshness::Freshness,
             key::{KeyId, Keys},
             mac::{Covered, Mac},
+            mark::Mark,
             mode::{Mode, Outcome},
             receiver::{Notice, Receiver},
             sender::Sender,
-            senders::History,
             sequence::Sequence,
-            trailer::{Malformed, Trailer},
         },
-        carp::time::Interval,
+        carp::{packet::Received, time::Interval},
     },
 };
 use core::{cell::Cell, net::IpAddr};
 use kernel::prelude::*;
+
+/// So many senders are told apart: all the unicast peers that there may be, or else more
+/// hosts than share an address.
+const SENDERS: usize = 2 * bindings::CARP_PEERS_MAX as usize;
 
 impl Mac for HmacSha256Key {
     fn hmac(&self, pieces: &[&[u8]]) -> [u8; SHA256_DIGEST_SIZE] {
@@ -33,73 +37,66 @@ impl Mac for HmacSha256Key {
     }
 }
 
-/// What is kept; `N` senders are told apart.
-pub(crate) struct Authentication<H, const N: usize> {
+/// What is kept.
+pub(super) struct Authentication {
     keys: Keys<HmacSha256Key>,
     sender: Cell<Sender>,
-    receiver: Receiver<H, N>,
+    receiver: Receiver<Mark, SENDERS>,
 }
 
-impl<H: History, const N: usize> Authentication<H, N> {
+impl Authentication {
     /// One without keys, which begins to hear now.
-    pub(crate) fn new(histories: [H; N]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Out of memory.
+    pub(super) fn new() -> Result<KBox<Self>> {
         let freshness = AuthSettings::DEFAULT.freshness(Interval(0));
-        Self {
+        let auth = Self {
             keys: Keys::default(),
             sender: Cell::new(Sender::new()),
-            receiver: Receiver::new(freshness, histories, now()),
-        }
+            receiver: Receiver::new(freshness, [Mark::default(); SENDERS], clock()),
+        };
+        Ok(KBox::new(auth, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// The keys.
-    pub(crate) fn keys(&self) -> &Keys<HmacSha256Key> {
+    pub(super) fn keys(&self) -> &Keys<HmacSha256Key> {
         &self.keys
     }
 
-    /// Carries out a change that was checked, so that no step of it fails.
-    pub(crate) fn change(&mut self, change: AuthChange) {
-        for (id, key) in change.add {
-            let _ = self.keys.insert(id, key);
-        }
-        match change.active {
-            Some(Some(id)) => {
-                let _ = self.keys.activate(id);
-            }
-            Some(None) => self.keys.deactivate(),
-            None => {}
-        }
-        if let Some(id) = change.remove {
-            let _ = self.keys.remove(id);
-        }
+    /// Carries out a change that was checked.
+    pub(super) fn change_keys(&mut self, change: AuthChange) {
+        change.change_keys(&mut self.keys);
     }
 
     /// Judges by these rules from now on.
-    pub(crate) fn set_freshness(&mut self, freshness: Freshness) {
+    pub(super) fn set_freshness(&mut self, freshness: Freshness) {
         self.receiver.set_freshness(freshness);
     }
 
-    /// The key that signs, and the number of what is sent next; none where nothing is signed.
-    pub(crate) fn next(&self, mode: Mode) -> Option<((KeyId, &HmacSha256Key), Sequence)> {
+    /// The key that signs, and the number of what is sent next; `None` where nothing is signed.
+    pub(super) fn next(&self, mode: Mode) -> Option<((KeyId, &HmacSha256Key), Sequence)> {
         let key = self.keys.active().filter(|_| mode.sends())?;
         let mut sender = self.sender.get();
-        let number = sender.next(self.receiver.freshness(), now());
+        let number = sender.next(self.receiver.freshness(), clock());
         self.sender.set(sender);
         Some((key, number))
     }
 
-    /// Judges what came from `sender`.
-    pub(crate) fn receive(
+    /// Judges an advertisement that came from `sender`.
+    pub(super) fn receive(
         &mut self,
         sender: IpAddr,
-        trailer: Result<Option<Trailer>, Malformed>,
-        packet: Covered<'_>,
+        received: &Received<'_>,
     ) -> (Outcome, Option<Notice>) {
+        let packet = Covered::Advertisement(received.bytes());
         let Self { keys, receiver, .. } = self;
-        receiver.receive(keys, sender, trailer, packet, now())
+        receiver.receive(keys, sender, received.trailer(), packet, clock())
     }
 }
 
-/// The number that the clock says.
-fn now() -> Sequence {
+/// The number that the wall clock says. Any context.
+pub(crate) fn clock() -> Sequence {
     Sequence::at(timer::wall_clock())
 }

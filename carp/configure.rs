@@ -3,14 +3,8 @@
 //! The virtual hosts take over new settings.
 
 use super::{
-    auth_config::AuthChange,
-    deliver::deliver,
-    device::Carp,
-    election,
-    host::{CarpAuthentication, Host},
-    node::Node,
-    outbox::Outbox,
-    settings::Settings,
+    auth_config::AuthChange, authentication::Authentication, deliver::deliver, device::Carp,
+    election, host::Host, node::Node, outbox::Outbox, settings::Settings,
 };
 use crate::{
     linux::crypto::Secret,
@@ -23,7 +17,7 @@ pub(super) struct Fresh {
     /// A new passphrase, padded.
     pub(super) key: Option<Secret<KEY_LEN>>,
     /// Room for keys, where there was none.
-    pub(super) auth: Option<KBox<CarpAuthentication>>,
+    pub(super) auth: Option<KBox<Authentication>>,
     /// Which keys come and go.
     pub(super) auth_change: Option<AuthChange>,
     /// The virtual hosts that the settings ask for.
@@ -114,7 +108,7 @@ fn change_auth(host: &mut Host, fresh: &mut Fresh) {
     }
     if let Some(auth) = &mut host.auth {
         if let Some(change) = fresh.auth_change.take() {
-            auth.change(change);
+            auth.change_keys(change);
         }
         auth.set_freshness(host.settings.freshness());
     }

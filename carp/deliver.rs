@@ -162,27 +162,13 @@ fn log_send_error(own: &OwnDevice, error: kernel::error::Error) {
 
 /// Logs that another host's clock is far from ours, or close again.
 fn log_clock(own: &OwnDevice, sender: IpAddr, notice: Notice) {
-    let Some(level) = Namespace::prints(own.net(), CLOCK, true) else {
-        return;
-    };
-    let (name, sender) = (own.name(), log::KernelDisplay(sender));
-    match notice {
-        Notice::Apart(nanos) => {
-            let (by, direction) = match nanos {
-                ..0 => (nanos.unsigned_abs(), "behind"),
-                _ => (nanos.unsigned_abs(), "ahead of"),
-            };
-            let ms = by / 1_000_000;
-            print_at!(
-                level,
-                "{name}: the clock of {sender} is {ms} ms {direction} ours\n"
-            );
-        }
-        Notice::Together => {
-            print_at!(
-                level,
-                "{name}: the clock of {sender} is close to ours again\n"
-            );
-        }
+    if let Some(level) = Namespace::prints(own.net(), CLOCK, true) {
+        print_at!(
+            level,
+            "{}: the clock of {} is {}\n",
+            own.name(),
+            log::KernelDisplay(sender),
+            log::KernelDisplay(notice)
+        );
     }
 }

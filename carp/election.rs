@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     linux::{netdevice::MacAddress, rtnl::Rtnl, timer},
-    proto::auth::{mac::Covered, mode::Outcome, receiver::Notice},
+    proto::auth::{mode::Outcome, receiver::Notice},
     proto::carp::{
         advertisers::Advertiser,
         balancing::Balancing,
@@ -271,9 +271,8 @@ fn check_whole(
     if !mode.examines() {
         return Ok(None);
     }
-    let packet = Covered::Advertisement(received.bytes());
     let (outcome, notice) = match &mut host.auth {
-        Some(auth) => auth.receive(sender, received.trailer(), packet),
+        Some(auth) => auth.receive(sender, received),
         // The mode needs a key, so there is one.
         None => (Outcome::UnknownKey, None),
     };

@@ -17,14 +17,12 @@ use super::{
 };
 use crate::{
     linux::{
-        bindings,
         crypto::{sha1, Secret},
         fib::PassedOver,
         netdevice::Device,
         netdevice_ops::OwnDevice,
         random, timer,
     },
-    proto::auth::mark::Mark,
     proto::carp::{
         announcements::Announcements,
         arp_hash::{self, ArpHash},
@@ -49,13 +47,6 @@ const HASHED_AT_ONCE: usize = 32;
 /// For how long a wrong digest is reported, in ns: longer than the longest interval.
 const DIGEST_DIFFERS_MAX_AGE: u64 = 300_000_000_000;
 
-/// So many senders are told apart: all the unicast peers that there may be, or else more
-/// hosts than share an address.
-pub(super) const SENDERS: usize = 2 * bindings::CARP_PEERS_MAX as usize;
-
-/// What authenticates advertisements.
-pub(super) type CarpAuthentication = Authentication<Mark, SENDERS>;
-
 /// What an interface's lock protects.
 pub(crate) struct Host {
     /// The virtual hosts in ascending order of vhid; at least one.
@@ -65,7 +56,7 @@ pub(crate) struct Host {
     /// The passphrase, padded.
     pub(super) key: Secret<KEY_LEN>,
     /// What authenticates whole advertisements, once there has been a key.
-    pub(super) auth: Option<KBox<CarpAuthentication>>,
+    pub(super) auth: Option<KBox<Authentication>>,
     /// The addresses that the digest covers.
     pub(super) addresses: Addresses,
     /// When the addresses are announced.

@@ -23,12 +23,8 @@ pub(super) const PRIORITY: u32 = 7;
 
 /// A packet to a unicast peer, from its IP header on.
 pub(super) enum Packet {
-    Ipv4([u8; frame::IPV4_PACKET_LEN]),
-    Ipv6([u8; frame::IPV6_PACKET_LEN]),
-    /// With a trailer.
-    Ipv4Signed([u8; frame::IPV4_PACKET_SIGNED_LEN]),
-    /// The same.
-    Ipv6Signed([u8; frame::IPV6_PACKET_SIGNED_LEN]),
+    Ipv4(frame::Ipv4Packet),
+    Ipv6(frame::Ipv6Packet),
 }
 
 impl Packet {
@@ -38,19 +34,15 @@ impl Packet {
     ///
     /// There is no way to the peer, or a queue is full (ENOBUFS).
     pub(super) fn send(&self, carpdev: &Device) -> (Counter, Result) {
-        let ipv4 = |packet| {
-            let result = ip_output::send_ipv4(carpdev, packet, PRIORITY);
-            (Counter::SentIpv4, result)
-        };
-        let ipv6 = |packet| {
-            let result = ip_output::send_ipv6(carpdev, packet, PRIORITY);
-            (Counter::SentIpv6, result)
-        };
         match self {
-            Self::Ipv4(packet) => ipv4(packet.as_slice()),
-            Self::Ipv4Signed(packet) => ipv4(packet),
-            Self::Ipv6(packet) => ipv6(packet.as_slice()),
-            Self::Ipv6Signed(packet) => ipv6(packet),
+            Self::Ipv4(packet) => (
+                Counter::SentIpv4,
+                ip_output::send_ipv4(carpdev, packet, PRIORITY),
+            ),
+            Self::Ipv6(packet) => (
+                Counter::SentIpv6,
+                ip_output::send_ipv6(carpdev, packet, PRIORITY),
+            ),
         }
     }
 }

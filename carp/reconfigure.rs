@@ -3,12 +3,13 @@
 //! Changes that a user asks for. Each is carried out completely or not at all.
 
 use super::{
+    authentication::Authentication,
     carpdev,
     config::Change,
     configure::{configure, Fresh},
     device::Carp,
     election, group_membership,
-    host::{make_nodes, CarpAuthentication, SENDERS},
+    host::make_nodes,
     limits,
     netns::Namespace,
     settings::Settings,
@@ -18,7 +19,7 @@ use crate::{
         compat::ENETDOWN, link::LinkKind, netdevice::MacAddress, netdevice_ops::OwnDevice,
         netlink::Extack, rtnl::Rtnl,
     },
-    proto::{auth::mark::Mark, carp::election::State},
+    proto::carp::election::State,
 };
 use kernel::{
     prelude::*,
@@ -186,18 +187,17 @@ fn prepare_auth(
     change: &Change<'_>,
     new: &Settings,
     extack: &Extack<'_>,
-) -> Result<Option<KBox<CarpAuthentication>>> {
+) -> Result<Option<KBox<Authentication>>> {
     let is_there = {
         let host = carp.host.lock();
         let keys = host.auth.as_ref().map(|auth| auth.keys());
         change.auth.check(&new.auth, keys, extack)?;
         keys.is_some()
     };
-    if is_there || !change.auth.needs_state() {
+    if is_there || !change.auth.adds_keys() {
         return Ok(None);
     }
-    let auth = CarpAuthentication::new([Mark::default(); SENDERS]);
-    Ok(Some(KBox::new(auth, GFP_KERNEL_ACCOUNT)?))
+    Authentication::new().map(Some)
 }
 
 /// Checks that there are peers where the parent, old or new, has no ARP.

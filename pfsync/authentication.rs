@@ -12,8 +12,8 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    carp::auth_config::AuthChange,
-    linux::{crypto::HmacSha256Key, lock::SpinLockBh, timer},
+    carp::{auth_config::AuthChange, clock},
+    linux::{crypto::HmacSha256Key, lock::SpinLockBh},
     proto::{
         auth::{
             freshness::Freshness,
@@ -34,21 +34,16 @@ use crate::{
     },
 };
 use core::{array, net::IpAddr};
-use kernel::{prelude::*, sync::Arc};
+use kernel::prelude::*;
 
-/// The keys of an interface. Each is used without a lock, by several processors.
-pub(super) type FrameKeys = Keys<Arc<HmacSha256Key>>;
+/// The keys of an interface.
+pub(super) type FrameKeys = Keys<HmacSha256Key>;
 
 /// The key that signs, with its id.
-pub(super) type SigningKey = (KeyId, Arc<HmacSha256Key>);
+pub(super) type SigningKey = (KeyId, HmacSha256Key);
 
 /// What was believed: 8 KiB for each sender that is told apart.
 type Believed = Receiver<Replay<KVec<Sequence>>, MULTICAST>;
-
-/// The number that the clock says.
-fn clock() -> Sequence {
-    Sequence::at(timer::wall_clock())
-}
 
 /// Why a frame is dropped.
 pub(super) enum Dropped {
@@ -112,7 +107,7 @@ impl Gate {
         &self,
         source: IpAddr,
         frame: &Frame<'_>,
-    ) -> Result<(Unverified, Arc<HmacSha256Key>), Outcome> {
+    ) -> Result<(Unverified, HmacSha256Key), Outcome> {
         let believed = self.believed.as_ref().ok_or(Outcome::UnknownKey)?;
         let trailer = authentication::trailer(frame);
         let unverified = believed.examine(&self.keys, source, trailer, clock())?;
@@ -159,7 +154,7 @@ pub(super) fn admit<'a>(
         (gate.mode, frame, gate.examine(source, &frame))
     };
     let judged = examined.and_then(|(unverified, key)| {
-        let verified = unverified.verify(&*key, Covered::Frame(frame.bytes()))?;
+        let verified = unverified.verify(&key, Covered::Frame(frame.bytes()))?;
         let mut gate = gate.lock();
         let believed = gate.believed.as_mut().ok_or(Outcome::UnknownKey)?;
         believed.accept(verified, clock())
@@ -191,31 +186,13 @@ impl Prepared {
     ///
     /// Out of memory.
     pub(super) fn new(gate: &GateLock, change: AuthChange, settings: &Settings) -> Result<Self> {
-        let needs_memory = change.needs_state();
+        let needs_memory = change.adds_keys();
         let (mut keys, has_memory) = {
             let gate = gate.lock();
-            let mut keys = FrameKeys::default();
-            for (id, key) in gate.keys.iter() {
-                let _ = keys.insert(id, key.clone());
-            }
-            if let Some((id, _)) = gate.keys.active() {
-                let _ = keys.activate(id);
-            }
+            let keys = gate.keys.clone();
             (keys, gate.believed.is_some())
         };
-        for (id, key) in change.add {
-            let _ = keys.insert(id, Arc::new(key, GFP_KERNEL_ACCOUNT)?);
-        }
-        match change.active {
-            Some(Some(id)) => {
-                let _ = keys.activate(id);
-            }
-            Some(None) => keys.deactivate(),
-            None => {}
-        }
-        if let Some(id) = change.remove {
-            let _ = keys.remove(id);
-        }
+        change.change_keys(&mut keys);
         let believed = match needs_memory && !has_memory {
             true => Some(new_believed(settings)?),
             false => None,
@@ -300,6 +277,6 @@ impl Signer {
             return Ok(len);
         };
         let number = self.sender.next(self.freshness, clock());
-        sign((*id, &**key), source, number, buffer, len).map_err(|_| EMSGSIZE)
+        sign((*id, key), source, number, buffer, len).map_err(|_| EMSGSIZE)
     }
 }

@@ -110,19 +110,11 @@ fn log_clock(own: &OwnDevice, source: IpAddr, notice: Notice) {
     if !Namespace::prints(own.net()) {
         return;
     }
-    let (name, source) = (own.name(), KernelDisplay(source));
+    let (name, clock) = (own.name(), KernelDisplay(notice));
+    let source = KernelDisplay(source);
     match notice {
-        Notice::Apart(nanos) => {
-            let direction = match nanos {
-                ..0 => "behind",
-                _ => "ahead of",
-            };
-            let ms = nanos.unsigned_abs() / 1_000_000;
-            pr_warn!("{name}: the clock of {source} is {ms} ms {direction} ours\n");
-        }
-        Notice::Together => {
-            pr_info!("{name}: the clock of {source} is close to ours again\n");
-        }
+        Notice::Apart(_) => pr_warn!("{name}: the clock of {source} is {clock}\n"),
+        Notice::Together => pr_info!("{name}: the clock of {source} is {clock}\n"),
     }
 }
 

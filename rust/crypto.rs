@@ -4,7 +4,10 @@
 
 use super::bindings;
 use core::mem::MaybeUninit;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::{Arc, UniqueArc},
+};
 
 /// Length of the digest in bytes.
 pub(crate) const SHA1_DIGEST_SIZE: usize = 20;
@@ -75,9 +78,19 @@ pub(crate) const SHA256_DIGEST_SIZE: usize = 32;
 
 /// A key for HMAC-SHA256, prepared: what depends on the key alone is hashed.
 ///
-/// It is as good as the key itself. It lies in one place in memory, which is wiped when it
-/// goes.
-pub(crate) struct HmacSha256Key(KBox<bindings::hmac_sha256_key>);
+/// It is as good as the key itself. It lies in one place in memory, which is wiped when the
+/// last reference goes. Any thread may use it, without a lock.
+#[derive(Clone)]
+pub(crate) struct HmacSha256Key(Arc<PreparedKey>);
+
+struct PreparedKey(bindings::hmac_sha256_key);
+
+impl Drop for PreparedKey {
+    fn drop(&mut self) {
+        // SAFETY: Plain integers, for which zeroes are valid.
+        unsafe { wipe(&mut self.0) };
+    }
+}
 
 impl HmacSha256Key {
     /// Prepares a key (`hmac_sha256_preparekey`). Process context, may sleep.
@@ -86,10 +99,11 @@ impl HmacSha256Key {
     ///
     /// Out of memory.
     pub(crate) fn new(raw: &[u8]) -> Result<Self> {
-        let mut key = KBox::new(bindings::hmac_sha256_key::default(), GFP_KERNEL_ACCOUNT)?;
+        let blank = PreparedKey(bindings::hmac_sha256_key::default());
+        let mut key = UniqueArc::new(blank, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The key is valid for writes, `raw` for reads of its length.
-        unsafe { bindings::hmac_sha256_preparekey(&mut *key, raw.as_ptr(), raw.len()) };
-        Ok(Self(key))
+        unsafe { bindings::hmac_sha256_preparekey(&mut key.0, raw.as_ptr(), raw.len()) };
+        Ok(Self(key.into()))
     }
 
     /// The HMAC of `pieces`, one behind the other. Any context; it allocates nothing, and
@@ -102,7 +116,7 @@ impl HmacSha256Key {
         // each piece is valid for reads of its length, `digest` for writes of the digest's
         // size. The last one wipes the context.
         unsafe {
-            bindings::__hmac_sha256_init(&raw mut (*context).ctx, &self.0.key);
+            bindings::__hmac_sha256_init(&raw mut (*context).ctx, &self.0 .0.key);
             for piece in pieces {
                 let sha = &raw mut (*context).ctx.sha_ctx;
                 bindings::__sha256_update(sha, piece.as_ptr(), piece.len());
@@ -110,13 +124,6 @@ impl HmacSha256Key {
             bindings::hmac_sha256_final(context, digest.as_mut_ptr());
         }
         digest
-    }
-}
-
-impl Drop for HmacSha256Key {
-    fn drop(&mut self) {
-        // SAFETY: Plain integers, for which zeroes are valid.
-        unsafe { wipe(&mut *self.0) };
     }
 }
 

@@ -42,7 +42,7 @@ pub enum KeyError {
 
 /// The keys of an interface. `K` is best a reference or a box: whatever moves a key leaves a
 /// copy behind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Keys<K> {
     keys: [Option<(KeyId, K)>; KEYS_MAX],
     active: Option<KeyId>,

@@ -13,7 +13,6 @@
 //! | 28 | CARP: the trailer, bytes 2 and 3 and the HMAC read as 0 |
 //! | 16 | pfsync: in place of the HMAC, 0 |
 
-use core::hint::black_box;
 use core::net::IpAddr;
 
 use super::super::carp::frame::copy;
@@ -37,12 +36,6 @@ const CHECKSUM: core::ops::Range<usize> = 6..8;
 pub trait Mac {
     /// The HMAC of all `pieces`, one behind the other. What it needs on the way it wipes.
     fn hmac(&self, pieces: &[&[u8]]) -> [u8; 32];
-}
-
-impl<M: Mac + ?Sized> Mac for &M {
-    fn hmac(&self, pieces: &[&[u8]]) -> [u8; 32] {
-        M::hmac(self, pieces)
-    }
 }
 
 /// A packet without what carries it.
@@ -96,11 +89,4 @@ fn pseudo(source: IpAddr, version: u8, number: u8) -> [u8; PSEUDO_LEN] {
     let mut pseudo = [0; PSEUDO_LEN];
     copy(&mut pseudo, &[&[family, version, number, 0], &address]);
     pseudo
-}
-
-/// Compares in constant time.
-pub(super) fn equal(a: &Tag, b: &Tag) -> bool {
-    let difference = a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b));
-    // The optimizer must not learn that only zero or not is asked for.
-    black_box(difference) == 0
 }

@@ -6,11 +6,13 @@
 //! nothing; what is remembered is changed after it. In between stand two types: nothing but a
 //! [`Verified`] moves a mark, and nothing but an HMAC makes one.
 
+use core::fmt;
 use core::net::IpAddr;
 
+use super::super::carp::digest::equal;
 use super::freshness::Freshness;
 use super::key::{KeyId, Keys};
-use super::mac::{equal, Covered, Mac};
+use super::mac::{Covered, Mac};
 use super::mode::Outcome;
 use super::senders::{History, Senders};
 use super::sequence::Sequence;
@@ -67,6 +69,18 @@ pub enum Notice {
     Together,
 }
 
+impl fmt::Display for Notice {
+    /// What is said of the sender's clock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = |nanos: i64| nanos.unsigned_abs() / 1_000_000;
+        match *self {
+            Self::Apart(nanos @ ..0) => write!(f, "{} ms behind ours", milliseconds(nanos)),
+            Self::Apart(nanos) => write!(f, "{} ms ahead of ours", milliseconds(nanos)),
+            Self::Together => f.write_str("close to ours again"),
+        }
+    }
+}
+
 /// Who is believed, and what was.
 #[derive(Clone, Debug)]
 pub struct Receiver<H, const N: usize> {
@@ -81,23 +95,14 @@ impl<H: History, const N: usize> Receiver<H, N> {
     /// clocks can tell.
     #[must_use]
     pub fn new(freshness: Freshness, histories: [H; N], clock: Sequence) -> Self {
-        Self {
-            freshness,
-            senders: Senders::new(histories, Self::floor(freshness, clock)),
-        }
-    }
-
-    const fn floor(freshness: Freshness, clock: Sequence) -> Option<Sequence> {
-        match freshness {
+        let floor = match freshness {
             Freshness::Time(_) => Some(clock),
             Freshness::Monotonic => None,
+        };
+        Self {
+            freshness,
+            senders: Senders::new(histories, floor),
         }
-    }
-
-    /// Forgets everybody, as if it started now. In mode `Monotonic` only with new keys: else
-    /// all recordings are good again.
-    pub fn forget(&mut self, clock: Sequence) {
-        self.senders.forget(Self::floor(self.freshness, clock));
     }
 
     /// Judges by other rules from now on. What was there stays so.

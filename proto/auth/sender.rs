@@ -8,8 +8,8 @@ use super::sequence::Sequence;
 /// What a sender remembers, and only while it runs: its last number.
 ///
 /// What has one `Sender` must be sent in the order of its numbers, and be judged by one
-/// [`Receiver`](super::receiver::Receiver): for CARP each virtual host has both, or the
-/// interface has for all of them. Frames of pfsync may overtake each other.
+/// [`Receiver`](super::receiver::Receiver): for CARP the interface has both, for all of its
+/// virtual hosts. Frames of pfsync may overtake each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
     last: Option<Sequence>,

@@ -93,14 +93,6 @@ impl<H: History, const N: usize> Senders<H, N> {
         }
     }
 
-    /// Forgets everybody.
-    pub fn forget(&mut self, floor: Option<Sequence>) {
-        for slot in &mut self.slots {
-            slot.sender = None;
-        }
-        self.floor = floor;
-    }
-
     /// Whether a number within the window is new for its sender.
     ///
     /// # Errors

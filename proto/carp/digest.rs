@@ -228,8 +228,8 @@ impl<M: Mac> Digests<M> {
     }
 }
 
-/// Compares in constant time.
-fn equal(a: &Digest, b: &Digest) -> bool {
+/// Compares two HMACs in constant time.
+pub(in super::super) fn equal<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
     let difference = a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b));
     // Keeps the optimizer from ending the loop at the first difference.
     black_box(difference) == 0

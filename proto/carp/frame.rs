@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An advertisement as it goes on the wire: Ethernet, IP and 36 bytes.
+//! An advertisement as it goes on the wire: Ethernet, IP and 36 bytes, or 64 with what
+//! authenticates all of it.
 //!
 //! To a group the driver hands complete frames to the parent ([`ipv4`],
 //! [`ipv6`]). On the way through the IP stack a multicast packet would be looped
@@ -8,36 +9,54 @@
 //! when the last word is to be said. To a unicast peer the stack must find the
 //! way, so it gets the bare packet ([`ipv4_packet`], [`ipv6_packet`]).
 
-use super::super::auth::trailer::{self, SIGNED_LEN};
-use super::packet::{checksum, Advertisement, GROUP_IPV4, GROUP_IPV6, LEN, PROTOCOL, TOS, TTL};
+use super::super::auth::trailer::SIGNED_LEN;
+use super::packet::{checksum, GROUP_IPV4, GROUP_IPV6, PROTOCOL, TOS, TTL};
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ops::Deref;
 
 /// An Ethernet address.
 pub type MacAddress = [u8; 6];
 
-/// Length of [`ipv4_packet`]'s packet in bytes.
-pub const IPV4_PACKET_LEN: usize = IPV4_HEADER_LEN + LEN;
+/// A packet or a frame: some bytes of a buffer that has room for a
+/// [trailer](super::super::auth::trailer), too.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<const ROOM: usize> {
+    buffer: [u8; ROOM],
+    len: usize,
+}
 
-/// Length of [`ipv6_packet`]'s packet in bytes.
-pub const IPV6_PACKET_LEN: usize = IPV6_HEADER_LEN + LEN;
+impl<const ROOM: usize> Bytes<ROOM> {
+    /// `fields`, one behind the other. They have room.
+    #[must_use]
+    pub fn new(fields: &[&[u8]]) -> Self {
+        let mut buffer = [0; ROOM];
+        let len = copy(&mut buffer, fields);
+        Self { buffer, len }
+    }
+}
 
-/// Length of [`ipv4`]'s frame in bytes.
-pub const IPV4_LEN: usize = ETHERNET_LEN + IPV4_PACKET_LEN;
+impl<const ROOM: usize> Deref for Bytes<ROOM> {
+    type Target = [u8];
 
-/// Length of [`ipv6`]'s frame in bytes.
-pub const IPV6_LEN: usize = ETHERNET_LEN + IPV6_PACKET_LEN;
+    fn deref(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+}
 
-/// Length of [`ipv4_packet_signed`]'s packet in bytes.
-pub const IPV4_PACKET_SIGNED_LEN: usize = IPV4_PACKET_LEN + trailer::LEN;
+/// What follows the IP header: the 36 bytes of an advertisement, and its trailer if it has one.
+pub type Payload = Bytes<SIGNED_LEN>;
 
-/// Length of [`ipv6_packet_signed`]'s packet in bytes.
-pub const IPV6_PACKET_SIGNED_LEN: usize = IPV6_PACKET_LEN + trailer::LEN;
+/// The packet of [`ipv4_packet`].
+pub type Ipv4Packet = Bytes<{ IPV4_HEADER_LEN + SIGNED_LEN }>;
 
-/// Length of [`ipv4_signed`]'s frame in bytes.
-pub const IPV4_SIGNED_LEN: usize = IPV4_LEN + trailer::LEN;
+/// The packet of [`ipv6_packet`].
+pub type Ipv6Packet = Bytes<{ IPV6_HEADER_LEN + SIGNED_LEN }>;
 
-/// Length of [`ipv6_signed`]'s frame in bytes.
-pub const IPV6_SIGNED_LEN: usize = IPV6_LEN + trailer::LEN;
+/// The frame of [`ipv4`].
+pub type Ipv4Frame = Bytes<{ ETHERNET_LEN + IPV4_HEADER_LEN + SIGNED_LEN }>;
+
+/// The frame of [`ipv6`].
+pub type Ipv6Frame = Bytes<{ ETHERNET_LEN + IPV6_HEADER_LEN + SIGNED_LEN }>;
 
 pub(crate) const ETHERNET_LEN: usize = 14;
 pub(crate) const IPV6_HEADER_LEN: usize = 40;
@@ -63,82 +82,32 @@ pub const fn multicast_mac_ipv6(group: Ipv6Addr) -> MacAddress {
     [0x33, 0x33, a, b, c, d]
 }
 
-/// The frame that carries `advertisement` from `source` to 224.0.0.18.
+/// The frame that carries an advertisement, `payload`, from `source` to 224.0.0.18.
 ///
 /// `mac` becomes the Ethernet source.
 #[must_use]
-pub fn ipv4(mac: MacAddress, source: Ipv4Addr, advertisement: &Advertisement) -> [u8; IPV4_LEN] {
-    ipv4_frame(mac, &ipv4_packet(source, GROUP_IPV4, advertisement))
-}
-
-/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
-#[must_use]
-pub fn ipv4_signed(
-    mac: MacAddress,
-    source: Ipv4Addr,
-    signed: &[u8; SIGNED_LEN],
-) -> [u8; IPV4_SIGNED_LEN] {
-    ipv4_frame(mac, &ipv4_packet_signed(source, GROUP_IPV4, signed))
-}
-
-fn ipv4_frame<const LEN: usize>(mac: MacAddress, packet: &[u8]) -> [u8; LEN] {
-    let mut frame = [0; LEN];
+pub fn ipv4(mac: MacAddress, source: Ipv4Addr, payload: &[u8]) -> Ipv4Frame {
     let to = multicast_mac(GROUP_IPV4);
-    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV4, packet]);
-    frame
+    let packet = ipv4_packet(source, GROUP_IPV4, payload);
+    Bytes::new(&[&to, &mac, &ETHERTYPE_IPV4, &packet])
 }
 
-/// The frame that carries `advertisement` from `source` to ff02::12.
+/// The frame that carries an advertisement, `payload`, from `source` to ff02::12.
 ///
 /// `mac` becomes the Ethernet source.
 #[must_use]
-pub fn ipv6(mac: MacAddress, source: Ipv6Addr, advertisement: &Advertisement) -> [u8; IPV6_LEN] {
-    ipv6_frame(mac, &ipv6_packet(source, GROUP_IPV6, advertisement))
-}
-
-/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
-#[must_use]
-pub fn ipv6_signed(
-    mac: MacAddress,
-    source: Ipv6Addr,
-    signed: &[u8; SIGNED_LEN],
-) -> [u8; IPV6_SIGNED_LEN] {
-    ipv6_frame(mac, &ipv6_packet_signed(source, GROUP_IPV6, signed))
-}
-
-fn ipv6_frame<const LEN: usize>(mac: MacAddress, packet: &[u8]) -> [u8; LEN] {
-    let mut frame = [0; LEN];
+pub fn ipv6(mac: MacAddress, source: Ipv6Addr, payload: &[u8]) -> Ipv6Frame {
     let to = multicast_mac_ipv6(GROUP_IPV6);
-    copy(&mut frame, &[&to, &mac, &ETHERTYPE_IPV6, packet]);
-    frame
+    let packet = ipv6_packet(source, GROUP_IPV6, payload);
+    Bytes::new(&[&to, &mac, &ETHERTYPE_IPV6, &packet])
 }
 
-/// The IPv4 packet that carries `advertisement` from `source` to `peer`.
+/// The IPv4 packet that carries an advertisement, `payload`, from `source` to `peer`.
 #[must_use]
-pub fn ipv4_packet(
-    source: Ipv4Addr,
-    peer: Ipv4Addr,
-    advertisement: &Advertisement,
-) -> [u8; IPV4_PACKET_LEN] {
-    ipv4_packet_of(source, peer, &advertisement.emit())
-}
-
-/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
-#[must_use]
-pub fn ipv4_packet_signed(
-    source: Ipv4Addr,
-    peer: Ipv4Addr,
-    signed: &[u8; SIGNED_LEN],
-) -> [u8; IPV4_PACKET_SIGNED_LEN] {
-    ipv4_packet_of(source, peer, signed)
-}
-
-fn ipv4_packet_of<const LEN: usize>(source: Ipv4Addr, peer: Ipv4Addr, payload: &[u8]) -> [u8; LEN] {
-    let mut packet = [0; LEN];
+pub fn ipv4_packet(source: Ipv4Addr, peer: Ipv4Addr, payload: &[u8]) -> Ipv4Packet {
     #[allow(clippy::cast_possible_truncation)]
     let header = ipv4_header(TOS, payload.len() as u16, PROTOCOL, source, peer);
-    copy(&mut packet, &[&header, payload]);
-    packet
+    Bytes::new(&[&header, payload])
 }
 
 /// An IPv4 header without options, for `len` bytes that are never fragmented; the
@@ -172,34 +141,14 @@ pub(crate) fn ipv4_header(
     header
 }
 
-/// The IPv6 packet that carries `advertisement` from `source` to `peer`.
+/// The IPv6 packet that carries an advertisement, `payload`, from `source` to `peer`.
 ///
 /// OpenBSD leaves the traffic class 0; here it is IPv4's.
 #[must_use]
-pub fn ipv6_packet(
-    source: Ipv6Addr,
-    peer: Ipv6Addr,
-    advertisement: &Advertisement,
-) -> [u8; IPV6_PACKET_LEN] {
-    ipv6_packet_of(source, peer, &advertisement.emit())
-}
-
-/// The same for an advertisement with its [trailer](super::super::auth::trailer::sign_advertisement).
-#[must_use]
-pub fn ipv6_packet_signed(
-    source: Ipv6Addr,
-    peer: Ipv6Addr,
-    signed: &[u8; SIGNED_LEN],
-) -> [u8; IPV6_PACKET_SIGNED_LEN] {
-    ipv6_packet_of(source, peer, signed)
-}
-
-fn ipv6_packet_of<const LEN: usize>(source: Ipv6Addr, peer: Ipv6Addr, payload: &[u8]) -> [u8; LEN] {
-    let mut packet = [0; LEN];
+pub fn ipv6_packet(source: Ipv6Addr, peer: Ipv6Addr, payload: &[u8]) -> Ipv6Packet {
     #[allow(clippy::cast_possible_truncation)]
     let header = ipv6_header(TOS, payload.len() as u16, PROTOCOL, source, peer);
-    copy(&mut packet, &[&header, payload]);
-    packet
+    Bytes::new(&[&header, payload])
 }
 
 /// An IPv6 header without extensions; the hop limit is 255.
@@ -249,20 +198,24 @@ pub fn arp_probe(mac: MacAddress, target: Ipv4Addr) -> [u8; ARP_LEN] {
     frame
 }
 
-/// Writes `fields` one behind the other.
-pub(in super::super) fn copy(into: &mut [u8], fields: &[&[u8]]) {
+/// Writes `fields` one behind the other. Returns how many bytes they are, as far as they have
+/// room.
+pub(in super::super) fn copy(into: &mut [u8], fields: &[&[u8]]) -> usize {
+    let room = into.len();
     let mut rest = into;
     for field in fields {
-        let Some((place, behind)) = rest.split_at_mut_checked(field.len()) else {
-            return;
+        let Some((place, _)) = rest.split_at_mut_checked(field.len()) else {
+            break;
         };
         place.copy_from_slice(field);
-        rest = behind;
+        rest = rest.get_mut(field.len()..).unwrap_or_default();
     }
+    room.saturating_sub(rest.len())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::packet::Advertisement;
     use super::*;
 
     #[test]
@@ -278,7 +231,7 @@ mod tests {
         let frame = ipv4(
             [0, 0, 0x5e, 0, 1, 1],
             Ipv4Addr::new(10, 0, 0, 2),
-            &advertisement,
+            &advertisement.emit(),
         );
         assert_eq!(
             frame[..14],
@@ -309,7 +262,7 @@ mod tests {
     #[test]
     fn an_ipv6_advertisement_on_the_wire() {
         let source: Ipv6Addr = "fe80::a:b".parse().unwrap();
-        let frame = ipv6([0, 0, 0x5e, 0, 1, 7], source, &advertisement());
+        let frame = ipv6([0, 0, 0x5e, 0, 1, 7], source, &advertisement().emit());
         assert_eq!(
             frame[..14],
             [0x33, 0x33, 0, 0, 0, 0x12, 0, 0, 0x5e, 0, 1, 7, 0x86, 0xdd]
@@ -325,7 +278,7 @@ mod tests {
     #[test]
     fn a_packet_for_a_peer_goes_to_the_peer() {
         let (source, peer) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-        let packet = ipv4_packet(source, peer, &advertisement());
+        let packet = ipv4_packet(source, peer, &advertisement().emit());
         assert_eq!(packet.len(), 56);
         assert_eq!(packet[2..4], [0, 56]);
         assert_eq!(packet[8..10], [255, 112]);
@@ -337,7 +290,7 @@ mod tests {
             "2001:db8::1".parse().unwrap(),
             "2001:db8::2".parse().unwrap(),
         );
-        let packet = ipv6_packet(source, peer, &advertisement());
+        let packet = ipv6_packet(source, peer, &advertisement().emit());
         assert_eq!(packet.len(), 76);
         assert_eq!(packet[4..8], [0, 36, 112, 255]);
         assert_eq!(packet[8..24], source.octets());

@@ -3,9 +3,7 @@
 //! A master and a backup whose clocks are set: as soon as they agree again, the next
 //! advertisement is believed, so that one master is back within an interval.
 
-use crate::common::{
-    at, hear, receiver, time, Host, Marks, A, HOUR, MONOTONIC, MS, NOW, SECOND, YEAR,
-};
+use crate::common::{hear, receiver, time, Host, Marks, A, HOUR, MONOTONIC, MS, NOW, SECOND, YEAR};
 use carp_proto::auth::freshness::Freshness;
 use carp_proto::auth::mode::Outcome;
 
@@ -176,14 +174,14 @@ fn a_master_is_restarted() {
         2
     );
     assert!(outcomes.into_iter().eq(expected));
-    // Without a common clock there is no such end: the receiver is to be told to forget.
+    // Without a common clock there is no such end: the receiver is to start anew.
     let mut pair = Pair::new(MONOTONIC);
     pair.runs();
     pair.off.0 = -(YEAR as i64);
     pair.master = Host::new(A, MONOTONIC);
     assert_eq!(pair.advertise(), Outcome::Replayed);
     let clock = pair.clocks().1;
-    pair.backup.forget(at(clock));
+    pair.backup = receiver(MONOTONIC, clock);
     assert_eq!(pair.advertise(), Outcome::Good);
 }
 

@@ -2,6 +2,7 @@
 
 //! All that authentication can be asked for.
 
+use core::fmt;
 use core::net::IpAddr;
 
 use super::proto::auth::freshness::{Freshness, Window};
@@ -14,7 +15,6 @@ use super::proto::auth::replay::Replay;
 use super::proto::auth::sender::Sender;
 use super::proto::auth::sequence::Sequence;
 use super::proto::auth::trailer::{sign_advertisement, SIGNED_LEN};
-use super::proto::carp::frame;
 use super::proto::carp::packet::Received;
 use super::proto::carp::time::Interval;
 use super::proto::pfsync::authentication;
@@ -80,27 +80,6 @@ pub fn every_signature(
 }
 
 #[inline(never)]
-pub fn every_signed_frame(
-    mac: [u8; 6],
-    source: IpAddr,
-    peer: IpAddr,
-    signed: &[u8; SIGNED_LEN],
-    send: fn(&[u8]),
-) {
-    match (source, peer) {
-        (IpAddr::V4(source), IpAddr::V4(peer)) => {
-            send(&frame::ipv4_signed(mac, source, signed));
-            send(&frame::ipv4_packet_signed(source, peer, signed));
-        }
-        (IpAddr::V6(source), IpAddr::V6(peer)) => {
-            send(&frame::ipv6_signed(mac, source, signed));
-            send(&frame::ipv6_packet_signed(source, peer, signed));
-        }
-        _ => (),
-    }
-}
-
-#[inline(never)]
 pub fn every_authentication(
     receiver: &mut Marks,
     keys: &Keys<Opaque>,
@@ -114,11 +93,15 @@ pub fn every_authentication(
     let clock = Sequence::at(unix);
     let (outcome, notice) = receiver.receive(keys, sender, received.trailer(), packet, clock);
     if outcome == Outcome::Stale && mode == Mode::Off {
-        receiver.forget(clock);
         receiver.set_freshness(Freshness::Monotonic);
     }
     let believed = mode.examines() && mode.believes(outcome);
     Some((believed, notice))
+}
+
+#[inline(never)]
+pub fn every_notice(notice: Notice, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fmt::Display::fmt(&notice, f)
 }
 
 #[inline(never)]

@@ -120,12 +120,12 @@ pub fn every_packet(
     env: &Environment,
     mac: [u8; 6],
     source: Ipv4Addr,
-) -> ([u8; 36], [u8; frame::IPV4_LEN]) {
+) -> ([u8; 36], frame::Ipv4Frame) {
     let mut sent: Advertisement = host.advertisement(env);
     sent.digest = digests.sign(host.counter());
     let mut farewell = host.bow_out(env);
     farewell.digest = digests.sign_with_link_local(host.counter());
-    (farewell.emit(), frame::ipv4(mac, source, &sent))
+    (farewell.emit(), frame::ipv4(mac, source, &sent.emit()))
 }
 
 /// A list with one address, or none.
@@ -294,16 +294,12 @@ pub fn every_carp_frame(
     mac: [u8; 6],
     ipv4: [Ipv4Addr; 2],
     ipv6: [Ipv6Addr; 2],
-    sent: &Advertisement,
-) -> (
-    [u8; frame::IPV6_LEN],
-    [u8; frame::IPV4_PACKET_LEN],
-    [u8; frame::IPV6_PACKET_LEN],
-) {
+    payload: &[u8],
+) -> (frame::Ipv6Frame, frame::Ipv4Packet, frame::Ipv6Packet) {
     (
-        frame::ipv6(mac, ipv6[0], sent),
-        frame::ipv4_packet(ipv4[0], ipv4[1], sent),
-        frame::ipv6_packet(ipv6[0], ipv6[1], sent),
+        frame::ipv6(mac, ipv6[0], payload),
+        frame::ipv4_packet(ipv4[0], ipv4[1], payload),
+        frame::ipv6_packet(ipv6[0], ipv6[1], payload),
     )
 }
 

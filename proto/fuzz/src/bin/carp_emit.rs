@@ -49,10 +49,10 @@ fn run(u: &mut Unstructured<'_>) -> Result<()> {
         ipv6: ipv6.as_slice(),
     };
     let frames: [&[u8]; 4] = [
-        &frame::ipv4(mac, source4, &sent),
-        &frame::ipv6(mac, source6, &sent),
-        &frame::ipv4_packet(source4, peer4, &sent),
-        &frame::ipv6_packet(source6, peer6, &sent),
+        &frame::ipv4(mac, source4, &sent.emit()),
+        &frame::ipv6(mac, source6, &sent.emit()),
+        &frame::ipv4_packet(source4, peer4, &sent.emit()),
+        &frame::ipv6_packet(source6, peer6, &sent.emit()),
     ];
     for frame in frames {
         assert_eq!(read(&frame[frame.len() - LEN..], &input), sent);
