@@ -59,21 +59,6 @@ static int put_state(struct command *c)
 	return bad_value(c, value, "backup or master");
 }
 
-static int put_balancing(struct command *c)
-{
-	const char *value;
-
-	value = next_value(c);
-	if (!value)
-		return -1;
-	for (__u8 i = 0; i < ARRAY_SIZE(carp_balancings); i++) {
-		if (!strcmp(value, carp_balancings[i]))
-			return put(c, IFLA_CARP_BALANCING, &i, sizeof(i));
-	}
-	return bad_value(c, value, "none, arp, ip, ip-stealth or ip-unicast");
-}
-
-/* One of each for a message: rtnetlink keeps the last of several alike. */
 static int put_group(struct command *c, int type)
 {
 	const char *name;
@@ -86,12 +71,8 @@ static int put_group(struct command *c, int type)
 	if (len > CARP_GROUP_NAME_MAX)
 		return bad_value(c, name,
 				 "a name of 1-" STRINGIFY(CARP_GROUP_NAME_MAX) " characters");
-	if (c->seen & (1ULL << type)) {
-		fprintf(stderr,
-			"Error: \"%s\" can be said once in a command: one group after the other.\n",
-			c->word);
+	if (give_item_once(c, type, "group"))
 		return -1;
-	}
 	return put(c, type, name, len + 1);
 }
 
@@ -117,7 +98,9 @@ int put_word(struct command *c)
 	if (!strcmp(c->word, "carpnodes"))
 		return put_carpnodes(c);
 	if (!strcmp(c->word, "balancing"))
-		return put_balancing(c);
+		return put_choice(c, IFLA_CARP_BALANCING, carp_balancings,
+				  ARRAY_SIZE(carp_balancings),
+				  "none, arp, ip, ip-stealth or ip-unicast");
 	if (!strcmp(c->word, "carppeer"))
 		return put_carppeer(c);
 	if (!strcmp(c->word, "-carppeer"))

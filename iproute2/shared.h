@@ -66,8 +66,16 @@ char *next_value(struct command *c);
 int bad_value(const struct command *c, const char *value, const char *expected);
 /* Notes that an attribute is being given; -1 if it was before. */
 int give_once(struct command *c, int type);
+/*
+ * The same for a word of which several may be wanted, each an @item: rtnetlink keeps the
+ * last of several attributes alike, so a command takes one.
+ */
+int give_item_once(struct command *c, int type, const char *item);
 int put(struct command *c, int type, const void *data, int len);
 int put_number(struct command *c, const struct number_word *number);
+/* One of @count @names, whose number is the value; @expected names them all. */
+int put_choice(struct command *c, int type, const char *const *names, size_t count,
+	       const char *expected);
 /* A device's name; "none" is index 0. */
 int put_device(struct command *c, int type);
 /* @bytes has room for 16. How many an address has: 4, 16, or 0 if @text is none. */

@@ -26,20 +26,6 @@ const char auth_help[] =
 	"  authmonotonic  compare no clocks, for hosts that have no common time;\n"
 	"            \"authtime\", the default, compares them.\n";
 
-static int put_mode(struct command *c, int type)
-{
-	const char *value;
-
-	value = next_value(c);
-	if (!value)
-		return -1;
-	for (__u8 i = 0; i < ARRAY_SIZE(modes); i++) {
-		if (!strcmp(value, modes[i]))
-			return put(c, type, &i, sizeof(i));
-	}
-	return bad_value(c, value, "off, receive, permissive or enforce");
-}
-
 static int read_key_id(struct command *c, __u8 *id)
 {
 	const char *value;
@@ -76,19 +62,14 @@ static int add_key(struct command *c, int type)
 	return 0;
 }
 
-/* One for a message: rtnetlink keeps the last of several attributes alike. */
 static int remove_key(struct command *c, int type)
 {
 	__u8 id;
 
 	if (read_key_id(c, &id))
 		return -1;
-	if (c->seen & (1ULL << type)) {
-		fprintf(stderr,
-			"Error: \"%s\" can be said once in a command: one key after the other.\n",
-			c->word);
+	if (give_item_once(c, type, "key"))
 		return -1;
-	}
 	return put(c, type, &id, sizeof(id));
 }
 
@@ -113,7 +94,8 @@ int put_auth_word(struct command *c, const struct auth_attributes *attributes)
 	static const __u8 yes = 1, no, none;
 
 	if (!strcmp(c->word, "auth"))
-		return put_mode(c, attributes->mode);
+		return put_choice(c, attributes->mode, modes, ARRAY_SIZE(modes),
+				  "off, receive, permissive or enforce");
 	if (!strcmp(c->word, "authkey"))
 		return add_key(c, attributes->keys);
 	if (!strcmp(c->word, "-authkey"))

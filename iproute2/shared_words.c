@@ -66,6 +66,31 @@ int give_once(struct command *c, int type)
 	return 0;
 }
 
+int give_item_once(struct command *c, int type, const char *item)
+{
+	if (!(c->seen & (1ULL << type)))
+		return 0;
+	fprintf(stderr,
+		"Error: \"%s\" can be said once in a command: one %s after the other.\n",
+		c->word, item);
+	return -1;
+}
+
+int put_choice(struct command *c, int type, const char *const *names, size_t count,
+	       const char *expected)
+{
+	const char *value;
+
+	value = next_value(c);
+	if (!value)
+		return -1;
+	for (__u8 i = 0; i < count; i++) {
+		if (!strcmp(value, names[i]))
+			return put(c, type, &i, sizeof(i));
+	}
+	return bad_value(c, value, expected);
+}
+
 int put(struct command *c, int type, const void *data, int len)
 {
 	if (give_once(c, type))

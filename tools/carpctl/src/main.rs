@@ -69,6 +69,8 @@ mod states;
 mod status;
 mod suggest;
 mod targets;
+#[cfg(test)]
+mod test_folder;
 mod transition_counts;
 mod transitions;
 mod trusted_files;

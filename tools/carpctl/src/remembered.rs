@@ -17,22 +17,58 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What files are about, in their names.
+const PHRASE: &str = "phrase";
+const KEYS: &str = "keys";
+
+/// A file about one interface.
+struct InterfaceFile(PathBuf);
+
+impl InterfaceFile {
+    /// Of the interface with this index in this network namespace. Nothing: that cannot be told.
+    fn of(what: &str, index: u32) -> Option<Self> {
+        let netns = fs::metadata("/proc/self/ns/net").ok()?.ino();
+        Some(Self::at(Path::new(FOLDER), what, netns, index))
+    }
+
+    fn at(folder: &Path, what: &str, netns: u64, index: u32) -> Self {
+        Self(folder.join(format!("{what}-{netns}-{index}")))
+    }
+
+    fn read(&self) -> io::Result<String> {
+        fs::read_to_string(&self.0)
+    }
+
+    /// All of it at once. What cannot be kept is set again at the next run.
+    fn keep(&self, text: io::Result<String>) {
+        if text.and_then(|text| self.replace(&text)).is_err() {
+            self.forget();
+        }
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let new = self.0.with_extension("new");
+        create(&new)?.write_all(text.as_bytes())?;
+        fs::rename(new, &self.0)
+    }
+
+    fn forget(&self) {
+        // it fails only if there is nothing to forget
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// What is known of one interface's passphrase.
-pub struct Remembered(PathBuf);
+pub struct Remembered(InterfaceFile);
 
 impl Remembered {
     /// Of the interface with this index in this network namespace. Nothing: that cannot be told.
     pub fn of(index: u32) -> Option<Self> {
-        let netns = fs::metadata("/proc/self/ns/net").ok()?.ino();
-        Some(Self::at(Path::new(FOLDER), netns, index))
-    }
-
-    fn at(folder: &Path, netns: u64, index: u32) -> Self {
-        Self(folder.join(format!("phrase-{netns}-{index}")))
+        InterfaceFile::of(PHRASE, index).map(Self)
     }
 
     fn read(&self) -> Option<(u64, u64)> {
-        let text = fs::read_to_string(&self.0).ok()?;
+        let text = self.0.read().ok()?;
         let (salt, hash) = text.trim().split_once(' ')?;
         Some((
             u64::from_str_radix(salt, 16).ok()?,
@@ -50,30 +86,23 @@ impl Remembered {
             .is_some_and(|(salt, hash)| hash_of(salt, phrase) == hash)
     }
 
-    /// What cannot be kept is set again at the next run.
+    /// From now on it is this one.
     pub fn set(&self, phrase: &[u8]) {
-        if phrase.is_empty() || self.write(phrase).is_err() {
-            self.forget();
+        if phrase.is_empty() {
+            return self.forget();
         }
-    }
-
-    fn write(&self, phrase: &[u8]) -> io::Result<()> {
-        let salt = new_salt()?;
-        let new = self.0.with_extension("new");
-        let mut file = create(&new)?;
-        writeln!(file, "{salt:x} {:x}", hash_of(salt, phrase))?;
-        fs::rename(new, &self.0)
+        let line = new_salt().map(|salt| format!("{salt:x} {:x}\n", hash_of(salt, phrase)));
+        self.0.keep(line);
     }
 
     /// Somebody else sets it.
     pub fn forget(&self) {
-        // it fails only if there is nothing to forget
-        let _ = fs::remove_file(&self.0);
+        self.0.forget();
     }
 }
 
 /// The keys of one interface.
-pub struct RememberedKeys(PathBuf);
+pub struct RememberedKeys(InterfaceFile);
 
 /// A line of the file: the id of a key, a salt, and the salted hash.
 type KeyLine = (u8, u64, u64);
@@ -81,16 +110,11 @@ type KeyLine = (u8, u64, u64);
 impl RememberedKeys {
     /// Of the interface with this index in this network namespace. Nothing: that cannot be told.
     pub fn of(index: u32) -> Option<Self> {
-        let netns = fs::metadata("/proc/self/ns/net").ok()?.ino();
-        Some(Self::at(Path::new(FOLDER), netns, index))
-    }
-
-    fn at(folder: &Path, netns: u64, index: u32) -> Self {
-        Self(folder.join(format!("keys-{netns}-{index}")))
+        InterfaceFile::of(KEYS, index).map(Self)
     }
 
     fn read(&self) -> Vec<KeyLine> {
-        let text = fs::read_to_string(&self.0).unwrap_or_default();
+        let text = self.0.read().unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split(' ');
             let mut number = || u64::from_str_radix(words.next()?, 16).ok();
@@ -106,40 +130,31 @@ impl RememberedKeys {
         self.read().iter().any(is_it)
     }
 
-    /// Remembers these beside those of other ids. What cannot be kept is set again at the next
-    /// run.
+    /// Remembers these beside those of other ids.
     pub fn add(&self, keys: &[AuthKey]) {
-        if self.write(keys, true).is_err() {
-            self.forget();
-        }
+        self.0.keep(self.lines(keys, keys));
     }
 
     /// Those of the ids of these are about to be replaced.
     pub fn remove(&self, keys: &[AuthKey]) {
-        if self.write(keys, false).is_err() {
-            self.forget();
-        }
+        self.0.keep(self.lines(keys, &[]));
     }
 
-    /// Keeps those of other ids, and these or not.
-    fn write(&self, keys: &[AuthKey], are_kept: bool) -> io::Result<()> {
+    /// What is known of other ids than those of `old`, and of `new`.
+    fn lines(&self, old: &[AuthKey], new: &[AuthKey]) -> io::Result<String> {
         let mut lines = self.read();
-        lines.retain(|(id, ..)| !has_key(keys, *id));
-        for key in keys.iter().filter(|_| are_kept) {
+        lines.retain(|(id, ..)| !has_key(old, *id));
+        for key in new {
             let salt = new_salt()?;
             lines.push((key.id, salt, hash_of(salt, &key.secret)));
         }
-        let new = self.0.with_extension("new");
-        let mut file = create(&new)?;
-        for (id, salt, hash) in lines {
-            writeln!(file, "{id:x} {salt:x} {hash:x}")?;
-        }
-        fs::rename(new, &self.0)
+        let lines = lines.iter();
+        let lines = lines.map(|(id, salt, hash)| format!("{id:x} {salt:x} {hash:x}\n"));
+        Ok(Vec::from_iter(lines).concat())
     }
 
     pub fn forget(&self) {
-        // it fails only if there is nothing to forget
-        let _ = fs::remove_file(&self.0);
+        self.0.forget();
     }
 }
 
@@ -181,7 +196,7 @@ mod tests {
             id,
             secret: secret.to_vec(),
         };
-        let it = RememberedKeys::at(&folder, 1, 7);
+        let it = RememberedKeys(InterfaceFile::at(&folder, KEYS, 1, 7));
         let (one, two) = (key(1, b"secret"), key(200, b"another"));
         assert!(!it.has(&one));
         it.add(&[one.clone()]);
@@ -189,7 +204,7 @@ mod tests {
         assert!(it.has(&one) && it.has(&two));
         it.add(&[key(1, b"new")]);
         assert!(!it.has(&one) && it.has(&two) && it.has(&key(1, b"new")));
-        let text = fs::read_to_string(&it.0).expect("is there");
+        let text = it.0.read().expect("is there");
         assert_eq!(text.lines().count(), 2);
         assert!(!text.contains("another"), "{text}");
         it.remove(&[key(1, b"any")]);
@@ -202,14 +217,15 @@ mod tests {
     #[test]
     fn a_phrase_is_known_again() {
         let folder = std::env::temp_dir().join(format!("carpctl-{}", std::process::id()));
-        let one = Remembered::at(&folder, 1, 7);
+        let at = |index| Remembered(InterfaceFile::at(&folder, PHRASE, 1, index));
+        let one = at(7);
         assert!(!one.is_some() && !one.is(b"secret"));
         one.set(b"secret");
         assert!(one.is_some() && one.is(b"secret") && !one.is(b"other"));
-        assert!(!Remembered::at(&folder, 1, 8).is(b"secret"));
-        let text = fs::read_to_string(&one.0).expect("is there");
+        assert!(!at(8).is(b"secret"));
+        let text = one.0.read().expect("is there");
         assert!(!text.contains("secret"), "{text}");
-        let mode = fs::metadata(&one.0).expect("is there").mode();
+        let mode = fs::metadata(&one.0 .0).expect("is there").mode();
         assert_eq!(mode & 0o777, 0o600);
         one.set(b"");
         assert!(!one.is_some());

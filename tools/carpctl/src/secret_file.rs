@@ -48,18 +48,16 @@ fn is_open_to_others(file: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use crate::test_folder::Folder;
 
     #[test]
     fn a_credential_comes_first() {
-        let folder = env::temp_dir().join(format!("carpctl-credentials-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("can be made");
-        fs::write(folder.join("key1"), "").expect("can be written");
-        let of = |file| path_of(file, folder.as_os_str());
-        assert_eq!(of("key1"), folder.join("key1"));
+        let folder = Folder::new("secret-file");
+        let key = folder.write("key1", "", 0o600);
+        let of = |file| path_of(file, folder.0.as_os_str());
+        assert_eq!(of("key1"), key);
         for file in ["key2", "./key1", "/etc/key1"] {
             assert_eq!(of(file), Path::new(file));
         }
-        fs::remove_dir_all(&folder).expect("is ours");
     }
 }

@@ -3,29 +3,8 @@
 //! Parents and what is below them, with a folder in the place of /sys.
 
 use super::*;
-use std::{os::unix::fs::symlink, path::PathBuf};
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("carpctl-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("can be made");
-        Self(path)
-    }
-
-    fn folder(&self, path: &str) -> PathBuf {
-        let path = self.0.join(path);
-        fs::create_dir_all(&path).expect("can be made");
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::test_folder::Folder;
+use std::os::unix::fs::symlink;
 
 fn interface(index: u32, name: &str, kind: &str) -> Interface {
     Interface {

@@ -174,31 +174,7 @@ fn others_read(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::carp::Carp;
-    use std::path::PathBuf;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("carpctl-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).expect("can be made");
-            Self(path)
-        }
-
-        fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
-            let path = self.0.join(name);
-            fs::write(&path, text).expect("can be written");
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("is ours");
-            path
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::{carp::Carp, test_folder::Folder};
 
     fn carp0() -> Interface {
         Interface {
@@ -259,8 +235,7 @@ mod tests {
     fn credentials_that_others_read() {
         let folder = Folder::new("credentials");
         let key = folder.write("key", "secret\n", 0o644);
-        let drop_in = folder.0.join("carp.service.d");
-        fs::create_dir_all(&drop_in).expect("can be made");
+        let drop_in = folder.folder("carp.service.d");
         let words = format!(
             "[Service]\nLoadCredential=carp.key1:{}\nLoadCredential=carp.key2\n",
             key.display()
