@@ -225,7 +225,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("mode", auth.MODES)
+@pytest.mark.parametrize("mode", w.MODES)
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_wrong(lan: Lan, mode: str, what: str) -> None:
     """Each mode believes as much as it says, and all but `off` count."""
@@ -238,7 +238,7 @@ def test_what_is_wrong(lan: Lan, mode: str, what: str) -> None:
     assert (c.state(lan.a) != "master") == believed
 
 
-@pytest.mark.parametrize("mode", auth.MODES)
+@pytest.mark.parametrize("mode", w.MODES)
 def test_what_is_right(lan: Lan, mode: str) -> None:
     be_master(lan.a, mode)
     frame = Peer().frame()

@@ -149,7 +149,7 @@ FORGERIES: dict[str, Callable[[Signing, bytes], bytes]] = {
 """Frames by what is to be found of them."""
 
 
-@pytest.mark.parametrize("mode", auth.MODES)
+@pytest.mark.parametrize("mode", auth_wire.MODES)
 def test_modes(lan: Lan, mode: str, log: Kmsg) -> None:
     """What each mode makes of frames of all kinds: off looks at nothing, receive counts,
     permissive believes those without a section, enforce only the good ones."""

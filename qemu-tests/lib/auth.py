@@ -18,18 +18,11 @@ KEY = bytes(range(1, 33))
 OTHER_KEY = bytes(range(101, 133))
 
 # include/uapi/linux/if_carp.h
-MODES = ("off", "receive", "permissive", "enforce")
 IFLA_CARP_STATS = 9
 AUTH, KEYS, REMOVE, ACTIVE, WINDOW, MONOTONIC = range(25, 31)
 CARP_AUTH_KEY = 5
 KEY_ID, KEY_SECRET = 1, 2
-COUNTERS = dict(
-    zip(
-        ("good", "missing", "malformed", "unknown_key", "stale", "replayed", "bad_hmac"),
-        range(21, 28),
-        strict=True,
-    )
-)
+COUNTERS = dict(zip(w.OUTCOMES, range(21, 28), strict=True))
 
 
 def key(number: int, secret: bytes) -> bytes:
@@ -51,7 +44,7 @@ def change(
     """Changes what is said here, in one request."""
     data = []
     if mode is not None:
-        data.append(attribute(AUTH, bytes([MODES.index(mode)])))
+        data.append(attribute(AUTH, bytes([w.MODES.index(mode)])))
     if keys:
         data.append(nest(KEYS, *(key(*one) for one in keys.items())))
     if active is not None:
@@ -102,8 +95,7 @@ class Peer:
         """That of the next advertisement."""
         at = w.Trailer.at(self.key_id, time.time_ns() + int(self.ahead * 1e9))
         if at.sequence <= self.last:
-            number = self.last + 1
-            at = w.Trailer(self.key_id, number >> 32, number >> 16 & 0xFFFF, number & 0xFFFF)
+            at = w.Trailer.numbered(self.key_id, self.last + 1)
         self.last = at.sequence
         return replace(at, **fields)  # type: ignore[arg-type]
 

@@ -20,6 +20,11 @@ ACTION = 198
 SECTION = struct.pack("!BBH", ACTION, SIZE // 4, 1)
 PFSYNC_HEADER_SIZE = 20
 
+MODES = ("off", "receive", "permissive", "enforce")
+"""enum carp_auth, in words."""
+OUTCOMES = ("good", "missing", "malformed", "unknown_key", "stale", "replayed", "bad_hmac")
+"""What became of a packet, in the order of the kernel's counters."""
+
 Address = str | IPv4Address | IPv6Address
 
 
@@ -40,6 +45,11 @@ class Trailer:
         """Of a packet that is sent at this time since 1970."""
         seconds, rest = divmod(nanoseconds, 10**9)
         return cls(key_id, seconds % 2**32, rest * 65536 // 10**9, counter)
+
+    @classmethod
+    def numbered(cls, key_id: int, number: int) -> Trailer:
+        """Of a packet with this number."""
+        return cls(key_id, number >> 32, number >> 16 & 0xFFFF, number & 0xFFFF)
 
     @classmethod
     def unpack(cls, data: bytes) -> Trailer:

@@ -16,8 +16,6 @@ from lib.host import Host
 from lib.pfsync_wire import Action
 
 KEYS = {1: bytes(range(32)), 2: bytes(range(100, 164)), 3: b"k" * 48}
-MODES = ("off", "receive", "permissive", "enforce")
-COUNTERS = ("good", "missing", "malformed", "unknown_key", "stale", "replayed", "bad_hmac")
 
 
 def key_file(key_id: int) -> str:
@@ -44,7 +42,7 @@ def change(host: Host, mode: str, keys: Sequence[int] = (), active: int | None =
 def judged(host: Host) -> dict[str, int]:
     """What became of the authentication of frames, where it is not 0."""
     stats = p.stats(host)
-    found = {name: stats[f"auth_{name}"] for name in COUNTERS}
+    found = {name: stats[f"auth_{name}"] for name in auth_wire.OUTCOMES}
     return {name: value for name, value in found.items() if value}
 
 
@@ -65,7 +63,7 @@ class Signing(p.Peer):
 
     def numbered(self, number: int) -> Trailer:
         """A trailer of this number."""
-        return Trailer(self.key_id, number >> 32, number >> 16 & 0xFFFF, number & 0xFFFF)
+        return Trailer.numbered(self.key_id, number)
 
     def sign(self, frame: bytes, trailer: Trailer | None = None, key: bytes | None = None) -> bytes:
         key = key or KEYS[self.key_id]
