@@ -88,8 +88,8 @@ pub const fn multicast_mac_ipv6(group: Ipv6Addr) -> MacAddress {
 #[must_use]
 pub fn ipv4(mac: MacAddress, source: Ipv4Addr, payload: &[u8]) -> Ipv4Frame {
     let to = multicast_mac(GROUP_IPV4);
-    let packet = ipv4_packet(source, GROUP_IPV4, payload);
-    Bytes::new(&[&to, &mac, &ETHERTYPE_IPV4, &packet])
+    let header = ipv4_header_for(payload, source, GROUP_IPV4);
+    Bytes::new(&[&to, &mac, &ETHERTYPE_IPV4, &header, payload])
 }
 
 /// The frame that carries an advertisement, `payload`, from `source` to ff02::12.
@@ -98,16 +98,19 @@ pub fn ipv4(mac: MacAddress, source: Ipv4Addr, payload: &[u8]) -> Ipv4Frame {
 #[must_use]
 pub fn ipv6(mac: MacAddress, source: Ipv6Addr, payload: &[u8]) -> Ipv6Frame {
     let to = multicast_mac_ipv6(GROUP_IPV6);
-    let packet = ipv6_packet(source, GROUP_IPV6, payload);
-    Bytes::new(&[&to, &mac, &ETHERTYPE_IPV6, &packet])
+    let header = ipv6_header_for(payload, source, GROUP_IPV6);
+    Bytes::new(&[&to, &mac, &ETHERTYPE_IPV6, &header, payload])
 }
 
 /// The IPv4 packet that carries an advertisement, `payload`, from `source` to `peer`.
 #[must_use]
 pub fn ipv4_packet(source: Ipv4Addr, peer: Ipv4Addr, payload: &[u8]) -> Ipv4Packet {
+    Bytes::new(&[&ipv4_header_for(payload, source, peer), payload])
+}
+
+fn ipv4_header_for(payload: &[u8], source: Ipv4Addr, to: Ipv4Addr) -> [u8; IPV4_HEADER_LEN] {
     #[allow(clippy::cast_possible_truncation)]
-    let header = ipv4_header(TOS, payload.len() as u16, PROTOCOL, source, peer);
-    Bytes::new(&[&header, payload])
+    ipv4_header(TOS, payload.len() as u16, PROTOCOL, source, to)
 }
 
 /// An IPv4 header without options, for `len` bytes that are never fragmented; the
@@ -146,9 +149,12 @@ pub(crate) fn ipv4_header(
 /// OpenBSD leaves the traffic class 0; here it is IPv4's.
 #[must_use]
 pub fn ipv6_packet(source: Ipv6Addr, peer: Ipv6Addr, payload: &[u8]) -> Ipv6Packet {
+    Bytes::new(&[&ipv6_header_for(payload, source, peer), payload])
+}
+
+fn ipv6_header_for(payload: &[u8], source: Ipv6Addr, to: Ipv6Addr) -> [u8; IPV6_HEADER_LEN] {
     #[allow(clippy::cast_possible_truncation)]
-    let header = ipv6_header(TOS, payload.len() as u16, PROTOCOL, source, peer);
-    Bytes::new(&[&header, payload])
+    ipv6_header(TOS, payload.len() as u16, PROTOCOL, source, to)
 }
 
 /// An IPv6 header without extensions; the hop limit is 255.
